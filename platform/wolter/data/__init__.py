@@ -1,0 +1,1 @@
+"""Records: schemas, shard datasets, simulation and ingest on Ray Data, typed batches."""

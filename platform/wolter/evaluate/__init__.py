@@ -1,0 +1,1 @@
+"""Evaluation: metrics, tables against the reference, plots and the report page."""

@@ -1,0 +1,1 @@
+"""Ray Serve applications that answer from the champions."""

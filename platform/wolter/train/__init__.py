@@ -1,0 +1,1 @@
+"""Training: the plain loop, the Ray Train runner, checkpoints and tracking."""
