@@ -1,0 +1,217 @@
+"""Response of an instrument: effective area times energy redistribution, and its folding.
+
+Shapes: B batch, E energies of photons, C channels, G groups of channels. Energies in keV, areas in
+cm^2.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wolter.errors import InputError
+from wolter.xray.matrix import Arf, Rmf, read_arf, read_rmf
+from wolter.xray.ogip import Array
+
+__all__ = ["Arf", "Response", "Rmf", "read_arf", "read_response", "read_rmf", "rebin_channels"]
+
+Edges = Sequence[float] | Tensor | Array
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """Area times redistribution on its own energies and channels.
+
+    Attributes:
+        energy_edges_E1: contiguous ascending edges of the photon energies, keV, float64.
+        matrix_EC: cm^2; float32, or float64 for exact work.
+        channel_edges_C1: nominal energies of the channel bounds (EBOUNDS), keV, float64, ascending.
+        first_channel: number of the first channel (0 XMM-Newton, 1 ACIS); after `band` or `rebin`
+            the number of the first original channel that is kept.
+        telescope, instrument, filter: as the file says, or empty.
+        descending: the files number the channels downwards in energy (gratings); here they ascend.
+    """
+
+    energy_edges_E1: Tensor
+    matrix_EC: Tensor
+    channel_edges_C1: Tensor
+    first_channel: int
+    telescope: str = ""
+    instrument: str = ""
+    filter: str = ""
+    descending: bool = False
+
+    def __post_init__(self) -> None:
+        assert self.matrix_EC.shape == (self.n_energies, self.n_channels)
+
+    @property
+    def n_energies(self) -> int:
+        """Number of photon energy bins."""
+        return len(self.energy_edges_E1) - 1
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels (or groups, after `rebin`)."""
+        return len(self.channel_edges_C1) - 1
+
+    def fold(self, flux_BE: Tensor, exposure_B: Tensor | float = 1.0) -> Tensor:
+        """Expected counts of photon fluxes.
+
+        Args:
+            flux_BE: photons cm^-2 s^-1 in each energy bin, (..., E).
+            exposure_B: s, one number or one for each spectrum (...).
+
+        Returns:
+            Counts (..., C), in the precision of `matrix_EC`; differentiable.
+        """
+        if isinstance(exposure_B, Tensor):
+            exposure_B = exposure_B.to(self.matrix_EC).unsqueeze(-1)
+        # Mixed precision would round the counts to three digits.
+        with torch.autocast(self.matrix_EC.device.type, enabled=False):
+            return (flux_BE.to(self.matrix_EC.dtype) * exposure_B) @ self.matrix_EC
+
+    def band(self, low_kev: float, high_kev: float) -> "Response":
+        """The channels whose centre is in [low, high) keV.
+
+        Raises:
+            InputError: no channel is.
+        """
+        inside_C = _bins_of_centres(self.channel_edges_C1, [low_kev, high_kev]) == 0
+        kept = torch.nonzero(inside_C).flatten()
+        if len(kept) == 0:
+            raise InputError(f"no channel between {low_kev} and {high_kev} keV; {self._extent()}")
+        start, stop = int(kept[0]), int(kept[-1]) + 1
+        return replace(
+            self,
+            matrix_EC=self.matrix_EC[:, start:stop].contiguous(),
+            channel_edges_C1=self.channel_edges_C1[start : stop + 1],
+            first_channel=self.first_channel + start,
+        )
+
+    def rebin(self, edges_kev: Edges) -> "Response":
+        """Channels summed into bins: each goes where its centre lies; those outside are dropped.
+
+        Args:
+            edges_kev: G + 1 ascending edges, keV.
+
+        Raises:
+            InputError: the edges do not ascend, or hold no channel.
+        """
+        edges_G1 = _edges_tensor(edges_kev).to(self.channel_edges_C1.device)
+        bin_C = _bins_of_centres(self.channel_edges_C1, edges_G1)
+        if not (bin_C >= 0).any():
+            raise InputError(f"no channel inside the given edges; {self._extent()}")
+        return replace(
+            self,
+            matrix_EC=sum_channels(self.matrix_EC, bin_C, len(edges_G1) - 1),
+            channel_edges_C1=edges_G1,
+            first_channel=self.first_channel + int(torch.nonzero(bin_C >= 0)[0]),
+        )
+
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> "Response":
+        """The same response on another device or with a matrix of another precision."""
+        return replace(
+            self,
+            energy_edges_E1=self.energy_edges_E1.to(device),
+            matrix_EC=self.matrix_EC.to(device=device, dtype=dtype),
+            channel_edges_C1=self.channel_edges_C1.to(device),
+        )
+
+    def sha256(self) -> str:
+        """Hash of grids and matrix (rounded to float32), the same on every device and precision."""
+        digest = hashlib.sha256()
+        for array in (self.energy_edges_E1, self.channel_edges_C1, self.matrix_EC.float()):
+            digest.update(str(tuple(array.shape)).encode())
+            digest.update(np.ascontiguousarray(array.cpu().numpy()).data)
+        digest.update(str(self.first_channel).encode())
+        return digest.hexdigest()
+
+    def _extent(self) -> str:
+        low, high = float(self.channel_edges_C1[0]), float(self.channel_edges_C1[-1])
+        return f"the response covers {low:g}-{high:g} keV"
+
+
+def read_response(
+    rmf: Path, arf: Path | None = None, dtype: torch.dtype = torch.float32
+) -> Response:
+    """Read an RMF and multiply it by an ARF.
+
+    Args:
+        rmf: redistribution matrix, or a response that holds the area already.
+        arf: effective area; None when the matrix holds it.
+        dtype: precision of the matrix; it is read and multiplied in float64.
+
+    Raises:
+        InputError: a file cannot be read, or the energies of the two differ.
+    """
+    return response_of(read_rmf(Path(rmf)), None if arf is None else read_arf(Path(arf)), dtype)
+
+
+def response_of(rmf: Rmf, arf: Arf | None, dtype: torch.dtype = torch.float32) -> Response:
+    """Multiply a matrix by an area; the ARF may cover more energies than the RMF."""
+    matrix_EC = rmf.matrix_EC
+    if arf is not None:
+        matrix_EC = matrix_EC * _area_on(rmf, arf)[:, None]
+    return Response(
+        energy_edges_E1=torch.from_numpy(rmf.energy_edges_E1),
+        matrix_EC=torch.from_numpy(matrix_EC).to(dtype),
+        channel_edges_C1=torch.from_numpy(rmf.channel_edges_C1),
+        first_channel=rmf.first_channel,
+        telescope=rmf.telescope,
+        instrument=rmf.instrument,
+        filter=rmf.filter,
+        descending=rmf.descending,
+    )
+
+
+def _area_on(rmf: Rmf, arf: Arf) -> Array:
+    """The area on the energies of the matrix."""
+    edges_E1, n = rmf.energy_edges_E1, len(rmf.energy_edges_E1)
+    start = int(np.argmin(np.abs(arf.energy_edges_E1 - edges_E1[0])))
+    covered = arf.energy_edges_E1[start : start + n]
+    # Files keep energies in float32, and tools round them; a tenth of a bin is another grid.
+    if len(covered) < n or (np.abs(covered - edges_E1) > 0.1 * np.diff(edges_E1).min()).any():
+        raise InputError(
+            f"{arf.source}: energies {_grid(arf.energy_edges_E1)} differ from "
+            f"{_grid(edges_E1)} of {rmf.source}; make both with the same energy grid"
+        )
+    return arf.area_E[start : start + n - 1]
+
+
+def _grid(edges_E1: Array) -> str:
+    return f"{edges_E1[0]:g}-{edges_E1[-1]:g} keV in {len(edges_E1) - 1} bins"
+
+
+def rebin_channels(counts_BC: Tensor, channel_edges_C1: Edges, edges_kev: Edges) -> Tensor:
+    """Sum counts (..., C) into G bins by the same rule as `Response.rebin`."""
+    edges_G1 = _edges_tensor(edges_kev).to(counts_BC.device)
+    bin_C = _bins_of_centres(_edges_tensor(channel_edges_C1).to(counts_BC.device), edges_G1)
+    return sum_channels(counts_BC, bin_C, len(edges_G1) - 1)
+
+
+def sum_channels(values_BC: Tensor, bin_C: Tensor, n_bins: int) -> Tensor:
+    """Add channels (..., C) into bins (..., G); channels of bin -1 are dropped."""
+    kept = torch.nonzero(bin_C >= 0).flatten()
+    sums_BG = values_BC.new_zeros(*values_BC.shape[:-1], n_bins)
+    return sums_BG.index_add(-1, bin_C[kept], values_BC[..., kept])
+
+
+def _edges_tensor(edges: Edges) -> Tensor:
+    tensor = torch.as_tensor(edges, dtype=torch.float64)
+    if tensor.ndim != 1 or len(tensor) < 2 or not bool((tensor.diff() >= 0).all()):
+        raise InputError("bin edges must be two or more ascending numbers")
+    return tensor
+
+
+def _bins_of_centres(channel_edges_C1: Tensor, edges_kev: Edges) -> Tensor:
+    """Bin of each channel's centre, -1 outside; bins include their lower edge."""
+    edges_G1 = _edges_tensor(edges_kev).to(channel_edges_C1.device)
+    centre_C = 0.5 * (channel_edges_C1[:-1] + channel_edges_C1[1:])
+    bin_C = torch.searchsorted(edges_G1, centre_C.contiguous(), right=True) - 1
+    return torch.where(bin_C < len(edges_G1) - 1, bin_C, -1)
