@@ -1,0 +1,70 @@
+"""Convolutional network: spectrum -> parameters."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.family import Choice, Family, Range
+from wolter.models._spectra import Estimator, loss, metrics, normalise, predict
+
+
+@dataclass(frozen=True)
+class Config:
+    """Filters of the first of three strided convolutions, width and dropout of the dense head."""
+
+    filters: int = 24
+    width: int = 384
+    dropout: float = 0.0
+
+
+class CNN(Estimator):
+    """Three strided convolutions with doubling filters, then dense layers."""
+
+    def __init__(self, config: Config, spec: SpectraSpec) -> None:
+        super().__init__(spec)
+        f = config.filters
+        self.convolutions = nn.Sequential(
+            nn.Conv1d(2, f, 7, stride=2, padding=3),
+            nn.GELU(),
+            nn.Conv1d(f, 2 * f, 5, stride=2, padding=2),
+            nn.GELU(),
+            nn.Conv1d(2 * f, 4 * f, 3, stride=2, padding=1),
+            nn.GELU(),
+            nn.Flatten(),
+        )
+        length = spec.n_channels
+        for _ in range(3):
+            length = (length + 1) // 2
+        self.head = nn.Sequential(
+            nn.Linear(4 * f * length + self.features.n_context, config.width),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.width, config.width),
+            nn.GELU(),
+            nn.Linear(config.width, 2 * len(spec.names)),
+        )
+
+    def raw(self, batch: SpectraBatch) -> tuple[Tensor, None]:
+        """See `Estimator`."""
+        channels, context = self.features(batch)
+        output = self.head(torch.cat([self.convolutions(channels), context], 1))
+        return output.unflatten(1, (2, -1)), None
+
+
+FAMILY = Family(
+    name="cnn",
+    kind="spectra",
+    config=Config,
+    build=CNN,
+    normalise=normalise,
+    loss=loss,
+    metrics=metrics,
+    predict=predict,
+    search_space={
+        "filters": Choice((16, 24, 32, 48)),
+        "width": Choice((128, 256, 384, 512)),
+        "dropout": Range(0.0, 0.3),
+    },
+)

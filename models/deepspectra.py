@@ -1,0 +1,152 @@
+"""DeepSpectra: decompose the spectrum into its components, then infer the parameters from both.
+
+An encoder-decoder with skip connections predicts the noise-free component spectra, which are
+labels in training only; a residual network reads the spectrum, the components and the encoder's
+code, and estimates the parameters (after Manduchi et al. 2022).
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.errors import InputError
+from wolter.family import Choice, Family, Range
+from wolter.models._spectra import (
+    Estimator,
+    Standardise,
+    loss_and_extra,
+    metrics,
+    normalise,
+    predict,
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Network sizes.
+
+    Attributes:
+        widths: of the encoder's layers; the decoder mirrors them.
+        width: of the inference network.
+        blocks: residual blocks of the inference network.
+        decomposition_weight: of the decomposition loss beside the parameters' own.
+    """
+
+    widths: tuple[int, ...] = (512, 256, 128)
+    width: int = 512
+    blocks: int = 2
+    decomposition_weight: float = 1.0
+
+
+class Layer(nn.Sequential):
+    """Dense layer, normalised."""
+
+    def __init__(self, size: int, width: int) -> None:
+        super().__init__(nn.Linear(size, width), nn.LayerNorm(width), nn.GELU())
+
+
+class Residual(nn.Module):
+    """Pre-normalised residual block."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + cast("Tensor", self.block(x))
+
+
+class DeepSpectra(Estimator):
+    """Decomposition, then inference."""
+
+    def __init__(self, config: Config, spec: SpectraSpec) -> None:
+        super().__init__(spec)
+        if not spec.components:
+            raise InputError(
+                "deepspectra needs the noise-free components; simulate the dataset with components"
+            )
+        self.decomposition_weight = config.decomposition_weight
+        self.shape_KC = (len(spec.components), spec.n_channels)
+        self.roots = Standardise(*self.shape_KC)  # of the components' square roots
+        inputs = 2 * spec.n_channels + self.features.n_context
+        sizes = (inputs, *config.widths)
+        self.encoder = nn.ModuleList(
+            Layer(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+        )
+        self.decoder = nn.ModuleList()
+        size = config.widths[-1]
+        for width in reversed(config.widths[:-1]):
+            self.decoder.append(Layer(size, width))
+            size = 2 * width  # joined with the encoder's layer of the same width
+        outputs = self.shape_KC[0] * self.shape_KC[1]
+        self.to_components = nn.Linear(size + inputs, outputs)
+        self.inference = nn.Sequential(
+            nn.Linear(inputs + outputs + config.widths[-1], config.width),
+            *(Residual(config.width) for _ in range(config.blocks)),
+            nn.LayerNorm(config.width),
+            nn.Linear(config.width, 2 * len(spec.names)),
+        )
+
+    def learn(self, batch: SpectraBatch) -> None:
+        """See `Estimator`."""
+        super().learn(batch)
+        assert batch.expected_BKC is not None, "components are needed"
+        self.roots.learn(batch.expected_BKC.sqrt())
+
+    def raw(self, batch: SpectraBatch) -> tuple[Tensor, Tensor]:
+        """See `Estimator`; the components come as standardised square roots."""
+        channels, context = self.features(batch)
+        inputs = torch.cat([channels.flatten(1), context], 1)
+        levels = []
+        code = inputs
+        for layer in self.encoder:
+            code = layer(code)
+            levels.append(code)
+        decoded = levels.pop()
+        for layer in self.decoder:
+            decoded = torch.cat([layer(decoded), levels.pop()], 1)
+        roots = self.to_components(torch.cat([decoded, inputs], 1))
+        output = self.inference(torch.cat([inputs, roots, code], 1))
+        return output.unflatten(1, (2, -1)), roots.unflatten(1, self.shape_KC)
+
+    def components(self, roots_BKC: Tensor) -> Tensor:
+        """Expected counts of the components from standardised square roots."""
+        return self.roots.invert(roots_BKC).clamp_min(0).square()
+
+
+def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    """The parameters' loss plus the logarithm of each component's error.
+
+    Components are compared by square roots, in which Poisson noise is the same in every channel.
+    """
+    network = cast("DeepSpectra", module)
+    total, parts, roots_BKC = loss_and_extra(network, batch)
+    assert batch.expected_BKC is not None, "components are needed"
+    assert roots_BKC is not None
+    difference_BKC = network.roots.invert(roots_BKC) - batch.expected_BKC.sqrt()
+    squared_K = difference_BKC.square().mean((0, 2))
+    total = total + network.decomposition_weight * squared_K.log().sum()
+    return total, parts | {"decomposition": squared_K.mean().detach()}
+
+
+FAMILY = Family(
+    name="deepspectra",
+    kind="spectra",
+    config=Config,
+    build=DeepSpectra,
+    normalise=normalise,
+    loss=loss,
+    metrics=metrics,
+    predict=predict,
+    search_space={
+        "widths": Choice(((256, 128, 64), (512, 256, 128), (768, 384, 192))),
+        "width": Choice((256, 512, 768)),
+        "blocks": Choice((1, 2, 3)),
+        "decomposition_weight": Range(0.1, 10.0, log=True),
+    },
+)

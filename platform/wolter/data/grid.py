@@ -1,0 +1,20 @@
+"""The energy grid on which spectra of any instrument are stored."""
+
+import numpy as np
+
+
+def default_grid() -> tuple[float, ...]:
+    """Edges in keV of the 256 channels from 0.3 to 10 keV that the shipped families read.
+
+    Widths are about a third of the EPIC-pn resolution (FWHM 65 eV at 0.3 keV to 180 eV at 10 keV)
+    and finer from 5 to 7.4 keV, where the iron line lies, so that binning costs less than 1 % of
+    a line's centroid error.
+    """
+    pieces = [
+        0.3 + 0.02 * np.arange(60),
+        1.5 + 0.03 * np.arange(50),
+        3.0 + 0.05 * np.arange(40),
+        5.0 + 0.04 * np.arange(60),
+        np.linspace(7.4, 10.0, 47),
+    ]
+    return tuple(float(edge) for edge in np.round(np.concatenate(pieces), 6))

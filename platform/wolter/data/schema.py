@@ -1,0 +1,146 @@
+"""What a record holds: the description of a data set and the typed batch that families read.
+
+Shapes: B batch, C channel, P parameter, K component.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A model parameter with the bounds of its uniform prior, in `unit`."""
+
+    name: str
+    low: float
+    high: float
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        if not self.low < self.high:
+            raise ValueError(f"parameter {self.name}: low {self.low} is not below high {self.high}")
+
+
+@dataclass(frozen=True)
+class SpectraSpec:
+    """All that a family must know of the spectra it reads; saved in every checkpoint.
+
+    Attributes:
+        energy_edges: keV, ascending, the C+1 edges of the grid that counts are summed into.
+        parameters: names, prior bounds and units of the P labels; empty for unlabelled data.
+        components: names of the K noise-free components; empty where none are stored.
+    """
+
+    energy_edges: tuple[float, ...]
+    parameters: tuple[Parameter, ...] = ()
+    components: tuple[str, ...] = ()
+    kind: str = "spectra"
+
+    @property
+    def n_channels(self) -> int:
+        """Number of grid channels, C."""
+        return len(self.energy_edges) - 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Parameter names, in the order of the label's columns."""
+        return tuple(p.name for p in self.parameters)
+
+    def bounds_2P(self) -> Tensor:
+        """Prior bounds, low row then high row, float32."""
+        return torch.tensor([[p.low for p in self.parameters], [p.high for p in self.parameters]])
+
+
+@dataclass
+class SpectraBatch:
+    """A batch of spectra on one grid; float32 tensors.
+
+    Attributes:
+        counts_BC: observed counts of source and background.
+        background_BC: counts of the background spectrum (zero where there is none).
+        background_scale_B: expected background counts in the source region per background count.
+        exposure_B: seconds.
+        parameters_BP: labels.
+        expected_BKC: noise-free counts of each component.
+        expected_background_BC: noise-free background counts in the source region.
+    """
+
+    counts_BC: Tensor
+    background_BC: Tensor
+    background_scale_B: Tensor
+    exposure_B: Tensor
+    parameters_BP: Tensor | None = None
+    expected_BKC: Tensor | None = None
+    expected_background_BC: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.counts_BC)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return type(self)(**{k: None if v is None else function(v) for k, v in values.items()})
+
+    def __getitem__(self, index: Tensor | slice) -> Self:
+        """Select rows."""
+        return self._map(lambda value: value[index])
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move every tensor."""
+        return self._map(lambda value: value.to(device, non_blocking=True))
+
+    def split(self, size: int) -> Iterator[Self]:
+        """Yield consecutive pieces of at most `size` rows."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+    @classmethod
+    def concatenate(cls, parts: "list[Self]") -> Self:
+        """Join batches of one data set along B."""
+        assert parts, "no batches to join"
+        columns = {}
+        for field in fields(cls):
+            values = [getattr(part, field.name) for part in parts]
+            columns[field.name] = None if values[0] is None else torch.cat(values)
+        return cls(**columns)
+
+    def redraw(self, generator: torch.Generator) -> Self:
+        """Draw fresh Poisson noise around the noise-free counts.
+
+        The draw is the simulation's own, so that every epoch can see new noise.
+        """
+        assert self.expected_BKC is not None
+        assert self.expected_background_BC is not None
+        counts_BC, background_BC = poisson_counts(
+            self.expected_BKC.sum(1),
+            self.expected_background_BC,
+            self.background_scale_B,
+            generator,
+        )
+        return replace(self, counts_BC=counts_BC, background_BC=background_BC)
+
+
+def poisson_counts(
+    source_BC: Tensor, background_BC: Tensor, scale_B: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw an observation: counts in the source region and in its background region.
+
+    Args:
+        source_BC: expected counts of the source.
+        background_BC: expected background counts in the source region.
+        scale_B: source-region background per background-region count; 0 where there is no
+            background spectrum, whose counts are then zero.
+        generator: source of randomness.
+    """
+    scale_B1 = scale_B[:, None]
+    region_BC = torch.where(scale_B1 > 0, background_BC / scale_B1.clamp_min(1e-30), 0.0)
+    return (
+        torch.poisson(source_BC + background_BC, generator),
+        torch.poisson(region_BC, generator),
+    )

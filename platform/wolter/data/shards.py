@@ -1,0 +1,247 @@
+"""Shard datasets: a folder with `dataset.json` and `part-NNNNN.parquet`.
+
+A shard's content depends only on (config, seed, index). Writing is atomic (temporary file, then
+rename), every shard has its SHA-256 in a side file until the manifest is complete, and a run that
+finds a verified shard skips it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from wolter import __version__
+from wolter import config as configs
+from wolter.data.schema import SCHEMA_VERSION, SpectraBatch, SpectraSpec
+from wolter.errors import InputError
+
+MANIFEST = "dataset.json"
+REJECTS = "rejects.parquet"
+BATCH_COLUMNS = {
+    "counts": "counts_BC",
+    "background": "background_BC",
+    "background_scale": "background_scale_B",
+    "exposure": "exposure_B",
+    "parameters": "parameters_BP",
+    "expected": "expected_BKC",
+    "expected_background": "expected_background_BC",
+}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One parquet file of a dataset."""
+
+    name: str
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of `dataset.json`."""
+
+    kind: str
+    spec: SpectraSpec
+    config: dict[str, Any]
+    seed: int
+    response_sha256: str
+    shards: tuple[Shard, ...]
+    rejects: int = 0
+    schema_version: int = SCHEMA_VERSION
+    code_version: str = __version__
+
+    @property
+    def rows(self) -> int:
+        """Number of records."""
+        return sum(shard.rows for shard in self.shards)
+
+
+@dataclass(frozen=True)
+class ShardDataset:
+    """An opened dataset folder."""
+
+    path: Path
+    manifest: Manifest
+    files: tuple[Path, ...] = field(repr=False, default=())
+
+    @property
+    def spec(self) -> SpectraSpec:
+        """What families must know of the records."""
+        return self.manifest.spec
+
+    def sha256(self) -> str:
+        """Hash of the manifest: names the exact data of a run."""
+        return sha256_of(self.path / MANIFEST)
+
+    def read(self, index: int, columns: list[str] | None = None) -> pa.Table:
+        """Read one shard as an Arrow table."""
+        return pq.read_table(self.files[index], columns=columns)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def shard_name(index: int) -> str:
+    """File name of shard `index`."""
+    return f"part-{index:05d}.parquet"
+
+
+def make_folder(path: Path) -> Path:
+    """Create an output folder.
+
+    Raises:
+        InputError: it cannot be created or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path, os.W_OK)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be created ({error.strerror}); choose another --out"
+        ) from error
+    if not writable:
+        raise InputError(f"{path}: not writable; change its permissions or choose another --out")
+    return path
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees all of it or nothing."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def claim_folder(path: Path, claim: Mapping[str, Any]) -> None:
+    """Note what a folder's shards are made from, so that no other run mixes its own into them.
+
+    Raises:
+        InputError: the folder holds shards made from something else.
+    """
+    text = json.dumps(claim, sort_keys=True)
+    note = path / ".claim.json"
+    if not note.exists():
+        write_atomically(note, text.encode())
+    elif note.read_text() != text:
+        raise InputError(
+            f"{path}: holds shards of another config or seed; remove it or choose another --out"
+        )
+
+
+def tensor_column(values: np.ndarray) -> pa.ExtensionArray:
+    """Arrow `fixed_shape_tensor` column of an array whose first axis is the row."""
+    return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(values))
+
+
+def to_table(batch: SpectraBatch, extra: Mapping[str, Any]) -> pa.Table:
+    """Arrow table of a batch: tensors for vectors, plain columns for scalars and `extra`."""
+    columns: dict[str, Any] = dict(extra)
+    for name, attribute in BATCH_COLUMNS.items():
+        value: Tensor | None = getattr(batch, attribute)
+        if value is not None:
+            array = value.numpy()
+            columns[name] = array if array.ndim == 1 else tensor_column(array)
+    return pa.table(columns)
+
+
+def to_batch(columns: Mapping[str, Any]) -> SpectraBatch:
+    """Batch of a mapping from column name to numpy array (as Ray Data and `read_batch` give)."""
+    values = {}
+    for name, attribute in BATCH_COLUMNS.items():
+        if name in columns:
+            array = columns[name]
+            if array.dtype == object:  # Ray hands ragged-capable tensors over as objects
+                array = np.stack(list(array))
+            values[attribute] = torch.from_numpy(np.array(array, dtype=np.float32))
+    return SpectraBatch(**values)
+
+
+def table_to_numpy(table: pa.Table) -> dict[str, np.ndarray]:
+    """Columns of a table as numpy arrays, tensor columns with their full shape."""
+    arrays = {}
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        is_tensor = isinstance(column.type, pa.FixedShapeTensorType)
+        arrays[name] = (
+            column.to_numpy_ndarray() if is_tensor else column.to_numpy(zero_copy_only=False)
+        )
+    return arrays
+
+
+def write_shard(folder: Path, index: int, table: pa.Table) -> Shard:
+    """Write one shard atomically, with its checksum beside it for resumption."""
+    name = shard_name(index)
+    temporary = folder / f".{name}.{os.getpid()}.tmp"
+    try:
+        pq.write_table(
+            table, temporary, compression="zstd", compression_level=1, use_dictionary=False
+        )
+        shard = Shard(name, table.num_rows, sha256_of(temporary))
+        temporary.replace(folder / name)
+    finally:
+        temporary.unlink(missing_ok=True)
+    write_atomically(folder / f".{name}.json", json.dumps(asdict(shard)).encode())
+    return shard
+
+
+def finished_shard(folder: Path, index: int) -> Shard | None:
+    """The shard that an earlier run wrote, if it is there and its bytes are the ones recorded."""
+    name = shard_name(index)
+    record = folder / f".{name}.json"
+    if not record.exists() or not (folder / name).exists():
+        return None
+    shard = Shard(**json.loads(record.read_text()))
+    return shard if sha256_of(folder / name) == shard.sha256 else None
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> ShardDataset:
+    """Write `dataset.json`, which makes the dataset complete, and open it."""
+    text = json.dumps(configs.to_dict(manifest), indent=2) + "\n"
+    write_atomically(folder / MANIFEST, text.encode())
+    return open_dataset(folder)
+
+
+def open_dataset(path: Path | str, verify: bool = False) -> ShardDataset:
+    """Open a dataset folder.
+
+    Args:
+        path: the folder.
+        verify: also recompute every checksum.
+
+    Raises:
+        InputError: the folder holds no finished dataset, a shard is missing, or a checksum differs.
+    """
+    folder = Path(path)
+    if not (folder / MANIFEST).is_file():
+        raise InputError(
+            f"{folder}: no {MANIFEST} there; make a dataset with `wolter simulate spectra` or "
+            "`wolter ingest spectra`"
+        )
+    manifest = configs.load(Manifest, folder / MANIFEST)
+    if manifest.schema_version != SCHEMA_VERSION:
+        raise InputError(
+            f"{folder / MANIFEST}: schema version {manifest.schema_version}, this wolter reads "
+            f"{SCHEMA_VERSION}; make the dataset again"
+        )
+    files = tuple(folder / shard.name for shard in manifest.shards)
+    for file, shard in zip(files, manifest.shards, strict=True):
+        if not file.is_file():
+            raise InputError(f"{file}: missing; run the command that made the dataset again")
+        if verify and sha256_of(file) != shard.sha256:
+            raise InputError(f"{file}: its SHA-256 differs from {MANIFEST}; make it again")
+    return ShardDataset(folder, manifest, files)

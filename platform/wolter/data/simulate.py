@@ -1,0 +1,141 @@
+"""Simulated spectra as a shard dataset: the simulator as a Ray Data pipeline, one shard a task."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from wolter import config as configs
+from wolter.cluster import connected, cores
+from wolter.data.schema import SpectraBatch
+from wolter.data.shards import (
+    Manifest,
+    Shard,
+    ShardDataset,
+    claim_folder,
+    finished_shard,
+    make_folder,
+    to_table,
+    write_manifest,
+    write_shard,
+)
+from wolter.data.simulator import BLOCK, SimulateConfig, Simulator, seed_of
+from wolter.errors import InputError
+
+ROWS_PER_SHARD = 16 * BLOCK  # 100 MB of tensors on the default grid
+
+
+def shard_table(simulator: Simulator, seed: int, shard: int, n: int) -> pa.Table:
+    """The table of one shard of `n` rows: whole blocks, the last one cut."""
+    first = shard * ROWS_PER_SHARD // BLOCK
+    batch = SpectraBatch.concatenate(
+        [
+            simulator.draw(seed, first + i, min(BLOCK, n - i * BLOCK))
+            for i in range(math.ceil(n / BLOCK))
+        ]
+    )
+    index_B = shard * ROWS_PER_SHARD + np.arange(n)
+    extra = {
+        "source_id": pa.array(np.char.add(f"sim-{seed}-", index_B.astype(str))),
+        "split_key": split_keys(seed, index_B),
+    }
+    return to_table(batch, extra)
+
+
+def shard_rows(n: int) -> list[int]:
+    """Rows of each shard of a dataset of `n` records."""
+    return [min(ROWS_PER_SHARD, n - start) for start in range(0, n, ROWS_PER_SHARD)]
+
+
+def split_keys(seed: int, index_B: np.ndarray) -> np.ndarray:
+    """Uniform [0, 1) hash of each simulated source, by which splits are made (splitmix64)."""
+    with np.errstate(over="ignore"):
+        z = index_B.astype(np.uint64) + np.uint64(seed_of(seed, 0, "split"))
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+class _ShardWriter:
+    """Ray Data actor: writes the shards whose indices it is given, or finds them finished."""
+
+    def __init__(self, config: dict[str, Any], out: str, seed: int, rows: list[int]) -> None:
+        torch.set_num_threads(1)  # one actor a core; also makes the bytes independent of cores
+        self.simulator = Simulator(configs.from_dict(SimulateConfig, config))
+        self.out, self.seed, self.rows = Path(out), seed, rows
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[Any]]:
+        shards = [self._write(int(index)) for index in batch["id"]]
+        return {
+            "index": list(batch["id"]),
+            "name": [shard.name for shard in shards],
+            "rows": [shard.rows for shard in shards],
+            "sha256": [shard.sha256 for shard in shards],
+        }
+
+    def _write(self, index: int) -> Shard:
+        done = finished_shard(self.out, index)
+        if done is not None and done.rows == self.rows[index]:
+            return done
+        return write_shard(
+            self.out, index, shard_table(self.simulator, self.seed, index, self.rows[index])
+        )
+
+
+def simulate_dataset(
+    config: SimulateConfig,
+    n: int,
+    out: Path,
+    seed: int = 0,
+    workers: int | None = None,
+    on_shard: Callable[[int], None] | None = None,
+) -> ShardDataset:
+    """Simulate `n` spectra into a shard dataset with Ray Data.
+
+    Args:
+        config: what to simulate.
+        n: number of spectra.
+        out: folder of the dataset; shards that an interrupted run left there are kept.
+        seed: seed of all draws.
+        workers: Ray actors, one core each; by default as many as the machine has cores.
+        on_shard: called with the number of rows as each shard finishes.
+
+    Raises:
+        InputError: a file is bad, the folder is not writable, or holds another dataset.
+    """
+    import ray
+
+    if n < 1:
+        raise InputError(f"n = {n}: simulate at least one spectrum")
+    simulator = Simulator(config)  # here first, so that bad input fails before Ray starts
+    make_folder(out)
+    claim_folder(out, {"config": configs.to_dict(config), "seed": seed})
+    rows = shard_rows(n)
+    with connected():
+        workers = min(workers or cores(), len(rows))
+        results = ray.data.range(len(rows), override_num_blocks=len(rows)).map_batches(
+            _ShardWriter,
+            fn_constructor_args=(configs.to_dict(config), str(out.absolute()), seed, rows),
+            batch_size=1,
+            num_cpus=1,
+            compute=ray.data.ActorPoolStrategy(size=workers),
+        )
+        shards: dict[int, Shard] = {}
+        for row in results.iter_rows():
+            shards[int(row["index"])] = Shard(row["name"], int(row["rows"]), row["sha256"])
+            if on_shard is not None:
+                on_shard(int(row["rows"]))
+    manifest = Manifest(
+        kind="spectra",
+        spec=simulator.spec,
+        config=configs.to_dict(config),
+        seed=seed,
+        response_sha256=simulator.response_sha256,
+        shards=tuple(shards[i] for i in range(len(rows))),
+    )
+    return write_manifest(out, manifest)

@@ -1,0 +1,173 @@
+"""Simulated spectra ("fakeit"): prior -> expected counts -> Poisson counts, in plain torch.
+
+Shapes: B batch, C channel, E energy, K component, M background template, P parameter.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wolter.data.grid import default_grid
+from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec, poisson_counts
+from wolter.errors import InputError
+from wolter.xray import emission, epic_pn
+from wolter.xray.background import draw_backgrounds, smooth_background
+from wolter.xray.response import Response, read_response, rebin_channels
+from wolter.xray.spectrum import read_spectrum
+
+BLOCK = 1024  # spectra drawn from one seed; a shard holds whole blocks
+
+# Uniform ranges of the reference network (Manduchi et al. 2022) for EPIC-pn sources.
+REFERENCE_PRIOR = (
+    Parameter("nh", 0.01, 1.0, "1e22 cm^-2"),
+    Parameter("slope", 1.0, 3.0, ""),
+    Parameter("pow_norm", 4e-5, 4e-3, "photon keV^-1 cm^-2 s^-1 at 1 keV"),
+    Parameter("line_energy", 5.0, 7.0, "keV"),
+    Parameter("line_norm", 1e-6, 5e-5, "photon cm^-2 s^-1"),
+    Parameter("kt", 0.12, 0.20, "keV"),
+    Parameter("bb_norm", 1e-6, 5e-5, "1e39 erg s^-1 (10 kpc)^-2"),
+)
+
+
+@dataclass(frozen=True)
+class SimulateConfig:
+    """What to simulate.
+
+    Attributes:
+        model: emission model, in XSPEC's names.
+        prior: uniform ranges of the free parameters.
+        fixed: values of the other parameters.
+        exposure_s: fixed exposure (low = high) or a log-uniform range, s.
+        rmf, arf: response files; the embedded EPIC-pn where no RMF is given.
+        filter: filter of the embedded EPIC-pn: thin, medium or thick.
+        backgrounds: observed background spectra; realistic ones are drawn where none is given.
+        source_backscal: BACKSCAL of the source region for observed backgrounds; 0 takes the
+            background's own, i.e. regions of equal area.
+        n_backgrounds: how many realistic backgrounds to draw from the embedded family.
+        energy_edges: keV, the grid of the records.
+        components: store the noise-free components, which DeepSpectra and fresh noise need.
+    """
+
+    model: str = "wabs * (powerlaw + gaussian + bbody)"
+    prior: tuple[Parameter, ...] = REFERENCE_PRIOR
+    fixed: dict[str, float] = field(default_factory=lambda: {"sigma": 0.1})
+    exposure_s: tuple[float, float] = (25_000.0, 25_000.0)
+    rmf: str | None = None
+    arf: str | None = None
+    filter: str = "thin"
+    backgrounds: tuple[str, ...] = ()
+    source_backscal: float = 0.0
+    n_backgrounds: int = 30
+    energy_edges: tuple[float, ...] = field(default_factory=default_grid)
+    components: bool = True
+
+    def __post_init__(self) -> None:
+        """Check what no file is needed for."""
+        low, high = self.exposure_s
+        if not 0 < low <= high:
+            raise InputError(f"exposure_s = {low}, {high}: give 0 < low <= high, in seconds")
+
+
+class Simulator:
+    """Draws spectra of one config.
+
+    The response is folded straight into the record grid, so that the cost of folding does not
+    depend on the instrument's channel count.
+    """
+
+    def __init__(self, config: SimulateConfig) -> None:
+        """Read the response and backgrounds.
+
+        Raises:
+            InputError: a file is bad, or prior and fixed values do not make up the model.
+        """
+        self.config = config
+        full = self._read_response()
+        self.response_sha256 = full.sha256()
+        self.response = full.rebin(config.energy_edges).to(dtype=torch.float32)
+        self.model = emission.parse(config.model)
+        given = {p.name for p in config.prior} | set(config.fixed)
+        if given != set(self.model.parameters):
+            raise InputError(
+                f"model {config.model!r} has parameters {', '.join(self.model.parameters)}; "
+                f"prior and fixed values give {', '.join(sorted(given))}"
+            )
+        flux = self.model.terms(
+            self.response.energy_edges_E1,
+            {p.name: torch.tensor([p.low]) for p in config.prior} | config.fixed,
+        )
+        self.spec = SpectraSpec(
+            energy_edges=config.energy_edges,
+            parameters=config.prior,
+            components=tuple(flux) if config.components else (),
+        )
+        self.background_MC, self.background_scale_M = self._read_backgrounds(full)
+
+    def _read_response(self) -> Response:
+        if self.config.rmf is None:
+            if self.config.arf is not None:
+                raise InputError(f"{self.config.arf}: an ARF needs its RMF; give --rmf as well")
+            return epic_pn.response(self.config.filter)
+        arf = None if self.config.arf is None else Path(self.config.arf)
+        return read_response(Path(self.config.rmf), arf)
+
+    def _read_backgrounds(self, full: Response) -> tuple[Tensor, Tensor]:
+        """Expected rates in the source region (counts/s, M x C) and area ratios (M)."""
+        edges = self.config.energy_edges
+        if not self.config.backgrounds:
+            generator = torch.Generator().manual_seed(seed_of(0, 0, "backgrounds"))
+            rate_MC = draw_backgrounds(full, self.config.n_backgrounds, generator)
+            scale_M = 0.1 * 5 ** torch.rand(len(rate_MC), generator=generator)
+            rate_MG = rebin_channels(rate_MC, full.channel_edges_C1, edges)
+            return rate_MG.float(), scale_M
+        rates, scales = [], []
+        for name in self.config.backgrounds:
+            background = read_spectrum(Path(name), role="background")
+            own = background.backscale
+            scale = self.config.source_backscal / own if self.config.source_backscal else 1.0
+            rate_C = smooth_background(background.counts_C) / background.exposure_s * scale
+            rates.append(rebin_channels(rate_C[None], full.channel_edges_C1, edges)[0].float())
+            scales.append(scale)
+        return torch.stack(rates), torch.tensor(scales)
+
+    def expected(self, parameters_BP: Tensor, exposure_B: Tensor) -> Tensor:
+        """Noise-free counts of each component (B, K, C) at the given parameters and exposures."""
+        values: dict[str, Tensor | float] = {
+            p.name: parameters_BP[:, i] for i, p in enumerate(self.config.prior)
+        }
+        terms = self.model.terms(self.response.energy_edges_E1, values | self.config.fixed)
+        return torch.stack([self.response.fold(f, exposure_B) for f in terms.values()], 1)
+
+    def draw(self, seed: int, block: int, n: int = BLOCK) -> SpectraBatch:
+        """Draw `n` spectra; the result depends on (config, seed, block, n) alone."""
+        generator = torch.Generator().manual_seed(seed_of(seed, block))
+        low_P, high_P = SpectraSpec((0.0, 1.0), self.config.prior).bounds_2P()
+        parameters_BP = low_P + (high_P - low_P) * torch.rand(n, len(low_P), generator=generator)
+        low, high = self.config.exposure_s
+        exposure_B = low * (high / low) ** torch.rand(n, generator=generator)
+        which_B = torch.randint(len(self.background_MC), (n,), generator=generator)
+        expected_BKC = self.expected(parameters_BP, exposure_B)
+        background_BC = self.background_MC[which_B] * exposure_B[:, None]
+        scale_B = self.background_scale_M[which_B]
+        counts_BC, region_BC = poisson_counts(
+            expected_BKC.sum(1), background_BC, scale_B, generator
+        )
+        stored = self.config.components
+        return SpectraBatch(
+            counts_BC=counts_BC,
+            background_BC=region_BC,
+            background_scale_B=scale_B,
+            exposure_B=exposure_B,
+            parameters_BP=parameters_BP,
+            expected_BKC=expected_BKC if stored else None,
+            expected_background_BC=background_BC if stored else None,
+        )
+
+
+def seed_of(seed: int, index: int, purpose: str = "spectra") -> int:
+    """A 63-bit seed for one purpose and index, independent between all of them."""
+    words = [seed, index, *purpose.encode()]
+    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,83 @@
+"""The contract of a model family, and how the platform finds one by name.
+
+A family is one file `models/<name>.py` with a `FAMILY`. Training, tuning, evaluation, prediction
+and serving reach it through `load(name)` alone; workers receive the name and the config as a
+dictionary, never a pickled class.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.errors import InputError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A search over listed values."""
+
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A search between two numbers; `log` spaces it by factors."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of model.
+
+    Attributes:
+        name: the file's name in `models/`.
+        kind: the record kind it reads ("spectra").
+        config: its frozen config dataclass, every field with a default.
+        build: `(config, spec) -> nn.Module`.
+        normalise: `(module, batch)`: sets the module's data-derived buffers from a sample of the
+            training set, once, before training.
+        loss: `(module, batch) -> (scalar, parts)`; parts are logged by name.
+        metrics: `(module, batch) -> {name: scalar}` on held-out batches.
+        predict: `(module, batch) -> {name: tensor}`, first axis B. Spectra families return every
+            parameter by its name (the RMSE-optimal estimate) and `<name>_mfe` (the MFE-optimal
+            one); a decomposing family adds `components` (B, K, C).
+        search_space: config key -> what a search may try.
+    """
+
+    name: str
+    kind: str
+    config: type[Any]
+    build: Callable[[Any, SpectraSpec], nn.Module]
+    normalise: Callable[[nn.Module, SpectraBatch], None]
+    loss: Callable[[nn.Module, SpectraBatch], tuple[Tensor, dict[str, Tensor]]]
+    metrics: Callable[[nn.Module, SpectraBatch], dict[str, Tensor]]
+    predict: Callable[[nn.Module, SpectraBatch], dict[str, Tensor]]
+    search_space: Mapping[str, Choice | Range]
+
+
+def names() -> tuple[str, ...]:
+    """Names of all families: the public modules of `wolter.models`."""
+    package = importlib.import_module("wolter.models")
+    found = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return tuple(sorted(name for name in found if not name.startswith("_")))
+
+
+def load(name: str) -> Family:
+    """Import one family.
+
+    Raises:
+        InputError: no family has this name.
+    """
+    if name not in names():
+        raise InputError(f"unknown family {name!r}; choose one of: {', '.join(names())}")
+    family = importlib.import_module(f"wolter.models.{name}").FAMILY
+    assert isinstance(family, Family)
+    return family

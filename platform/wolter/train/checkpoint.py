@@ -1,0 +1,98 @@
+"""Checkpoints: a folder of safetensors and JSON, no pickles.
+
+`model.safetensors` holds weights and normalisation, `config.json` what rebuilds the module;
+`optimiser.safetensors` and `state.json` hold what resumes the run.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from wolter import __version__
+from wolter import config as configs
+from wolter import family as families
+from wolter.data.schema import SpectraSpec
+from wolter.errors import InputError
+from wolter.family import Family
+from wolter.train.loop import Trainer
+
+WEIGHTS, CARD = "model.safetensors", "config.json"
+OPTIMISER, STATE = "optimiser.safetensors", "state.json"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What rebuilds a module, and where it came from."""
+
+    family: str
+    config: dict[str, Any]
+    spec: SpectraSpec
+    dataset_sha256: str = ""
+    seed: int = 0
+    code_version: str = __version__
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model, ready to predict."""
+
+    family: Family
+    card: Card
+    module: nn.Module
+
+
+def save_model(folder: Path, card: Card, module: nn.Module) -> None:
+    """Write weights, normalisation and card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
+    save_file(tensors, folder / WEIGHTS)
+    configs.save(card, folder / CARD)
+
+
+def load_model(folder: Path, device: str = "cpu") -> Model:
+    """Rebuild a module from its folder, in evaluation mode.
+
+    Raises:
+        InputError: a file is missing or damaged, or the family or its config is unknown.
+    """
+    card = configs.load(Card, folder / CARD)
+    family = families.load(card.family)
+    with torch.random.fork_rng(devices=[]):  # initial weights are overwritten
+        module = family.build(configs.from_dict(family.config, card.config), card.spec)
+    try:
+        module.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder / WEIGHTS}: not this model's weights ({reason})") from error
+    return Model(family, card, module.to(device).eval())
+
+
+def save_training(folder: Path, card: Card, trainer: Trainer) -> None:
+    """Write everything that resumes a run at the end of an epoch."""
+    save_model(folder, card, trainer.module)
+    tensors: dict[str, Tensor] = {"rng": torch.get_rng_state()}
+    for index, state in trainer.optimiser.state_dict()["state"].items():
+        for name, value in state.items():
+            tensors[f"{index}.{name}"] = torch.as_tensor(value).detach().cpu().contiguous()
+    save_file(tensors, folder / OPTIMISER)
+    (folder / STATE).write_text(json.dumps({"epoch": trainer.epoch}) + "\n")
+
+
+def resume_training(folder: Path, trainer: Trainer) -> None:
+    """Put a trainer of the same family and config back where `save_training` left it."""
+    trainer.module.load_state_dict(load_file(folder / WEIGHTS))
+    tensors = load_file(folder / OPTIMISER)
+    torch.set_rng_state(tensors.pop("rng"))
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    full = trainer.optimiser.state_dict()
+    trainer.optimiser.load_state_dict({"state": state, "param_groups": full["param_groups"]})
+    trainer.epoch = json.loads((folder / STATE).read_text())["epoch"]

@@ -1,0 +1,209 @@
+"""The training loop in plain torch: the same code in one process, in a Ray worker, on a GPU."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wolter.data.batches import Reader
+from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.errors import InputError
+from wolter.family import Family
+
+NORMALISATION_ROWS = 16_384  # rows from which data-derived state is learnt
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train.
+
+    Attributes:
+        epochs: passes over the training split.
+        batch_size: rows a step, over all workers together.
+        learning_rate: peak of a one-cycle schedule: linear warm-up, then cosine to zero.
+        weight_decay: AdamW's.
+        warmup: share of all steps spent warming up.
+        clip: largest gradient norm.
+        fresh_noise: draw new Poisson noise each epoch, where noise-free counts are stored.
+        precision: "float32", "bf16", or "auto" (bf16 on a GPU).
+        device: "auto", "cpu" or "cuda".
+        seed: of weights, order and noise.
+    """
+
+    epochs: int = 30
+    batch_size: int = 512
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    warmup: float = 0.05
+    clip: float = 1.0
+    fresh_noise: bool = True
+    precision: str = "auto"
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.epochs < 1 or self.batch_size < 1 or self.learning_rate <= 0:
+            raise InputError("train: epochs, batch_size and learning_rate must be positive")
+        if self.precision not in ("auto", "float32", "bf16"):
+            raise InputError(f"precision {self.precision!r}: choose auto, float32 or bf16")
+
+
+@dataclass
+class Epoch:
+    """What one epoch gave: losses are means over its rows."""
+
+    number: int
+    rows: int
+    seconds: float
+    train: dict[str, float]
+    validation: dict[str, float] = field(default_factory=dict)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name, where "auto" is the GPU if there is one.
+
+    Raises:
+        InputError: "cuda" is asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device 'cuda': no GPU is visible here; use --train.device cpu or auto")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def build(family: Family, config: Any, spec: SpectraSpec, seed: int) -> nn.Module:
+    """Build a family's module with weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return family.build(config, spec)
+
+
+class _Loss(nn.Module):
+    """The family's loss as a module's forward, which is where DDP hooks in."""
+
+    def __init__(self, family: Family, module: nn.Module) -> None:
+        super().__init__()
+        self.family, self.module = family, module
+
+    def forward(self, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        return self.family.loss(self.module, batch)
+
+
+class Trainer:
+    """Module, optimiser and progress of one training run."""
+
+    def __init__(self, family: Family, module: nn.Module, config: TrainConfig, rows: int) -> None:
+        """Prepare a run.
+
+        Args:
+            family: the family of the module.
+            module: from `build`, with its normalisation learnt.
+            config: how to train.
+            rows: rows of the training split over all workers, which sets the schedule's length.
+        """
+        self.family, self.config = family, config
+        self.device = choose_device(config.device)
+        self.module = module.to(self.device)
+        self.optimiser = torch.optim.AdamW(
+            _groups(module, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
+        )
+        self.epoch = 0  # epochs done
+        self.steps_per_epoch = max(1, math.ceil(rows / config.batch_size))
+        bf16 = config.precision == "bf16" or (
+            config.precision == "auto" and self.device.type == "cuda"
+        )
+        self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16)
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate at a step of the whole run."""
+        total = self.steps_per_epoch * self.config.epochs
+        warmup = max(1, round(self.config.warmup * total))
+        if step < warmup:
+            return self.config.learning_rate * (step + 1) / warmup
+        progress = min(1.0, (step - warmup) / max(1, total - warmup))
+        return self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+    def run(
+        self,
+        train: Reader,
+        validate: Reader | None = None,
+        wrap: Callable[[nn.Module], nn.Module] = lambda module: module,
+        on_epoch: Callable[[Epoch], None] | None = None,
+    ) -> None:
+        """Train from `self.epoch` to the last epoch.
+
+        Args:
+            train: batches of the training split (this worker's share).
+            validate: batches of the validation split; None skips validation.
+            wrap: wraps the loss module, e.g. in DistributedDataParallel.
+            on_epoch: called after each epoch, when `self.epoch` counts it as done.
+
+        Raises:
+            InputError: the training split gave no rows, or the loss stopped being finite.
+        """
+        loss_module = wrap(_Loss(self.family, self.module))
+        while self.epoch < self.config.epochs:
+            start = time.perf_counter()
+            means, rows = self._train_epoch(loss_module, train)
+            seconds = time.perf_counter() - start
+            validation = {} if validate is None else self.validate(validate)
+            self.epoch += 1
+            if on_epoch is not None:
+                on_epoch(Epoch(self.epoch, rows, seconds, means, validation))
+
+    def _train_epoch(self, loss_module: nn.Module, train: Reader) -> tuple[dict[str, float], int]:
+        self.module.train()
+        sums: dict[str, Tensor] = {}
+        rows = 0
+        for i, batch in enumerate(train(self.epoch)):
+            step = self.epoch * self.steps_per_epoch + i
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.learning_rate(step)
+            with self.autocast:
+                loss, parts = loss_module(batch.to(self.device))
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip)
+            self.optimiser.step()
+            for name, value in {"loss": loss.detach(), **parts}.items():
+                sums[name] = (
+                    sums.get(name, torch.zeros((), device=self.device)) + len(batch) * value
+                )
+            rows += len(batch)
+        if rows == 0:
+            raise InputError("the training split has no rows; use a dataset with more records")
+        means = {name: float(total) / rows for name, total in sums.items()}
+        if not math.isfinite(means["loss"]):
+            raise InputError(
+                f"epoch {self.epoch + 1}: the loss is {means['loss']}; lower --train.learning-rate "
+                f"(now {self.config.learning_rate})"
+            )
+        return means, rows
+
+    @torch.no_grad()
+    def validate(self, reader: Reader) -> dict[str, float]:
+        """The family's metrics, averaged over the rows of a split."""
+        self.module.eval()
+        sums: dict[str, float] = {}
+        rows = 0
+        for batch in reader(0):
+            for name, value in self.family.metrics(self.module, batch.to(self.device)).items():
+                sums[name] = sums.get(name, 0.0) + len(batch) * float(value)
+            rows += len(batch)
+        return {name: total / rows for name, total in sums.items()}
+
+
+def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Decay matrices, not biases and norms."""
+    decay = [p for p in module.parameters() if p.ndim > 1]
+    rest = [p for p in module.parameters() if p.ndim <= 1]
+    return [
+        {"params": decay, "weight_decay": weight_decay},
+        {"params": rest, "weight_decay": 0.0},
+    ]
