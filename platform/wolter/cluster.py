@@ -1,6 +1,7 @@
 """Connecting to Ray: the cluster of `RAY_ADDRESS`, or a light local one."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 
@@ -25,10 +26,10 @@ def connect(logical_cpus: int | None = None) -> None:
 
     if ray.is_initialized():
         return
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
     # Left unset, ray.init() turns token authentication on and later `ray job submit` calls fail.
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    # Workers inherit this: gradients all-reduce and metrics need no GPU to be visible.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future default
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     address = os.environ.get("RAY_ADDRESS")
     if address:

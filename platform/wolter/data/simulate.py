@@ -26,7 +26,7 @@ from wolter.data.shards import (
 from wolter.data.simulator import BLOCK, SimulateConfig, Simulator, seed_of
 from wolter.errors import InputError
 
-ROWS_PER_SHARD = 16 * BLOCK  # 100 MB of tensors on the default grid
+ROWS_PER_SHARD = 24 * BLOCK  # 75 MB compressed, 150 MB of tensors, on the default grid
 
 
 def shard_table(simulator: Simulator, seed: int, shard: int, n: int) -> pa.Table:

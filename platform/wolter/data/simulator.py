@@ -13,8 +13,9 @@ from torch import Tensor
 from wolter.data.grid import default_grid
 from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec, poisson_counts
 from wolter.errors import InputError
-from wolter.xray import emission, epic_pn
-from wolter.xray.background import draw_backgrounds, smooth_background
+from wolter.xray import background as backgrounds
+from wolter.xray import emission
+from wolter.xray.expression import Expression
 from wolter.xray.response import Response, read_response, rebin_channels
 from wolter.xray.spectrum import read_spectrum
 
@@ -88,21 +89,13 @@ class Simulator:
         full = self._read_response()
         self.response_sha256 = full.sha256()
         self.response = full.rebin(config.energy_edges).to(dtype=torch.float32)
-        self.model = emission.parse(config.model)
-        given = {p.name for p in config.prior} | set(config.fixed)
-        if given != set(self.model.parameters):
-            raise InputError(
-                f"model {config.model!r} has parameters {', '.join(self.model.parameters)}; "
-                f"prior and fixed values give {', '.join(sorted(given))}"
-            )
-        flux = self.model.terms(
-            self.response.energy_edges_E1,
-            {p.name: torch.tensor([p.low]) for p in config.prior} | config.fixed,
-        )
+        model = emission.parse(config.model)
+        _check_parameters(model, config)
+        self.model = model.on(self.response.energy_edges_E1)
         self.spec = SpectraSpec(
             energy_edges=config.energy_edges,
             parameters=config.prior,
-            components=tuple(flux) if config.components else (),
+            components=model.term_names if config.components else (),
         )
         self.background_MC, self.background_scale_M = self._read_backgrounds(full)
 
@@ -110,16 +103,17 @@ class Simulator:
         if self.config.rmf is None:
             if self.config.arf is not None:
                 raise InputError(f"{self.config.arf}: an ARF needs its RMF; give --rmf as well")
+            from wolter.xray import epic_pn
+
             return epic_pn.response(self.config.filter)
-        arf = None if self.config.arf is None else Path(self.config.arf)
-        return read_response(Path(self.config.rmf), arf)
+        return read_response(Path(self.config.rmf), self.config.arf and Path(self.config.arf))
 
     def _read_backgrounds(self, full: Response) -> tuple[Tensor, Tensor]:
         """Expected rates in the source region (counts/s, M x C) and area ratios (M)."""
         edges = self.config.energy_edges
         if not self.config.backgrounds:
             generator = torch.Generator().manual_seed(seed_of(0, 0, "backgrounds"))
-            rate_MC = draw_backgrounds(full, self.config.n_backgrounds, generator)
+            rate_MC = backgrounds.draw_backgrounds(full, self.config.n_backgrounds, generator)
             scale_M = 0.1 * 5 ** torch.rand(len(rate_MC), generator=generator)
             rate_MG = rebin_channels(rate_MC, full.channel_edges_C1, edges)
             return rate_MG.float(), scale_M
@@ -128,7 +122,7 @@ class Simulator:
             background = read_spectrum(Path(name), role="background")
             own = background.backscale
             scale = self.config.source_backscal / own if self.config.source_backscal else 1.0
-            rate_C = smooth_background(background.counts_C) / background.exposure_s * scale
+            rate_C = backgrounds.smooth_background(background.counts_C) / background.exposure_s * scale
             rates.append(rebin_channels(rate_C[None], full.channel_edges_C1, edges)[0].float())
             scales.append(scale)
         return torch.stack(rates), torch.tensor(scales)
@@ -138,7 +132,7 @@ class Simulator:
         values: dict[str, Tensor | float] = {
             p.name: parameters_BP[:, i] for i, p in enumerate(self.config.prior)
         }
-        terms = self.model.terms(self.response.energy_edges_E1, values | self.config.fixed)
+        terms = self.model.terms(values | self.config.fixed)
         return torch.stack([self.response.fold(f, exposure_B) for f in terms.values()], 1)
 
     def draw(self, seed: int, block: int, n: int = BLOCK) -> SpectraBatch:
@@ -165,6 +159,20 @@ class Simulator:
             expected_BKC=expected_BKC if stored else None,
             expected_background_BC=background_BC if stored else None,
         )
+
+
+def _check_parameters(model: Expression, config: SimulateConfig) -> None:
+    free = [p.name for p in config.prior]
+    given = {*free, *config.fixed}
+    missing = set(model.parameters) - set(model.defaults) - given
+    unknown = given - set(model.parameters)
+    twice = set(free) & set(config.fixed)
+    for names, problem in ((missing, "have no value"), (unknown, "are not its"), (twice, "twice")):
+        if names:
+            raise InputError(
+                f"model {config.model!r}: parameters {', '.join(sorted(names))} {problem}; give "
+                f"each of {', '.join(model.parameters)} once, in prior or fixed"
+            )
 
 
 def seed_of(seed: int, index: int, purpose: str = "spectra") -> int:
