@@ -182,5 +182,6 @@ def _expand(path: Path, data: Any, offset: int, n_channels: int) -> Array:
     # Cell of each value in the dense matrix; groups that overlap add up.
     within = np.arange(len(value)) - np.repeat(np.cumsum(count) - count, count)
     cell = np.repeat(group_row * n_channels + first, count) + within
-    dense: Array = np.bincount(cell, weights=value, minlength=n_rows * n_channels)
-    return dense.reshape(n_rows, n_channels)
+    dense: Any = np.bincount(cell, weights=value, minlength=n_rows * n_channels)
+    matrix_EC: Array = dense.reshape(n_rows, n_channels)
+    return matrix_EC

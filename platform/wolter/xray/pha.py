@@ -44,6 +44,7 @@ class Spectrum:
         quality_C: OGIP flags (0 good), or None.
         source: path of the file, or empty.
         telescope, instrument, filter, respfile, ancrfile, backfile: as in the file; empty for none.
+        descending: channels are turned round from the file's order, to ascend in energy (gratings).
     """
 
     counts_C: Tensor
@@ -60,6 +61,7 @@ class Spectrum:
     respfile: str = ""
     ancrfile: str = ""
     backfile: str = ""
+    descending: bool = False
 
     @property
     def n_channels(self) -> int:
@@ -97,7 +99,7 @@ def read_spectrum(path: Path, role: Role = "total") -> Spectrum:
         if quality_C is None and len(place_C) < n_channels:
             quality_C = torch.full((n_channels,), NOT_LISTED, dtype=torch.int16)
             quality_C[torch.from_numpy(place_C)] = 0
-        words = {name: ogip.text(header, key) for name, key in _WORDS.items()}
+        words: dict[str, Any] = {name: ogip.text(header, key) for name, key in _WORDS.items()}
         return Spectrum(
             counts_C=torch.from_numpy(counts_C),
             exposure_s=exposure_s,

@@ -7,6 +7,7 @@ cm^2.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from wolter.errors import InputError
+from wolter.xray.folding import Bands, banded_product, find_bands
 from wolter.xray.matrix import Arf, Rmf, read_arf, read_rmf
 from wolter.xray.ogip import Array
 
@@ -70,9 +72,19 @@ class Response:
         """
         if isinstance(exposure_B, Tensor):
             exposure_B = exposure_B.to(self.matrix_EC).unsqueeze(-1)
+        flux_BE = flux_BE.to(self.matrix_EC.dtype)
         # Mixed precision would round the counts to three digits.
         with torch.autocast(self.matrix_EC.device.type, enabled=False):
-            return (flux_BE.to(self.matrix_EC.dtype) * exposure_B) @ self.matrix_EC
+            if self._bands is None:
+                return flux_BE @ self.matrix_EC * exposure_B
+            flat = banded_product(flux_BE.reshape(-1, self.n_energies), self.matrix_EC, self._bands)
+            return flat.reshape(*flux_BE.shape[:-1], self.n_channels) * exposure_B
+
+    @cached_property
+    def _bands(self) -> Bands | None:
+        """Blocks of the matrix where skipping its zeros is faster: on CPU, and if it is sparse."""
+        plain = self.matrix_EC.device.type == "cpu" and not self.matrix_EC.requires_grad
+        return find_bands(self.matrix_EC) if plain else None
 
     def band(self, low_kev: float, high_kev: float) -> "Response":
         """The channels whose centre is in [low, high) keV.
@@ -80,17 +92,26 @@ class Response:
         Raises:
             InputError: no channel is.
         """
-        inside_C = _bins_of_centres(self.channel_edges_C1, [low_kev, high_kev]) == 0
-        kept = torch.nonzero(inside_C).flatten()
-        if len(kept) == 0:
-            raise InputError(f"no channel between {low_kev} and {high_kev} keV; {self._extent()}")
-        start, stop = int(kept[0]), int(kept[-1]) + 1
+        channels = self.channels_between(low_kev, high_kev)
+        start, stop = channels.start, channels.stop
         return replace(
             self,
             matrix_EC=self.matrix_EC[:, start:stop].contiguous(),
             channel_edges_C1=self.channel_edges_C1[start : stop + 1],
             first_channel=self.first_channel + start,
         )
+
+    def channels_between(self, low_kev: float, high_kev: float) -> slice:
+        """The channels whose centre is in [low, high) keV.
+
+        Raises:
+            InputError: no channel is.
+        """
+        inside_C = channel_bins(self.channel_edges_C1, [low_kev, high_kev]) == 0
+        kept = torch.nonzero(inside_C).flatten()
+        if len(kept) == 0:
+            raise InputError(f"no channel between {low_kev} and {high_kev} keV; {self._extent()}")
+        return slice(int(kept[0]), int(kept[-1]) + 1)
 
     def rebin(self, edges_kev: Edges) -> "Response":
         """Channels summed into bins: each goes where its centre lies; those outside are dropped.
@@ -101,10 +122,15 @@ class Response:
         Raises:
             InputError: the edges do not ascend, or hold no channel.
         """
-        edges_G1 = _edges_tensor(edges_kev).to(self.channel_edges_C1.device)
-        bin_C = _bins_of_centres(self.channel_edges_C1, edges_G1)
-        if not (bin_C >= 0).any():
+        bin_C = channel_bins(self.channel_edges_C1, edges_kev)
+        if not bool((bin_C >= 0).any()):
             raise InputError(f"no channel inside the given edges; {self._extent()}")
+        return self.sum_into(bin_C, edges_kev)
+
+    def sum_into(self, bin_C: Tensor, edges_kev: Edges) -> "Response":
+        """Sum channels into the bins whose numbers are given, -1 for none; edges are nominal."""
+        edges_G1 = _edges_tensor(edges_kev).to(self.channel_edges_C1.device)
+        bin_C = bin_C.to(self.matrix_EC.device)
         return replace(
             self,
             matrix_EC=sum_channels(self.matrix_EC, bin_C, len(edges_G1) - 1),
@@ -190,9 +216,8 @@ def _grid(edges_E1: Array) -> str:
 
 def rebin_channels(counts_BC: Tensor, channel_edges_C1: Edges, edges_kev: Edges) -> Tensor:
     """Sum counts (..., C) into G bins by the same rule as `Response.rebin`."""
-    edges_G1 = _edges_tensor(edges_kev).to(counts_BC.device)
-    bin_C = _bins_of_centres(_edges_tensor(channel_edges_C1).to(counts_BC.device), edges_G1)
-    return sum_channels(counts_BC, bin_C, len(edges_G1) - 1)
+    bin_C = channel_bins(channel_edges_C1, edges_kev).to(counts_BC.device)
+    return sum_channels(counts_BC, bin_C, len(edges_kev) - 1)
 
 
 def sum_channels(values_BC: Tensor, bin_C: Tensor, n_bins: int) -> Tensor:
@@ -209,9 +234,14 @@ def _edges_tensor(edges: Edges) -> Tensor:
     return tensor
 
 
-def _bins_of_centres(channel_edges_C1: Tensor, edges_kev: Edges) -> Tensor:
-    """Bin of each channel's centre, -1 outside; bins include their lower edge."""
-    edges_G1 = _edges_tensor(edges_kev).to(channel_edges_C1.device)
-    centre_C = 0.5 * (channel_edges_C1[:-1] + channel_edges_C1[1:])
-    bin_C = torch.searchsorted(edges_G1, centre_C.contiguous(), right=True) - 1
+def channel_bins(channel_edges_C1: Edges, edges_kev: Edges) -> Tensor:
+    """Bin of each channel's centre, -1 outside; bins include their lower edge.
+
+    Raises:
+        InputError: the edges do not ascend.
+    """
+    edges_C1 = _edges_tensor(channel_edges_C1)
+    edges_G1 = _edges_tensor(edges_kev).to(edges_C1.device)
+    centre_C = 0.5 * (edges_C1[:-1] + edges_C1[1:])
+    bin_C = torch.searchsorted(edges_G1, centre_C, right=True) - 1
     return torch.where(bin_C < len(edges_G1) - 1, bin_C, -1)

@@ -3,7 +3,8 @@
 Shapes: C channels.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,11 +12,28 @@ from torch import Tensor
 
 from wolter.errors import InputError
 from wolter.xray import ogip
+from wolter.xray.grouping import (
+    cut,
+    group_by_factor,
+    group_index,
+    group_min_counts,
+    summed,
+    turned,
+)
 from wolter.xray.matrix import read_arf, read_rmf
 from wolter.xray.pha import Spectrum, has_background, read_spectrum
-from wolter.xray.response import Response, response_of
+from wolter.xray.response import Edges, Response, channel_bins, response_of
+from wolter.xray.writing import write_spectrum
 
-__all__ = ["Observation", "Spectrum", "read_observation", "read_spectrum"]
+__all__ = [
+    "Observation",
+    "Spectrum",
+    "group_by_factor",
+    "group_min_counts",
+    "read_observation",
+    "read_spectrum",
+    "write_spectrum",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +62,77 @@ class Observation:
             return above / below
         ratio_C = torch.as_tensor(above) / torch.as_tensor(below)
         return torch.where(torch.isfinite(ratio_C), ratio_C, 0.0)
+
+    @property
+    def exposure_s(self) -> float:
+        """Exposure of the source spectrum, s."""
+        return self.spectrum.exposure_s
+
+    def expected_counts(self, flux_BE: Tensor) -> Tensor:
+        """Source counts expected of photon fluxes (..., E): folded, times exposure and AREASCAL."""
+        counts_BC = self.response.fold(flux_BE, self.exposure_s)
+        areascale = self.spectrum.areascale
+        return counts_BC * (areascale.to(counts_BC) if isinstance(areascale, Tensor) else areascale)
+
+    def band(self, low_kev: float, high_kev: float) -> "Observation":
+        """The channels (or groups) whose centre is in [low, high) keV.
+
+        Raises:
+            InputError: no channel is.
+        """
+        channels = self.response.channels_between(low_kev, high_kev)
+        return self._changed(
+            self.response.band(low_kev, high_kev), lambda spectrum: cut(spectrum, channels)
+        )
+
+    def rebin(self, edges_kev: Edges) -> "Observation":
+        """Channels summed into the given bins by their centre; those of bad QUALITY are left out.
+
+        Raises:
+            InputError: the edges do not ascend, or hold no good channel.
+        """
+        bin_C = channel_bins(self.response.channel_edges_C1, edges_kev).cpu()
+        return self._summed(bin_C, edges_kev)
+
+    def grouped(self) -> "Observation":
+        """Apply GROUPING and QUALITY: channels summed into groups, those of bad QUALITY left out.
+
+        Without GROUPING each good channel is a group. The nominal width of a group includes the
+        bad channels inside and after it.
+
+        Raises:
+            InputError: QUALITY excludes every channel.
+        """
+        good_C, grouping_C = self.good_C, self.spectrum.grouping_C
+        index_C = torch.arange(len(good_C)) if grouping_C is None else group_index(grouping_C)
+        begins = torch.diff(index_C[good_C], prepend=torch.tensor([-1])) > 0
+        bin_C = torch.full_like(index_C, -1).masked_scatter(good_C, torch.cumsum(begins, 0) - 1)
+        # Channels where a group begins, and the end of the last one.
+        good = torch.nonzero(good_C).flatten()
+        bounds = torch.cat([good[begins], good[-1:] + 1])
+        return self._summed(bin_C, self.response.channel_edges_C1.cpu()[bounds])
+
+    @property
+    def good_C(self) -> Tensor:
+        """True for the channels that QUALITY excludes neither in source nor in background."""
+        good_C = self.spectrum.good_C
+        return good_C if self.background is None else good_C & self.background.good_C
+
+    def _summed(self, bin_C: Tensor, edges_G1: Edges) -> "Observation":
+        bin_C = torch.where(self.good_C, bin_C, -1)
+        if not bool((bin_C >= 0).any()):
+            raise InputError(f"{self.spectrum.source}: no channel of good QUALITY is left")
+        n_bins = len(edges_G1) - 1
+        return self._changed(
+            self.response.sum_into(bin_C, edges_G1),
+            lambda spectrum: summed(spectrum, bin_C, n_bins),
+        )
+
+    def _changed(self, response: Response, change: Callable[[Spectrum], Spectrum]) -> "Observation":
+        background = None if self.background is None else change(self.background)
+        return replace(
+            self, response=response, spectrum=change(self.spectrum), background=background
+        )
 
 
 def read_observation(
@@ -78,6 +167,9 @@ def read_observation(
     background_spectrum = _background(pha, spectrum, background)
     if background_spectrum is not None:
         _same_channels(background_spectrum, response, str(rmf_path))
+    if matrix.descending:
+        spectrum = turned(spectrum)
+        background_spectrum = background_spectrum and turned(background_spectrum)
     return Observation(spectrum, response, background_spectrum, name=pha.name)
 
 
