@@ -47,9 +47,9 @@ def wabs_cross_section(energy_E: Tensor, interval_E: Tensor) -> Tensor:
     return (c0 + c1 * energy_E + c2 * energy_E**2) / energy_E**3 * 1e-2
 
 
-def transmission(depth: Tensor) -> Tensor:
-    """exp(-optical depth), and 0 beyond a depth of 50 as in XSPEC."""
-    return torch.exp(torch.threshold(-depth, -_OPAQUE, -torch.inf))
+def transmission(minus_depth: Tensor) -> Tensor:
+    """exp(minus the optical depth), and 0 beyond a depth of 50 as in XSPEC."""
+    return torch.threshold(minus_depth, -_OPAQUE, -torch.inf).exp_()
 
 
 def _prepare_wabs(grid: Grid) -> Evaluate:
@@ -84,13 +84,13 @@ def _prepare_wabs(grid: Grid) -> Evaluate:
         ]
     )
 
-    sigma_E1 = grid.cast(wabs_cross_section(edges_E1, interval(edges_E1, True)))
-    special_sigma_Q, weight_QS = grid.cast(special_sigma_Q), grid.cast(weight_QS)
+    minus_sigma_E1 = grid.cast(-wabs_cross_section(edges_E1, interval(edges_E1, True)))
+    minus_special_Q, weight_QS = grid.cast(-special_sigma_Q), grid.cast(weight_QS)
 
     def evaluate(nh_B1: Tensor) -> Tensor:
-        edge_BE1 = transmission(nh_B1 * sigma_E1)
+        edge_BE1 = transmission(nh_B1 * minus_sigma_E1)
         factor_BE = torch.lerp(edge_BE1[:, :-1], edge_BE1[:, 1:], 0.5)
-        factor_BE[:, special_S] = transmission(nh_B1 * special_sigma_Q) @ weight_QS
+        factor_BE[:, special_S] = transmission(nh_B1 * minus_special_Q) @ weight_QS
         return factor_BE
 
     return evaluate

@@ -73,6 +73,9 @@ class Component:
     defaults: Mapping[str, float] = field(default_factory=dict)
 
 
+_BLOCK = 32
+"""Spectra evaluated together on a processor."""
+
 Group = tuple[tuple[int, ...], tuple[int, ...]]
 """Indices of (multiplicative, additive) components; the latter are absent from a pure factor."""
 
@@ -224,6 +227,18 @@ class PreparedModel:
     def __call__(self, params: Mapping[str, Tensor | float]) -> Tensor:
         """Photon flux in every bin (B, E), photons cm^-2 s^-1; see `Expression.__call__`."""
         columns = self._columns(params)
+        n = len(columns[0][0])
+        wants_grad = torch.is_grad_enabled() and any(p.requires_grad for c in columns for p in c)
+        if n <= _BLOCK or wants_grad:
+            return self._total(columns)
+        # In blocks of rows, so that the intermediate results stay in the processor's cache.
+        flux_BE = columns[0][0].new_empty(n, len(self.grid.edges_E1) - 1)
+        for start in range(0, n, _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            flux_BE[rows] = self._total([[p[rows] for p in c] for c in columns])
+        return flux_BE
+
+    def _total(self, columns: Sequence[Sequence[Tensor]]) -> Tensor:
         total_BE: Tensor | None = None
         for multiplicative, additive in self.model.groups:
             group_BE = self._product([columns[i] for i in multiplicative], multiplicative)
