@@ -5,7 +5,7 @@ Shapes: B batch, C channel, P parameter, K component.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -36,12 +36,16 @@ class SpectraSpec:
         energy_edges: keV, ascending, the C+1 edges of the grid that counts are summed into.
         parameters: names, prior bounds and units of the P labels; empty for unlabelled data.
         components: names of the K noise-free components; empty where none are stored.
+        instrument: "telescope/instrument/filter" of the response; empty where there are several.
+        exposure_s: shortest and longest exposure, s; None where not known.
     """
 
     energy_edges: tuple[float, ...]
     parameters: tuple[Parameter, ...] = ()
     components: tuple[str, ...] = ()
     kind: str = "spectra"
+    instrument: str = ""
+    exposure_s: tuple[float, float] | None = None
 
     @property
     def n_channels(self) -> int:
@@ -84,7 +88,7 @@ class SpectraBatch:
         return len(self.counts_BC)
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         return type(self)(**{k: None if v is None else function(v) for k, v in values.items()})
 
     def __getitem__(self, index: Tensor | slice) -> Self:
@@ -104,7 +108,7 @@ class SpectraBatch:
     def concatenate(cls, parts: "list[Self]") -> Self:
         """Join batches of one data set along B."""
         assert parts, "no batches to join"
-        columns = {}
+        columns: dict[str, Any] = {}
         for field in fields(cls):
             values = [getattr(part, field.name) for part in parts]
             columns[field.name] = None if values[0] is None else torch.cat(values)

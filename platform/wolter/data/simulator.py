@@ -96,6 +96,8 @@ class Simulator:
             energy_edges=config.energy_edges,
             parameters=config.prior,
             components=model.term_names if config.components else (),
+            instrument="/".join((full.telescope, full.instrument, full.filter)),
+            exposure_s=config.exposure_s,
         )
         self.background_MC, self.background_scale_M = self._read_backgrounds(full)
 
@@ -106,7 +108,8 @@ class Simulator:
             from wolter.xray import epic_pn
 
             return epic_pn.response(self.config.filter)
-        return read_response(Path(self.config.rmf), self.config.arf and Path(self.config.arf))
+        arf = Path(self.config.arf) if self.config.arf else None
+        return read_response(Path(self.config.rmf), arf)
 
     def _read_backgrounds(self, full: Response) -> tuple[Tensor, Tensor]:
         """Expected rates in the source region (counts/s, M x C) and area ratios (M)."""
@@ -122,7 +125,8 @@ class Simulator:
             background = read_spectrum(Path(name), role="background")
             own = background.backscale
             scale = self.config.source_backscal / own if self.config.source_backscal else 1.0
-            rate_C = backgrounds.smooth_background(background.counts_C) / background.exposure_s * scale
+            counts_C = backgrounds.smooth_background(background.counts_C)
+            rate_C = counts_C / background.exposure_s * scale
             rates.append(rebin_channels(rate_C[None], full.channel_edges_C1, edges)[0].float())
             scales.append(scale)
         return torch.stack(rates), torch.tensor(scales)
