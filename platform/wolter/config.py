@@ -1,19 +1,21 @@
 """Frozen dataclasses to and from plain dictionaries, JSON and TOML; unknown keys are rejected."""
 
+import functools
 import json
 import tomllib
+from collections.abc import Callable
+from dataclasses import fields
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
 
 import cattrs
+from cattrs.errors import CattrsError
+from cattrs.strategies import configure_union_passthrough
 
 from wolter.errors import InputError
 
 T = TypeVar("T")
-
-
-def _converter() -> cattrs.Converter:
-    return cattrs.Converter(forbid_extra_keys=True)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -25,19 +27,30 @@ def from_dict(cls: type[T], values: dict[str, Any]) -> T:
     """Build `cls` from a dictionary.
 
     Raises:
-        InputError: a key is unknown or missing, or a value has the wrong type.
+        InputError: a key is unknown or missing, or a value has the wrong type. No value is
+            converted to fit, but for an integer where a float belongs.
     """
+    if not isinstance(values, dict):
+        raise InputError(f"{cls.__name__}: {values!r} is not a table of keys and values")
     try:
         return _converter().structure(values, cls)
     except cattrs.BaseValidationError as error:
-        problems = "; ".join(cattrs.transform_error(error))
-        known = ", ".join(getattr(cls, "__dataclass_fields__", {}))
-        raise InputError(f"{cls.__name__}: {problems}. Known keys: {known}") from error
+        problems = "; ".join(cattrs.transform_error(error, format_exception=_explain))
+        problems = problems.replace(" @ $.", " at ").replace(" @ $", "")
+        raise InputError(f"{cls.__name__}: {problems}") from error
 
 
 def save(config: Any, path: Path) -> None:
-    """Write a config as JSON."""
-    path.write_text(json.dumps(to_dict(config), indent=2) + "\n")
+    """Write a config as JSON.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    assert path.suffix == ".json", path
+    try:
+        path.write_text(json.dumps(to_dict(config), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); check the path") from error
 
 
 def load(cls: type[T], path: Path) -> T:
@@ -46,14 +59,64 @@ def load(cls: type[T], path: Path) -> T:
     Raises:
         InputError: the file is missing, is not valid, or has unknown keys.
     """
+    kind = "TOML" if path.suffix == ".toml" else "JSON"
     try:
-        text = path.read_text()
-        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text) if kind == "TOML" else json.loads(text)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path}: not valid {path.suffix[1:].upper()}: {error}") from error
+    except ValueError as error:  # not UTF-8, JSON or TOML
+        raise InputError(f"{path}: not valid {kind}: {error}") from error
     try:
         return from_dict(cls, values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+class _WrongTypeError(TypeError):
+    """A value of another type than its field's; the message says it all."""
+
+
+@functools.cache
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    # cattrs converts by default: bool("false") is True, int(3.7) is 3, tuple("ab") is ("a", "b").
+    converter.register_structure_hook(bool, _strict(bool, bool))
+    converter.register_structure_hook(int, _strict(int, Integral))
+    converter.register_structure_hook(float, _strict(float, Real))
+    converter.register_structure_hook(str, _strict(str, str))
+    configure_union_passthrough(bool | int | float | str | None, converter, True)
+    listed = converter.get_structure_hook(tuple[str, ...])
+
+    def strings(value: Any, kind: Any) -> Any:
+        if isinstance(value, str):
+            raise _WrongTypeError(f"{value!r} is not a list of strings")
+        return listed(value, kind)
+
+    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], strings)
+    return converter
+
+
+def _strict(kind: Callable[[Any], Any], accepted: type) -> Callable[[Any, Any], Any]:
+    def structure(value: Any, _: Any) -> Any:
+        if isinstance(value, accepted) and (kind is bool or not isinstance(value, bool)):
+            return kind(value)
+        raise _WrongTypeError(f"{value!r} is not of type {kind.__name__}")
+
+    return structure
+
+
+def _explain(error: BaseException, kind: type | None) -> str:
+    """One problem in the words of the user, who knows keys and values."""
+    if isinstance(error, cattrs.ForbiddenExtraKeysError):
+        unknown = ", ".join(sorted(error.extra_fields))
+        known = ", ".join(field.name for field in fields(error.cl))
+        return f"unknown key {unknown} (known keys: {known})"
+    if isinstance(error, KeyError):
+        return "missing key"
+    if isinstance(error, _WrongTypeError):
+        return str(error)
+    if isinstance(error, CattrsError):  # a value outside a Literal
+        return str(error).replace("typing.", "")
+    name = kind.__name__ if isinstance(kind, type) else str(kind or "value")
+    return f"not a valid {name.replace('typing.', '')}"

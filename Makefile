@@ -1,0 +1,72 @@
+# One command each. `setup` runs first wherever it is needed and is quick when nothing changed.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
+ARGS ?=
+
+# An environment is good for the same requirements in the same folder: it holds absolute paths, so
+# a copied or moved checkout builds its own.
+KEY := $(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | tr ' ' '-')
+STAMP := .venv/.setup-$(KEY)
+PEERS := .venv/.peers-$(KEY)
+PEERS_APT := bison byacc flex g++ libfftw3-dev pkg-config
+
+.PHONY: help setup demo test lint format types imports wheel peers clean
+.NOTPARALLEL:
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## */make \1\t/' | expand -t 16
+
+setup: $(STAMP) ## .venv with the package installed, editable, and the tools
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit("wolter needs Python 3.11 or newer, and $(PYTHON) is %d.%d: set PYTHON=..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@grep -qsF ' $(CURDIR)/.venv' .venv/pyvenv.cfg && $(BIN)/python -c '' 2>/dev/null \
+		|| { rm -rf .venv && $(PYTHON) -m venv .venv; }
+	@echo 'Installing wolter into .venv (two minutes or so, the first time)'
+	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@rm -f .venv/.setup-* && touch $@
+
+demo: setup ## simulate -> train -> evaluate -> register -> serve -> answer
+	@$(BIN)/wolter demo
+
+test: setup ## all tests but the long proofs; ARGS="-k word" for some
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## ruff: rules and format
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+format: setup ## ruff: repair what it can
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+types: setup ## mypy, strict on the package
+	@$(BIN)/mypy
+
+imports: setup ## import-linter: imports go one way
+	@$(BIN)/lint-imports --no-logo
+
+wheel: setup ## dist/*.whl, installed into a clean environment and imported there, module by module
+	@rm -rf build dist
+	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	@rm -rf build && $(BIN)/python -m venv build/clean
+	@build/clean/bin/python -m pip install --quiet --quiet --disable-pip-version-check \
+		-c constraints.txt dist/*.whl
+	@build/clean/bin/python -I tests/import_each.py --same-as platform/wolter
+	@rm -rf build
+
+peers: $(PEERS) ## the codes that tests and benchmarks compare with: Sherpa (built from source), jaxspec
+
+$(PEERS): $(STAMP)
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg -s $(PEERS_APT) >/dev/null 2>&1; then \
+		apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PEERS_APT); \
+	fi
+	@echo 'Installing the peers into .venv (Sherpa is compiled)'
+	@$(PIP) install -c constraints.txt -e '.[dev,peers]'
+	@rm -f .venv/.peers-* && touch $@
+
+clean: ## removes what make made; data and runs under .wolter stay
+	rm -rf .venv build dist platform/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find benchmarks deploy jobs models platform tests -name __pycache__ -type d -prune -exec rm -rf {} +
