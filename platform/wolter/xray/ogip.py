@@ -1,5 +1,7 @@
 """OGIP FITS files: find tables and columns whatever their names, turn faults into one line."""
 
+import gzip
+import io
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -32,20 +34,17 @@ def open_tables(path: Path) -> Iterator[list[Any]]:
     from astropy.units import UnitsWarning
     from astropy.utils.exceptions import AstropyUserWarning
 
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: empty file; fetch it again")
+    content = _content(path)
     with warnings.catch_warnings():
         # Real headers hold non-standard cards and units such as "cm2" or "channel"; only the
         # figures matter here. A file cut short must not pass for a whole one.
         warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         warnings.simplefilter("ignore", UnitsWarning)
+        warnings.filterwarnings("ignore", "Unexpected extra padding", AstropyUserWarning)
         warnings.filterwarnings("error", "File may have been truncated", AstropyUserWarning)
         warnings.filterwarnings("error", "Error validating header", AstropyUserWarning)
         try:
-            # Without memory mapping the arrays outlive the file.
-            with fits.open(path, memmap=False) as hdus:
+            with fits.open(io.BytesIO(content)) as hdus:
                 tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU)]
                 if not tables:
                     raise InputError(
@@ -54,24 +53,33 @@ def open_tables(path: Path) -> Iterator[list[Any]]:
                 yield tables
         except InputError:
             raise
-        except (
-            OSError,
-            EOFError,
-            zlib.error,
-            ValueError,
-            TypeError,
-            KeyError,
-            IndexError,
-        ) as error:
+        except (OSError, ValueError, TypeError, KeyError, IndexError, fits.VerifyError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(f"{path}: not a whole FITS file ({reason}); fetch it again") from error
         except AstropyUserWarning as error:
             raise InputError(f"{path}: truncated FITS file; fetch it again") from error
 
 
+def _content(path: Path) -> bytes:
+    """The bytes of a file, unpacked: astropy would take a gzip file cut short for a shorter one."""
+    try:
+        content = path.read_bytes()
+        packed = content.startswith(b"\x1f\x8b")
+        content = gzip.decompress(content) if packed else content
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; check the path") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path}: truncated or damaged gzip file; fetch it again") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    if not content:
+        raise InputError(f"{path}: empty file; fetch it again")
+    return content
+
+
 def columns(hdu: Any) -> list[str]:
-    """Names of a table's columns, in capitals."""
-    return [name.upper() for name in hdu.columns.names]
+    """Names of a table's columns, in capitals; a damaged one is empty."""
+    return [(name or "").upper() for name in hdu.columns.names]
 
 
 def with_columns(tables: list[Any], *names: str) -> list[Any]:

@@ -60,7 +60,7 @@ class Observation:
         below = background.exposure_s * background.backscale * background.areascale
         if isinstance(above, float) and isinstance(below, float):
             return above / below
-        ratio_C = torch.as_tensor(above) / torch.as_tensor(below)
+        ratio_C = torch.as_tensor(above / below)
         return torch.where(torch.isfinite(ratio_C), ratio_C, 0.0)
 
     @property
