@@ -5,6 +5,7 @@ labels in training only; a residual network reads the spectrum, the components a
 code, and estimates the parameters (after Manduchi et al. 2022).
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import cast
 
@@ -35,8 +36,8 @@ class Config:
         decomposition_weight: of the decomposition loss beside the parameters' own.
     """
 
-    widths: tuple[int, ...] = (512, 256, 128)
-    width: int = 512
+    widths: tuple[int, ...] = (256, 128, 64)
+    width: int = 384
     blocks: int = 2
     decomposition_weight: float = 1.0
 
@@ -58,6 +59,7 @@ class Residual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """The input plus the block's correction."""
         return x + cast("Tensor", self.block(x))
 
 
@@ -75,16 +77,14 @@ class DeepSpectra(Estimator):
         self.roots = Standardise(*self.shape_KC)  # of the components' square roots
         inputs = 2 * spec.n_channels + self.features.n_context
         sizes = (inputs, *config.widths)
-        self.encoder = nn.ModuleList(
-            Layer(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-        )
+        self.encoder = nn.ModuleList(Layer(a, b) for a, b in itertools.pairwise(sizes))
         self.decoder = nn.ModuleList()
         size = config.widths[-1]
         for width in reversed(config.widths[:-1]):
             self.decoder.append(Layer(size, width))
             size = 2 * width  # joined with the encoder's layer of the same width
         outputs = self.shape_KC[0] * self.shape_KC[1]
-        self.to_components = nn.Linear(size + inputs, outputs)
+        self.to_components = nn.Linear(size, outputs)
         self.inference = nn.Sequential(
             nn.Linear(inputs + outputs + config.widths[-1], config.width),
             *(Residual(config.width) for _ in range(config.blocks)),
@@ -110,7 +110,7 @@ class DeepSpectra(Estimator):
         decoded = levels.pop()
         for layer in self.decoder:
             decoded = torch.cat([layer(decoded), levels.pop()], 1)
-        roots = self.to_components(torch.cat([decoded, inputs], 1))
+        roots = self.to_components(decoded)
         output = self.inference(torch.cat([inputs, roots, code], 1))
         return output.unflatten(1, (2, -1)), roots.unflatten(1, self.shape_KC)
 
@@ -145,7 +145,7 @@ FAMILY = Family(
     predict=predict,
     search_space={
         "widths": Choice(((256, 128, 64), (512, 256, 128), (768, 384, 192))),
-        "width": Choice((256, 512, 768)),
+        "width": Choice((256, 384, 512)),
         "blocks": Choice((1, 2, 3)),
         "decomposition_weight": Range(0.1, 10.0, log=True),
     },

@@ -24,6 +24,7 @@ from wolter.data.shards import (
     write_shard,
 )
 from wolter.data.simulator import BLOCK, SimulateConfig, Simulator, seed_of
+from wolter.data.split import index_keys
 from wolter.errors import InputError
 
 ROWS_PER_SHARD = 24 * BLOCK  # 75 MB compressed, 150 MB of tensors, on the default grid
@@ -41,7 +42,7 @@ def shard_table(simulator: Simulator, seed: int, shard: int, n: int) -> pa.Table
     index_B = shard * ROWS_PER_SHARD + np.arange(n)
     extra = {
         "source_id": pa.array(np.char.add(f"sim-{seed}-", index_B.astype(str))),
-        "split_key": split_keys(seed, index_B),
+        "split_key": index_keys(seed_of(seed, 0, "split"), index_B),
     }
     return to_table(batch, extra)
 
@@ -49,16 +50,6 @@ def shard_table(simulator: Simulator, seed: int, shard: int, n: int) -> pa.Table
 def shard_rows(n: int) -> list[int]:
     """Rows of each shard of a dataset of `n` records."""
     return [min(ROWS_PER_SHARD, n - start) for start in range(0, n, ROWS_PER_SHARD)]
-
-
-def split_keys(seed: int, index_B: np.ndarray) -> np.ndarray:
-    """Uniform [0, 1) hash of each simulated source, by which splits are made (splitmix64)."""
-    with np.errstate(over="ignore"):
-        z = index_B.astype(np.uint64) + np.uint64(seed_of(seed, 0, "split"))
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z ^= z >> np.uint64(31)
-    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 class _ShardWriter:

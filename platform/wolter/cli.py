@@ -1,0 +1,111 @@
+"""The `wolter` command: finds the command's typed config, lets tyro fill it, runs it.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or bad input (one line on standard error).
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from wolter.errors import InputError
+
+
+class Command(Protocol):
+    """A frozen dataclass whose fields are the command's options."""
+
+    def run(self) -> int:
+        """Do the work; the exit code."""
+
+
+# Imported only when asked for, so that `wolter --help` answers at once.
+COMMANDS = {
+    "simulate spectra": ("simulate", "Simulate spectra into a shard dataset"),
+    "ingest spectra": ("ingest", "Read archive spectra into a shard dataset"),
+    "train": ("train", "Train a model family on a dataset; prints the run id"),
+    "evaluate": ("evaluate", "Tables, plots and report of a family on a test split"),
+    "predict": ("predict", "Parameters of PHA files: a table with one row a file"),
+    "promote": ("promote", "Make a run the champion that the server answers with"),
+    "serve": ("serve", "Serve the champions over HTTP until interrupted"),
+    "bench": ("bench", "Run one race of the benchmarks; prints JSON"),
+    "demo": ("demo", "Simulate, train, evaluate, register, serve and answer, in minutes"),
+}
+USAGE, FAILED = 2, 1
+
+
+def overview() -> str:
+    """The text of `wolter --help`."""
+    lines = [f"  {name:<18} {about}" for name, (_, about) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: wolter COMMAND [OPTIONS]",
+            "",
+            "A distributed data-and-training platform on Ray for X-ray astronomy.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "`wolter COMMAND --help` lists a command's options with units and defaults;",
+            "--debug shows the traceback of an error; --version prints the version.",
+        ]
+    )
+
+
+def find(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The command that the arguments begin with, and the rest of them.
+
+    Raises:
+        InputError: there is no such command.
+    """
+    for words in (2, 1):
+        name = " ".join(arguments[:words])
+        if name in COMMANDS:
+            return name, list(arguments[words:])
+    raise InputError(
+        f"unknown command {' '.join(arguments[:2])!r}; choose one of: {', '.join(COMMANDS)}"
+    )
+
+
+def load(name: str) -> type[Command]:
+    """The config class of a command."""
+    module = importlib.import_module(f"wolter.commands.{COMMANDS[name][0]}")
+    return cast("type[Command]", module.COMMAND)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    if not words or words[0] in ("-h", "--help"):
+        print(overview())
+        return 0 if words else USAGE
+    if words[0] == "--version":
+        from wolter import __version__
+
+        print(f"wolter {__version__}")
+        return 0
+    try:
+        import tyro
+
+        name, rest = find(words)
+        command = tyro.cli(load(name), args=rest, prog=f"wolter {name}")
+        return command.run()
+    except InputError as error:
+        return _fail(str(error), USAGE, debug)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130, debug=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        return _fail(f"{type(error).__name__}: {first} (--debug shows where)", FAILED, debug)
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        raise
+    print(f"wolter: error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

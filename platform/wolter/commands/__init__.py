@@ -1,0 +1,1 @@
+"""The commands of `wolter`: one file each, a frozen dataclass of options with a `run`."""

@@ -1,0 +1,81 @@
+"""`wolter simulate spectra`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wolter.data.simulate import simulate_dataset
+from wolter.data.simulator import SimulateConfig
+from wolter.errors import InputError
+from wolter.home import default_dataset
+from wolter.progress import bar
+
+
+@dataclass(frozen=True)
+class SimulateSpectra:
+    """Simulate spectra into a shard dataset, with Ray Data.
+
+    Source and background are drawn with Poisson statistics from uniform priors. Without files the
+    embedded EPIC-pn and its family of realistic backgrounds are used.
+
+    Attributes:
+        n: number of spectra.
+        out: folder of the dataset; finished shards of an interrupted run are kept.
+        seed: seed of all draws.
+        exposure: exposure in seconds, or LOW,HIGH for a log-uniform range.
+        rmf: redistribution matrix (RMF) of the instrument.
+        arf: effective area (ARF) that goes with it.
+        background: observed background spectra (PHA).
+        backscal: BACKSCAL of the source region, for observed backgrounds; 0: the background's own.
+        filter: filter of the embedded EPIC-pn: thin, medium or thick.
+        model: emission model in XSPEC's names.
+        components: store the noise-free components (DeepSpectra and fresh noise need them).
+        workers: processes, one core each; 0: one for every core.
+    """
+
+    n: int = 20_000
+    out: Path = field(default_factory=default_dataset)
+    seed: int = 0
+    exposure: str = "25000"
+    rmf: str | None = None
+    arf: str | None = None
+    background: tuple[str, ...] = ()
+    backscal: float = 0.0
+    filter: str = "thin"
+    model: str = SimulateConfig.model
+    components: bool = True
+    workers: int = 0
+
+    def config(self) -> SimulateConfig:
+        """What to simulate."""
+        return SimulateConfig(
+            model=self.model,
+            exposure_s=_exposures(self.exposure),
+            rmf=self.rmf,
+            arf=self.arf,
+            filter=self.filter,
+            backgrounds=self.background,
+            source_backscal=self.backscal,
+            components=self.components,
+        )
+
+    def run(self) -> int:
+        """Simulate, and say what was written."""
+        with bar("simulating", self.n) as advance:
+            dataset = simulate_dataset(
+                self.config(), self.n, self.out, self.seed, self.workers or None, advance
+            )
+        print(f"{dataset.manifest.rows} spectra in {len(dataset.files)} shards: {dataset.path}")
+        return 0
+
+
+def _exposures(text: str) -> tuple[float, float]:
+    try:
+        values = [float(word) for word in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in (1, 2):
+        raise InputError(f"--exposure {text}: give SECONDS or LOW,HIGH, e.g. 25000 or 5000,100000")
+    return values[0], values[-1]
+
+
+COMMAND = SimulateSpectra

@@ -1,0 +1,230 @@
+"""Archive spectra as a shard dataset; what cannot be read becomes a row of `rejects.parquet`."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+
+from wolter import config as configs
+from wolter.cluster import connected
+from wolter.data.grid import default_grid
+from wolter.data.kinds import Kind, Look, look
+from wolter.data.observed import batch_of
+from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.data.shards import (
+    REJECTS,
+    Manifest,
+    Shard,
+    ShardDataset,
+    make_folder,
+    to_table,
+    write_manifest,
+    write_shard,
+)
+from wolter.data.split import name_keys
+from wolter.errors import InputError
+from wolter.xray.spectrum import read_observation
+
+FILES_PER_TASK = 64
+ROWS_PER_SHARD = 32_768
+REJECT_SCHEMA = pa.schema({"file": pa.string(), "reason": pa.string()})
+
+
+@dataclass(frozen=True)
+class IngestConfig:
+    """How to read archive spectra.
+
+    Attributes:
+        rmf, arf, background: files to use for every spectrum, instead of those that each names.
+        energy_edges: keV, the grid of the records.
+    """
+
+    rmf: str | None = None
+    arf: str | None = None
+    background: str | None = None
+    energy_edges: tuple[float, ...] = field(default_factory=default_grid)
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What an ingest did with the files that it was given."""
+
+    dataset: ShardDataset
+    read: int
+    backgrounds: int
+    others: int
+    rejects: tuple[tuple[str, str], ...]
+
+
+def list_files(sources: Sequence[Path]) -> list[Path]:
+    """All files of the given files and folders, sorted, hidden ones left out.
+
+    Raises:
+        InputError: a source does not exist, or there is no file at all.
+    """
+    found: set[Path] = set()
+    for source in sources:
+        if source.is_dir():
+            for folder, _, names in os.walk(source):
+                found.update(Path(folder, name) for name in names if not name.startswith("."))
+        elif source.exists():
+            found.add(source)
+        else:
+            raise InputError(f"{source}: no such file or folder; check the path")
+    if not found:
+        raise InputError(f"{', '.join(map(str, sources))}: no files there; give PHA files")
+    return sorted(file.absolute() for file in found)
+
+
+def read_spectra(files: Sequence[str], sources: Sequence[str], config: IngestConfig) -> pa.Table:
+    """Rows of some spectra, in order: the record of each, or with `reason` why there is none."""
+    batches, reasons = [], []
+    for file in files:
+        try:
+            observation = read_observation(
+                Path(file), rmf=config.rmf, arf=config.arf, background=config.background
+            )
+            batches.append(batch_of([observation], config.energy_edges))
+            reasons.append("")
+        except InputError as error:
+            batches.append(_no_counts(len(config.energy_edges) - 1))
+            reasons.append(str(error))
+    extra = {"file": list(files), "source_id": list(sources), "reason": reasons}
+    return to_table(SpectraBatch.concatenate(batches), extra)
+
+
+def _no_counts(n_channels: int) -> SpectraBatch:
+    nothing_BC, nothing_B = torch.zeros(1, n_channels), torch.zeros(1)
+    return SpectraBatch(nothing_BC, nothing_BC, nothing_B, nothing_B)
+
+
+def _look_block(block: dict[str, Any]) -> dict[str, list[str]]:
+    """Ray Data task: what the files of a block are."""
+    rows: dict[str, list[str]] = {k: [] for k in ("kind", "source", "background", "reason")}
+    for file in block["item"]:
+        reason = ""
+        try:
+            seen = look(Path(file))
+        except InputError as error:
+            seen, reason = Look(Kind.OTHER), str(error)
+        values = (seen.kind.value, seen.source, seen.background, reason)
+        for column, value in zip(rows.values(), values, strict=True):
+            column.append(value)
+    return {"file": list(block["item"]), **rows}
+
+
+def _read_block(block: dict[str, Any], config: dict[str, Any]) -> pa.Table:
+    """Ray Data task: records of a block of spectra."""
+    settings = configs.from_dict(IngestConfig, config)
+    return read_spectra(list(block["file"]), list(block["source"]), settings)
+
+
+def ingest_dataset(
+    sources: Sequence[Path],
+    out: Path,
+    config: IngestConfig | None = None,
+    on_files: Callable[[int, int], None] | None = None,
+) -> Ingested:
+    """Ingest every spectrum among files and folders into a shard dataset with Ray Data.
+
+    A background spectrum is part of the record of the spectrum that names it, and no record of its
+    own. Each file that should have been a record and is none becomes a row of `rejects.parquet`
+    with its path and reason, and the job goes on; all other files are counted.
+
+    Args:
+        sources: PHA files, and folders that are searched throughout.
+        out: folder of the dataset.
+        config: how to read; by default with the files that each spectrum names.
+        on_files: called after each block with its number of spectra and that of all blocks.
+
+    Raises:
+        InputError: there are no files, or the output folder is not writable.
+    """
+    import ray
+
+    config = config or IngestConfig()
+    files = list_files(sources)
+    make_folder(out)
+    writer = _Writer(out)
+    with connected():
+        # The rows of a shard must not depend on which task ends first.
+        ray.data.DataContext.get_current().execution_options.preserve_order = True
+        seen = _in_blocks(ray.data.from_items([str(file) for file in files]), len(files))
+        table = pa.concat_tables(
+            seen.map_batches(_look_block, batch_size=FILES_PER_TASK).iter_batches(
+                batch_format="pyarrow", batch_size=None
+            )
+        )
+        writer.reject(table.filter(pc.not_equal(table["reason"], "")))
+        is_background = pc.or_(
+            pc.equal(table["kind"], Kind.BACKGROUND.value),
+            pc.is_in(table["file"], value_set=table["background"].combine_chunks()),
+        )
+        backgrounds = table.filter(is_background).num_rows
+        chosen = pc.and_not(pc.equal(table["kind"], Kind.SPECTRUM.value), is_background)
+        spectra = table.filter(chosen).select(["file", "source"])
+        if spectra.num_rows:
+            records = _in_blocks(ray.data.from_arrow(spectra), spectra.num_rows).map_batches(
+                _read_block, fn_args=(configs.to_dict(config),), batch_size=FILES_PER_TASK
+            )
+            for part in records.iter_batches(batch_format="pyarrow", batch_size=None):
+                writer.add(part)
+                if on_files is not None:
+                    on_files(part.num_rows, spectra.num_rows)
+    return writer.finish(config, len(files), backgrounds)
+
+
+def _in_blocks(data: Any, n: int) -> Any:
+    return data.repartition(-(-n // FILES_PER_TASK))
+
+
+class _Writer:
+    """Gathers rows into shards, and rejects; holds one shard in memory."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.shards: list[Shard] = []
+        self.waiting: list[pa.Table] = []
+        self.rejects: list[tuple[str, str]] = []
+
+    def reject(self, table: pa.Table) -> None:
+        pairs = zip(table["file"].to_pylist(), table["reason"].to_pylist(), strict=True)
+        self.rejects.extend(pairs)
+
+    def add(self, table: pa.Table) -> None:
+        good = pc.equal(table["reason"], "")
+        self.reject(table.filter(pc.invert(good)))
+        kept = table.filter(good).drop_columns(["reason"])
+        keys = name_keys(kept["source_id"].to_pylist())
+        self.waiting.append(kept.append_column("split_key", pa.array(keys)))
+        while sum(part.num_rows for part in self.waiting) >= ROWS_PER_SHARD:
+            self._write(ROWS_PER_SHARD)
+
+    def _write(self, rows: int) -> None:
+        table = pa.concat_tables(self.waiting)
+        self.shards.append(write_shard(self.out, len(self.shards), table[:rows]))
+        self.waiting = [table[rows:]]
+
+    def finish(self, config: IngestConfig, files: int, backgrounds: int) -> Ingested:
+        if any(part.num_rows for part in self.waiting):
+            self._write(ROWS_PER_SHARD)
+        columns = {"file": [f for f, _ in self.rejects], "reason": [why for _, why in self.rejects]}
+        pq.write_table(pa.table(columns, REJECT_SCHEMA), self.out / REJECTS)
+        manifest = Manifest(
+            kind="spectra",
+            spec=SpectraSpec(config.energy_edges),
+            config=configs.to_dict(config),
+            seed=0,
+            response_sha256="",
+            shards=tuple(self.shards),
+            rejects=len(self.rejects),
+        )
+        dataset = write_manifest(self.out, manifest)
+        others = files - manifest.rows - backgrounds - len(self.rejects)
+        return Ingested(dataset, manifest.rows, backgrounds, others, tuple(self.rejects))

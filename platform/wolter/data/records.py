@@ -1,0 +1,151 @@
+"""Spectrum files as records of one model's grid, with flags on how they were read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from wolter.data.observed import batch_of
+from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.errors import InputError
+from wolter.xray import ogip
+from wolter.xray.pha import has_background
+from wolter.xray.spectrum import Observation, Spectrum, read_observation, read_spectrum
+
+ResponseChoice = Literal["files", "embedded"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One spectrum as a model reads it.
+
+    Attributes:
+        name: of the file.
+        batch: one row, on the model's grid.
+        flags: what the user must know of how it was read: `other_instrument:<name>` and
+            `other_filter:<name>` than the model was trained on, `band_not_covered`.
+    """
+
+    name: str
+    batch: SpectraBatch
+    flags: tuple[str, ...] = ()
+
+
+def to_record(observation: Observation, spec: SpectraSpec, name: str = "") -> Record:
+    """An observation as a model reads it.
+
+    Raises:
+        InputError: it has no good channel on the grid.
+    """
+    flags = [*_instrument_flags(observation, spec)]
+    if not covers(observation, spec.energy_edges):
+        flags.append("band_not_covered")
+    batch = batch_of([observation], spec.energy_edges)
+    return Record(name or observation.name, batch, tuple(flags))
+
+
+def read_record(
+    pha: Path,
+    spec: SpectraSpec,
+    *,
+    rmf: Path | str | None = None,
+    arf: Path | str | None = None,
+    background: Path | str | None = None,
+    response: ResponseChoice = "files",
+    name: str = "",
+) -> Record:
+    """Read one spectrum as a model reads it.
+
+    Args:
+        pha: spectrum (OGIP PHA type I).
+        spec: of the model.
+        rmf, arf, background: files in place of those that the header names; "none" for none.
+        response: "files", or "embedded" for the EPIC-pn response that needs no files.
+        name: of the record; the path where none is given.
+
+    Raises:
+        InputError: a file is missing or bad, or the spectrum does not fit the response or grid.
+    """
+    if response == "embedded":
+        if rmf is not None or arf is not None:
+            raise InputError(f"{rmf or arf}: not used with the embedded response; leave it out")
+        observation = _read_with_embedded(Path(pha), background)
+    else:
+        observation = read_observation(Path(pha), rmf=rmf, arf=arf, background=background)
+    return to_record(observation, spec, name or str(pha))
+
+
+def _read_with_embedded(pha: Path, background: Path | str | None) -> Observation:
+    from wolter.xray import epic_pn
+
+    spectrum = read_spectrum(pha)
+    if (spectrum.telescope.upper(), spectrum.instrument.upper()) != ("XMM", "EPN"):
+        found = f"{spectrum.telescope} {spectrum.instrument}".strip() or "unknown"
+        raise InputError(
+            f"{pha}: its instrument is {found}, the embedded response is that of XMM EPN; pass "
+            "the RMF and ARF of this spectrum"
+        )
+    filter_name = _plain(spectrum.filter)
+    if filter_name not in ("thin", "medium", "thick"):
+        raise InputError(
+            f"{pha}: FILTER {spectrum.filter or 'missing'}; the embedded response knows thin, "
+            "medium and thick: pass the RMF and ARF of this spectrum"
+        )
+    response = epic_pn.response(filter_name)
+    if background is None and spectrum.backfile:
+        background = ogip.beside(pha, spectrum.backfile)
+        if background is None:
+            raise InputError(
+                f"{pha}: its background {spectrum.backfile} (BACKFILE) is not beside it; pass "
+                "background="
+            )
+    elif background is None and has_background(pha):
+        background = pha
+    none = background is None or str(background).lower() == "none"
+    region = None if none else read_spectrum(Path(str(background)), "background")
+    for part in (spectrum, region):
+        _check_channels(part, response.first_channel, response.n_channels)
+    return Observation(spectrum, response, region, name=pha.name)
+
+
+def _check_channels(spectrum: Spectrum | None, first: int, n: int) -> None:
+    if spectrum is not None and (spectrum.first_channel, spectrum.n_channels) != (first, n):
+        raise InputError(
+            f"{spectrum.source}: {spectrum.n_channels} channels from {spectrum.first_channel}, the "
+            f"embedded response has {n} from {first}; pass the RMF and ARF of this spectrum"
+        )
+
+
+def covers(observation: Observation, energy_edges: tuple[float, ...]) -> bool:
+    """Whether good channels span the grid, up to a channel or a grid bin at its ends."""
+    edges_C1 = observation.response.channel_edges_C1.cpu()
+    low, high = energy_edges[0], energy_edges[-1]
+    centre_C = 0.5 * (edges_C1[:-1] + edges_C1[1:])
+    inside_C = (centre_C >= low) & (centre_C < high)
+    if not bool(observation.good_C[inside_C].all()):
+        return False
+    first_bin, last_bin = energy_edges[1] - low, high - energy_edges[-2]
+    return float(edges_C1[0]) <= low + first_bin and float(edges_C1[-1]) >= high - last_bin
+
+
+def _instrument_flags(observation: Observation, spec: SpectraSpec) -> list[str]:
+    """Differences from the response that the model was trained on, where both are known."""
+    trained = [_plain(word) for word in f"{spec.instrument}//".split("/")]
+    # Spectra made by tools may lack the words that their responses have.
+    spectrum, response = observation.spectrum, observation.response
+    telescope = spectrum.telescope or response.telescope
+    instrument = spectrum.instrument or response.instrument
+    filter_name = spectrum.filter or response.filter
+    flags = []
+    pairs = zip((telescope, instrument), trained[:2], strict=True)
+    if any(own and known and _plain(own) != known for own, known in pairs):
+        flags.append(f"other_instrument:{telescope}/{instrument}")
+    elif filter_name and trained[2] and _plain(filter_name) != trained[2]:
+        flags.append(f"other_filter:{filter_name}")
+    return flags
+
+
+def _plain(word: str) -> str:
+    """Thin1 and Thin2 are one filter; case means nothing."""
+    return word.strip().lower().rstrip("12") if word.lower().startswith("thin") else word.lower()

@@ -1,0 +1,126 @@
+"""Tables of results as files: the suffix chooses the format; units and descriptions go along."""
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from wolter.data.shards import make_folder
+from wolter.errors import InputError
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+
+def write_table(table: "Table", path: Path) -> None:
+    """Write a table so that a reader sees all of it or nothing.
+
+    Args:
+        table: columns of numbers, text, or one vector a row, with units and descriptions.
+        path: `.parquet`, `.csv`, `.vot` or `.xml` (VOTable), `.fits`.
+
+    Raises:
+        InputError: the suffix is unknown, the format cannot hold the table, or the folder is not
+            writable.
+    """
+    write = _WRITERS[check_suffix(path)]
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(table, temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another --out"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_suffix(path: Path) -> str:
+    """The suffix of a table file, before any work is done for it.
+
+    Raises:
+        InputError: no format has this suffix.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _WRITERS:
+        raise InputError(
+            f"{path}: no table format has the suffix {suffix!r}; use one of {', '.join(_WRITERS)}"
+        )
+    return suffix
+
+
+def vo_unit(text: str) -> Any:
+    """A parameter's unit for astropy; None where there is none, or none that standards can say."""
+    from astropy.units import Unit
+
+    # XSPEC's blackbody norm takes distances in tens of kpc.
+    plain = text.split(" at ")[0].replace("1e39 erg s^-1 (10 kpc)^-2", "1e37 erg s^-1 kpc^-2")
+    try:
+        return Unit(plain) if plain else None
+    except ValueError:
+        return None
+
+
+def _write_parquet(table: "Table", path: Path) -> None:
+    fields, arrays = [], []
+    for name in table.colnames:
+        column = table[name]
+        values = np.asarray(column)
+        array = pa.array(values.tolist(), pa.string()) if values.dtype.kind == "U" else None
+        if array is None:
+            array = pa.array(values.ravel())
+        if values.ndim == 2:
+            array = pa.FixedSizeListArray.from_arrays(array, values.shape[1])
+        about = {"unit": _unit_text(column.unit), "description": column.description or ""}
+        fields.append(pa.field(name, array.type, metadata={k: v for k, v in about.items() if v}))
+        arrays.append(array)
+    pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), path, compression="zstd")
+
+
+def _unit_text(unit: Any) -> str:
+    return "" if unit is None else str(unit.to_string())
+
+
+def _write_csv(table: "Table", path: Path) -> None:
+    vectors = [name for name in table.colnames if np.asarray(table[name]).ndim > 1]
+    if vectors:
+        raise InputError(
+            f"CSV holds no vectors ({', '.join(vectors)}); write .parquet, .fits or .vot"
+        )
+    table.write(path, format="ascii.csv", overwrite=True)
+
+
+def _write_votable(table: "Table", path: Path) -> None:
+    from astropy.io.votable import from_table
+    from astropy.units import UnitsWarning
+
+    document = from_table(table)
+    document.get_first_table().format = "binary2"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnitsWarning)  # erg is deprecated, and what XSPEC uses
+        document.to_xml(str(path))
+
+
+def _write_fits(table: "Table", path: Path) -> None:
+    from astropy.io import fits
+
+    hdu = fits.table_to_hdu(table)
+    for number, name in enumerate(table.colnames, start=1):
+        hdu.header.comments[f"TTYPE{number}"] = (table[name].description or "")[:47]
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, overwrite=True)
+
+
+_WRITERS: Mapping[str, Callable[["Table", Path], None]] = {
+    ".parquet": _write_parquet,
+    ".csv": _write_csv,
+    ".vot": _write_votable,
+    ".xml": _write_votable,
+    ".fits": _write_fits,
+}

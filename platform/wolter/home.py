@@ -1,0 +1,14 @@
+"""Where state lives: `$WOLTER_HOME`, by default `.wolter` in the current folder."""
+
+import os
+from pathlib import Path
+
+
+def home() -> Path:
+    """Absolute path of the state folder; it may not exist yet."""
+    return Path(os.environ.get("WOLTER_HOME", ".wolter")).absolute()
+
+
+def default_dataset(kind: str = "spectra") -> Path:
+    """Where `simulate` writes and `train` reads when no folder is named."""
+    return home() / "datasets" / kind

@@ -1,0 +1,211 @@
+"""Batch inference: spectra of any instrument -> a table of parameters, the numbers that are served.
+
+Shapes: B batch, C channel, K component.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from wolter.data.observed import batch_of
+from wolter.data.records import Record, ResponseChoice, read_record, to_record
+from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.data.tables import check_suffix, vo_unit, write_rejects, write_table
+from wolter.errors import InputError
+from wolter.train.checkpoint import Model
+from wolter.xray.spectrum import Observation
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+Values = Mapping[str, NDArray[np.float32]]
+
+CHUNK = 1024  # spectra a forward pass: bounds the memory, whatever the number of files
+EDGE = 0.005  # of the prior's width: an estimate this near its edge may stand for any value beyond
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `predict_to_file` did: rows written, and (file, reason) of what could not be read."""
+
+    rows: int
+    rejects: tuple[tuple[str, str], ...]
+    rejects_file: Path | None
+
+
+def to_batch(observations: Sequence[Observation], spec: SpectraSpec) -> SpectraBatch:
+    """Observations on a model's energy grid: channels of good QUALITY summed by their centres.
+
+    Raises:
+        InputError: an observation has no good channel on the grid.
+    """
+    return batch_of(observations, spec.energy_edges)
+
+
+def fingerprint(model: Model) -> str:
+    """Version of a model that no registry has numbered: a hash of its weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.module.state_dict().items()):
+        digest.update(f"{name}{tuple(value.shape)}".encode())
+        digest.update(np.ascontiguousarray(value.cpu().numpy()).data)
+    return f"sha256:{digest.hexdigest()[:12]}"
+
+
+@torch.inference_mode()
+def estimate(model: Model, batch: SpectraBatch) -> dict[str, NDArray[np.float32]]:
+    """Everything the family predicts of a batch, first axis B (see `Family.predict`)."""
+    device = next(model.module.parameters()).device
+    values = model.family.predict(model.module, batch.to(device))
+    return {name: value.float().cpu().numpy() for name, value in values.items()}
+
+
+def estimate_flags(spec: SpectraSpec, batch: SpectraBatch, values: Values) -> list[list[str]]:
+    """What the user must know of each estimate.
+
+    `no_counts`, `no_background`, `exposure_outside_training`, and `at_prior_edge:<parameter>`,
+    whose truth may lie outside the range that the model was trained on.
+    """
+    flags: list[list[str]] = [[] for _ in range(len(batch))]
+
+    def set_flag(name: str, where_B: NDArray[np.bool_]) -> None:
+        for index in np.flatnonzero(where_B):
+            flags[index].append(name)
+
+    set_flag("no_counts", (batch.counts_BC.sum(1) == 0).numpy())
+    set_flag("no_background", (batch.background_scale_B == 0).numpy())
+    if spec.exposure_s is not None:
+        exposure_B = batch.exposure_B.numpy()
+        shortest, longest = np.array(spec.exposure_s) * (0.999, 1.001)  # headers are rounded
+        set_flag("exposure_outside_training", (exposure_B < shortest) | (exposure_B > longest))
+    for p in spec.parameters:
+        margin = EDGE * (p.high - p.low)
+        value_B = values[p.name]
+        at_edge_B = (value_B <= p.low + margin) | (value_B >= p.high - margin)
+        set_flag(f"at_prior_edge:{p.name}", at_edge_B)
+    return flags
+
+
+def predict_records(
+    model: Model, records: Sequence[Record], version: str = "", components: bool = False
+) -> "Table":
+    """Table of the parameters of records, one row each.
+
+    Args:
+        model: a loaded model of a spectra family.
+        records: from `to_record` or `read_record` with the model's spec.
+        version: the model's, for the table; its fingerprint where none is given.
+        components: add the component spectra, counts on the grid, where the family predicts them.
+
+    Returns:
+        Columns file, model_name, model_version, each parameter (the estimate of least squared
+        error), each `<parameter>_mfe` (of least fractional error), counts, exposure_s, flag; with
+        components also `component_<name>` and the grid, `component_energy_edges`.
+    """
+    return _table(model, [_predict(model, records, components)], version)
+
+
+def predict_observations(
+    model: Model, observations: Sequence[Observation], version: str = "", components: bool = False
+) -> "Table":
+    """Table of the parameters of observations; see `predict_records`.
+
+    Raises:
+        InputError: an observation has no good channel on the model's grid.
+    """
+    records = [to_record(observation, model.card.spec) for observation in observations]
+    return predict_records(model, records, version, components)
+
+
+def predict_files(
+    model: Model,
+    files: Sequence[Path],
+    *,
+    rmf: Path | str | None = None,
+    arf: Path | str | None = None,
+    background: Path | str | None = None,
+    response: ResponseChoice = "files",
+    version: str = "",
+    components: bool = False,
+    chunk: int = CHUNK,
+    on_reject: Callable[[str, str], None] | None = None,
+    on_files: Callable[[int], None] | None = None,
+) -> "Table":
+    """Table of the parameters of PHA files; see `predict_records` and `read_record`.
+
+    Args:
+        model: a loaded model of a spectra family.
+        files: PHA files.
+        rmf, arf, background, response: see `read_record`; for every file.
+        version, components: see `predict_records`.
+        chunk: spectra a forward pass.
+        on_reject: called with file and reason where a file cannot be read, in place of the error.
+        on_files: called with the number of files as each chunk is done.
+
+    Raises:
+        InputError: the family does not read spectra, or a file cannot be read.
+    """
+    if model.family.kind != "spectra":
+        raise InputError(f"family {model.family.name} reads {model.family.kind}, not spectra")
+    spec, parts = model.card.spec, []
+    for start in range(0, len(files), chunk):
+        records = []
+        for file in files[start : start + chunk]:
+            try:
+                record = read_record(
+                    Path(file), spec, rmf=rmf, arf=arf, background=background, response=response
+                )
+            except InputError as error:
+                if on_reject is None:
+                    raise
+                on_reject(str(file), str(error))
+            else:
+                records.append(record)
+        parts.append(_predict(model, records, components))
+        if on_files is not None:
+            on_files(len(files[start : start + chunk]))
+    return _table(model, parts, version)
+
+
+def predict_to_file(
+    model: Model,
+    files: Sequence[Path],
+    out: Path,
+    *,
+    on_error: Literal["reject", "raise"] = "reject",
+    **options: Any,
+) -> Written:
+    """Write the table of `predict_files` to a file whose suffix chooses the format.
+
+    A file that cannot be read becomes a row of `<out's stem>.rejects.parquet`, with its path and
+    reason. The only file that is given is never rejected but raised.
+
+    Args:
+        model: a loaded model of a spectra family.
+        files: PHA files.
+        out: see `write_table`.
+        on_error: "reject", or "raise" at the first file that cannot be read.
+        options: of `predict_files`.
+
+    Raises:
+        InputError: no file could be read, the output cannot be written, or `on_error` says so.
+    """
+    check_suffix(out)
+    rejects: list[tuple[str, str]] = []
+    if on_error == "reject" and len(files) > 1:
+        options["on_reject"] = lambda file, reason: rejects.append((file, reason))
+    table = predict_files(model, files, **options)
+    rejects_file = out.with_name(f"{out.stem}.rejects.parquet")
+    if rejects:
+        write_rejects(rejects, rejects_file)
+    if not len(table):
+        first = rejects[0][1] if rejects else "none was given"
+        raise InputError(f"none of {len(files)} spectra could be read: {first}")
+    write_table(table, out)
+    return Written(len(table), tuple(rejects), rejects_file if rejects else None)
