@@ -66,9 +66,11 @@ def find(arguments: Sequence[str]) -> tuple[str, list[str]]:
     )
 
 
-def load(name: str) -> type[Command]:
-    """The config class of a command."""
+def load(name: str, arguments: Sequence[str]) -> type[Command]:
+    """The config class of a command; its options may depend on the arguments."""
     module = importlib.import_module(f"wolter.commands.{COMMANDS[name][0]}")
+    if hasattr(module, "command"):
+        return cast("type[Command]", module.command(arguments))
     return cast("type[Command]", module.COMMAND)
 
 
@@ -89,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import tyro
 
         name, rest = find(words)
-        command = tyro.cli(load(name), args=rest, prog=f"wolter {name}")
+        command = tyro.cli(load(name, rest), args=rest, prog=f"wolter {name}")
         return command.run()
     except InputError as error:
         return _fail(str(error), USAGE, debug)

@@ -17,7 +17,7 @@ from rich.progress import (
 
 @contextlib.contextmanager
 def bar(title: str, total: int | None = None) -> Iterator[Callable[..., None]]:
-    """Show a bar on standard error; yields `advance(steps, total=None)`, which may set the total."""
+    """Show a bar on standard error; yields `advance(steps, total=None)`."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),

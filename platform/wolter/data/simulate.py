@@ -27,19 +27,14 @@ from wolter.data.simulator import BLOCK, SimulateConfig, Simulator, seed_of
 from wolter.data.split import index_keys
 from wolter.errors import InputError
 
-ROWS_PER_SHARD = 24 * BLOCK  # 75 MB compressed, 150 MB of tensors, on the default grid
+BLOCKS_PER_SHARD = 24  # 75 MB compressed, 150 MB of tensors, on the default grid
 
 
-def shard_table(simulator: Simulator, seed: int, shard: int, n: int) -> pa.Table:
-    """The table of one shard of `n` rows: whole blocks, the last one cut."""
-    first = shard * ROWS_PER_SHARD // BLOCK
-    batch = SpectraBatch.concatenate(
-        [
-            simulator.draw(seed, first + i, min(BLOCK, n - i * BLOCK))
-            for i in range(math.ceil(n / BLOCK))
-        ]
-    )
-    index_B = shard * ROWS_PER_SHARD + np.arange(n)
+def shard_table(simulator: Simulator, seed: int, first: int, n: int) -> pa.Table:
+    """The table of `n` rows from block `first` on: whole blocks, the last one cut."""
+    blocks = [simulator.draw(seed, first + i) for i in range(math.ceil(n / BLOCK))]
+    batch = SpectraBatch.concatenate(blocks)[:n]
+    index_B = first * BLOCK + np.arange(n)
     extra = {
         "source_id": pa.array(np.char.add(f"sim-{seed}-", index_B.astype(str))),
         "split_key": index_keys(seed_of(seed, 0, "split"), index_B),
@@ -47,9 +42,10 @@ def shard_table(simulator: Simulator, seed: int, shard: int, n: int) -> pa.Table
     return to_table(batch, extra)
 
 
-def shard_rows(n: int) -> list[int]:
+def shard_rows(n: int, blocks_per_shard: int = BLOCKS_PER_SHARD) -> list[int]:
     """Rows of each shard of a dataset of `n` records."""
-    return [min(ROWS_PER_SHARD, n - start) for start in range(0, n, ROWS_PER_SHARD)]
+    size = blocks_per_shard * BLOCK
+    return [min(size, n - start) for start in range(0, n, size)]
 
 
 class _ShardWriter:
@@ -73,9 +69,9 @@ class _ShardWriter:
         done = finished_shard(self.out, index)
         if done is not None and done.rows == self.rows[index]:
             return done
-        return write_shard(
-            self.out, index, shard_table(self.simulator, self.seed, index, self.rows[index])
-        )
+        first = index * self.rows[0] // BLOCK
+        table = shard_table(self.simulator, self.seed, first, self.rows[index])
+        return write_shard(self.out, index, table)
 
 
 def simulate_dataset(
@@ -85,6 +81,7 @@ def simulate_dataset(
     seed: int = 0,
     workers: int | None = None,
     on_shard: Callable[[int], None] | None = None,
+    blocks_per_shard: int = BLOCKS_PER_SHARD,
 ) -> ShardDataset:
     """Simulate `n` spectra into a shard dataset with Ray Data.
 
@@ -95,6 +92,7 @@ def simulate_dataset(
         seed: seed of all draws.
         workers: Ray actors, one core each; by default as many as the machine has cores.
         on_shard: called with the number of rows as each shard finishes.
+        blocks_per_shard: blocks of 1,024 rows in each shard but the last.
 
     Raises:
         InputError: a file is bad, the folder is not writable, or holds another dataset.
@@ -105,8 +103,9 @@ def simulate_dataset(
         raise InputError(f"n = {n}: simulate at least one spectrum")
     simulator = Simulator(config)  # here first, so that bad input fails before Ray starts
     make_folder(out)
-    claim_folder(out, {"config": configs.to_dict(config), "seed": seed})
-    rows = shard_rows(n)
+    claim = {"config": configs.to_dict(config), "seed": seed, "blocks": blocks_per_shard}
+    claim_folder(out, claim)
+    rows = shard_rows(n, blocks_per_shard)
     with connected():
         workers = min(workers or cores(), len(rows))
         results = ray.data.range(len(rows), override_num_blocks=len(rows)).map_batches(

@@ -139,8 +139,9 @@ class Simulator:
         terms = self.model.terms(values | self.config.fixed)
         return torch.stack([self.response.fold(f, exposure_B) for f in terms.values()], 1)
 
-    def draw(self, seed: int, block: int, n: int = BLOCK) -> SpectraBatch:
-        """Draw `n` spectra; the result depends on (config, seed, block, n) alone."""
+    def draw(self, seed: int, block: int) -> SpectraBatch:
+        """Draw one block of spectra; it depends on (config, seed, block) alone."""
+        n = BLOCK
         generator = torch.Generator().manual_seed(seed_of(seed, block))
         low_P, high_P = SpectraSpec((0.0, 1.0), self.config.prior).bounds_2P()
         parameters_BP = low_P + (high_P - low_P) * torch.rand(n, len(low_P), generator=generator)

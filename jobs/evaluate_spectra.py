@@ -1,0 +1,13 @@
+#!/usr/bin/env python
+"""Evaluate spectral families on a test split: `ray job submit jobs/evaluate_spectra.py`.
+
+Options are those of `wolter evaluate`:
+`ray job submit --working-dir . -- python jobs/evaluate_spectra.py --help`.
+"""
+
+import sys
+
+from wolter.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["evaluate", *sys.argv[1:]]))

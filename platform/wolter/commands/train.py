@@ -1,0 +1,101 @@
+"""`wolter train`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, make_dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from wolter import family as families
+from wolter.data.shards import open_dataset
+from wolter.data.simulate import simulate_dataset
+from wolter.data.simulator import SimulateConfig
+from wolter.home import default_dataset
+from wolter.progress import bar
+from wolter.train.loop import Epoch, TrainConfig
+from wolter.train.runner import ScaleConfig, train
+from wolter.train.tracking import promote
+
+DEFAULT_FAMILY, DEFAULT_SPECTRA = "deepspectra", 20_000
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a model family on a dataset with Ray Train, tracked in MLflow; prints the run id.
+
+    Attributes:
+        family: name of the family, a file of models/.
+        data: folder of the dataset; without it the default one, simulated first if missing.
+        train: epochs, batches, learning rate.
+        scale: workers and GPUs.
+        experiment: MLflow experiment.
+        promote: make the run the champion of its family when it ends.
+    """
+
+    family: tyro.conf.Positional[str] = DEFAULT_FAMILY
+    data: Path | None = None
+    train: TrainConfig = field(default_factory=TrainConfig)
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    experiment: str = "spectra"
+    promote: bool = False
+
+    @property
+    def _model(self) -> Any:
+        """The family's config: a field of the class that `command` makes."""
+        return getattr(self, "model")  # noqa: B009
+
+    def run(self) -> int:
+        """Train, register, and promote if asked to."""
+        data = self.data or _default_dataset()
+        open_dataset(data)
+        with bar(f"training {self.family}", self.train.epochs) as advance:
+
+            def show(epoch: Epoch) -> None:
+                advance(1)
+                values = {**epoch.train, **epoch.validation}
+                means = ("loss", "mfe_percent")
+                text = "  ".join(f"{k} {values[k]:.4g}" for k in means if k in values)
+                rate = epoch.rows / epoch.seconds
+                print(f"epoch {epoch.number}/{self.train.epochs}  {text}  {rate:.0f} samples/s")
+
+            result = train(
+                self.family,
+                data,
+                config=self._model,
+                train=self.train,
+                scale=self.scale,
+                experiment=self.experiment,
+                on_epoch=show,
+            )
+        print(f"run {result.run_id}  {self.family} version {result.model_version}")
+        if self.promote:
+            promote(self.family, result.run_id)
+            print(f"{self.family} version {result.model_version} is the champion")
+        return 0
+
+
+def command(arguments: Sequence[str]) -> type[Train]:
+    """The command with the options of the family that the arguments name.
+
+    Raises:
+        InputError: there is no such family.
+    """
+    name = next(iter(arguments), DEFAULT_FAMILY)
+    config = families.load(DEFAULT_FAMILY if name.startswith("-") else name).config
+    return make_dataclass(
+        "Train",
+        [("model", config, field(default_factory=config))],
+        bases=(Train,),
+        namespace={"__doc__": Train.__doc__},
+        frozen=True,
+    )
+
+
+def _default_dataset() -> Path:
+    path = default_dataset()
+    if not (path / "dataset.json").exists():
+        print(f"no --data given: simulating {DEFAULT_SPECTRA} EPIC-pn spectra into {path}")
+        with bar("simulating", DEFAULT_SPECTRA) as advance:
+            simulate_dataset(SimulateConfig(), DEFAULT_SPECTRA, path, on_shard=advance)
+    return path

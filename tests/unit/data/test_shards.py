@@ -1,0 +1,109 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.data.shards import (
+    Manifest,
+    claim_folder,
+    finished_shard,
+    make_folder,
+    open_dataset,
+    table_to_numpy,
+    to_batch,
+    to_table,
+    write_manifest,
+    write_shard,
+)
+from wolter.errors import InputError
+
+
+def table(n: int = 6, seed: int = 0):
+    generator = torch.Generator().manual_seed(seed)
+    batch = SpectraBatch(
+        counts_BC=torch.poisson(torch.full((n, 3), 5.0), generator=generator),
+        background_BC=torch.zeros(n, 3),
+        background_scale_B=torch.ones(n),
+        exposure_B=torch.full((n,), 1e3),
+        expected_BKC=torch.rand(n, 2, 3, generator=generator),
+    )
+    return batch, to_table(batch, {"split_key": np.linspace(0, 1, n, endpoint=False)})
+
+
+def dataset(folder, n_shards: int = 2):
+    shards = tuple(write_shard(folder, i, table(seed=i)[1]) for i in range(n_shards))
+    spec = SpectraSpec((0.3, 1.0, 2.0, 3.0))
+    return write_manifest(folder, Manifest("spectra", spec, {}, 0, "", shards))
+
+
+def test_a_shard_gives_back_what_went_in(tmp_path):
+    batch, rows = table()
+    write_shard(tmp_path, 0, rows)
+    (tmp_path / "elsewhere").mkdir()
+    read = to_batch(table_to_numpy(dataset(tmp_path, 1).read(0)))
+    assert torch.equal(read.counts_BC, batch.counts_BC)
+    assert torch.equal(read.expected_BKC, batch.expected_BKC)
+    assert read.parameters_BP is None
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first = write_shard(tmp_path / "a", 0, table()[1])
+    assert write_shard(tmp_path / "b", 0, table()[1]) == first
+    assert write_shard(tmp_path / "b", 0, table(seed=1)[1]) != first
+
+
+def test_a_finished_shard_is_known_by_its_checksum(tmp_path):
+    assert finished_shard(tmp_path, 0) is None
+    shard = write_shard(tmp_path, 0, table()[1])
+    assert finished_shard(tmp_path, 0) == shard
+    (tmp_path / shard.name).write_bytes(b"cut short")
+    assert finished_shard(tmp_path, 0) is None
+
+
+def test_nothing_half_written_stays_behind(tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("wolter.data.shards.pq.write_table", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_shard(tmp_path, 0, table()[1])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_open_dataset_checks_what_it_opens(tmp_path):
+    with pytest.raises(InputError, match="no dataset.json there; make a dataset"):
+        open_dataset(tmp_path)
+    opened = dataset(tmp_path)
+    assert opened.manifest.rows == 12
+    assert open_dataset(tmp_path, verify=True).spec == opened.spec
+    opened.files[1].write_bytes(opened.files[0].read_bytes())
+    with pytest.raises(InputError, match="part-00001.parquet: its SHA-256 differs"):
+        open_dataset(tmp_path, verify=True)
+    opened.files[1].unlink()
+    with pytest.raises(InputError, match="part-00001.parquet: missing"):
+        open_dataset(tmp_path)
+
+
+def test_a_newer_schema_is_refused(tmp_path):
+    dataset(tmp_path)
+    file = tmp_path / "dataset.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"schema_version": 99}))
+    with pytest.raises(InputError, match="schema version 99"):
+        open_dataset(tmp_path)
+
+
+def test_shards_of_two_runs_never_mix(tmp_path):
+    claim_folder(tmp_path, {"seed": 1})
+    claim_folder(tmp_path, {"seed": 1})
+    with pytest.raises(InputError, match="another config or seed"):
+        claim_folder(tmp_path, {"seed": 2})
+
+
+def test_an_output_that_cannot_be_a_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be created"):
+        make_folder(tmp_path / "file" / "out")
