@@ -1,0 +1,222 @@
+"""Errors of estimates on labelled spectra, with bootstrap intervals.
+
+Each metric is given its own estimator: the mean fractional error (MFE) is smallest for the
+1/theta-weighted posterior median, the root-mean-square error (RMSE) for the posterior mean.
+
+Shapes: B batch, C channel, K component, M column, N evaluated spectrum, P parameter, R resample.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wolter.errors import InputError
+
+Array = NDArray[np.float64]
+RESAMPLES = 1000
+LEVELS = {"68": (16.0, 84.0), "95": (2.5, 97.5)}  # percentiles that bound each interval
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric with its central bootstrap intervals, in the metric's own unit."""
+
+    value: float
+    interval_68: tuple[float, float]
+    interval_95: tuple[float, float]
+
+    def interval(self, level: str) -> tuple[float, float]:
+        """The interval of level "68" or "95" (percent)."""
+        return {"68": self.interval_68, "95": self.interval_95}[level]
+
+    @property
+    def deviation(self) -> float:
+        """Half the 68 % interval: the standard error where the bootstrap is Gaussian."""
+        return 0.5 * (self.interval_68[1] - self.interval_68[0])
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of one model.
+
+    Attributes:
+        mfe_percent: mean |y - yhat| / |y| of each parameter, percent, of the MFE estimator.
+        rmse: root of the mean (y - yhat)^2 of each parameter, in its unit, of the mean estimator.
+        mean_mfe_percent: the MFE's mean over parameters.
+    """
+
+    mfe_percent: dict[str, Estimate]
+    rmse: dict[str, Estimate]
+    mean_mfe_percent: Estimate
+
+
+def fractional_error(estimate: Array, truth: Array) -> Array:
+    """|y - yhat| / |y| elementwise, in float64."""
+    error: Array = np.abs(np.asarray(estimate, float) - truth) / np.abs(np.asarray(truth, float))
+    return error
+
+
+def bootstrap_means(values_NM: Array, resamples: int = RESAMPLES, seed: int = 0) -> Array:
+    """Means of the columns over bootstrap resamples of the rows (Efron 1979).
+
+    The resamples depend on (N, resamples, seed) alone, so the means of two models on the same
+    spectra are paired.
+
+    Returns:
+        (R, M) means.
+    """
+    n = len(values_NM)
+    generator = np.random.default_rng(seed)
+    means_RM = np.empty((resamples, values_NM.shape[1]))
+    for r in range(resamples):
+        weights_N = np.bincount(generator.integers(0, n, n), minlength=n)
+        means_RM[r] = weights_N @ values_NM / n
+    return means_RM
+
+
+def with_intervals(value: float, resampled_R: Array) -> Estimate:
+    """A metric of the whole sample with the percentile intervals of its resampled values."""
+    bounds = {level: np.percentile(resampled_R, ends) for level, ends in LEVELS.items()}
+    pairs = {level: (float(low), float(high)) for level, (low, high) in bounds.items()}
+    return Estimate(float(value), pairs["68"], pairs["95"])
+
+
+def parameter_errors(
+    truth_NP: Array,
+    mean_NP: Array,
+    median_NP: Array,
+    names: Sequence[str],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Errors:
+    """MFE and RMSE of every parameter.
+
+    Args:
+        truth_NP: labels, in the parameters' units.
+        mean_NP: estimates that the RMSE judges.
+        median_NP: estimates that the MFE judges.
+        names: parameter names, in the order of the columns.
+        resamples: bootstrap resamples.
+        seed: seed of the bootstrap.
+
+    Raises:
+        InputError: a label is zero, where the fractional error has no value, or an estimate is
+            not finite.
+    """
+    _check(truth_NP, mean_NP, median_NP, names)
+    n_parameters = len(names)
+    fractional_NP = 100 * fractional_error(median_NP, truth_NP)
+    scale_P = truth_NP.std(0) + np.abs(truth_NP).mean(0)  # keeps squares of 1e-6 well scaled
+    squared_NP = ((mean_NP - truth_NP) / scale_P) ** 2
+    values_NM = np.concatenate([fractional_NP, squared_NP], 1)
+    resampled_RM = bootstrap_means(values_NM, resamples, seed)
+    mfe_RP = resampled_RM[:, :n_parameters]
+    rmse_RP = np.sqrt(resampled_RM[:, n_parameters:]) * scale_P
+    mfe_P = fractional_NP.mean(0)
+    rmse_P = np.sqrt(squared_NP.mean(0)) * scale_P
+    return Errors(
+        mfe_percent={n: with_intervals(mfe_P[i], mfe_RP[:, i]) for i, n in enumerate(names)},
+        rmse={n: with_intervals(rmse_P[i], rmse_RP[:, i]) for i, n in enumerate(names)},
+        mean_mfe_percent=with_intervals(mfe_P.mean(), mfe_RP.mean(1)),
+    )
+
+
+def _check(truth_NP: Array, mean_NP: Array, median_NP: Array, names: Sequence[str]) -> None:
+    for i, name in enumerate(names):
+        zeros = int((truth_NP[:, i] == 0).sum())
+        if zeros:
+            raise InputError(
+                f"parameter {name}: {zeros} of {len(truth_NP)} labels are 0, where the fractional "
+                "error has no value; use a prior that leaves 0 out"
+            )
+        bad = int((~np.isfinite(mean_NP[:, i]) | ~np.isfinite(median_NP[:, i])).sum())
+        if bad:
+            raise InputError(
+                f"parameter {name}: {bad} of {len(truth_NP)} estimates are not finite; train the "
+                "model again, with a lower learning rate"
+            )
+
+
+def mean_mfe_ratio(
+    truth_NP: Array,
+    median_NP: Array,
+    other_NP: Array,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Estimate:
+    """Ratio of two models' mean MFE on the same spectra, first over other, with paired resamples.
+
+    An interval below 1 says that the first model is better.
+    """
+    values_N2 = np.stack(
+        [
+            fractional_error(median_NP, truth_NP).mean(1),
+            fractional_error(other_NP, truth_NP).mean(1),
+        ],
+        axis=1,
+    )
+    resampled_R2 = bootstrap_means(values_N2, resamples, seed)
+    first, other = values_N2.mean(0)
+    return with_intervals(first / other, resampled_R2[:, 0] / resampled_R2[:, 1])
+
+
+@dataclass(frozen=True)
+class ComponentErrors:
+    """Errors of one model's decomposition.
+
+    Attributes:
+        relative_percent: mean over spectra of sum_C |m - mhat| / sum_C m of each component,
+            percent, where m are its noise-free counts: the share of its counts that is misplaced.
+        root: root-mean-square of sqrt(mhat) - sqrt(m) over spectra and channels, in sqrt(counts).
+            The Poisson noise of one channel's sqrt(counts) is 0.5.
+    """
+
+    relative_percent: dict[str, Estimate]
+    root: dict[str, Estimate]
+
+
+def component_residuals(predicted_BKC: Tensor, true_BKC: Tensor) -> tuple[Tensor, Tensor]:
+    """What `component_errors` averages: each spectrum's relative and mean squared root error.
+
+    Args:
+        predicted_BKC: counts, not negative.
+        true_BKC: noise-free counts, with a positive sum.
+
+    Returns:
+        Relative error (B, K), a fraction, and mean over channels of the squared difference of the
+        square roots (B, K), in counts.
+    """
+    relative_BK = (predicted_BKC - true_BKC).abs().sum(2) / true_BKC.sum(2)
+    squared_BK = (predicted_BKC.sqrt() - true_BKC.sqrt()).square().mean(2)
+    return relative_BK, squared_BK
+
+
+def component_errors(
+    relative_NK: Array,
+    squared_NK: Array,
+    names: Sequence[str],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> ComponentErrors:
+    """Component errors from the columns that `component_residuals` gave for every spectrum."""
+    n_components = len(names)
+    values_NM = np.concatenate([100 * relative_NK, squared_NK], 1)
+    resampled_RM = bootstrap_means(values_NM, resamples, seed)
+    mean_M = values_NM.mean(0)
+    relative, root = {}, {}
+    for i, name in enumerate(names):
+        j = n_components + i
+        relative[name] = with_intervals(mean_M[i], resampled_RM[:, i])
+        root[name] = with_intervals(np.sqrt(mean_M[j]), np.sqrt(resampled_RM[:, j]))
+    return ComponentErrors(relative, root)
+
+
+def to_json(estimates: dict[str, Estimate], level: str | None = None) -> dict[str, Any]:
+    """Values by name, or the intervals of one level as [low, high]."""
+    if level is None:
+        return {name: estimate.value for name, estimate in estimates.items()}
+    return {name: list(estimate.interval(level)) for name, estimate in estimates.items()}

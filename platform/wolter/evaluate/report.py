@@ -1,0 +1,216 @@
+"""Evaluation of trained models on a dataset, and its report: JSON, figures and one HTML page."""
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wolter.data.shards import ShardDataset, make_folder, write_atomically
+from wolter.evaluate import page, plots, results_plot, spectra_plots, style
+from wolter.evaluate.comparability import is_standard, remarks
+from wolter.evaluate.evaluation import Evaluated, Evaluation
+from wolter.evaluate.inference import Model, predict_split
+from wolter.evaluate.metrics import (
+    RESAMPLES,
+    component_errors,
+    mean_mfe_ratio,
+    parameter_errors,
+)
+from wolter.evaluate.plots import History
+
+REPORT, RESULT = "report.html", "evaluation.json"
+
+
+def evaluate(
+    models: Model | Sequence[Model],
+    dataset: ShardDataset,
+    split: str = "test",
+    limit: int | None = None,
+    *,
+    versions: Sequence[str] = (),
+    batch_size: int = 1024,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Judge models on the labelled spectra of a split.
+
+    Args:
+        models: a loaded model, or several with the same parameters; the first is in question.
+        dataset: a labelled dataset on the models' grid.
+        split: "test", "validation", "train" or "all".
+        limit: judge by at most so many spectra.
+        versions: the models' versions, for the report.
+        batch_size: spectra a forward pass.
+        resamples: bootstrap resamples of the intervals.
+        seed: seed of the bootstrap.
+        progress: called with the number of spectra that each batch has done.
+
+    Raises:
+        InputError: a model does not fit the dataset, the split is empty, a label is zero, or an
+            estimate is not finite.
+    """
+    several: Sequence[Model] = models if isinstance(models, Sequence) else (models,)
+    predictions = predict_split(several, dataset, split, limit, batch_size, progress)
+    names = several[0].card.spec.names
+    truth_NP, first = predictions.truth_NP, predictions.answers[0]
+    labels = _labels([model.family.name for model in several], versions)
+    results = []
+    for i, (model, own) in enumerate(zip(several, predictions.answers, strict=True)):
+        components = None
+        if own.relative_NK is not None and own.squared_NK is not None:
+            components = component_errors(
+                own.relative_NK, own.squared_NK, model.card.spec.components, resamples, seed
+            )
+        results.append(
+            Evaluated(
+                label=labels[i],
+                family=model.family.name,
+                version=versions[i] if i < len(versions) else "",
+                errors=parameter_errors(
+                    truth_NP, own.mean_NP, own.median_NP, names, resamples, seed
+                ),
+                components=components,
+                ratio=mean_mfe_ratio(truth_NP, first.median_NP, own.median_NP, resamples, seed),
+                training=_training_facts(model),
+            )
+        )
+    given = {p.name: p for p in dataset.spec.parameters}
+    return Evaluation(
+        models=tuple(results),
+        parameters=tuple(given[name] for name in names),
+        energy_edges=dataset.spec.energy_edges,
+        dataset=_dataset_facts(dataset, split),
+        standard=is_standard(dataset, predictions.exposure_N),
+        remarks=remarks(several, dataset, split, predictions.exposure_N),
+        predictions=predictions,
+    )
+
+
+def _labels(families: Sequence[str], versions: Sequence[str]) -> list[str]:
+    """Family and version of each model, numbered where two are the same."""
+    pairs = itertools.zip_longest(families, versions[: len(families)], fillvalue="")
+    plain = [f"{family} {version}".strip() for family, version in pairs]
+    return [
+        f"{label} ({plain[: i + 1].count(label)})" if plain.count(label) > 1 else label
+        for i, label in enumerate(plain)
+    ]
+
+
+def _training_facts(model: Model) -> dict[str, Any]:
+    card = model.card
+    return {
+        "config": card.config,
+        "dataset_sha256": card.dataset_sha256,
+        "seed": card.seed,
+        "code_version": card.code_version,
+    }
+
+
+def _dataset_facts(dataset: ShardDataset, split: str) -> dict[str, Any]:
+    manifest = dataset.manifest
+    keys = ("model", "fixed", "rmf", "arf", "filter", "backgrounds")
+    return {
+        "name": dataset.path.resolve().name,
+        "split": split,
+        "rows": manifest.rows,
+        "sha256": dataset.sha256(),
+        "seed": manifest.seed,
+        "response_sha256": manifest.response_sha256,
+        "code_version": manifest.code_version,
+        "instrument": dataset.spec.instrument,
+        **{key: _short(manifest.config[key]) for key in keys if manifest.config.get(key)},
+    }
+
+
+def _short(value: Any) -> Any:
+    """Files by name only: a report may be published, the folders of its machine not."""
+    if isinstance(value, list):
+        return [_short(item) for item in value]
+    return Path(value).name if isinstance(value, str) and "/" in value else value
+
+
+def figures(
+    evaluation: Evaluation, histories: Mapping[str, History] | None = None
+) -> dict[str, page.Picture]:
+    """The figures of a report by file name.
+
+    Args:
+        evaluation: what `evaluate` gave.
+        histories: the training metrics of the models by label, where they are known.
+    """
+    found: dict[str, page.Picture] = {}
+    shipped = [m for m in reversed(evaluation.models) if m.family in results_plot.FAMILIES]
+    if shipped and evaluation.standard:
+        known = {model.family: model.errors for model in shipped}
+        found["results.png"] = page.Picture(
+            "Mean fractional error beside the published one and the exact posterior's",
+            style.to_png(results_plot.result_figure(known)),
+        )
+    for model, answers in zip(evaluation.models, evaluation.predictions.answers, strict=True):
+        title = f"{model.label}: predicted against true, {evaluation.n:,} spectra"
+        figure = plots.predicted_against_true(
+            evaluation.predictions.truth_NP, answers.mean_NP, evaluation.parameters, title
+        )
+        name = f"predicted-{_file_name(model.label)}.png"
+        found[name] = page.Picture(title, style.to_png(figure))
+    examples = evaluation.predictions.examples
+    if examples:
+        title = f"{examples[0].model}: decomposition of {len(examples)} spectra, bright to faint"
+        figure = spectra_plots.decompositions(examples, evaluation.energy_edges, title)
+        found["components.png"] = page.Picture(title, style.to_png(figure))
+    for label, history in (histories or {}).items():
+        title = f"{label}: training"
+        picture = page.Picture(title, style.to_png(plots.training_curves(history, title)))
+        found[f"training-{_file_name(label)}.png"] = picture
+    return found
+
+
+def _file_name(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", label).strip("-")
+
+
+def write(
+    evaluation: Evaluation,
+    folder: Path,
+    histories: Mapping[str, History] | None = None,
+    facts: Mapping[str, str] | None = None,
+) -> Path:
+    """Write `evaluation.json`, `report.html` and the figures, each atomically, the JSON last.
+
+    Args:
+        evaluation: what `evaluate` gave.
+        folder: created if missing; figures of an earlier evaluation there are replaced.
+        histories: see `figures`.
+        facts: more rows for the page's table of facts, e.g. the run's id.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: the folder cannot be created or written to.
+    """
+    pictures = figures(evaluation, histories)
+    html = page.render(evaluation, pictures, facts or {})
+    files = [*pictures, REPORT]
+    result = json.dumps(evaluation.to_json() | {"files": files}, indent=2, allow_nan=False)
+    make_folder(folder)
+    earlier = _earlier_figures(folder)
+    for name, picture in pictures.items():
+        write_atomically(folder / name, picture.png)
+    write_atomically(folder / REPORT, html.encode())
+    write_atomically(folder / RESULT, f"{result}\n".encode())
+    for name in earlier - set(files):
+        (folder / name).unlink(missing_ok=True)
+    return folder
+
+
+def _earlier_figures(folder: Path) -> set[str]:
+    """Figures that an earlier report in the folder names as its own."""
+    try:
+        named = json.loads((folder / RESULT).read_text())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    return {name for name in named if Path(name).name == name and name.endswith(".png")}
