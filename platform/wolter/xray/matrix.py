@@ -21,6 +21,11 @@ Integers = NDArray[np.int64]
 LOWEST_ENERGY_KEV = 1e-3
 
 
+# Cells of the largest matrix that is unpacked: gratings have 16,384 x 16,384. Microcalorimeters
+# come with up to 60,000 x 60,000, which would fill 29 GB.
+LARGEST_MATRIX = 2**28
+
+
 @dataclass(frozen=True, eq=False)
 class Arf:
     """Effective area in cm^2 per energy bin."""
@@ -154,6 +159,11 @@ def _first_of_each(flat: Array, length_E: Integers, wanted_E: Integers) -> Array
 def _expand(path: Path, data: Any, offset: int, n_channels: int) -> Array:
     """Unpack the groups of channels of every row into a dense matrix (E, C)."""
     n_rows = len(data)
+    if n_rows * n_channels > LARGEST_MATRIX:
+        raise InputError(
+            f"{path}: {n_rows} energies x {n_channels} channels are too many; "
+            "rebin the RMF and its spectra to fewer"
+        )
     n_groups_E = np.asarray(data["N_GRP"]).astype(np.int64)
     first_flat, first_length_E = _rows(data["F_CHAN"], n_rows)
     count_flat, count_length_E = _rows(data["N_CHAN"], n_rows)

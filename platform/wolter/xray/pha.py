@@ -19,6 +19,8 @@ Role = Literal["total", "background"]
 
 # QUALITY of channels that a file does not list ("set bad by the user").
 NOT_LISTED = 5
+# More than any instrument has: a damaged DETCHANS must not fill the memory.
+MOST_CHANNELS = 2**20
 
 _WORDS = {
     "telescope": "TELESCOP",
@@ -162,6 +164,8 @@ def _channels(path: Path, hdu: Any) -> tuple[Any, int, int]:
         given = ogip.column_minimum(hdu, "CHANNEL")
         first = given if given is not None else int(channel.max() >= n_channels)
     n_channels = max(n_channels, len(channel))
+    if n_channels > MOST_CHANNELS:
+        raise InputError(f"{path}: DETCHANS {n_channels} is too large; correct the keyword")
     place = channel.astype(np.int64) - first
     if (place < 0).any() or (place >= n_channels).any() or len(np.unique(place)) < len(place):
         raise InputError(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from wolter.errors import InputError
-from wolter.xray.folding import Bands, banded_product, find_bands
+from wolter.xray.folding import FEWEST, Bands, banded_product, find_bands
 from wolter.xray.matrix import Arf, Rmf, read_arf, read_rmf
 from wolter.xray.ogip import Array
 
@@ -75,7 +75,7 @@ class Response:
         flux_BE = flux_BE.to(self.matrix_EC.dtype)
         # Mixed precision would round the counts to three digits.
         with torch.autocast(self.matrix_EC.device.type, enabled=False):
-            if self._bands is None:
+            if flux_BE[..., 0].numel() < FEWEST or self._bands is None:
                 return flux_BE @ self.matrix_EC * exposure_B
             flat = banded_product(flux_BE.reshape(-1, self.n_energies), self.matrix_EC, self._bands)
             return flat.reshape(*flux_BE.shape[:-1], self.n_channels) * exposure_B

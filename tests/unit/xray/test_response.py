@@ -28,8 +28,8 @@ def flux(*shape: int, dtype=torch.float64, seed=1) -> torch.Tensor:
 
 
 def test_fold_is_the_matrix_product_times_exposure():
-    response, photons = triangle(), flux(5, 600)
-    exposure = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
+    response, photons = triangle(), flux(20, 600)
+    exposure = torch.arange(1.0, 21.0)
     expected = (photons @ response.matrix_EC) * exposure.double()[:, None]
     assert response._bands is not None  # the bands are in use
     torch.testing.assert_close(response.fold(photons, exposure), expected, rtol=1e-13, atol=0)
@@ -37,10 +37,10 @@ def test_fold_is_the_matrix_product_times_exposure():
 
 
 def test_fold_keeps_leading_dimensions():
-    response, photons = triangle(), flux(2, 3, 600)
+    response, photons = triangle(), flux(2, 10, 600)
     exposure = torch.tensor([[10.0], [20.0]])
     folded = response.fold(photons, exposure)
-    assert folded.shape == (2, 3, 700)
+    assert folded.shape == (2, 10, 700)
     torch.testing.assert_close(folded[1, 2], response.fold(photons[1, 2], 20.0))
 
 
@@ -60,14 +60,14 @@ def test_rows_and_columns_of_zeros():
     matrix[:150] = 0
     response = Response(response.energy_edges_E1, matrix, response.channel_edges_C1, 0)
     assert response._bands is not None
-    photons = flux(3, 600).requires_grad_()
+    photons = flux(20, 600).requires_grad_()
     torch.testing.assert_close(response.fold(photons), photons @ matrix)
     (gradient,) = torch.autograd.grad(response.fold(photons).sum(), photons)
-    torch.testing.assert_close(gradient, matrix.sum(1).expand(3, -1))
+    torch.testing.assert_close(gradient, matrix.sum(1).expand(20, -1))
 
 
 def test_gradients_of_first_and_second_order():
-    response, photons = triangle(), flux(2, 600).requires_grad_()
+    response, photons = triangle(), flux(20, 600).requires_grad_()
 
     def both(fold):
         value = fold(photons).square().sum()
@@ -82,21 +82,23 @@ def test_gradients_of_first_and_second_order():
 
 
 def test_function_transforms():
-    response, photons = triangle(), flux(4, 600)
+    response, photons = triangle(), flux(3, 20, 600)
     torch.testing.assert_close(torch.func.vmap(response.fold)(photons), response.fold(photons))
-    row = torch.func.vjp(response.fold, photons)[1](torch.ones(4, 700).double())[0]
-    torch.testing.assert_close(row, response.matrix_EC.sum(1).expand(4, -1))
+    one_by_one = torch.func.vmap(torch.func.vmap(response.fold))(photons)
+    torch.testing.assert_close(one_by_one, response.fold(photons))
+    row = torch.func.vjp(response.fold, photons)[1](torch.ones(3, 20, 700).double())[0]
+    torch.testing.assert_close(row, response.matrix_EC.sum(1).expand(3, 20, -1))
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
 def test_forward_mode():
-    response, photons = triangle(), flux(4, 600)
+    response, photons = triangle(), flux(20, 600)
     _, tangent = torch.func.jvp(response.fold, (photons,), (2 * photons,))
     torch.testing.assert_close(tangent, 2 * response.fold(photons))
 
 
 def test_float32_agrees_with_float64_to_1e_5_in_every_channel():
-    exact, photons = triangle(), flux(8, 600)
+    exact, photons = triangle(), flux(20, 600)
     fast = exact.to(dtype=torch.float32)
     folded = fast.fold(photons.float(), 25e3)
     assert folded.dtype == torch.float32
@@ -105,7 +107,7 @@ def test_float32_agrees_with_float64_to_1e_5_in_every_channel():
 
 def test_mixed_precision_does_not_round_counts():
     response = triangle(dtype=torch.float32)
-    photons = flux(2, 600, dtype=torch.float32)
+    photons = flux(20, 600, dtype=torch.float32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         folded = response.fold(photons)
     torch.testing.assert_close(folded, response.fold(photons))

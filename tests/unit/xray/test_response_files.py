@@ -186,6 +186,12 @@ def test_a_file_cut_short_anywhere_is_refused(files, packed):
             read_rmf(path)
 
 
+def test_a_matrix_that_would_fill_the_memory_is_refused(files, monkeypatch):
+    monkeypatch.setattr("wolter.xray.matrix.LARGEST_MATRIX", 11)
+    with pytest.raises(InputError, match="3 energies x 4 channels are too many"):
+        read_rmf(files.rmf(MATRIX, EDGES, CHANNELS))
+
+
 @pytest.mark.parametrize("area", [-1.0, np.nan, np.inf])
 def test_impossible_areas_are_refused(files, area):
     with pytest.raises(InputError, match="finite and not negative"):

@@ -116,6 +116,7 @@ def test_a_background_file_marked_total_serves_as_background(files):
         ([1, 2], {"columns": {"BACKSCAL": [1.0, np.nan]}}, "BACKSCAL must be finite"),
         ([1, 2], {"channel": [1, 1]}, "or repeat"),
         ([1, 2], {"channel": [1, 9]}, "do not fit"),
+        ([1, 2], {"DETCHANS": 10**12}, "DETCHANS 1000000000000 is too large"),
         ([], {}, "no channels"),
         ([1, 2], {"column": "FLUX"}, "is this a PHA file"),
         ([[1, 2], [3, 4]], {}, "type II"),
@@ -142,6 +143,29 @@ def test_truncated_spectrum(files):
     path.write_bytes(path.read_bytes()[:12000])
     with pytest.raises(InputError, match="truncated"):
         read_spectrum(path)
+
+
+def test_damage_is_refused_or_harmless(files):
+    """Bytes changed at random lead to a result or to an InputError of one line, nothing else."""
+    pha = files.set()
+    random = np.random.default_rng(0)
+    refusals = []
+    for name in ("a.pha", "a.rmf", "a.arf", "b.pha"):
+        path = pha.with_name(name)
+        whole = path.read_bytes()
+        for _ in range(40):
+            damaged = np.frombuffer(whole, np.uint8).copy()
+            # The header of the table and its data; the first block is the primary header.
+            places = random.integers(2880, min(len(whole), 11520), size=random.integers(1, 12))
+            damaged[places] = random.integers(0, 256, len(places))
+            path.write_bytes(damaged.tobytes())
+            try:
+                read_observation(pha)
+            except InputError as error:
+                refusals.append(str(error))
+        path.write_bytes(whole)
+    assert 20 < len(refusals) < 140
+    assert not any("\n" in refusal for refusal in refusals)
 
 
 def test_observation_follows_the_names_in_the_header(files):
