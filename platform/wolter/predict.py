@@ -7,10 +7,9 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
@@ -80,13 +79,16 @@ def estimate_flags(spec: SpectraSpec, batch: SpectraBatch, values: Values) -> li
 
     set_flag("no_counts", (batch.counts_BC.sum(1) == 0).numpy())
     set_flag("no_background", (batch.background_scale_B == 0).numpy())
-    if spec.exposure_s is not None:
-        exposure_B = batch.exposure_B.numpy()
-        shortest, longest = np.array(spec.exposure_s) * (0.999, 1.001)  # headers are rounded
-        set_flag("exposure_outside_training", (exposure_B < shortest) | (exposure_B > longest))
+    exposure_B = batch.exposure_B.numpy()
+    shortest, longest = spec.exposure_s or (0.0, np.inf)
+    # Headers are rounded.
+    outside_B = (exposure_B < 0.999 * shortest) | (exposure_B > 1.001 * longest)
+    set_flag("exposure_outside_training", outside_B)
     for p in spec.parameters:
         margin = EDGE * (p.high - p.low)
         value_B = values[p.name]
+        if p.name.endswith("norm"):  # what is trained is norm times exposure
+            value_B = value_B * exposure_B / np.clip(exposure_B, shortest, longest)
         at_edge_B = (value_B <= p.low + margin) | (value_B >= p.high - margin)
         set_flag(f"at_prior_edge:{p.name}", at_edge_B)
     return flags
@@ -142,8 +144,12 @@ def predict_files(
     Args:
         model: a loaded model of a spectra family.
         files: PHA files.
-        rmf, arf, background, response: see `read_record`; for every file.
-        version, components: see `predict_records`.
+        rmf: for every file in place of the one that its header names, and so
+        arf: and
+        background: see `read_record`.
+        response: "files", or "embedded" for the EPIC-pn response that needs no files.
+        version: of the model, see `predict_records`.
+        components: add the component spectra, see `predict_records`.
         chunk: spectra a forward pass.
         on_reject: called with file and reason where a file cannot be read, in place of the error.
         on_files: called with the number of files as each chunk is done.
@@ -196,16 +202,81 @@ def predict_to_file(
     Raises:
         InputError: no file could be read, the output cannot be written, or `on_error` says so.
     """
-    check_suffix(out)
+    check_suffix(out, vectors=options.get("components", False))
     rejects: list[tuple[str, str]] = []
     if on_error == "reject" and len(files) > 1:
         options["on_reject"] = lambda file, reason: rejects.append((file, reason))
     table = predict_files(model, files, **options)
     rejects_file = out.with_name(f"{out.stem}.rejects.parquet")
-    if rejects:
-        write_rejects(rejects, rejects_file)
+    write_rejects(rejects, rejects_file)
     if not len(table):
         first = rejects[0][1] if rejects else "none was given"
         raise InputError(f"none of {len(files)} spectra could be read: {first}")
     write_table(table, out)
     return Written(len(table), tuple(rejects), rejects_file if rejects else None)
+
+
+def _predict(model: Model, records: Sequence[Record], components: bool) -> dict[str, Any]:
+    """Columns of the table that differ between rows, by name; empty where there are no records."""
+    if not records:
+        return {}
+    spec = model.card.spec
+    batch = SpectraBatch.concatenate([record.batch for record in records])
+    values = estimate(model, batch)
+    flags = estimate_flags(spec, batch, values)
+    columns: dict[str, Any] = {"file": [record.name for record in records]}
+    columns |= {name: value for name, value in values.items() if value.ndim == 1}
+    columns["counts"] = batch.counts_BC.sum(1).numpy()
+    columns["exposure_s"] = batch.exposure_B.numpy()
+    if components and "components" in values:
+        for k, name in enumerate(spec.components):
+            columns[f"component_{name}"] = values["components"][:, k]
+        edges = np.array(spec.energy_edges, dtype=np.float32)
+        columns["component_energy_edges"] = np.tile(edges, (len(records), 1))
+    columns["flag"] = [
+        ";".join((*record.flags, *more)) for record, more in zip(records, flags, strict=True)
+    ]
+    return columns
+
+
+def _table(model: Model, parts: Sequence[dict[str, Any]], version: str) -> "Table":
+    from astropy.table import Column, Table
+
+    spec = model.card.spec
+    filled = [part for part in parts if part]
+    names = list(filled[0]) if filled else ["file", *spec.names, "flag"]
+    columns = {}
+    for name in names:
+        text = name in ("file", "flag")
+        pieces = [np.asarray(part[name]) for part in filled] or [np.empty(0, np.float32)]
+        columns[name] = np.concatenate(pieces).astype("U" if text else np.float32)
+    constant = {"model_name": model.family.name, "model_version": version or fingerprint(model)}
+    rows = len(columns["file"])
+    ordered: dict[str, Any] = {"file": columns.pop("file")}
+    ordered |= {name: np.full(rows, value) for name, value in constant.items()} | columns
+    about = _descriptions(spec)
+    described = [(name, value, *about.get(name, ("", None))) for name, value in ordered.items()]
+    return Table(
+        [Column(value, name, unit=unit, description=text) for name, value, text, unit in described]
+    )
+
+
+def _descriptions(spec: SpectraSpec) -> dict[str, tuple[str, Any]]:
+    """Description and unit of every column that a table may have."""
+    about: dict[str, tuple[str, Any]] = {
+        "file": ("spectrum file", None),
+        "model_name": ("model family", None),
+        "model_version": ("version of the model", None),
+        "counts": ("counts of source and background on the model's energy grid", vo_unit("count")),
+        "exposure_s": ("exposure", vo_unit("s")),
+        "flag": ("what limits the estimate, separated by semicolons", None),
+        "component_energy_edges": ("edges of the energy grid", vo_unit("keV")),
+    }
+    for p in spec.parameters:
+        unit = vo_unit(p.unit)
+        said = f" ({p.unit})" if p.unit and (unit is None or " at " in p.unit) else ""
+        about[p.name] = (f"{p.name}{said}, estimate of least squared error", unit)
+        about[f"{p.name}_mfe"] = (f"{p.name}{said}, estimate of least fractional error", unit)
+    for name in spec.components:
+        about[f"component_{name}"] = (f"counts of the {name} component", vo_unit("count"))
+    return about

@@ -1,16 +1,19 @@
 """Spectrum files as records of one model's grid, with flags on how they were read."""
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
+from torch import Tensor
 
 from wolter.data.observed import batch_of
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
-from wolter.xray import ogip
+from wolter.xray import epic_pn, ogip
 from wolter.xray.pha import has_background
+from wolter.xray.response import Response
 from wolter.xray.spectrum import Observation, Spectrum, read_observation, read_spectrum
 
 ResponseChoice = Literal["files", "embedded"]
@@ -38,8 +41,9 @@ def to_record(observation: Observation, spec: SpectraSpec, name: str = "") -> Re
     Raises:
         InputError: it has no good channel on the grid.
     """
-    flags = [*_instrument_flags(observation, spec)]
-    if not covers(observation, spec.energy_edges):
+    flags = _instrument_flags(observation, spec)
+    edges_C1 = observation.response.channel_edges_C1.cpu()
+    if not covers(edges_C1, spec.energy_edges, observation.good_C):
         flags.append("band_not_covered")
     batch = batch_of([observation], spec.energy_edges)
     return Record(name or observation.name, batch, tuple(flags))
@@ -60,7 +64,9 @@ def read_record(
     Args:
         pha: spectrum (OGIP PHA type I).
         spec: of the model.
-        rmf, arf, background: files in place of those that the header names; "none" for none.
+        rmf: redistribution matrix in place of the one that the header names.
+        arf: effective area in place of the one that the header names; "none" for none.
+        background: spectrum in place of the one that the header names; "none" for none.
         response: "files", or "embedded" for the EPIC-pn response that needs no files.
         name: of the record; the path where none is given.
 
@@ -76,9 +82,13 @@ def read_record(
     return to_record(observation, spec, name or str(pha))
 
 
-def _read_with_embedded(pha: Path, background: Path | str | None) -> Observation:
-    from wolter.xray import epic_pn
+@functools.cache
+def _embedded(filter_name: str) -> Response:
+    """The embedded EPIC-pn, made once a process."""
+    return epic_pn.response(filter_name)
 
+
+def _read_with_embedded(pha: Path, background: Path | str | None) -> Observation:
     spectrum = read_spectrum(pha)
     if (spectrum.telescope.upper(), spectrum.instrument.upper()) != ("XMM", "EPN"):
         found = f"{spectrum.telescope} {spectrum.instrument}".strip() or "unknown"
@@ -92,7 +102,7 @@ def _read_with_embedded(pha: Path, background: Path | str | None) -> Observation
             f"{pha}: FILTER {spectrum.filter or 'missing'}; the embedded response knows thin, "
             "medium and thick: pass the RMF and ARF of this spectrum"
         )
-    response = epic_pn.response(filter_name)
+    response = _embedded(filter_name)
     if background is None and spectrum.backfile:
         background = ogip.beside(pha, spectrum.backfile)
         if background is None:
@@ -117,16 +127,17 @@ def _check_channels(spectrum: Spectrum | None, first: int, n: int) -> None:
         )
 
 
-def covers(observation: Observation, energy_edges: tuple[float, ...]) -> bool:
-    """Whether good channels span the grid, up to a channel or a grid bin at its ends."""
-    edges_C1 = observation.response.channel_edges_C1.cpu()
+def covers(
+    channel_edges_C1: Tensor, energy_edges: Sequence[float], good_C: Tensor | None = None
+) -> bool:
+    """Whether good channels span a grid, up to one grid bin at its ends; edges in keV."""
     low, high = energy_edges[0], energy_edges[-1]
-    centre_C = 0.5 * (edges_C1[:-1] + edges_C1[1:])
+    centre_C = 0.5 * (channel_edges_C1[:-1] + channel_edges_C1[1:])
     inside_C = (centre_C >= low) & (centre_C < high)
-    if not bool(observation.good_C[inside_C].all()):
+    if good_C is not None and not bool(good_C[inside_C].all()):
         return False
-    first_bin, last_bin = energy_edges[1] - low, high - energy_edges[-2]
-    return float(edges_C1[0]) <= low + first_bin and float(edges_C1[-1]) >= high - last_bin
+    starts = float(channel_edges_C1[0]) <= energy_edges[1]
+    return starts and float(channel_edges_C1[-1]) >= energy_edges[-2]
 
 
 def _instrument_flags(observation: Observation, spec: SpectraSpec) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wolter.data.shards import make_folder
+from wolter.data.ingest import REJECT_SCHEMA
+from wolter.data.shards import make_folder, write_atomically
 from wolter.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def write_table(table: "Table", path: Path) -> None:
         InputError: the suffix is unknown, the format cannot hold the table, or the folder is not
             writable.
     """
-    write = _WRITERS[check_suffix(path)]
+    vectors = any(table[name].ndim > 1 for name in table.colnames)
+    write = _WRITERS[check_suffix(path, vectors)]
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -42,18 +44,35 @@ def write_table(table: "Table", path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def check_suffix(path: Path) -> str:
+def check_suffix(path: Path, vectors: bool = False) -> str:
     """The suffix of a table file, before any work is done for it.
 
+    Args:
+        path: of the table.
+        vectors: whether the table is to hold columns of vectors.
+
     Raises:
-        InputError: no format has this suffix.
+        InputError: no format has this suffix, or it cannot hold vectors.
     """
     suffix = path.suffix.lower()
     if suffix not in _WRITERS:
         raise InputError(
             f"{path}: no table format has the suffix {suffix!r}; use one of {', '.join(_WRITERS)}"
         )
+    if vectors and suffix == ".csv":
+        raise InputError(f"{path}: CSV holds no component spectra; use .parquet, .fits or .vot")
     return suffix
+
+
+def write_rejects(rejects: Sequence[tuple[str, str]], path: Path) -> None:
+    """Write (file, reason) of what could not be read; without rejects, remove an older file."""
+    if not rejects:
+        path.unlink(missing_ok=True)
+        return
+    files, reasons = zip(*rejects, strict=True)
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"file": files, "reason": reasons}, REJECT_SCHEMA), sink)
+    write_atomically(make_folder(path.parent) / path.name, sink.getvalue().to_pybytes())
 
 
 def vo_unit(text: str) -> Any:
@@ -89,11 +108,6 @@ def _unit_text(unit: Any) -> str:
 
 
 def _write_csv(table: "Table", path: Path) -> None:
-    vectors = [name for name in table.colnames if np.asarray(table[name]).ndim > 1]
-    if vectors:
-        raise InputError(
-            f"CSV holds no vectors ({', '.join(vectors)}); write .parquet, .fits or .vot"
-        )
     table.write(path, format="ascii.csv", overwrite=True)
 
 

@@ -1,0 +1,120 @@
+"""The models that a replica answers from."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wolter import family as families
+from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.errors import InputError
+from wolter.predict import estimate, fingerprint
+from wolter.serve.config import ServeConfig
+from wolter.train.checkpoint import Model, load_model
+
+Estimates = dict[str, NDArray[np.float32]]
+Join = Callable[
+    [Callable[[list[SpectraBatch]], Awaitable[list[Estimates]]]],
+    Callable[[SpectraBatch], Awaitable[Estimates]],
+]
+PIECE = 256  # spectra; a request of more is answered in pieces, between those of others
+DEFAULT_FAMILY = "deepspectra"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A model to serve: its family, checkpoint folder and version (empty for its fingerprint)."""
+
+    family: str
+    folder: str
+    version: str = ""
+
+
+def choose(config: ServeConfig) -> tuple[Chosen, ...]:
+    """The models to serve: those of the config, or all champions of the registry.
+
+    Raises:
+        InputError: a family is unknown, a folder is not its checkpoint, or there is no champion.
+    """
+    if not config.models:
+        return _champions()
+    chosen = tuple(
+        Chosen(family, str(Path(folder).absolute())) for family, folder in config.models.items()
+    )
+    for each in chosen:
+        found = load_model(Path(each.folder)).family.name
+        if found != families.load(each.family).name:
+            raise InputError(f"{each.folder}: holds a model of {found}, not of {each.family}")
+    return chosen
+
+
+def _champions() -> tuple[Chosen, ...]:
+    from wolter.train import tracking
+
+    registered = {
+        model.name for model in tracking.client().search_registered_models()
+        if tracking.CHAMPION in model.aliases
+    }  # fmt: skip
+    found = []
+    for name in families.names():
+        if tracking.registered_name(name) in registered:
+            folder, version = tracking.champion(name)
+            found.append(Chosen(name, str(folder.absolute()), version))
+    if not found:
+        raise InputError(
+            f"no family has a champion in {tracking.tracking_uri()}; train one with `wolter "
+            "train`, then `wolter promote` it"
+        )
+    return tuple(found)
+
+
+class ServedModel:
+    """A model that answers requests; given `join`, concurrent ones in one forward pass.
+
+    Args:
+        model: loaded.
+        version: empty for its fingerprint.
+        join: makes an async function of a list one of a single item (`ray.serve.batch(...)`).
+    """
+
+    def __init__(self, model: Model, version: str = "", join: Join | None = None) -> None:
+        self.model = model
+        self.version = version or fingerprint(model)
+        self._estimate = self._alone if join is None else join(self._together)
+
+    @property
+    def spec(self) -> SpectraSpec:
+        """The spectra that the model reads."""
+        return self.model.card.spec
+
+    async def estimate(self, batch: SpectraBatch) -> Estimates:
+        """What the family predicts of a batch (see `wolter.predict.estimate`)."""
+        parts = await asyncio.gather(*(self._estimate(piece) for piece in batch.split(PIECE)))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    async def answers(self) -> bool:
+        """Whether the model gives finite parameters of a plain spectrum."""
+        flat_BC, one_B = torch.ones(1, self.spec.n_channels), torch.ones(1)
+        exposure_B = one_B * (self.spec.exposure_s or (1e4,))[0]
+        values = await self.estimate(SpectraBatch(flat_BC, flat_BC, one_B, exposure_B))
+        return all(bool(np.isfinite(values[name]).all()) for name in self.spec.names)
+
+    async def _alone(self, batch: SpectraBatch) -> Estimates:
+        return (await self._together([batch]))[0]
+
+    async def _together(self, batches: list[SpectraBatch]) -> list[Estimates]:
+        joined = SpectraBatch.concatenate(batches)
+        # In a thread: requests that arrive meanwhile make up the next batch.
+        values = await asyncio.to_thread(estimate, self.model, joined)
+        ends = np.cumsum([len(batch) for batch in batches])[:-1]
+        pieces = {name: np.split(value, ends) for name, value in values.items()}
+        return [{name: pieces[name][i] for name in values} for i in range(len(batches))]
+
+
+def load(chosen: Chosen, join: Join | None = None) -> ServedModel:
+    """Load a model to serve."""
+    return ServedModel(load_model(Path(chosen.folder)), chosen.version, join)

@@ -1,0 +1,186 @@
+"""Requests as records: JSON counts and uploaded files.
+
+Shapes: B batch, C channels of the request, G channels of the model's grid.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from starlette.datastructures import FormData, UploadFile
+from torch import Tensor
+
+from wolter.data.records import Record, ResponseChoice, covers
+from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.errors import InputError
+from wolter.serve.config import ServeConfig
+from wolter.serve.pool import ReaderPool
+from wolter.serve.reading import Job, Upload
+from wolter.serve.schemas import Counts
+from wolter.serve.uploads import plain_name, store
+from wolter.xray.response import rebin_channels
+
+ROLES = ("pha", "rmf", "arf", "background")
+
+
+def records_of_counts(body: bytes, spec: SpectraSpec, max_spectra: int) -> list[Record]:
+    """Records of a JSON request.
+
+    Raises:
+        InputError: not valid JSON, or values are missing, out of range or do not fit together.
+    """
+    try:
+        counts = Counts.model_validate_json(body)
+    except ValidationError as error:
+        raise InputError(one_line(error.errors(include_url=False))) from error
+    counts_BC = _table(counts.counts, "counts")
+    n, n_channels = counts_BC.shape
+    if n > max_spectra:
+        raise InputError(f"counts: {n} spectra; send at most {max_spectra} a request")
+    background_BC, scale = torch.zeros_like(counts_BC), counts.background_scale
+    if counts.background is not None:
+        background_BC = _table(counts.background, "background")
+        if background_BC.shape != counts_BC.shape:
+            raise InputError("background: give as many numbers as in counts")
+        if scale is None:
+            raise InputError("background_scale: missing; it is needed with background")
+    elif scale is not None:
+        raise InputError("background_scale: given without background; send both or neither")
+    flags: tuple[str, ...] = ()
+    if counts.energy_edges is None:
+        if n_channels != spec.n_channels:
+            raise InputError(
+                f"counts: {n_channels} channels, the model's grid has {spec.n_channels}; send "
+                "energy_edges for another grid"
+            )
+    else:
+        edges_C1 = _edges(counts.energy_edges, n_channels, spec)
+        flags = () if covers(edges_C1, spec.energy_edges) else ("band_not_covered",)
+        counts_BC = rebin_channels(counts_BC, edges_C1, spec.energy_edges)
+        background_BC = rebin_channels(background_BC, edges_C1, spec.energy_edges)
+    if counts.names is not None and len(counts.names) != n:
+        raise InputError(f"names: {len(counts.names)} for {n} spectra; give one for each")
+    names = counts.names or [str(i) for i in range(n)]
+    batch = SpectraBatch(
+        counts_BC=counts_BC.float(),
+        background_BC=background_BC.float(),
+        background_scale_B=_each(scale or [0.0], n, "background_scale"),
+        exposure_B=_each(counts.exposure_s, n, "exposure_s"),
+    )
+    return [Record(name, batch[i : i + 1], flags) for i, name in enumerate(names)]
+
+
+def _table(rows: list[list[float]], name: str) -> Tensor:
+    """Lists of equal length as float64 (B, C)."""
+    if not rows or not rows[0] or len({len(row) for row in rows}) > 1:
+        raise InputError(f"{name}: give one number a channel, as many for every spectrum")
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def _edges(energy_edges: Sequence[float], n_channels: int, spec: SpectraSpec) -> Tensor:
+    if len(energy_edges) != n_channels + 1:
+        raise InputError(
+            f"energy_edges: {len(energy_edges)} edges of {n_channels} channels; give one more than "
+            "channels"
+        )
+    edges_C1 = torch.tensor(energy_edges, dtype=torch.float64)
+    if not bool((edges_C1.diff() > 0).all()):
+        raise InputError("energy_edges: must ascend; give them in keV")
+    centre_C = 0.5 * (edges_C1[:-1] + edges_C1[1:])
+    low, high = spec.energy_edges[0], spec.energy_edges[-1]
+    if not bool(((centre_C >= low) & (centre_C < high)).any()):
+        raise InputError(f"energy_edges: no channel within {low:g}-{high:g} keV; give them in keV")
+    return edges_C1
+
+
+def _each(values: list[float], n: int, name: str) -> Tensor:
+    """One number for each spectrum, float32 (B)."""
+    if len(values) not in (1, n):
+        raise InputError(f"{name}: {len(values)} values for {n} spectra; give one, or one for each")
+    return torch.tensor(values).expand(n)
+
+
+def one_line(errors: Iterable[Any]) -> str:
+    """The first of pydantic's errors: where, what, and the value."""
+    error = next(iter(errors))
+    parts = [str(part) for part in error["loc"]]
+    place = ".".join(part for part in parts if part not in ("body", "query"))
+    value = error.get("input")
+    got = (
+        f" (got {value!r})" if isinstance(value, int | float | str) and len(str(value)) < 50 else ""
+    )
+    return " ".join(f"{place or 'body'}: {error['msg']}{got}".split())
+
+
+class UploadReader:
+    """Reads the spectra of multipart requests in the pool's processes."""
+
+    def __init__(self, config: ServeConfig) -> None:
+        self.config = config
+        self.pool = ReaderPool(config)
+        self._threads = ThreadPoolExecutor(config.parsers)
+
+    async def records(
+        self, form: FormData, spec: SpectraSpec, response: ResponseChoice, use_background: bool
+    ) -> list[Record]:
+        """Records of the uploaded spectra, in their order.
+
+        Raises:
+            InputError: a field or file is bad; `TooLargeError` when a file is too large.
+        """
+        uploads = _by_role(form)
+        with tempfile.TemporaryDirectory(prefix="wolter-") as folder:
+            stored = await asyncio.to_thread(self._store, uploads, Path(folder))
+            jobs = [
+                Job(
+                    pha=pha,
+                    spec=spec,
+                    rmf=stored["rmf"],
+                    arf=stored["arf"],
+                    background=stored["background"],
+                    use_background=use_background,
+                    response=response,
+                )
+                for pha in stored["pha"]
+            ]
+            loop = asyncio.get_running_loop()
+            futures = [loop.run_in_executor(self._threads, self.pool.read, job) for job in jobs]
+            # All must end before the folder goes.
+            done = await asyncio.gather(*futures, return_exceptions=True)
+        records = []
+        for result in done:
+            if isinstance(result, BaseException):
+                raise result
+            records.append(result)
+        return records
+
+    def _store(
+        self, uploads: dict[str, list[UploadFile]], folder: Path
+    ) -> dict[str, tuple[Upload, ...]]:
+        stored: dict[str, tuple[Upload, ...]] = {}
+        for role in ROLES:
+            kept = []
+            for index, upload in enumerate(uploads[role]):
+                name, path = plain_name(upload.filename), folder / f"{role}-{index}.fits"
+                store(upload.file, path, name, self.config)
+                kept.append(Upload(name, str(path)))
+            stored[role] = tuple(kept)
+        return stored
+
+
+def _by_role(form: FormData) -> dict[str, list[UploadFile]]:
+    uploads: dict[str, list[UploadFile]] = {role: [] for role in ROLES}
+    for name, value in form.multi_items():
+        if name not in uploads:
+            raise InputError(f"unknown field {plain_name(name)!r}; send {', '.join(ROLES)}")
+        if not isinstance(value, UploadFile):
+            raise InputError(f"field {name}: not a file; send it as a file")
+        uploads[name].append(value)
+    if not uploads["pha"]:
+        raise InputError("no spectrum; send one or more PHA files in the field pha")
+    return uploads

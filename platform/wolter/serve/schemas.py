@@ -1,0 +1,130 @@
+"""What requests and answers hold, as JSON."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_Count = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+_Energy = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+_Exposure = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+_Name = Annotated[str, Field(max_length=200)]
+
+
+def _as_rows(value: Any) -> Any:
+    """A list of numbers as a list of one list; anything else is left to be judged as it is."""
+    flat = isinstance(value, list) and not any(isinstance(each, list) for each in value)
+    return [value] if flat else value
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+# One list stands for one spectrum and one number for all spectra, so that each has one form here.
+_Rows = Annotated[
+    list[list[_Count]],
+    BeforeValidator(_as_rows, json_schema_input_type=list[list[_Count]] | list[_Count]),
+]
+_Scales = Annotated[
+    list[_Count], BeforeValidator(_as_list, json_schema_input_type=list[_Count] | _Count)
+]
+_Exposures = Annotated[
+    list[_Exposure], BeforeValidator(_as_list, json_schema_input_type=list[_Exposure] | _Exposure)
+]
+
+
+class Counts(BaseModel):
+    """Counts of one spectrum, or of several with the same channels."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    counts: _Rows = Field(
+        description="counts of source and background in each channel: one list a spectrum"
+    )
+    exposure_s: _Exposures = Field(description="exposure in s; one a spectrum, or one for all")
+    energy_edges: list[_Energy] | None = Field(
+        None, description="keV, one more than channels, ascending; the model's own grid if missing"
+    )
+    background: _Rows | None = Field(
+        None, description="counts of the background spectrum, in the shape of counts"
+    )
+    background_scale: _Scales | None = Field(
+        None,
+        description="background counts expected in the source region for each count of the "
+        "background spectrum: the ratio of exposure x BACKSCAL x AREASCAL; needed with background",
+    )
+    names: list[_Name] | None = Field(
+        None, description="names to repeat in the answer, one a spectrum"
+    )
+
+
+class Estimate(BaseModel):
+    """Estimates of one parameter."""
+
+    value: float = Field(description="the estimate of least squared error")
+    value_mfe: float | None = Field(None, description="the estimate of least fractional error")
+    unit: str
+
+
+class SpectrumAnswer(BaseModel):
+    """What the model says of one spectrum."""
+
+    file: str
+    parameters: dict[str, Estimate]
+    flags: list[str] = Field(
+        description="what limits the estimates: no_counts, no_background, band_not_covered, "
+        "exposure_outside_training, other_instrument:<name>, other_filter:<name>, "
+        "at_prior_edge:<parameter>"
+    )
+    counts: float = Field(description="counts of source and background on the model's grid")
+    exposure_s: float
+    components: dict[str, list[float]] | None = Field(
+        None, description="counts of each component on the model's grid, where asked for"
+    )
+
+
+class Answer(BaseModel):
+    """Parameters of the spectra of a request, in its order."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_name: str
+    model_version: str
+    spectra: list[SpectrumAnswer]
+
+
+class ParameterInfo(BaseModel):
+    """A parameter that a model estimates, with the range it was trained on."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+
+
+class ModelInfo(BaseModel):
+    """A model that is served."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_name: str
+    model_version: str
+    default: bool = Field(description="answers where no family is asked for")
+    kind: str
+    parameters: list[ParameterInfo]
+    components: list[str]
+    energy_edges: list[float] = Field(description="keV, the grid that spectra are summed into")
+    instrument: str = Field(description="telescope/instrument/filter of the training spectra")
+    exposure_s: list[float] | None = Field(description="trained range of exposures, s")
+
+
+class Health(BaseModel):
+    """Versions of the models that answer."""
+
+    models: dict[str, str]
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    detail: str = Field(description="one line that names the file or value and the remedy")
