@@ -1,25 +1,28 @@
 """Typed batches for training: epochs of `SpectraBatch` from shards, split by source.
 
-Two readers give the same batches: `LocalReader` reads the files itself (no Ray), `RayReader`
-takes the stream that Ray Data feeds to one training worker. Both keep the rows that they have
-seen in memory when these fit, since streaming costs several times a training step of the small
-families; every later epoch then is a permutation of memory.
+`local_reader` reads the files itself (no Ray); `ray_reader` takes the stream that Ray Data feeds
+to one training worker. Both give the same batches. Rows stay in memory when they fit, since
+streaming costs several times a training step of the small families; every epoch then is a
+permutation of memory, and depends on nothing but its number, the seed and the worker's rank.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import torch
 
 from wolter.data.schema import SpectraBatch
 from wolter.data.shards import BATCH_COLUMNS, ShardDataset, table_to_numpy, to_batch
+from wolter.data.split import split_bounds
+from wolter.data.stream import read_numbered, read_selected
 from wolter.errors import InputError
 
-SPLITS = {"test": (0.0, 0.05), "validation": (0.05, 0.10), "train": (0.10, 1.0), "all": (0.0, 1.0)}
+COLUMNS = tuple(BATCH_COLUMNS)
+SAMPLED_FILES = 4  # shards that a sample is taken from
 
 
 class Reader(Protocol):
@@ -38,80 +41,112 @@ class BatchConfig:
         shuffle: permute rows each epoch.
         fresh_noise: draw new Poisson noise around the noise-free counts each epoch.
         seed: seed of order and noise.
-        cache_bytes: keep rows in memory up to this many bytes.
+        rank: number of the worker, which draws an order and noise of its own.
+        cache_bytes: keep rows in memory if they take at most this many bytes.
+        device: where the rows are kept and batches are made.
     """
 
     size: int = 512
     shuffle: bool = True
     fresh_noise: bool = True
     seed: int = 0
+    rank: int = 0
     cache_bytes: int = 8 * 2**30
+    device: str = "cpu"
 
 
 class EpochReader:
-    """Batches from a stream of blocks, cached in memory after the first pass when they fit.
+    """Batches from a stream of blocks, which is read once if its rows are kept in memory.
 
-    Without the cache, rows are permuted within each block and blocks come in the stream's order.
+    Else it is read every epoch: rows are then permuted within each block only.
     """
 
     def __init__(
-        self, stream: Callable[[int], Iterator[SpectraBatch]], config: BatchConfig
+        self,
+        stream: Callable[[int | None], Iterable[SpectraBatch]],
+        config: BatchConfig,
+        n_kept: int | None = None,
     ) -> None:
-        self.stream, self.config = stream, config
+        """Prepare to read.
+
+        Args:
+            stream: blocks of an epoch; of no epoch (None) in the order of the files.
+            config: how to cut them.
+            n_kept: how many rows the stream has, to keep them in memory; None streams.
+        """
+        self.stream, self.config, self.n_kept = stream, config, n_kept
         self.rows: SpectraBatch | None = None
 
     def __call__(self, epoch: int) -> Iterator[SpectraBatch]:
         """Batches of one epoch; see `Reader`."""
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
-        if self.rows is not None:
-            yield from self._cut(self.rows, generator)
-            return
-        kept: list[SpectraBatch] | None = []
-        size = 0
+        c = self.config
+        generator = torch.Generator(c.device).manual_seed(epoch_seed(c.seed, epoch, c.rank))
+        if self.n_kept is None:
+            return _ahead(self._cut_stream(epoch, generator))
+        if self.rows is None:
+            self.rows = gather(self.stream(None), self.n_kept, c.device)
+        return _ahead(self._cut(self.rows, generator))
+
+    def _cut_stream(self, epoch: int, generator: torch.Generator) -> Iterator[SpectraBatch]:
         rest: SpectraBatch | None = None
         for block in self.stream(epoch):
-            size += n_bytes(block)
-            if kept is not None and size <= self.config.cache_bytes:
-                kept.append(block)
-            else:
-                kept = None
-            whole = block if rest is None else SpectraBatch.concatenate([rest, block])
+            rows = block.to(self.config.device)
+            whole = rows if rest is None else SpectraBatch.concatenate([rest, rows])
             full = len(whole) - len(whole) % self.config.size
             if full:
                 yield from self._cut(whole[:full], generator)
             rest = whole[full:] if full < len(whole) else None
         if rest is not None:
             yield from self._cut(rest, generator)
-        if kept:
-            self.rows = SpectraBatch.concatenate(kept)
 
     def _cut(self, rows: SpectraBatch, generator: torch.Generator) -> Iterator[SpectraBatch]:
-        order = (
-            torch.randperm(len(rows), generator=generator)
-            if self.config.shuffle
-            else torch.arange(len(rows))
-        )
-        for start in range(0, len(rows), self.config.size):
-            batch = rows[order[start : start + self.config.size]]
+        size, device = self.config.size, self.config.device
+        order = torch.randperm(len(rows), generator=generator, device=device)
+        for start in range(0, len(rows), size):
+            piece = slice(start, start + size)
+            batch = rows[order[piece]] if self.config.shuffle else rows[piece]
             if self.config.fresh_noise and batch.expected_BKC is not None:
                 batch = batch.redraw(generator)
             yield batch
 
 
-def n_bytes(batch: SpectraBatch) -> int:
-    """Memory of a batch's tensors."""
-    return sum(t.numel() * t.element_size() for t in vars(batch).values() if t is not None)
+def _ahead(batches: Iterator[SpectraBatch]) -> Iterator[SpectraBatch]:
+    """Prepare the next batch in a thread while one is in use: noise costs as much as a step."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
 
 
-def split_bounds(split: str) -> tuple[float, float]:
-    """Interval of `split_key` that makes up a split.
+def epoch_seed(seed: int, epoch: int, rank: int = 0, purpose: int = 0) -> int:
+    """Seed of one worker's random numbers in one epoch, independent between all of them."""
+    return int(np.random.SeedSequence((seed, epoch, rank, purpose)).generate_state(1)[0])
 
-    Raises:
-        InputError: no split has this name.
-    """
-    if split not in SPLITS:
-        raise InputError(f"unknown split {split!r}; choose one of: {', '.join(SPLITS)}")
-    return SPLITS[split]
+
+def gather(blocks: Iterable[SpectraBatch], n: int, device: str = "cpu") -> SpectraBatch:
+    """Join blocks of `n` rows in all, without ever holding them twice."""
+    whole: SpectraBatch | None = None
+    end = 0
+    for block in blocks:
+        columns = {name: value for name, value in vars(block).items() if value is not None}
+        if whole is None:
+            empty = {k: v.new_empty((n, *v.shape[1:]), device=device) for k, v in columns.items()}
+            whole = SpectraBatch(**empty)
+        start, end = end, end + len(block)
+        for name, value in columns.items():
+            getattr(whole, name)[start:end] = value
+    assert whole is not None
+    assert end == n, f"{end} rows came, {n} were expected"
+    return whole
+
+
+def fits(dataset: ShardDataset, memory_bytes: int) -> bool:
+    """Whether all rows of a dataset fit into this much memory."""
+    spec = dataset.spec
+    vectors = 3 + len(spec.components) if spec.components else 2
+    row = 4 * (vectors * spec.n_channels + len(spec.parameters) + 2)
+    return dataset.manifest.rows * row <= memory_bytes
 
 
 def count_rows(dataset: ShardDataset, split: str = "all") -> int:
@@ -122,31 +157,24 @@ def count_rows(dataset: ShardDataset, split: str = "all") -> int:
     return int(table.count_rows(filter=(key >= low) & (key < high)))
 
 
-def local_reader(
-    dataset: ShardDataset, split: str, config: BatchConfig, rank: int = 0, world: int = 1
-) -> EpochReader:
-    """Reader of the files themselves, for one of `world` workers; needs no Ray."""
-    low, high = split_bounds(split)
+def local_reader(dataset: ShardDataset, split: str, config: BatchConfig) -> EpochReader:
+    """Reader of the files themselves; needs no Ray."""
 
-    def stream(epoch: int) -> Iterator[SpectraBatch]:
+    def stream(epoch: int | None) -> Iterator[SpectraBatch]:
         order = np.arange(len(dataset.files))
-        if config.shuffle:
+        if config.shuffle and epoch is not None:
             order = np.random.default_rng((config.seed, epoch)).permutation(order)
         for index in order:
-            table = dataset.read(int(index))
-            key = table["split_key"]
-            keep = pc.and_(pc.greater_equal(key, low), pc.less(key, high))
-            columns = table_to_numpy(table.select(present(table.column_names)).filter(keep))
-            if len(next(iter(columns.values()))):
-                batch = to_batch(columns)
-                yield batch if world == 1 else batch[rank::world]
+            table = read_selected(dataset.files[index], split, COLUMNS)
+            if table.num_rows:
+                yield to_batch(table_to_numpy(table))
 
-    return EpochReader(stream, config)
+    return EpochReader(stream, config, _n_kept(dataset, split, config))
 
 
-def present(names: list[str]) -> list[str]:
-    """The columns among `names` that make up a batch."""
-    return [name for name in BATCH_COLUMNS if name in names]
+def _n_kept(dataset: ShardDataset, split: str, config: BatchConfig) -> int | None:
+    """Rows of a split if they are to be kept in memory, else None."""
+    return count_rows(dataset, split) or None if fits(dataset, config.cache_bytes) else None
 
 
 def read_split(dataset: ShardDataset, split: str, limit: int | None = None) -> SpectraBatch:
@@ -167,28 +195,51 @@ def read_split(dataset: ShardDataset, split: str, limit: int | None = None) -> S
     return SpectraBatch.concatenate(blocks)[:limit]
 
 
+def sample_split(dataset: ShardDataset, split: str, n: int) -> SpectraBatch:
+    """About `n` rows of a split from shards spread over the dataset; the same ones always.
+
+    Raises:
+        InputError: the split has no rows.
+    """
+    spread = np.linspace(0, len(dataset.files) - 1, min(SAMPLED_FILES, len(dataset.files)))
+    blocks, wanted = [], n
+    for left, index in zip(range(len(spread), 0, -1), spread.astype(int), strict=True):
+        rows = read_selected(dataset.files[index], split, COLUMNS)[: -(-wanted // left)]
+        wanted -= rows.num_rows
+        if rows.num_rows:
+            blocks.append(to_batch(table_to_numpy(rows)))
+    return SpectraBatch.concatenate(blocks) if blocks else read_split(dataset, split, n)
+
+
 def ray_dataset(dataset: ShardDataset, split: str) -> Any:
-    """Ray Data stream of a split's rows, for `ray_reader` in the training workers."""
-    import ray
+    """Ray Data stream of a split's rows, for `ray_reader` in the training workers.
 
-    low, high = split_bounds(split)
+    One task reads one shard, which gives `local_reader`'s rows in its order where Ray Data is told
+    to preserve order. (`ray.data.read_parquet` lists and samples the files at every epoch, which
+    takes longer than to read them.)
+    """
+    import ray.data
 
-    def keep(table: Any) -> Any:
-        key = table["split_key"]
-        mask = pc.and_(pc.greater_equal(key, low), pc.less(key, high))
-        return table.filter(mask).select(present(table.column_names))
+    files = [str(file.absolute()) for file in dataset.files]
+    return ray.data.range(len(files), override_num_blocks=len(files)).map_batches(
+        read_numbered,
+        fn_kwargs={"files": files, "split": split, "columns": COLUMNS},
+        batch_size=None,
+    )
 
-    data = ray.data.read_parquet([str(f.absolute()) for f in dataset.files])
-    return data.map_batches(keep, batch_format="pyarrow", batch_size=None, zero_copy_batch=True)
 
+def ray_reader(iterator: Any, config: BatchConfig, n_kept: int | None) -> EpochReader:
+    """Reader of the Ray Data iterator that a training worker was given.
 
-def ray_reader(iterator: Any, config: BatchConfig) -> EpochReader:
-    """Reader of the Ray Data iterator that a training worker was given."""
+    Args:
+        iterator: from `ray.train.get_dataset_shard`.
+        config: how to cut its rows.
+        n_kept: how many rows it has, to keep them in memory; None streams. The same for all
+            workers, since Ray Data waits for every worker to start an epoch.
+    """
 
-    def stream(_epoch: int) -> Iterator[SpectraBatch]:
-        for columns in iterator.iter_batches(
-            batch_size=4096, batch_format="numpy", prefetch_batches=2
-        ):
-            yield to_batch(columns)
+    def stream(_epoch: int | None) -> Iterator[SpectraBatch]:
+        blocks = iterator.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=2)
+        return map(to_batch, blocks)
 
-    return EpochReader(stream, config)
+    return EpochReader(stream, config, n_kept)

@@ -1,7 +1,8 @@
 """Checkpoints: a folder of safetensors and JSON, no pickles.
 
 `model.safetensors` holds weights and normalisation, `config.json` what rebuilds the module;
-`optimiser.safetensors` and `state.json` hold what resumes the run.
+`optimiser.safetensors` and `state.json` hold what resumes the run: all random numbers follow from
+the seed and the epoch, so that a resumed run gives the weights of an uninterrupted one.
 """
 
 import json
@@ -74,9 +75,9 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
 
 
 def save_training(folder: Path, card: Card, trainer: Trainer) -> None:
-    """Write everything that resumes a run at the end of an epoch."""
+    """Write everything that resumes a run at the end of an epoch, into an empty folder."""
     save_model(folder, card, trainer.module)
-    tensors: dict[str, Tensor] = {"rng": torch.get_rng_state()}
+    tensors: dict[str, Tensor] = {}
     for index, state in trainer.optimiser.state_dict()["state"].items():
         for name, value in state.items():
             tensors[f"{index}.{name}"] = torch.as_tensor(value).detach().cpu().contiguous()
@@ -88,7 +89,6 @@ def resume_training(folder: Path, trainer: Trainer) -> None:
     """Put a trainer of the same family and config back where `save_training` left it."""
     trainer.module.load_state_dict(load_file(folder / WEIGHTS))
     tensors = load_file(folder / OPTIMISER)
-    torch.set_rng_state(tensors.pop("rng"))
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)

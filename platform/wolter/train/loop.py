@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wolter.data.batches import Reader
+from wolter.data.batches import Reader, epoch_seed
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
 from wolter.family import Family
@@ -51,11 +51,21 @@ class TrainConfig:
             raise InputError("train: epochs, batch_size and learning_rate must be positive")
         if self.precision not in ("auto", "float32", "bf16"):
             raise InputError(f"precision {self.precision!r}: choose auto, float32 or bf16")
+        if self.device.split(":")[0] not in ("auto", "cpu", "cuda"):
+            raise InputError(f"device {self.device!r}: choose auto, cpu or cuda")
 
 
 @dataclass
 class Epoch:
-    """What one epoch gave: losses are means over its rows."""
+    """What one epoch gave.
+
+    Attributes:
+        number: epochs done.
+        rows: trained on, by all workers.
+        seconds: of training, without validation.
+        train: means of the loss and its parts over these rows.
+        validation: means of the family's metrics over the validation split.
+    """
 
     number: int
     rows: int
@@ -70,7 +80,7 @@ def choose_device(name: str) -> torch.device:
     Raises:
         InputError: "cuda" is asked for and there is none.
     """
-    if name == "cuda" and not torch.cuda.is_available():
+    if name.startswith("cuda") and not torch.cuda.is_available():
         raise InputError("device 'cuda': no GPU is visible here; use --train.device cpu or auto")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -98,7 +108,9 @@ class _Loss(nn.Module):
 class Trainer:
     """Module, optimiser and progress of one training run."""
 
-    def __init__(self, family: Family, module: nn.Module, config: TrainConfig, rows: int) -> None:
+    def __init__(
+        self, family: Family, module: nn.Module, config: TrainConfig, rows: int, rank: int = 0
+    ) -> None:
         """Prepare a run.
 
         Args:
@@ -106,12 +118,16 @@ class Trainer:
             module: from `build`, with its normalisation learnt.
             config: how to train.
             rows: rows of the training split over all workers, which sets the schedule's length.
+            rank: number of this worker.
         """
-        self.family, self.config = family, config
+        self.family, self.config, self.rank = family, config, rank
         self.device = choose_device(config.device)
         self.module = module.to(self.device)
         self.optimiser = torch.optim.AdamW(
-            _groups(module, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
+            _groups(module, config.weight_decay),
+            lr=config.learning_rate,
+            betas=(0.9, 0.98),
+            fused=True,
         )
         self.epoch = 0  # epochs done
         self.steps_per_epoch = max(1, math.ceil(rows / config.batch_size))
@@ -134,6 +150,7 @@ class Trainer:
         train: Reader,
         validate: Reader | None = None,
         wrap: Callable[[nn.Module], nn.Module] = lambda module: module,
+        total: Callable[[Tensor], Tensor] = lambda sums: sums,
         on_epoch: Callable[[Epoch], None] | None = None,
     ) -> None:
         """Train from `self.epoch` to the last epoch.
@@ -142,6 +159,7 @@ class Trainer:
             train: batches of the training split (this worker's share).
             validate: batches of the validation split; None skips validation.
             wrap: wraps the loss module, e.g. in DistributedDataParallel.
+            total: adds a tensor up over all workers, which then agree on every number.
             on_epoch: called after each epoch, when `self.epoch` counts it as done.
 
         Raises:
@@ -150,41 +168,51 @@ class Trainer:
         loss_module = wrap(_Loss(self.family, self.module))
         while self.epoch < self.config.epochs:
             start = time.perf_counter()
-            means, rows = self._train_epoch(loss_module, train)
+            sums = self._train_epoch(loss_module, train)
+            means, rows = self._means(sums, total)
             seconds = time.perf_counter() - start
             validation = {} if validate is None else self.validate(validate)
             self.epoch += 1
             if on_epoch is not None:
                 on_epoch(Epoch(self.epoch, rows, seconds, means, validation))
 
-    def _train_epoch(self, loss_module: nn.Module, train: Reader) -> tuple[dict[str, float], int]:
+    def _train_epoch(self, loss_module: nn.Module, train: Reader) -> dict[str, Tensor]:
+        """Train on this worker's rows; return sums over them, and their number."""
         self.module.train()
         sums: dict[str, Tensor] = {}
-        rows = 0
-        for i, batch in enumerate(train(self.epoch)):
-            step = self.epoch * self.steps_per_epoch + i
-            for group in self.optimiser.param_groups:
-                group["lr"] = self.learning_rate(step)
-            with self.autocast:
-                loss, parts = loss_module(batch.to(self.device))
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip)
-            self.optimiser.step()
-            for name, value in {"loss": loss.detach(), **parts}.items():
-                sums[name] = (
-                    sums.get(name, torch.zeros((), device=self.device)) + len(batch) * value
-                )
-            rows += len(batch)
-        if rows == 0:
+        # The state of dropout follows from the epoch, so that a resumed run repeats it.
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(epoch_seed(self.config.seed, self.epoch, self.rank, purpose=1))
+            for i, batch in enumerate(train(self.epoch)):
+                step = self.epoch * self.steps_per_epoch + i
+                for group in self.optimiser.param_groups:
+                    group["lr"] = self.learning_rate(step)
+                with self.autocast:
+                    loss, parts = loss_module(batch.to(self.device))
+                self.optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip)
+                self.optimiser.step()
+                one = torch.ones((), device=self.device)
+                for name, value in {"rows": one, "loss": loss.detach(), **parts}.items():
+                    sums[name] = sums.get(name, 0.0) + len(batch) * value
+        return sums
+
+    def _means(
+        self, sums: dict[str, Tensor], total: Callable[[Tensor], Tensor]
+    ) -> tuple[dict[str, float], int]:
+        if not sums:
             raise InputError("the training split has no rows; use a dataset with more records")
-        means = {name: float(total) / rows for name, total in sums.items()}
+        totals = total(torch.stack(list(sums.values())).double()).tolist()
+        values = dict(zip(sums, totals, strict=True))
+        rows = values.pop("rows")
+        means = {name: value / rows for name, value in values.items()}
         if not math.isfinite(means["loss"]):
             raise InputError(
                 f"epoch {self.epoch + 1}: the loss is {means['loss']}; lower --train.learning-rate "
                 f"(now {self.config.learning_rate})"
             )
-        return means, rows
+        return means, round(rows)
 
     @torch.no_grad()
     def validate(self, reader: Reader) -> dict[str, float]:

@@ -1,0 +1,183 @@
+"""The training loop on Ray Train: data-parallel workers fed by Ray Data."""
+
+import json
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.data
+import ray.train
+import ray.train.torch
+import torch
+from torch import Tensor, nn
+
+from wolter import config as configs
+from wolter.cluster import connected, cores
+from wolter.data.batches import fits, ray_dataset, ray_reader
+from wolter.data.shards import open_dataset
+from wolter.errors import InputError
+from wolter.train.checkpoint import resume_training, save_training
+from wolter.train.loop import Epoch
+from wolter.train.runner import Job, OnEpoch, ScaleConfig, prepare
+
+PROGRESS = "epochs.jsonl"
+POLL_S = 0.2
+
+
+def fit(job: Job, scale: ScaleConfig, folder: Path, on_epoch: OnEpoch) -> Path:
+    """Run a job on Ray Train in `folder`, which all nodes share; return the last checkpoint.
+
+    Raises:
+        InputError: see `runner.train`.
+        RuntimeError: workers failed too often.
+    """
+    with connected(logical_cpus=cores() + scale.workers):  # Ray Data reads on the cores' share
+        dataset = open_dataset(job.dataset)
+        in_order = ray.data.ExecutionOptions(preserve_order=True)  # the same batches every time
+        trainer = ray.train.torch.TorchTrainer(
+            _worker,
+            train_loop_config=configs.to_dict(job),
+            scaling_config=_scaling(scale),
+            run_config=ray.train.RunConfig(
+                name=folder.name,
+                storage_path=str(folder.parent),
+                failure_config=ray.train.FailureConfig(max_failures=scale.max_failures),
+                checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+                callbacks=[_Progress(str(folder / PROGRESS))],
+                logging_config=ray.train.LoggingConfig(log_level="WARNING"),
+            ),
+            datasets={split: ray_dataset(dataset, split) for split in ("train", "validation")},
+            dataset_config=ray.train.DataConfig(["train"], execution_options=in_order),
+        )
+        result = _in_thread(trainer)
+        for epoch in _follow(folder / PROGRESS, result):
+            on_epoch(epoch)
+        try:
+            done = result.result()
+        except ray.train.TrainingFailedError as error:
+            for cause in getattr(error, "worker_failures", {}).values():
+                if isinstance(cause, InputError):
+                    raise InputError(str(cause)) from error
+            raise RuntimeError(f"training failed on Ray: {error}") from error
+    if done.return_value is not None:
+        raise InputError(done.return_value)
+    return Path(done.checkpoint.path)
+
+
+def _scaling(scale: ScaleConfig) -> Any:
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    if scale.use_gpu == "yes" and gpus < scale.workers:
+        raise InputError(
+            f"scale: {scale.workers} workers need a GPU each and the cluster has {gpus}; "
+            "use fewer workers or use_gpu = no"
+        )
+    use_gpu = scale.use_gpu != "no" and gpus >= scale.workers
+    workers = (scale.min_workers, scale.workers) if scale.min_workers else scale.workers
+    resources = {"CPU": scale.cpus_per_worker} | ({"GPU": 1.0} if use_gpu else {})
+    return ray.train.ScalingConfig(
+        num_workers=workers,
+        use_gpu=use_gpu,
+        resources_per_worker=resources,
+        placement_strategy="PACK" if use_gpu else "SPREAD",
+    )
+
+
+def _in_thread(trainer: Any) -> "Future[Any]":
+    """Start a training in a thread: Ray then leaves the process's own interrupt handler alone."""
+    result: Future[Any] = Future()
+
+    def fit() -> None:
+        try:
+            result.set_result(trainer.fit())
+        except BaseException as error:
+            result.set_exception(error)
+
+    threading.Thread(target=fit, daemon=True).start()
+    return result
+
+
+class _Progress(ray.train.UserCallback):  # type: ignore[misc]  # Ray is untyped
+    """Writes each epoch to a file; Ray runs this on the node of the process that follows it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def after_report(self, metrics: list[dict[str, Any]], **_: Any) -> None:
+        with Path(self.path).open("a") as file:
+            file.write(json.dumps(metrics[0]) + "\n")
+
+
+def _follow(path: Path, result: "Future[Any]") -> Iterator[Epoch]:
+    """Epochs as they are written, until the result is there."""
+    read = 0
+    while True:
+        done = result.done()
+        text = path.read_text() if path.exists() else ""
+        lines = text.splitlines()[: text.count("\n")]  # the last line may be half-written
+        for line in lines[read:]:
+            yield Epoch(**json.loads(line))
+        read = len(lines)
+        if done:
+            return
+        threading.Event().wait(POLL_S)
+
+
+def _worker(values: dict[str, Any]) -> str | None:
+    """Train in one worker process; return what is wrong with the input, if anything."""
+    job = configs.from_dict(Job, values)
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    torch.set_num_threads(max(1, cores() // context.get_local_world_size()))
+    checkpoint = ray.train.get_checkpoint()
+    device = ray.train.torch.get_device()
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    ready = prepare(job, rank, world, str(device), resume=checkpoint is not None)
+    if checkpoint is not None:
+        with checkpoint.as_directory() as path:
+            resume_training(Path(path), ready.trainer)
+
+    def report(epoch: Epoch) -> None:
+        if rank > 0:
+            ray.train.report({})
+            return
+        with tempfile.TemporaryDirectory() as path:
+            save_training(Path(path), ready.card, ready.trainer)
+            saved = ray.train.Checkpoint.from_directory(path)
+            ray.train.report(asdict(epoch), checkpoint=saved)
+
+    keep = fits(ready.dataset, job.cache_bytes)
+    shard = ray.train.get_dataset_shard
+    train = ray_reader(shard("train"), ready.train, job.rows // world if keep else None)
+    validation = None
+    if rank == 0 and job.validation_rows:
+        n_kept = job.validation_rows if keep else None
+        validation = ray_reader(shard("validation"), ready.validation, n_kept)
+    try:
+        ready.trainer.run(
+            train,
+            validation,
+            wrap=_parallel if world > 1 else lambda module: module,
+            total=_add_up if world > 1 else lambda sums: sums,
+            on_epoch=report,
+        )
+    except InputError as error:  # all workers agree on it
+        return str(error)
+    return None
+
+
+def _parallel(module: nn.Module) -> nn.Module:
+    # Buffers hold what was learnt before training, the same on all workers.
+    return nn.parallel.DistributedDataParallel(
+        module, broadcast_buffers=False, gradient_as_bucket_view=True
+    )
+
+
+def _add_up(sums: Tensor) -> Tensor:
+    torch.distributed.all_reduce(sums)
+    return sums

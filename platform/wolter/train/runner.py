@@ -1,0 +1,321 @@
+"""Training runs: a family, a dataset and configs in; a tracked and registered model out.
+
+`train` runs on Ray Train, `train_local` in this process; both run the same loop on the same
+batches. Workers receive a `Job` as a dictionary: names and numbers, never classes.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from wolter import config as configs
+from wolter import family as families
+from wolter.data.batches import BatchConfig, count_rows, local_reader, sample_split
+from wolter.data.shards import ShardDataset, open_dataset
+from wolter.errors import InputError
+from wolter.train import tracking
+from wolter.train.checkpoint import Card, save_training
+from wolter.train.loop import (
+    NORMALISATION_ROWS,
+    Epoch,
+    TrainConfig,
+    Trainer,
+    build,
+    choose_device,
+)
+
+OnEpoch = Callable[[Epoch], None]
+VALIDATION_BATCH = 2048  # rows
+
+
+@dataclass(frozen=True)
+class ScaleConfig:
+    """What a run on Ray may use.
+
+    Attributes:
+        workers: training processes over the whole cluster.
+        min_workers: go on with as few as this when nodes are lost, and grow again when they come
+            back; 0 waits for the full number.
+        use_gpu: a GPU for each worker: "yes", "no", or "auto" (if the cluster has enough).
+        cpus_per_worker: logical CPUs reserved for a worker; a fraction leaves some of a small
+            machine to Ray Data, which feeds the workers.
+        max_failures: how often lost workers are replaced, resuming from the last epoch.
+        cache_gib: keep the dataset in memory if it takes at most this, in GiB over all workers;
+            else it is streamed anew every epoch.
+    """
+
+    workers: int = 1
+    min_workers: int = 0
+    use_gpu: str = "auto"
+    cpus_per_worker: float = 0.5
+    max_failures: int = 2
+    cache_gib: float = 8.0
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.workers < 1 or not 0 <= self.min_workers <= self.workers:
+            raise InputError(
+                f"scale: workers = {self.workers}, min_workers = {self.min_workers}; "
+                "give 1 <= workers and 0 <= min_workers <= workers"
+            )
+        if self.use_gpu not in ("auto", "yes", "no"):
+            raise InputError(f"scale: use_gpu = {self.use_gpu!r}; choose auto, yes or no")
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run.
+
+    Attributes:
+        run_id: of MLflow.
+        model_version: in the registry of the family.
+        checkpoint: folder of the last epoch, from which training could go on.
+        metrics: of the last epoch.
+    """
+
+    run_id: str
+    model_version: str
+    checkpoint: Path
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker is told.
+
+    Attributes:
+        family: name of the family.
+        config: of the family, complete.
+        train: how to train.
+        dataset: absolute path of the shard dataset.
+        rows: of its training split.
+        validation_rows: of its validation split.
+        cache_bytes: keep the dataset in memory if it takes at most this.
+    """
+
+    family: str
+    config: dict[str, Any]
+    train: TrainConfig
+    dataset: str
+    rows: int
+    validation_rows: int
+    cache_bytes: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What one worker trains with."""
+
+    trainer: Trainer
+    card: Card
+    dataset: ShardDataset
+    train: BatchConfig
+    validation: BatchConfig
+
+
+def make_job(
+    family: str,
+    dataset: ShardDataset,
+    config: Any = None,
+    train: TrainConfig | None = None,
+    scale: ScaleConfig | None = None,
+) -> Job:
+    """Check the input of a run, which builds its module once; see `train` for the arguments.
+
+    Raises:
+        InputError: the family or its config is unknown, they do not fit the dataset, or there are
+            fewer training rows, or rows in a batch, than workers.
+    """
+    train, scale = train or TrainConfig(), scale or ScaleConfig()
+    loaded = families.load(family)
+    if dataset.manifest.kind != loaded.kind:
+        raise InputError(
+            f"{dataset.path}: holds {dataset.manifest.kind} and {family} reads {loaded.kind}; "
+            "choose another family or dataset"
+        )
+    given = config if isinstance(config, dict) else configs.to_dict(config or loaded.config())
+    typed = configs.from_dict(loaded.config, given)
+    build(loaded, typed, dataset.spec, train.seed)
+    rows = count_rows(dataset, "train")
+    if min(rows, train.batch_size) < scale.workers:
+        raise InputError(
+            f"{dataset.path}: {rows} training rows in batches of {train.batch_size} cannot be "
+            f"shared by {scale.workers} workers; use more records or fewer workers"
+        )
+    return Job(
+        family=family,
+        config=configs.to_dict(typed),
+        train=train,
+        dataset=str(dataset.path.absolute()),
+        rows=rows,
+        validation_rows=count_rows(dataset, "validation"),
+        cache_bytes=round(scale.cache_gib * 2**30),
+    )
+
+
+def prepare(
+    job: Job, rank: int = 0, world: int = 1, device: str | None = None, resume: bool = False
+) -> Prepared:
+    """Build what one of `world` workers trains with; weights are the same on all workers.
+
+    Args:
+        job: what to train.
+        rank: number of this worker.
+        world: number of workers.
+        device: of this worker; None takes the job's.
+        resume: leave the normalisation to the checkpoint that will be loaded.
+
+    Raises:
+        InputError: the dataset cannot be read here, or the device is missing.
+    """
+    size = job.train.batch_size // world
+    train = replace(job.train, batch_size=size * world, device=device or job.train.device)
+    family = families.load(job.family)
+    dataset = open_dataset(job.dataset)
+    module = build(family, configs.from_dict(family.config, job.config), dataset.spec, train.seed)
+    if not resume:
+        family.normalise(module, sample_split(dataset, "train", NORMALISATION_ROWS))
+    trainer = Trainer(family, module, train, job.rows // world * world, rank)
+    batches = BatchConfig(
+        size=size,
+        fresh_noise=train.fresh_noise,
+        seed=train.seed,
+        rank=rank,
+        cache_bytes=job.cache_bytes,
+        device=str(trainer.device),
+    )
+    stored = replace(batches, size=VALIDATION_BATCH, shuffle=False, fresh_noise=False)
+    card = Card(job.family, job.config, dataset.spec, dataset.sha256(), train.seed)
+    return Prepared(trainer, card, dataset, batches, stored)
+
+
+def fit_local(job: Job, folder: Path, on_epoch: OnEpoch | None = None) -> Path:
+    """Train in this process, with a checkpoint in `folder` after every epoch; return its path.
+
+    Raises:
+        InputError: see `prepare` and `Trainer.run`.
+    """
+    ready = prepare(job)
+    checkpoint, temporary = folder / "checkpoint", folder / "checkpoint.tmp"
+
+    def after(epoch: Epoch) -> None:
+        save_training(temporary, ready.card, ready.trainer)
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        temporary.rename(checkpoint)
+        if on_epoch is not None:
+            on_epoch(epoch)
+
+    ready.trainer.run(
+        local_reader(ready.dataset, "train", ready.train),
+        local_reader(ready.dataset, "validation", ready.validation),
+        on_epoch=after,
+    )
+    return checkpoint
+
+
+def train_local(
+    family: str,
+    dataset: Path,
+    *,
+    config: Any = None,
+    train: TrainConfig | None = None,
+    experiment: str = "wolter",
+    on_epoch: OnEpoch | None = None,
+) -> TrainedRun:
+    """Train in this process, without Ray; see `train`."""
+    opened = open_dataset(dataset)
+    job = make_job(family, opened, config, train)
+    choose_device(job.train.device)
+    with _tracked(job, opened, experiment, None, on_epoch) as run:
+        run.checkpoint = fit_local(job, run.folder, run.on_epoch)
+    return run.result()
+
+
+def train(
+    family: str,
+    dataset: Path,
+    *,
+    config: Any = None,
+    train: TrainConfig | None = None,
+    scale: ScaleConfig | None = None,
+    experiment: str = "wolter",
+    on_epoch: OnEpoch | None = None,
+) -> TrainedRun:
+    """Train a family on Ray, track the run and register the model.
+
+    Args:
+        family: name of the family.
+        dataset: folder of the shard dataset.
+        config: of the family, or a dictionary of those keys that differ from its defaults.
+        train: how to train.
+        scale: how many workers, and what they may use.
+        experiment: of MLflow.
+        on_epoch: called in this process after each epoch.
+
+    Raises:
+        InputError: bad input, or the cluster has too few GPUs.
+        RuntimeError: workers failed more often than `scale.max_failures`.
+    """
+    from wolter.train import distributed
+
+    scale = scale or ScaleConfig()
+    opened = open_dataset(dataset)
+    job = make_job(family, opened, config, train, scale)
+    with _tracked(job, opened, experiment, scale, on_epoch) as run:
+        run.checkpoint = distributed.fit(job, scale, run.folder, run.on_epoch)
+    return run.result()
+
+
+class _Run:
+    """A run in progress, in the driver."""
+
+    def __init__(self, run_id: str, family: str, on_epoch: OnEpoch | None) -> None:
+        self.run_id, self.family, self.user = run_id, family, on_epoch
+        self.folder = tracking.home() / "runs" / run_id
+        self.checkpoint: Path | None = None
+        self.metrics: dict[str, float] = {}
+        self.version = ""
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        self.metrics = epoch_metrics(epoch)
+        tracking.log_metrics(self.run_id, self.metrics, epoch.number)
+        if self.user is not None:
+            self.user(epoch)
+
+    def result(self) -> TrainedRun:
+        assert self.checkpoint is not None
+        return TrainedRun(self.run_id, self.version, self.checkpoint, self.metrics)
+
+
+@contextmanager
+def _tracked(
+    job: Job,
+    dataset: ShardDataset,
+    experiment: str,
+    scale: ScaleConfig | None,
+    on_epoch: OnEpoch | None,
+) -> Iterator[_Run]:
+    """Note a run in MLflow from its start to its end, whichever that is, and register its model."""
+    params = {"model": job.config, "train": configs.to_dict(job.train)}
+    if scale is not None:
+        params["scale"] = configs.to_dict(scale)
+    run = _Run(tracking.start(experiment, job.family, params, dataset), job.family, on_epoch)
+    run.folder.mkdir(parents=True)
+    try:
+        yield run
+        assert run.checkpoint is not None
+        run.version = tracking.register(job.family, run.run_id, run.checkpoint)
+    except BaseException as error:
+        tracking.finish(run.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+        raise
+    tracking.finish(run.run_id, "FINISHED")
+
+
+def epoch_metrics(epoch: Epoch) -> dict[str, float]:
+    """What is tracked of an epoch."""
+    values = {f"train/{name}": value for name, value in epoch.train.items()}
+    values |= {f"validation/{name}": value for name, value in epoch.validation.items()}
+    return values | {"samples_per_s": epoch.rows / epoch.seconds}

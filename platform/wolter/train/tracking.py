@@ -1,0 +1,239 @@
+"""Runs and models in MLflow: by default a SQLite file and a folder under `$WOLTER_HOME`.
+
+The registry keeps one version of `wolter-<family>` for every finished run: its weights and card
+as plain files, with the SHA-256 of the weights as a tag. The alias `champion` says which one
+serves.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from wolter import __version__
+from wolter import family as families
+from wolter.data.shards import ShardDataset, sha256_of
+from wolter.errors import InputError
+from wolter.train.checkpoint import CARD, WEIGHTS
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION = "champion"
+ARTIFACT = "checkpoint"  # folder of a run's artifacts that holds its model
+
+
+def home() -> Path:
+    """The folder of all state: `$WOLTER_HOME`, by default `.wolter` here."""
+    return Path(os.environ.get("WOLTER_HOME", ".wolter")).absolute()
+
+
+def tracking_uri() -> str:
+    """`$MLFLOW_TRACKING_URI`, or the SQLite file under `home()`, whose folder is made."""
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    if given:
+        return given
+    try:
+        home().mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{home()}: cannot be created ({error.strerror}); set WOLTER_HOME to another folder"
+        ) from error
+    return f"sqlite:///{home() / 'mlflow.db'}"
+
+
+def client() -> "MlflowClient":
+    """Client of the tracking store, quiet and without telemetry."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # read when MLflow is imported
+    from mlflow import MlflowClient
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return MlflowClient(tracking_uri())
+
+
+def registered_name(family: str) -> str:
+    """Name of a family's model in the registry."""
+    return f"wolter-{family}"
+
+
+def start(experiment: str, family: str, params: Mapping[str, Any], dataset: ShardDataset) -> str:
+    """Begin a run; return its id.
+
+    Args:
+        experiment: its name, made if it is new.
+        family: name of the family.
+        params: nested configs.
+        dataset: what it trains on.
+    """
+    mlflow = client()
+    from mlflow.entities import Param
+
+    tags = {"family": family, "code_version": __version__}
+    run = mlflow.create_run(_experiment(mlflow, experiment), tags=tags)
+    about = {
+        "path": str(dataset.path.absolute()),
+        "sha256": dataset.sha256(),
+        "rows": dataset.manifest.rows,
+    }
+    flat = flatten({**params, "dataset": about})
+    mlflow.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in flat.items()])
+    return str(run.info.run_id)
+
+
+def _experiment(mlflow: "MlflowClient", name: str) -> str:
+    """Id of an experiment, which is made if it is new, with its artifacts under `home()`."""
+    place = None
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        place = (home() / "artifacts" / name).as_uri()
+    found = mlflow.get_experiment_by_name(name)
+    if found is not None and place not in (None, found.artifact_location):
+        # The home was moved or copied: new runs must not write into the old one.
+        mlflow.rename_experiment(found.experiment_id, f"{name} until {_now_ms()}")
+        found = None
+    return str(found.experiment_id if found else mlflow.create_experiment(name, place))
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return flat
+
+
+def log_metrics(run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
+    """Note numbers of a run at a step, such as an epoch."""
+    mlflow = client()
+    from mlflow.entities import Metric
+
+    now = _now_ms()
+    mlflow.log_batch(run_id, [Metric(k, float(v), now, step) for k, v in metrics.items()])
+
+
+def log_files(run_id: str, folder: Path, name: str) -> None:
+    """Keep a folder with a run, under this name."""
+    client().log_artifacts(run_id, str(folder), name)
+
+
+def finish(run_id: str, status: str) -> None:
+    """End a run: FINISHED, FAILED or KILLED."""
+    client().set_terminated(run_id, status)
+
+
+def register(family: str, run_id: str, checkpoint: Path) -> str:
+    """Keep a run's model (not what resumes the run) and make it a version of its family."""
+    mlflow = client()
+    from mlflow.exceptions import MlflowException
+
+    for name in (WEIGHTS, CARD):
+        mlflow.log_artifact(run_id, str(checkpoint / name), ARTIFACT)
+    name = registered_name(family)
+    try:
+        mlflow.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    source = f"{mlflow.get_run(run_id).info.artifact_uri}/{ARTIFACT}"
+    tags = {"sha256": sha256_of(checkpoint / WEIGHTS), "family": family}
+    return str(mlflow.create_model_version(name, source, run_id, tags=tags).version)
+
+
+def promote(family: str, which: str) -> str:
+    """Make a run (by its id) or a version (by its number) the champion; return the version.
+
+    Raises:
+        InputError: the family has no such run or version.
+    """
+    found = _version(family, which)
+    client().set_registered_model_alias(registered_name(family), CHAMPION, str(found.version))
+    return str(found.version)
+
+
+def champion(family: str) -> tuple[Path, str]:
+    """Folder and version of the champion, whose weights are checked against their SHA-256.
+
+    Raises:
+        InputError: the family has no champion, or its files are missing or were changed.
+    """
+    return find(family, CHAMPION)
+
+
+def find(family: str, which: str) -> tuple[Path, str]:
+    """Folder and version of a model.
+
+    Args:
+        family: name of the family.
+        which: a run id, a version or an alias such as "champion".
+
+    Raises:
+        InputError: there is none, or its files are missing or were changed.
+    """
+    version = _version(family, which)
+    folder = _fetch(version)
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise InputError(f"{weights}: missing; train {family} again and promote that run")
+    if sha256_of(weights) != version.tags.get("sha256"):
+        raise InputError(
+            f"{weights}: not the weights that were registered (SHA-256 differs); train {family} "
+            "again and promote that run"
+        )
+    return folder, str(version.version)
+
+
+def _version(family: str, which: str) -> "ModelVersion":
+    families.load(family)
+    mlflow, name = client(), registered_name(family)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if which == CHAMPION:
+            return mlflow.get_model_version_by_alias(name, which)
+        if which.isdecimal() and len(which) < 10:
+            return mlflow.get_model_version(name, which)
+        of_run = [v for v in mlflow.search_model_versions(f"name='{name}'") if v.run_id == which]
+        if of_run:
+            return of_run[0]
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+    if which == CHAMPION:
+        raise InputError(
+            f"{family} has no champion in {tracking_uri()}; make one with `wolter train {family} "
+            f"--data DIR` and `wolter promote {family} RUN`"
+        )
+    raise InputError(
+        f"{family} has no run or version {which!r} in {tracking_uri()}; `wolter train {family} "
+        "--data DIR` makes one and prints its run id"
+    )
+
+
+def _fetch(version: "ModelVersion") -> Path:
+    """Local folder of a version's files; those of a remote store are kept under `home()`."""
+    source = str(version.source)
+    if source.startswith("file:"):
+        place = Path(url2pathname(urlparse(source).path))
+        # A home that was moved still holds the files, under its artifacts folder.
+        moved = home() / "artifacts" / Path(*place.parts[-4:])
+        return place if place.is_dir() or not moved.is_dir() else moved
+    from mlflow.artifacts import download_artifacts
+
+    kept = home() / "models" / version.name / f"{version.version}-{version.run_id}"
+    if not kept.is_dir():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=kept.parent) as temporary:
+            download_artifacts(artifact_uri=source, dst_path=temporary, tracking_uri=tracking_uri())
+            (Path(temporary) / ARTIFACT).rename(kept)
+    return kept
