@@ -43,19 +43,19 @@ class Config:
 
 
 class Layer(nn.Sequential):
-    """Dense layer, normalised."""
+    """Dense layer; without normalisation, which would take the flux out of the features."""
 
     def __init__(self, size: int, width: int) -> None:
-        super().__init__(nn.Linear(size, width), nn.LayerNorm(width), nn.GELU())
+        super().__init__(nn.Linear(size, width), nn.GELU())
 
 
 class Residual(nn.Module):
-    """Pre-normalised residual block."""
+    """Residual block of two dense layers."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.block = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
+            nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class DeepSpectra(Estimator):
         self.inference = nn.Sequential(
             nn.Linear(inputs + outputs + config.widths[-1], config.width),
             *(Residual(config.width) for _ in range(config.blocks)),
-            nn.LayerNorm(config.width),
+            nn.GELU(),
             nn.Linear(config.width, 2 * len(spec.names)),
         )
 

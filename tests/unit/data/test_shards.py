@@ -75,16 +75,16 @@ def test_nothing_half_written_stays_behind(tmp_path, monkeypatch):
 
 
 def test_open_dataset_checks_what_it_opens(tmp_path):
-    with pytest.raises(InputError, match="no dataset.json there; make a dataset"):
+    with pytest.raises(InputError, match=r"no dataset.json there; make a dataset"):
         open_dataset(tmp_path)
     opened = dataset(tmp_path)
     assert opened.manifest.rows == 12
     assert open_dataset(tmp_path, verify=True).spec == opened.spec
     opened.files[1].write_bytes(opened.files[0].read_bytes())
-    with pytest.raises(InputError, match="part-00001.parquet: its SHA-256 differs"):
+    with pytest.raises(InputError, match=r"part-00001.parquet: its SHA-256 differs"):
         open_dataset(tmp_path, verify=True)
     opened.files[1].unlink()
-    with pytest.raises(InputError, match="part-00001.parquet: missing"):
+    with pytest.raises(InputError, match=r"part-00001.parquet: missing"):
         open_dataset(tmp_path)
 
 

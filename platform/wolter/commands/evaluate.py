@@ -1,0 +1,84 @@
+"""`wolter evaluate`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+from wolter import family as families
+from wolter.data.batches import count_rows
+from wolter.data.shards import open_dataset, write_atomically
+from wolter.errors import InputError
+from wolter.evaluate.report import REPORT, evaluate, write
+from wolter.evaluate.table import to_text
+from wolter.home import default_dataset, home
+from wolter.progress import bar
+from wolter.train import tracking
+from wolter.train.checkpoint import load_model
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Judge families on the test split: tables beside the published ones, plots, one HTML page.
+
+    The first family is in question, and the others stand beside it. The report goes to the MLflow
+    run of each.
+
+    Attributes:
+        families: names of the families; several to compare.
+        data: folder of the dataset.
+        json: also write the figures to this file.
+        out: folder of the report.
+        split: test, validation, train or all.
+        n: judge by at most this many spectra; 0 for all.
+        version: version, run id or alias of the models in the registry; the newest version where
+            it is "latest".
+    """
+
+    families: tyro.conf.Positional[tuple[str, ...]] = ("deepspectra",)
+    data: Path | None = None
+    json: Path | None = None
+    out: Path | None = None
+    split: str = "test"
+    n: int = 0
+    version: str = "latest"
+
+    def run(self) -> int:
+        """Evaluate, write the report and log it."""
+        for name in self.families:
+            families.load(name)
+        if not self.families:
+            raise InputError(f"name a family: {', '.join(families.names())}")
+        dataset = open_dataset(self.data or default_dataset())
+        found = [tracking.find(name, self.version) for name in self.families]
+        models = [load_model(folder) for folder, _ in found]
+        runs = [tracking.run_of(n, v) for n, (_, v) in zip(self.families, found, strict=True)]
+        rows = count_rows(dataset, self.split)
+        with bar("evaluating", min(rows, self.n or rows)) as advance:
+            result = evaluate(
+                models,
+                dataset,
+                self.split,
+                self.n or None,
+                versions=[version for _, version in found],
+                progress=advance,
+            )
+        folder = self.out or home() / "reports" / "-".join(self.families)
+        labels = [model.label for model in result.models]
+        histories = {label: tracking.history(r) for label, r in zip(labels, runs, strict=True)}
+        write(result, folder, histories, {"MLflow run": runs[0]})
+        for run_id in runs:
+            tracking.log_files(run_id, folder, "evaluation")
+        tracking.log_metrics(runs[0], result.flat_metrics())
+        if self.json is not None:
+            text = json.dumps(result.to_json(), indent=2) + "\n"
+            write_atomically(self.json, text.encode())
+        for table in result.tables():
+            Console().print(to_text(table), highlight=False, markup=False)
+        print(f"report: {folder / REPORT}")
+        return 0
+
+
+COMMAND = Evaluate

@@ -1,0 +1,72 @@
+"""`wolter predict`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from wolter.predict import predict_to_file
+from wolter.progress import bar
+from wolter.train.checkpoint import load_model
+from wolter.train.tracking import find
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Parameters of PHA files: a table with one row a file.
+
+    Each file is read with the response and background that its header names, unless others are
+    given. Files that cannot be read go to OUT's stem + .rejects.parquet with the reason.
+
+    Attributes:
+        family: name of the family.
+        files: PHA files.
+        out: table to write; .parquet, .csv, .vot or .fits choose the format.
+        rmf: RMF to use for every file.
+        arf: ARF to use for every file; "none" for none.
+        background: background spectrum to use for every file; "none" for none.
+        response: files, or embedded for the EPIC-pn response that needs no files.
+        version: version, run id or alias of the model in the registry.
+        checkpoint: folder of a model to use in place of the registry's.
+        components: add the component spectra, where the family gives them.
+    """
+
+    family: tyro.conf.Positional[str]
+    files: tyro.conf.Positional[tuple[Path, ...]]
+    out: Path
+    rmf: Path | None = None
+    arf: Path | None = None
+    background: Path | None = None
+    response: Literal["files", "embedded"] = "files"
+    version: str = "champion"
+    checkpoint: Path | None = None
+    components: bool = False
+
+    def run(self) -> int:
+        """Predict, and account for every file."""
+        if self.checkpoint is None:
+            folder, version = find(self.family, self.version)
+        else:
+            folder, version = self.checkpoint, ""
+        model = load_model(folder)
+        with bar("reading", len(self.files)) as advance:
+            written = predict_to_file(
+                model,
+                self.files,
+                self.out,
+                rmf=self.rmf,
+                arf=self.arf,
+                background=self.background,
+                response=self.response,
+                version=version,
+                components=self.components,
+                on_files=advance,
+            )
+        print(f"{written.rows} spectra: {self.out}")
+        if written.rejects:
+            print(f"{len(written.rejects)} rejected: {written.rejects_file}")
+        return 0
+
+
+COMMAND = Predict
