@@ -75,7 +75,7 @@ class Evaluate:
         if self.json is not None:
             text = json.dumps(result.to_json(), indent=2) + "\n"
             write_atomically(self.json, text.encode())
-        for table in result.tables():
+        for table in result.tables:
             Console().print(to_text(table), highlight=False, markup=False)
         print(f"report: {folder / REPORT}")
         return 0

@@ -89,7 +89,8 @@ class SpectraBatch:
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        return type(self)(**{k: None if v is None else function(v) for k, v in values.items()})
+        moved: dict[str, Any] = {k: None if v is None else function(v) for k, v in values.items()}
+        return replace(self, **moved)
 
     def __getitem__(self, index: Tensor | slice) -> Self:
         """Select rows."""

@@ -1,1 +1,1 @@
-"""X-ray physics on torch and numpy: responses, spectra, emission models, likelihoods, instruments."""
+"""X-ray physics on torch and numpy: responses, spectra, models, likelihoods, instruments."""

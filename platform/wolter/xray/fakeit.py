@@ -32,19 +32,26 @@ def fakeit(
         The spectrum of the source region and that of the background region, None for none.
     """
     expected_C = response.fold(flux_E[None], exposure_s)[0].double()
-    about = {
-        "exposure_s": exposure_s,
-        "first_channel": response.first_channel,
-        "telescope": response.telescope,
-        "instrument": response.instrument,
-        "filter": response.filter,
-    }
     if background_rate_C is None:
-        return Spectrum(torch.poisson(expected_C, generator), **about), None
+        return _spectrum(torch.poisson(expected_C, generator), response, exposure_s, 1.0), None
     background_C = background_rate_C.double() * exposure_s
     counts_C = torch.poisson(expected_C + background_C, generator)
     region_C = torch.poisson(background_C / background_scale, generator)
     return (
-        Spectrum(counts_C, backscale=background_scale, **about),
-        Spectrum(region_C, backscale=1.0, **about),
+        _spectrum(counts_C, response, exposure_s, background_scale),
+        _spectrum(region_C, response, exposure_s, 1.0),
+    )
+
+
+def _spectrum(
+    counts_C: Tensor, response: Response, exposure_s: float, backscale: float
+) -> Spectrum:
+    return Spectrum(
+        counts_C,
+        exposure_s,
+        backscale=backscale,
+        first_channel=response.first_channel,
+        telescope=response.telescope,
+        instrument=response.instrument,
+        filter=response.filter,
     )
