@@ -138,16 +138,16 @@ class Evaluation:
         }
 
     def flat_metrics(self, model: int = 0) -> dict[str, float]:
-        """One model's numbers under flat names, `<split>_<metric>_<name>`, for a tracker."""
+        """One model's numbers under flat names, `<split>/<metric>_<name>`, for a tracker."""
         result = self.models[model]
         groups = {"mfe_percent": result.errors.mfe_percent, "rmse": result.errors.rmse}
         if result.components is not None:
             groups["component_percent"] = result.components.relative_percent
             groups["component_root"] = result.components.root
         split = self.dataset["split"]
-        flat = {f"{split}_mfe_percent": result.errors.mean_mfe_percent.value}
+        flat = {f"{split}/mfe_percent": result.errors.mean_mfe_percent.value}
         for metric, estimates in groups.items():
-            flat |= {f"{split}_{metric}_{name}": e.value for name, e in estimates.items()}
+            flat |= {f"{split}/{metric}_{name}": e.value for name, e in estimates.items()}
         return flat
 
     def to_text(self, width: int = 150) -> str:

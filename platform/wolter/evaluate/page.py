@@ -13,9 +13,10 @@ from wolter.evaluate.evaluation import Evaluation
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: what it shows, and its PNG."""
+    """A figure: its title, what is to be seen in it, and its PNG."""
 
     title: str
+    caption: str
     png: bytes
 
 
@@ -120,10 +121,9 @@ def _remarks(remarks: Iterable[str]) -> str:
 
 def _figure(picture: Picture) -> str:
     data = base64.b64encode(picture.png).decode()
-    title = escape(picture.title)
     return (
-        f'<figure><img alt="{title}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{title}</figcaption></figure>"
+        f'<figure><img alt="{escape(picture.title)}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
     )
 
 
@@ -139,4 +139,6 @@ def _facts(title: str, rows: Iterable[tuple[str, Any]]) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return "<br>".join(f"{escape(str(key))} = {_value(each)}" for key, each in value.items())
     return escape(value if isinstance(value, str) else json.dumps(value))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from wolter.data.shards import ShardDataset, make_folder, write_atomically
 from wolter.evaluate import page, plots, results_plot, spectra_plots, style
 from wolter.evaluate.comparability import is_standard, remarks
@@ -21,6 +23,23 @@ from wolter.evaluate.metrics import (
 from wolter.evaluate.plots import History
 
 REPORT, RESULT = "report.html", "evaluation.json"
+
+# Captions of the figures.
+RESULTS = (
+    "MFE of the estimate that makes it smallest. The exact posterior's errors were measured on 300 "
+    "spectra, so that a bar may end a little before the line."
+)
+PREDICTED = (
+    "Estimates of the posterior mean, which the RMSE judges. Below each panel the residuals' "
+    "median and ranges in twelve bins of the true value; where the data say little the mean is "
+    "drawn towards the middle of the prior."
+)
+COMPONENTS = (
+    "Spectra chosen by their counts alone: the 95, 70, 40 and 10 % points of the first batch. "
+    "Points are the input with its Poisson errors. Below, predicted minus true component in units "
+    "of the Poisson noise of the channel's expected counts."
+)
+TRAINING = "Means over the rows of each epoch, and of the validation split after it."
 
 
 def evaluate(
@@ -111,7 +130,9 @@ def _training_facts(model: Model) -> dict[str, Any]:
 
 def _dataset_facts(dataset: ShardDataset, split: str) -> dict[str, Any]:
     manifest = dataset.manifest
-    keys = ("model", "fixed", "rmf", "arf", "filter", "backgrounds")
+    keys = ["model", "fixed", "rmf", "arf", "backgrounds"]
+    if not manifest.config.get("rmf"):
+        keys.append("filter")  # of the embedded response
     return {
         "name": dataset.path.resolve().name,
         "split": split,
@@ -142,29 +163,30 @@ def figures(
         histories: the training metrics of the models by label, where they are known.
     """
     found: dict[str, page.Picture] = {}
+
+    def add(name: str, figure: Figure, title: str, caption: str) -> None:
+        found[name] = page.Picture(title, caption, style.to_png(figure))
+
     shipped = [m for m in reversed(evaluation.models) if m.family in results_plot.FAMILIES]
     if shipped and evaluation.standard:
         known = {model.family: model.errors for model in shipped}
-        found["results.png"] = page.Picture(
-            "Mean fractional error beside the published one and the exact posterior's",
-            style.to_png(results_plot.result_figure(known)),
-        )
+        title = "Mean fractional error beside the published one and the exact posterior's"
+        add("results.png", results_plot.result_figure(known), title, RESULTS)
     for model, answers in zip(evaluation.models, evaluation.predictions.answers, strict=True):
         title = f"{model.label}: predicted against true, {evaluation.n:,} spectra"
         figure = plots.predicted_against_true(
             evaluation.predictions.truth_NP, answers.mean_NP, evaluation.parameters, title
         )
-        name = f"predicted-{_file_name(model.label)}.png"
-        found[name] = page.Picture(title, style.to_png(figure))
+        add(f"predicted-{_file_name(model.label)}.png", figure, title, PREDICTED)
     examples = evaluation.predictions.examples
     if examples:
         title = f"{examples[0].model}: decomposition of {len(examples)} spectra, bright to faint"
         figure = spectra_plots.decompositions(examples, evaluation.energy_edges, title)
-        found["components.png"] = page.Picture(title, style.to_png(figure))
+        add("components.png", figure, title, COMPONENTS)
     for label, history in (histories or {}).items():
         title = f"{label}: training"
-        picture = page.Picture(title, style.to_png(plots.training_curves(history, title)))
-        found[f"training-{_file_name(label)}.png"] = picture
+        figure = plots.training_curves(history, title)
+        add(f"training-{_file_name(label)}.png", figure, title, TRAINING)
     return found
 
 
@@ -192,11 +214,11 @@ def write(
     Raises:
         InputError: the folder cannot be created or written to.
     """
+    make_folder(folder)
     pictures = figures(evaluation, histories)
     html = page.render(evaluation, pictures, facts or {})
     files = [*pictures, REPORT]
     result = json.dumps(evaluation.to_json() | {"files": files}, indent=2, allow_nan=False)
-    make_folder(folder)
     earlier = _earlier_figures(folder)
     for name, picture in pictures.items():
         write_atomically(folder / name, picture.png)

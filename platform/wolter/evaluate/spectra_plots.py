@@ -38,11 +38,12 @@ def decompositions(
     edges_C1 = np.asarray(energy_edges)
     n_columns = min(2, len(examples))
     n_rows = -(-len(examples) // n_columns)
-    figure = style.new_figure(CELL[0] * n_columns, CELL[1] * n_rows + 0.85)
+    legend = 1.1 if n_columns > 1 else 1.3  # inches: two rows, or three
+    figure = style.new_figure(CELL[0] * n_columns, CELL[1] * n_rows + legend - 0.25)
     style.title(figure, title)
     for i, example in enumerate(examples):
         row, column = divmod(i, n_columns)
-        left, bottom = CELL[0] * column + 0.75, CELL[1] * (n_rows - 1 - row) + 1.1
+        left, bottom = CELL[0] * column + 0.75, CELL[1] * (n_rows - 1 - row) + legend
         above = style.place(figure, left, bottom + 1.05, 4.7, 2.75)
         below = style.place(figure, left, bottom, 4.7, 1.0, sharex=above)
         _spectrum(above, example, edges_C1)
@@ -53,9 +54,9 @@ def decompositions(
     figure.legend(
         handles=_handles(examples[0].components),
         loc="lower center",
-        ncols=4,
+        ncols=4 if n_columns > 1 else 3,
         frameon=False,
-        fontsize=style.MEDIUM,
+        fontsize=style.MEDIUM if n_columns > 1 else style.SMALL,
     )
     return figure
 
