@@ -94,6 +94,26 @@ class SpectrumFeatures(nn.Module):
         return channels, context
 
 
+class Convolutions(nn.Sequential):
+    """Three strided convolutions with doubling filters: (B, inputs, C) -> (B, `n_outputs`)."""
+
+    def __init__(self, inputs: int, filters: int, n_channels: int) -> None:
+        f = filters
+        super().__init__(
+            nn.Conv1d(inputs, f, 7, stride=2, padding=3),
+            nn.GELU(),
+            nn.Conv1d(f, 2 * f, 5, stride=2, padding=2),
+            nn.GELU(),
+            nn.Conv1d(2 * f, 4 * f, 3, stride=2, padding=1),
+            nn.GELU(),
+            nn.Flatten(),
+        )
+        length = n_channels
+        for _ in range(3):
+            length = (length + 1) // 2
+        self.n_outputs = 4 * f * length
+
+
 class Estimator(nn.Module, ABC):
     """A network that gives two point estimates of every parameter.
 

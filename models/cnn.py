@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.family import Choice, Family, Range
-from wolter.models._spectra import Estimator, loss, metrics, normalise, predict
+from wolter.models._spectra import Convolutions, Estimator, loss, metrics, normalise, predict
 
 
 @dataclass(frozen=True)
@@ -24,21 +24,9 @@ class CNN(Estimator):
 
     def __init__(self, config: Config, spec: SpectraSpec) -> None:
         super().__init__(spec)
-        f = config.filters
-        self.convolutions = nn.Sequential(
-            nn.Conv1d(2, f, 7, stride=2, padding=3),
-            nn.GELU(),
-            nn.Conv1d(f, 2 * f, 5, stride=2, padding=2),
-            nn.GELU(),
-            nn.Conv1d(2 * f, 4 * f, 3, stride=2, padding=1),
-            nn.GELU(),
-            nn.Flatten(),
-        )
-        length = spec.n_channels
-        for _ in range(3):
-            length = (length + 1) // 2
+        self.convolutions = Convolutions(2, config.filters, spec.n_channels)
         self.head = nn.Sequential(
-            nn.Linear(4 * f * length + self.features.n_context, config.width),
+            nn.Linear(self.convolutions.n_outputs + self.features.n_context, config.width),
             nn.GELU(),
             nn.Dropout(config.dropout),
             nn.Linear(config.width, config.width),

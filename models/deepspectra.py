@@ -1,8 +1,8 @@
 """DeepSpectra: decompose the spectrum into its components, then infer the parameters from both.
 
-An encoder-decoder with skip connections predicts the noise-free component spectra, which are
-labels in training only; a residual network reads the spectrum, the components and the encoder's
-code, and estimates the parameters (after Manduchi et al. 2022).
+A convolutional encoder and a decoder with skip connections predict the noise-free component
+spectra, which are labels in training only; a residual network reads the encoded spectrum and the
+components, and estimates the parameters (after Manduchi et al. 2022).
 """
 
 import itertools
@@ -16,6 +16,7 @@ from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
 from wolter.family import Choice, Family, Range
 from wolter.models._spectra import (
+    Convolutions,
     Estimator,
     Standardise,
     loss_and_extra,
@@ -30,12 +31,14 @@ class Config:
     """Network sizes.
 
     Attributes:
-        widths: of the encoder's layers; the decoder mirrors them.
+        filters: of the first of the encoder's three convolutions.
+        widths: of the encoder's dense layers; the decoder mirrors them.
         width: of the inference network.
         blocks: residual blocks of the inference network.
         decomposition_weight: of the decomposition loss beside the parameters' own.
     """
 
+    filters: int = 24
     widths: tuple[int, ...] = (256, 128, 64)
     width: int = 384
     blocks: int = 2
@@ -75,7 +78,8 @@ class DeepSpectra(Estimator):
         self.decomposition_weight = config.decomposition_weight
         self.shape_KC = (len(spec.components), spec.n_channels)
         self.roots = Standardise(*self.shape_KC)  # of the components' square roots
-        inputs = 2 * spec.n_channels + self.features.n_context
+        self.convolutions = Convolutions(2, config.filters, spec.n_channels)
+        inputs = self.convolutions.n_outputs + self.features.n_context
         sizes = (inputs, *config.widths)
         self.encoder = nn.ModuleList(Layer(a, b) for a, b in itertools.pairwise(sizes))
         self.decoder = nn.ModuleList()
@@ -86,7 +90,7 @@ class DeepSpectra(Estimator):
         outputs = self.shape_KC[0] * self.shape_KC[1]
         self.to_components = nn.Linear(size, outputs)
         self.inference = nn.Sequential(
-            nn.Linear(inputs + outputs + config.widths[-1], config.width),
+            nn.Linear(config.widths[0] + outputs + config.widths[-1], config.width),
             *(Residual(config.width) for _ in range(config.blocks)),
             nn.GELU(),
             nn.Linear(config.width, 2 * len(spec.names)),
@@ -101,17 +105,16 @@ class DeepSpectra(Estimator):
     def raw(self, batch: SpectraBatch) -> tuple[Tensor, Tensor]:
         """See `Estimator`; the components come as standardised square roots."""
         channels, context = self.features(batch)
-        inputs = torch.cat([channels.flatten(1), context], 1)
+        code = torch.cat([self.convolutions(channels), context], 1)
         levels = []
-        code = inputs
         for layer in self.encoder:
             code = layer(code)
             levels.append(code)
-        decoded = levels.pop()
+        embedding, decoded = levels[0], levels.pop()
         for layer in self.decoder:
             decoded = torch.cat([layer(decoded), levels.pop()], 1)
         roots = self.to_components(decoded)
-        output = self.inference(torch.cat([inputs, roots, code], 1))
+        output = self.inference(torch.cat([embedding, roots, code], 1))
         return output.unflatten(1, (2, -1)), roots.unflatten(1, self.shape_KC)
 
     def components(self, roots_BKC: Tensor) -> Tensor:
@@ -144,6 +147,7 @@ FAMILY = Family(
     metrics=metrics,
     predict=predict,
     search_space={
+        "filters": Choice((16, 24, 32)),
         "widths": Choice(((256, 128, 64), (512, 256, 128), (768, 384, 192))),
         "width": Choice((256, 384, 512)),
         "blocks": Choice((1, 2, 3)),

@@ -1,7 +1,6 @@
 """Connecting to Ray: the cluster of `RAY_ADDRESS`, or a light local one."""
 
 import contextlib
-import logging
 import os
 from collections.abc import Iterator
 
@@ -26,7 +25,9 @@ def connect(logical_cpus: int | None = None) -> None:
 
     if ray.is_initialized():
         return
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    # Our own progress bars tell what users must know; Ray Data reads these when it is imported.
+    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "WARNING")
     # Left unset, ray.init() turns token authentication on and later `ray job submit` calls fail.
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future default
