@@ -41,8 +41,9 @@ class Standardise(nn.Module):
         return (values - self.mean) * self.inverse
 
     def invert(self, values: Tensor) -> Tensor:
-        """Values back in their own units."""
-        return values / self.inverse.clamp_min(1e-6) + self.mean
+        """Values back in their own units; the mean where the input was constant."""
+        scale = torch.where(self.inverse > 0, 1 / self.inverse.clamp_min(1e-6), 0.0)
+        return values * scale + self.mean
 
 
 class SpectrumFeatures(nn.Module):
