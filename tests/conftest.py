@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,3 +17,74 @@ def reference_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"reference data not found at {folder}; set WOLTER_REFERENCE_DATA")
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Checkpoint folder of a family's small model with random weights, by the family's name."""
+    import torch
+
+    from wolter import config as configs
+    from wolter import family as families
+    from wolter.data.grid import default_grid
+    from wolter.data.schema import SpectraBatch, SpectraSpec
+    from wolter.data.simulator import REFERENCE_PRIOR
+    from wolter.train.checkpoint import Card, save_model
+    from wolter.train.loop import build
+
+    spec = SpectraSpec(
+        energy_edges=default_grid(),
+        parameters=REFERENCE_PRIOR,
+        components=("powerlaw", "gaussian", "bbody"),
+        instrument="XMM/EPN/Medium",
+        exposure_s=(20_000.0, 30_000.0),
+    )
+    folder = tmp_path_factory.mktemp("untrained")
+
+    @functools.cache
+    def save(name: str) -> Path:
+        family = families.load(name)
+        module = build(family, family.config(), spec, seed=0)
+        generator = torch.Generator().manual_seed(0)
+        rate_B1 = torch.logspace(-1, 2, 64)[:, None].expand(-1, spec.n_channels)
+        components_BKC = torch.stack([rate_B1 / 3] * 3, 1)
+        batch = SpectraBatch(
+            counts_BC=torch.poisson(rate_B1, generator),
+            background_BC=torch.poisson(rate_B1 / 10, generator),
+            background_scale_B=torch.full((64,), 0.3),
+            exposure_B=torch.linspace(20e3, 30e3, 64),
+            parameters_BP=torch.rand(64, len(spec.names), generator=generator),
+            expected_BKC=components_BKC,
+        )
+        family.normalise(module, batch)
+        card = Card(name, configs.to_dict(family.config()), spec)
+        save_model(folder / name, card, module)
+        return folder / name
+
+    return save
+
+
+@pytest.fixture
+def pha(tmp_path: Path) -> Path:
+    """A spectrum named source.pha, with the background.pha and pn.rsp that it names beside it."""
+    import torch
+
+    from wolter.xray.response import Response
+    from wolter.xray.spectrum import Spectrum, write_spectrum
+    from wolter.xray.writing import write_response
+
+    generator = torch.Generator().manual_seed(0)
+    edges_E1 = torch.linspace(0.1, 12, 51, dtype=torch.float64)
+    matrix_EC = torch.rand(50, 300, generator=generator)
+    words = {"telescope": "XMM", "instrument": "EPN", "filter": "Medium"}
+    edges_C1 = torch.linspace(0.05, 12.05, 301, dtype=torch.float64)
+    write_response(tmp_path / "pn.rsp", Response(edges_E1, matrix_EC, edges_C1, 0, **words))
+    counts_C = torch.poisson(torch.linspace(60, 1, 300, dtype=torch.float64), generator)
+    region_C = torch.poisson(torch.full((300,), 3.0, dtype=torch.float64), generator)
+    region = Spectrum(region_C, 25_000.0, backscale=4.0, **words)
+    write_spectrum(tmp_path / "background.pha", region, "background")
+    named = {"respfile": "pn.rsp", "backfile": "background.pha"}
+    write_spectrum(
+        tmp_path / "source.pha", Spectrum(counts_C, 25_000.0, backscale=1.0, **words, **named)
+    )
+    return tmp_path / "source.pha"

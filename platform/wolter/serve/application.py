@@ -1,5 +1,6 @@
 """The Ray Serve application: start it, run it until interrupted."""
 
+import logging
 import signal
 import socket
 import threading
@@ -7,7 +8,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from wolter import config as configs
-from wolter.cluster import connect
+from wolter.cluster import connect, connected
 from wolter.errors import InputError
 from wolter.serve.config import ServeConfig
 from wolter.serve.models import Chosen, choose, load
@@ -48,19 +49,18 @@ def start(config: ServeConfig) -> str:
     """Serve in the background of this process; returns the URL when the models answer.
 
     Raises:
-        InputError: a model cannot be served, or the port is in use.
+        InputError: a model cannot be served, the port is in use, or the cluster already serves.
     """
     from ray import serve
 
+    # Ray Serve reports every step on standard error.
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     chosen = choose(config)
     port = _free_port(config)
     connect()
+    _make_room()
     serve.start(
-        http_options={
-            "host": config.host,
-            "port": port,
-            "request_timeout_s": REQUEST_TIMEOUT_S,
-        }
+        http_options={"host": config.host, "port": port, "request_timeout_s": REQUEST_TIMEOUT_S}
     )
     deployment = serve.deployment(
         name="inference",
@@ -70,10 +70,8 @@ def start(config: ServeConfig) -> str:
         backpressure_config={"status_code": 429, "retry_after_s": 2},
         max_constructor_retry_count=2,
     )(serve.ingress()(Inference))
-    application = deployment.bind(
-        [configs.to_dict(each) for each in chosen], configs.to_dict(config)
-    )
-    serve.run(application, name=NAME, route_prefix="/")
+    models = [configs.to_dict(each) for each in chosen]
+    serve.run(deployment.bind(models, configs.to_dict(config)), name=NAME, route_prefix="/")
     host = "127.0.0.1" if config.host == "0.0.0.0" else config.host
     return f"http://{host}:{port}"
 
@@ -82,35 +80,50 @@ def stop() -> None:
     """Stop serving; requests under way end first."""
     from ray import serve
 
-    serve.shutdown()
+    serve.delete(NAME)
 
 
 def run(config: ServeConfig) -> None:
     """Serve in the foreground until SIGINT or SIGTERM, then shut down.
 
     Raises:
-        InputError: a model cannot be served, or the port is in use.
+        InputError: a model cannot be served, the port is in use, or the cluster already serves.
     """
-    import ray
-
     interrupted = threading.Event()
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         interrupted.set()
 
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
-    started = not ray.is_initialized()
-    try:
+    with connected():
         url = start(config)
+        # Only now: Ray sets handlers of its own when it starts.
+        before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
         print(f"serving at {url} (documentation at {url}/docs); interrupt to stop", flush=True)
-        interrupted.wait()
-        print("shutting down", flush=True)
-        stop()
-    finally:
-        if started and ray.is_initialized():
-            ray.shutdown()
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        try:
+            interrupted.wait()
+            print("shutting down", flush=True)
+            stop()
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+
+def _make_room() -> None:
+    """End an idle Ray Serve, whose port cannot be changed.
+
+    Raises:
+        InputError: it is not idle.
+    """
+    from ray import serve
+
+    status = serve.status()
+    if status.applications:
+        names = ", ".join(status.applications)
+        raise InputError(
+            f"this Ray cluster serves {names} already; stop that with `serve shutdown`"
+        )
+    if status.proxies:
+        serve.shutdown()
 
 
 def _free_port(config: ServeConfig) -> int:

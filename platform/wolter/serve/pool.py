@@ -30,6 +30,7 @@ class Reader:
         """Start the process unless it runs, and wait until it is ready."""
         if self.process is not None and self.process.poll() is None:
             return
+        self.stop()
         command = [sys.executable, "-m", "wolter.serve.reading", str(self.config.parse_memory_mb)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

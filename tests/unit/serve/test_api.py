@@ -1,0 +1,195 @@
+import gzip
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from fastapi.testclient import TestClient
+
+from wolter.errors import InputError
+from wolter.predict import predict_files
+from wolter.serve.api import build_app
+from wolter.serve.config import ServeConfig
+from wolter.serve.models import Chosen, choose, load
+from wolter.serve.requests import UploadReader
+from wolter.train.checkpoint import load_model
+
+URL = "/v1/spectra/parameters"
+
+
+@pytest.fixture(scope="module")
+def client(untrained):
+    """The application without Ray."""
+    config = ServeConfig(parsers=1, max_file_mb=1.0, max_inflated_mb=4.0, max_request_mb=3.0)
+    names = ("deepspectra", "mlp")
+    models = {name: load(Chosen(name, str(untrained(name)))) for name in names}
+    service = SimpleNamespace(config=config, models=models, uploads=UploadReader(config))
+    with TestClient(build_app(service), raise_server_exceptions=False) as client:
+        yield client
+    service.uploads.pool.stop()
+
+
+@pytest.fixture
+def parts(pha):
+    """The files of a request, by field."""
+    files = {
+        "pha": pha,
+        "rmf": pha.with_name("pn.rsp"),
+        "background": pha.with_name("background.pha"),
+    }
+    return {field: (path.name, path.read_bytes()) for field, path in files.items()}
+
+
+def refused(response, status):
+    """The one line of a refusal."""
+    assert response.status_code == status, response.text
+    assert list(response.json()) == ["detail"]
+    line = response.json()["detail"]
+    assert "\n" not in line
+    assert "/tmp" not in line
+    return line
+
+
+def test_health_names_the_versions(client):
+    response = client.get("/healthz")
+    assert response.status_code == 200
+    assert set(response.json()["models"]) == {"deepspectra", "mlp"}
+
+
+def test_health_fails_with_a_model(untrained):
+    served = load(Chosen("mlp", str(untrained("mlp"))))
+    for parameter in served.model.module.parameters():
+        parameter.data.fill_(float("nan"))
+    service = SimpleNamespace(config=ServeConfig(), models={"mlp": served}, uploads=None)
+    response = TestClient(build_app(service)).get("/healthz")
+    assert "mlp version" in refused(response, 503)
+
+
+def test_models_are_described(client):
+    default, other = client.get("/v1/models").json()
+    assert (default["model_name"], default["default"]) == ("deepspectra", True)
+    assert (other["model_name"], other["default"]) == ("mlp", False)
+    assert default["parameters"][0] == {
+        "name": "nh", "unit": "1e22 cm^-2", "low": 0.01, "high": 1.0
+    }  # fmt: skip
+    assert len(default["energy_edges"]) == 257
+    assert default["components"] == ["powerlaw", "gaussian", "bbody"]
+
+
+@pytest.mark.parametrize("family", [None, "mlp"])
+def test_uploads_are_answered_as_offline(client, untrained, pha, parts, family):
+    query = {} if family is None else {"family": family}
+    response = client.post(URL, params=query, files=parts)
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    model = load_model(untrained(family or "deepspectra"))
+    table = predict_files(model, [pha])
+    (spectrum,) = answer["spectra"]
+    assert answer["model_name"] == table["model_name"][0]
+    assert answer["model_version"] == table["model_version"][0]
+    assert spectrum["file"] == "source.pha"
+    assert spectrum["flags"] == [flag for flag in table["flag"][0].split(";") if flag]
+    assert spectrum["counts"] == table["counts"][0]
+    assert set(spectrum["parameters"]) == set(model.card.spec.names)
+    for name, estimate in spectrum["parameters"].items():
+        assert estimate["value"] == table[name][0]
+        assert estimate["value_mfe"] == table[f"{name}_mfe"][0]
+    assert spectrum["parameters"]["kt"]["unit"] == "keV"
+
+
+def test_several_spectra_share_a_response(client, parts):
+    name, data = parts.pop("pha")
+    files = [*parts.items(), ("pha", (name, data)), ("pha", ("b.pha.gz", gzip.compress(data)))]
+    spectra = client.post(URL, files=files).json()["spectra"]
+    assert [spectrum["file"] for spectrum in spectra] == ["source.pha", "b.pha.gz"]
+    first, second = ([e["value"] for e in s["parameters"].values()] for s in spectra)
+    assert first == pytest.approx(second, rel=1e-5)
+
+
+def test_counts_are_answered_as_the_file(client, parts):
+    response = client.post(URL, params={"components": True}, files=parts)
+    (uploaded,) = response.json()["spectra"]
+    assert set(uploaded["components"]) == {"powerlaw", "gaussian", "bbody"}
+    assert len(uploaded["components"]["bbody"]) == 256
+    spectrum = {"counts": [1] * 256, "exposure_s": 25_000}
+    answer = client.post(URL, json=spectrum).json()
+    many = {"counts": [[1] * 256] * 600, "exposure_s": 25_000, "names": ["s"] * 600}
+    more = client.post(URL, json=many).json()
+    assert len(more["spectra"]) == 600
+    one = {n: e["value"] for n, e in answer["spectra"][0]["parameters"].items()}
+    last = {n: e["value"] for n, e in more["spectra"][-1]["parameters"].items()}
+    assert last == pytest.approx(one, rel=1e-5)
+    assert more["spectra"][-1]["file"] == "s"
+    assert more["spectra"][-1]["components"] is None
+    assert "no_background" in more["spectra"][-1]["flags"]
+
+
+def test_bad_uploads_are_refused_in_one_line(client, parts):
+    def post(status, query="", **changes):
+        files = {field: file for field, file in (parts | changes).items() if file is not None}
+        return refused(client.post(URL + query, files=files), status)
+
+    source = parts["pha"][1]
+    assert "truncated FITS" in post(422, pha=("cut.pha", source[:-2000]))
+    assert post(422, pha=("x.pha", b"hello")).startswith("x.pha: not a FITS file")
+    assert "empty file" in post(422, pha=("x.pha", b""))
+    assert post(422, rmf=None).startswith("source.pha: its RMF pn.rsp (RESPFILE)")
+    assert "no_background=true" in post(422, background=None)
+    assert "no spectrum" in post(422, pha=None)
+    assert "no MATRIX table" in post(422, rmf=("pn.rsp", source))
+    assert "more than 1 MB" in post(413, pha=("big.pha", source + bytes(2**20)))
+    bomb = gzip.compress(source + bytes(50 * 2**20))
+    assert "more than 4 MB once inflated" in post(413, pha=("bomb.pha.gz", bomb))
+    assert "larger than 3 MB" in post(413, pha=("big.pha", bytes(4 * 2**20)))
+    assert "unknown field 'model'" in post(422, model=("m", b"x"))
+    assert "family: 'cnn' is not served" in post(422, "?family=cnn")
+    assert "response: Input should be 'files' or 'embedded'" in post(422, "?response=mine")
+    assert "the embedded response has 4096" in post(
+        422, "?response=embedded&no_background=true", rmf=None
+    )
+    assert not [*Path(tempfile.gettempdir()).glob("wolter-*")]
+
+
+def test_other_bad_requests_are_refused_in_one_line(client):
+    assert "counts" in refused(client.post(URL, json={}), 422)
+    assert "field pha: not a file" in refused(
+        client.post(URL, data={"pha": "x"}, files={"rmf": ("a", b"b")}), 422
+    )
+    assert "multipart/form-data" in refused(client.post(URL), 415)
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert "multipart/form-data" in refused(client.post(URL, content=b"a=b", headers=form), 415)
+    multipart = {"content-type": "multipart/form-data"}
+    assert "boundary" in refused(client.post(URL, content=b"x", headers=multipart), 400)
+    assert refused(client.get(URL), 405)
+    assert refused(client.get("/v1/none"), 404)
+    chunks = (bytes(2**20) for _ in range(4))
+    kind = {"content-type": "application/json"}
+    assert "larger than 3 MB" in refused(client.post(URL, content=chunks, headers=kind), 413)
+
+
+def test_documentation_needs_no_other_server(client):
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "https://" not in page.text
+    assert client.get("/static-offline-docs/swagger-ui-bundle.js").status_code == 200
+
+
+def test_openapi_documents_bodies_and_errors(client):
+    document = client.get("/openapi.json").json()
+    operation = document["paths"][URL]["post"]
+    assert set(operation["requestBody"]["content"]) == {"multipart/form-data", "application/json"}
+    assert {"200", "400", "413", "415", "422", "429"} <= set(operation["responses"])
+    problem = operation["responses"]["422"]["content"]["application/json"]["schema"]
+    assert problem == {"$ref": "#/components/schemas/Problem"}
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_models_are_chosen_by_folder(untrained, tmp_path):
+    folder = str(untrained("mlp"))
+    assert choose(ServeConfig(models={"mlp": folder})) == (Chosen("mlp", folder),)
+    with pytest.raises(InputError, match="holds a model of mlp, not of deepspectra"):
+        choose(ServeConfig(models={"deepspectra": folder}))
+    with pytest.raises(InputError, match="cannot be read"):
+        choose(ServeConfig(models={"mlp": str(tmp_path)}))
+    with pytest.raises(InputError, match="port 99999"):
+        ServeConfig(port=99999)

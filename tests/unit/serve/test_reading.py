@@ -1,0 +1,154 @@
+import dataclasses
+import os
+import signal
+
+import pytest
+import torch
+from astropy.io import fits
+
+from wolter.data.grid import default_grid
+from wolter.data.records import read_record
+from wolter.data.schema import SpectraSpec
+from wolter.errors import InputError
+from wolter.serve.config import ServeConfig
+from wolter.serve.pool import Reader, ReaderPool
+from wolter.serve.reading import Job, Upload, from_json, read_job, to_json
+from wolter.xray.spectrum import read_spectrum, write_spectrum
+
+SPEC = SpectraSpec(default_grid())
+
+
+def upload(path, name=None):
+    return Upload(name or path.name, str(path))
+
+
+@pytest.fixture
+def job(pha, tmp_path):
+    """The job of a spectrum whose files are kept under other names, apart from each other."""
+    uploads = {}
+    for role, name in (("pha", "source.pha"), ("rmf", "pn.rsp"), ("background", "background.pha")):
+        folder = tmp_path / f"kept-{role}"
+        folder.mkdir()
+        (tmp_path / name).rename(folder / "0.fits")
+        uploads[role] = Upload(name, str(folder / "0.fits"))
+    return Job(uploads["pha"], SPEC, rmf=(uploads["rmf"],), background=(uploads["background"],))
+
+
+def test_a_job_reads_what_the_files_hold(job, tmp_path):
+    record = read_job(job)
+    direct = read_record(
+        tmp_path / "kept-pha" / "0.fits",
+        SPEC,
+        rmf=tmp_path / "kept-rmf" / "0.fits",
+        background=tmp_path / "kept-background" / "0.fits",
+    )
+    assert torch.equal(record.batch.counts_BC, direct.batch.counts_BC)
+    assert torch.equal(record.batch.background_BC, direct.batch.background_BC)
+    assert record.name == "source.pha"
+
+
+def test_json_keeps_a_record_bit_by_bit(job):
+    record = read_job(job)
+    again = from_json(to_json(record))
+    for field in dataclasses.fields(record.batch)[:4]:
+        assert torch.equal(getattr(again.batch, field.name), getattr(record.batch, field.name))
+    assert (again.name, again.flags) == (record.name, record.flags)
+
+
+def test_files_are_found_by_name_among_several(job):
+    other = Upload("other.rsp", job.pha.path)
+    several = dataclasses.replace(job, rmf=(other, *job.rmf))
+    assert torch.equal(read_job(several).batch.counts_BC, read_job(job).batch.counts_BC)
+    gzipped = dataclasses.replace(job.rmf[0], name="pn.rsp.gz")  # was inflated when stored
+    assert read_job(dataclasses.replace(job, rmf=(other, gzipped))).name == "source.pha"
+    with pytest.raises(InputError, match=r"its RMF pn\.rsp \(RESPFILE\) is not among the uploads"):
+        read_job(dataclasses.replace(job, rmf=(other, other)))
+
+
+def test_missing_files_are_named_with_the_remedy(job):
+    with pytest.raises(InputError, match=r"^source\.pha: its RMF pn\.rsp .*response=embedded"):
+        read_job(dataclasses.replace(job, rmf=()))
+    with pytest.raises(InputError, match=r"^source\.pha: its background .*no_background=true"):
+        read_job(dataclasses.replace(job, background=()))
+    without = dataclasses.replace(job, background=(), use_background=False)
+    assert read_job(without).batch.background_scale_B.item() == 0
+
+
+@pytest.mark.parametrize("link", ["absolute", "beside", "above"])
+def test_links_never_reach_the_server_s_disk(job, tmp_path, link):
+    rmf = tmp_path / "kept-rmf" / "0.fits"
+    beside = tmp_path / "kept-pha" / "beside.rsp"
+    beside.write_bytes(rmf.read_bytes())
+    name = {"absolute": str(rmf), "beside": beside.name, "above": "../kept-rmf/0.fits"}[link]
+    spectrum = read_spectrum(tmp_path / "kept-pha" / "0.fits")
+    linked = tmp_path / "kept-pha" / "linked.fits"
+    write_spectrum(linked, dataclasses.replace(spectrum, respfile=name))
+    with pytest.raises(InputError, match="is not among the uploads"):
+        read_job(dataclasses.replace(job, pha=upload(linked), rmf=()))
+    write_spectrum(linked, dataclasses.replace(spectrum, ancrfile=name), overwrite=True)
+    with pytest.raises(InputError, match="is not among the uploads"):
+        read_job(dataclasses.replace(job, pha=upload(linked)))
+    write_spectrum(linked, dataclasses.replace(spectrum, backfile=name), overwrite=True)
+    with pytest.raises(InputError, match="is not among the uploads"):
+        read_job(dataclasses.replace(job, pha=upload(linked), background=()))
+
+
+def test_messages_name_the_client_s_files_only(job, tmp_path):
+    wrong = tmp_path / "kept-rmf" / "1.fits"
+    wrong.write_bytes((tmp_path / "kept-pha" / "0.fits").read_bytes())
+    swapped = dataclasses.replace(job, rmf=(upload(wrong, "my.rmf"),))
+    with pytest.raises(InputError, match=r"^my\.rmf: no MATRIX table") as caught:
+        read_job(swapped)
+    assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    pool = ReaderPool(ServeConfig(parsers=1, parse_timeout_s=5.0, parse_memory_mb=600))
+    pool.start()
+    yield pool
+    pool.stop()
+
+
+def test_the_pool_reads_the_same(pool, job):
+    record = pool.read(job)
+    assert torch.equal(record.batch.counts_BC, read_job(job).batch.counts_BC)
+
+
+def test_the_pool_reports_bad_files_and_goes_on(pool, job):
+    with pytest.raises(InputError, match="is not among the uploads"):
+        pool.read(dataclasses.replace(job, rmf=()))
+    assert pool.read(job).name == "source.pha"
+
+
+def test_too_much_memory_is_refused(pool, job, tmp_path):
+    hungry = tmp_path / "hungry.fits"
+    hungry.write_bytes((tmp_path / "kept-pha" / "0.fits").read_bytes())
+    fits.setval(hungry, "DETCHANS", value=10**9, ext=1)
+    with pytest.raises(InputError, match=r"^hungry\.fits: "):
+        pool.read(dataclasses.replace(job, pha=upload(hungry)))
+    assert pool.read(job).name == "source.pha"
+
+
+def test_a_reader_that_hangs_is_killed_and_replaced(job):
+    reader = Reader(ServeConfig(parse_timeout_s=1.0))
+    reader.start()
+    assert reader.process is not None
+    os.kill(reader.process.pid, signal.SIGSTOP)
+    assert reader.ask(job) is None
+    reader.config = ServeConfig()
+    answer = reader.ask(job)
+    assert answer is not None
+    assert from_json(answer["record"]).name == "source.pha"
+    reader.stop()
+
+
+def test_a_reader_that_died_is_replaced(job):
+    reader = Reader(ServeConfig())
+    reader.start()
+    assert reader.process is not None
+    reader.process.kill()
+    reader.process.wait()
+    answer = reader.ask(job)
+    assert answer is not None
+    reader.stop()

@@ -1,0 +1,96 @@
+import json
+
+import pytest
+import torch
+
+from wolter.data.schema import Parameter, SpectraSpec
+from wolter.errors import InputError
+from wolter.serve.requests import records_of_counts
+
+SPEC = SpectraSpec((1.0, 2.0, 4.0, 8.0), (Parameter("nh", 0.0, 1.0),))
+
+
+def records(**values):
+    return records_of_counts(json.dumps(values).encode(), SPEC, max_spectra=3)
+
+
+def test_counts_on_the_model_s_grid():
+    (record,) = records(counts=[1, 2, 3], exposure_s=10)
+    assert record.name == "0"
+    assert record.batch.counts_BC.tolist() == [[1, 2, 3]]
+    assert record.batch.exposure_B.tolist() == [10]
+    assert record.batch.background_scale_B.tolist() == [0]
+
+
+def test_counts_on_another_grid_are_summed_by_channel_centre():
+    (record,) = records(
+        counts=[5, 1, 2, 3, 4, 9],
+        energy_edges=[0.5, 1, 1.5, 2, 3, 7, 20],
+        background=[1, 1, 1, 1, 1, 1],
+        background_scale=0.5,
+        exposure_s=10,
+    )
+    assert record.batch.counts_BC.tolist() == [[3, 3, 4]]
+    assert record.batch.background_BC.tolist() == [[2, 1, 1]]
+    assert record.flags == ()
+
+
+def test_several_spectra_with_their_own_values():
+    two = records(
+        counts=[[1, 2, 3], [4, 5, 6]],
+        background=[[0, 0, 1], [1, 0, 0]],
+        background_scale=[0.1, 0.2],
+        exposure_s=[10, 20],
+        names=["a", "b"],
+    )
+    assert [record.name for record in two] == ["a", "b"]
+    assert two[1].batch.counts_BC.tolist() == [[4, 5, 6]]
+    assert two[1].batch.exposure_B.tolist() == [20]
+    assert two[1].batch.background_scale_B == torch.tensor([0.2])
+
+
+def test_a_grid_that_does_not_cover_the_model_s_is_flagged():
+    (record,) = records(counts=[1, 2], energy_edges=[1, 2, 3], exposure_s=1)
+    assert record.flags == ("band_not_covered",)
+
+
+GOOD = {"counts": [1, 2, 3], "exposure_s": 10}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"counts": [1, 2]}, "counts: 2 channels, the model's grid has 3"),
+        ({"counts": []}, "counts: give one number a channel"),
+        ({"counts": [[]]}, "counts: give one number a channel"),
+        ({"counts": [[1, 2, 3], [1, 2]]}, "counts: give one number a channel"),
+        ({"counts": [[1, 2, 3], 4]}, r"counts\.1: Input should be a valid array"),
+        ({"counts": [1, -2, 3]}, r"counts\.0\.1: Input should be greater than or equal to 0"),
+        ({"counts": [1, None, 3]}, r"counts\.0\.1: Input should be a valid number"),
+        ({"counts": [1, float("nan"), 3]}, r"counts\.0\.1: Input should be a finite number"),
+        ({"counts": [1, float("inf"), 3]}, r"counts\.0\.1: Input should be"),
+        ({"counts": "many"}, r"counts: Input should be a valid array \(got 'many'\)"),
+        ({"counts": [[1, 2, 3]] * 4}, "counts: 4 spectra; send at most 3"),
+        ({"exposure_s": 0}, r"exposure_s\.0: Input should be greater than 0"),
+        ({"exposure_s": [1, 2]}, "exposure_s: 2 values for 1 spectra"),
+        ({"exposure_s": None}, "exposure_s"),
+        ({"background": [1, 2, 3]}, "background_scale: missing"),
+        ({"background_scale": 1}, "background_scale: given without background"),
+        ({"background": [1, 2], "background_scale": 1}, "background: give as many numbers"),
+        ({"energy_edges": [1, 2, 3]}, "energy_edges: 3 edges of 3 channels"),
+        ({"energy_edges": [1, 2, 2, 3]}, "energy_edges: must ascend"),
+        ({"energy_edges": [100, 200, 300, 400]}, "energy_edges: no channel within 1-8 keV"),
+        ({"names": ["a", "b"]}, "names: 2 for 1 spectra"),
+        ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
+    ],
+)
+def test_bad_values_are_named(changes, message):
+    with pytest.raises(InputError, match=f"^{message}") as caught:
+        records(**(GOOD | changes))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"null"])
+def test_bad_json_is_named(body):
+    with pytest.raises(InputError, match=r"^body: "):
+        records_of_counts(body, SPEC, 1)
