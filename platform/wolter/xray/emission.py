@@ -16,6 +16,8 @@ from torch import Tensor
 from wolter.errors import InputError
 from wolter.xray.absorption import WABS
 from wolter.xray.expression import Component, Evaluate, Expression, Grid, PreparedModel
+from wolter.xray.thermal import BREMSS, DISKBB
+from wolter.xray.xspec import xspec
 
 __all__ = ["COMPONENTS", "Component", "Expression", "PreparedModel", "parse"]
 
@@ -121,6 +123,8 @@ COMPONENTS: dict[str, Component] = {
             defaults={"sigma": 0.1},
         ),
         Component("bbody", ("kt", "bb_norm"), True, _prepare_bbody),
+        DISKBB,
+        BREMSS,
     )
 }
 """The built-in components by name."""
@@ -128,6 +132,8 @@ COMPONENTS: dict[str, Component] = {
 
 def parse(text: str) -> Expression:
     """Read a model expression such as `wabs * (powerlaw + gaussian + bbody)`.
+
+    `xspec("name")` stands for any XSPEC model where the package xspectrampoline is installed.
 
     Raises:
         InputError: a syntax error, an unknown component, or a sum or product without meaning.
@@ -147,12 +153,14 @@ def _build(node: ast.expr, text: str) -> Expression:
                     f"unknown component '{name}' in model '{text}'; known: {', '.join(COMPONENTS)}"
                 )
             return Expression.single(COMPONENTS[name])
+        case ast.Call(func=ast.Name(id="xspec"), args=[ast.Constant(value=str(name))], keywords=[]):
+            return xspec(name)
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
             return _build(left, text) * _build(right, text)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return _build(left, text) + _build(right, text)
         case _:
             raise InputError(
-                f"'{ast.unparse(node)}' in model '{text}': only component names, '*', '+' and "
-                "brackets are allowed"
+                f"'{ast.unparse(node)}' in model '{text}': only component names, '*', '+', "
+                'brackets and xspec("name") are allowed'
             )

@@ -1,5 +1,7 @@
-"""Small OGIP files made on the spot, with the oddities that real ones have."""
+"""Small OGIP files made on the spot, with the oddities of real ones; XSPEC's own functions."""
 
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,3 +149,21 @@ def files(tmp_path: Path) -> Files:
 def make_files() -> type[Files]:
     """For property tests, which need a fresh folder an example."""
     return Files
+
+
+@pytest.fixture(scope="session")
+def xspec() -> Callable[[str, Sequence[float], np.ndarray], np.ndarray]:
+    """XSPEC's own functions: `xspec(symbol, parameters, edges)` is the model, norm 1, per bin.
+
+    A symbol that ends in _ is Fortran, which computes in float32.
+    """
+    os.environ.pop("HEADAS", None)  # xspectrampoline brings its own
+    library = pytest.importorskip("xspectrampoline").get_libraries()
+
+    def call(symbol: str, params: Sequence[float], edges: np.ndarray) -> np.ndarray:
+        dtype = np.float32 if symbol.endswith("_") else np.float64
+        values, errors = (np.zeros(len(edges) - 1, dtype) for _ in range(2))
+        library.get_model(symbol)(edges.astype(dtype), np.asarray(params, dtype), values, errors)
+        return values.astype(np.float64)
+
+    return call
