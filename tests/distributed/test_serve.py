@@ -122,12 +122,24 @@ def test_a_port_in_use_is_named(client, untrained):
         start(ServeConfig(port=0, models={"mlp": str(untrained("mlp"))}))
 
 
+def _check_backpressure(url):
+    """One request at once and one in the queue: the others are told to come again."""
+    body = {"counts": [[1] * 256] * 500, "exposure_s": 25_000}
+    with concurrent.futures.ThreadPoolExecutor(12) as threads:
+        asked = [threads.submit(httpx2.post, url, json=body, timeout=60) for _ in range(12)]
+    answers = [each.result() for each in asked]
+    assert {answer.status_code for answer in answers} == {200, 429}
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.headers["retry-after"] == "2"
+
+
 @pytest.mark.parametrize("stopping", [signal.SIGINT, signal.SIGTERM])
 def test_serving_in_the_foreground_ends_cleanly(untrained, tmp_path, stopping):
     code = (
         "import json, sys; from wolter.serve.application import run; "
         "from wolter.serve.config import ServeConfig; "
-        "run(ServeConfig(port=0, parsers=1, models=json.loads(sys.argv[1])))"
+        "run(ServeConfig(port=0, parsers=1, max_ongoing=1, max_queued=1, "
+        "models=json.loads(sys.argv[1])))"
     )
     models = json.dumps({"mlp": str(untrained("mlp"))})
     environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
@@ -144,6 +156,8 @@ def test_serving_in_the_foreground_ends_cleanly(untrained, tmp_path, stopping):
         found = re.search(r"serving at (http://\S+)", line)
         assert found, line
         assert httpx2.get(f"{found[1]}/healthz", timeout=60).status_code == 200
+        if stopping == signal.SIGINT:
+            _check_backpressure(f"{found[1]}{URL}")
         process.send_signal(stopping)
         assert process.stdout.read() == "shutting down\n"
         assert process.wait(60) == 0

@@ -1,0 +1,83 @@
+import asyncio
+from collections import Counter
+
+import pytest
+import torch
+
+from wolter.data.schema import SpectraBatch
+from wolter.errors import InputError
+from wolter.predict import estimate
+from wolter.serve.config import ServeConfig
+from wolter.serve.models import PIECE, Chosen, ServedModel, choose, load
+from wolter.train import tracking
+from wolter.train.checkpoint import load_model
+
+
+def batch_of(n, n_channels):
+    counts_BC = torch.poisson(torch.full((n, n_channels), 5.0), torch.Generator().manual_seed(n))
+    one_B = torch.ones(n)
+    return SpectraBatch(counts_BC, counts_BC, 0.1 * one_B, 25_000.0 * one_B)
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    monkeypatch.setenv("WOLTER_HOME", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tracking.client()
+
+
+def test_champions_are_served_with_their_versions(registry, untrained, tmp_path):
+    with pytest.raises(InputError, match="no family has a champion"):
+        choose(ServeConfig())
+    experiment = registry.create_experiment("e", (tmp_path / "artifacts").as_uri())
+    for name in ("mlp", "cnn"):
+        run = registry.create_run(experiment)
+        version = tracking.register(name, run.info.run_id, untrained(name))
+    tracking.promote("mlp", version)
+    (chosen,) = choose(ServeConfig())
+    assert (chosen.family, chosen.version) == ("mlp", "1")
+    assert load(chosen).version == "1"
+
+
+def test_long_requests_are_answered_in_pieces(untrained):
+    model = load_model(untrained("mlp"))
+    served = ServedModel(model)
+    batch = batch_of(2 * PIECE + 1, served.spec.n_channels)
+    values = asyncio.run(served.estimate(batch))
+    torch.testing.assert_close(values["nh"], estimate(model, batch)["nh"], rtol=1e-5, atol=0)
+
+
+def test_joined_requests_are_answered_each_with_its_own(untrained):
+    sizes: Counter[int] = Counter()
+
+    def join(function):
+        """Joins three calls, as `ray.serve.batch` may."""
+        waiting = []
+
+        async def one(batch):
+            answer = asyncio.get_running_loop().create_future()
+            waiting.append((batch, answer))
+            if len(waiting) == 3:
+                sizes[len(waiting)] += 1
+                answers = await function([batch for batch, _ in waiting])
+                for (_, future), value in zip(waiting, answers, strict=True):
+                    future.set_result(value)
+            return await answer
+
+        return one
+
+    model = load_model(untrained("mlp"))
+    batches = [batch_of(n, model.card.spec.n_channels) for n in (1, 3, 2)]
+
+    async def ask():
+        served = ServedModel(model, "", join)
+        return await asyncio.gather(*(served.estimate(batch) for batch in batches))
+
+    for batch, values in zip(batches, asyncio.run(ask()), strict=True):
+        torch.testing.assert_close(values["kt"], estimate(model, batch)["kt"], rtol=1e-5, atol=0)
+    assert sizes == {3: 1}
+
+
+def test_unknown_checkpoints_are_named(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        load(Chosen("mlp", str(tmp_path)))
