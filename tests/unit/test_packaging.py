@@ -1,5 +1,6 @@
 """The wheel holds the whole package, and the pinned versions are those that it asks for."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import tomllib
 import zipfile
 from email.parser import Parser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,25 @@ def test_every_requirement_is_pinned_at_a_version_that_it_admits() -> None:
             assert versions, f"{requirement} is not in constraints.txt"
             for version in versions:
                 assert requirement.specifier.contains(version), f"{requirement}: {version}"
+
+
+def test_every_import_of_the_package_is_a_declared_requirement() -> None:
+    """What comes along with another package today may not come tomorrow."""
+    lines = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["xspec"]]
+    declared = {canonicalize_name(Requirement(line).name) for line in lines} | {"wolter"}
+    imported: set[str] = set()
+    for name in files_of_the_package():
+        if name.endswith(".py"):
+            for node in ast.walk(ast.parse((ROOT / "platform" / name).read_text())):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    imported.add(node.module.partition(".")[0])
+    assert "torch" in imported
+    providers = packages_distributions()
+    undeclared = {
+        package
+        for package in imported - sys.stdlib_module_names
+        if declared.isdisjoint(map(canonicalize_name, providers.get(package, [package])))
+    }
+    assert undeclared == set()
