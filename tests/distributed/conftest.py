@@ -1,14 +1,28 @@
-"""One Ray for all tests of this folder."""
-
-from collections.abc import Iterator
-
 import pytest
 
 from wolter.cluster import connected
 
 
 @pytest.fixture(scope="session")
-def ray_session() -> Iterator[None]:
-    """A light local Ray, shut down at the end."""
-    with connected():
-        yield
+def ray_session():
+    """The one local Ray of a test session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")
+        # Ray keeps the environment of its start: where tests keep their state comes with it.
+        with connected(logical_cpus=8):
+            yield
+
+
+@pytest.fixture(scope="session")
+def _store(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def store(_store, monkeypatch):
+    """WOLTER_HOME of one session, since MLflow takes seconds to make its tables."""
+    monkeypatch.setenv("WOLTER_HOME", str(_store))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return _store

@@ -132,7 +132,7 @@ def _worker(values: dict[str, Any]) -> str | None:
     job = configs.from_dict(Job, values)
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
-    torch.set_num_threads(max(1, cores() // context.get_local_world_size()))
+    torch.set_num_threads(job.threads or max(1, cores() // context.get_local_world_size()))
     checkpoint = ray.train.get_checkpoint()
     device = ray.train.torch.get_device()
     if device.type == "cuda":

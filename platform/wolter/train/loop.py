@@ -65,6 +65,7 @@ class Epoch:
         seconds: of training, without validation.
         train: means of the loss and its parts over these rows.
         validation: means of the family's metrics over the validation split.
+        ended: Unix time in seconds when all this was known.
     """
 
     number: int
@@ -72,6 +73,7 @@ class Epoch:
     seconds: float
     train: dict[str, float]
     validation: dict[str, float] = field(default_factory=dict)
+    ended: float = field(default_factory=time.time)
 
 
 def choose_device(name: str) -> torch.device:

@@ -16,6 +16,7 @@ from wolter import family as families
 from wolter.data.batches import BatchConfig, count_rows, local_reader, sample_split
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.errors import InputError
+from wolter.home import home
 from wolter.train import tracking
 from wolter.train.checkpoint import Card, save_training
 from wolter.train.loop import (
@@ -42,6 +43,8 @@ class ScaleConfig:
         use_gpu: a GPU for each worker: "yes", "no", or "auto" (if the cluster has enough).
         cpus_per_worker: logical CPUs reserved for a worker; a fraction leaves some of a small
             machine to Ray Data, which feeds the workers.
+        threads_per_worker: of torch, on the CPU; 0 shares a machine's cores out. On a machine that
+            is busy with other work, 1 can be many times faster.
         max_failures: how often lost workers are replaced, resuming from the last epoch.
         cache_gib: keep the dataset in memory if it takes at most this, in GiB over all workers;
             else it is streamed anew every epoch.
@@ -51,6 +54,7 @@ class ScaleConfig:
     min_workers: int = 0
     use_gpu: str = "auto"
     cpus_per_worker: float = 0.5
+    threads_per_worker: int = 0
     max_failures: int = 2
     cache_gib: float = 8.0
 
@@ -94,6 +98,7 @@ class Job:
         rows: of its training split.
         validation_rows: of its validation split.
         cache_bytes: keep the dataset in memory if it takes at most this.
+        threads: of torch in a worker; 0 shares the cores out.
     """
 
     family: str
@@ -103,6 +108,7 @@ class Job:
     rows: int
     validation_rows: int
     cache_bytes: int
+    threads: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,7 @@ def make_job(
         rows=rows,
         validation_rows=count_rows(dataset, "validation"),
         cache_bytes=round(scale.cache_gib * 2**30),
+        threads=scale.threads_per_worker,
     )
 
 
@@ -222,7 +229,7 @@ def train_local(
     *,
     config: Any = None,
     train: TrainConfig | None = None,
-    experiment: str = "wolter",
+    experiment: str = "spectra",
     on_epoch: OnEpoch | None = None,
 ) -> TrainedRun:
     """Train in this process, without Ray; see `train`."""
@@ -241,7 +248,7 @@ def train(
     config: Any = None,
     train: TrainConfig | None = None,
     scale: ScaleConfig | None = None,
-    experiment: str = "wolter",
+    experiment: str = "spectra",
     on_epoch: OnEpoch | None = None,
 ) -> TrainedRun:
     """Train a family on Ray, track the run and register the model.
@@ -274,7 +281,7 @@ class _Run:
 
     def __init__(self, run_id: str, family: str, on_epoch: OnEpoch | None) -> None:
         self.run_id, self.family, self.user = run_id, family, on_epoch
-        self.folder = tracking.home() / "runs" / run_id
+        self.folder = home() / "runs" / run_id
         self.checkpoint: Path | None = None
         self.metrics: dict[str, float] = {}
         self.version = ""

@@ -19,19 +19,15 @@ from wolter import __version__
 from wolter import family as families
 from wolter.data.shards import ShardDataset, sha256_of
 from wolter.errors import InputError
+from wolter.home import home
 from wolter.train.checkpoint import CARD, WEIGHTS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-CHAMPION = "champion"
+CHAMPION, LATEST = "champion", "latest"
 ARTIFACT = "checkpoint"  # folder of a run's artifacts that holds its model
-
-
-def home() -> Path:
-    """The folder of all state: `$WOLTER_HOME`, by default `.wolter` here."""
-    return Path(os.environ.get("WOLTER_HOME", ".wolter")).absolute()
 
 
 def tracking_uri() -> str:
@@ -122,6 +118,13 @@ def log_metrics(run_id: str, metrics: Mapping[str, float], step: int = 0) -> Non
     mlflow.log_batch(run_id, [Metric(k, float(v), now, step) for k, v in metrics.items()])
 
 
+def history(run_id: str) -> dict[str, list[tuple[int, float]]]:
+    """The metrics of a run as `(step, value)` pairs by name."""
+    mlflow = client()
+    names = mlflow.get_run(run_id).data.metrics
+    return {n: [(m.step, m.value) for m in mlflow.get_metric_history(run_id, n)] for n in names}
+
+
 def log_files(run_id: str, folder: Path, name: str) -> None:
     """Keep a folder with a run, under this name."""
     client().log_artifacts(run_id, str(folder), name)
@@ -175,7 +178,7 @@ def find(family: str, which: str) -> tuple[Path, str]:
 
     Args:
         family: name of the family.
-        which: a run id, a version or an alias such as "champion".
+        which: a run id, a version, "champion", or "latest".
 
     Raises:
         InputError: there is none, or its files are missing or were changed.
@@ -193,6 +196,11 @@ def find(family: str, which: str) -> tuple[Path, str]:
     return folder, str(version.version)
 
 
+def run_of(family: str, which: str) -> str:
+    """Id of the run that made a model; see `find`."""
+    return str(_version(family, which).run_id)
+
+
 def _version(family: str, which: str) -> "ModelVersion":
     families.load(family)
     mlflow, name = client(), registered_name(family)
@@ -203,9 +211,11 @@ def _version(family: str, which: str) -> "ModelVersion":
             return mlflow.get_model_version_by_alias(name, which)
         if which.isdecimal() and len(which) < 10:
             return mlflow.get_model_version(name, which)
-        of_run = [v for v in mlflow.search_model_versions(f"name='{name}'") if v.run_id == which]
-        if of_run:
-            return of_run[0]
+        newest = ["version_number DESC"]
+        versions = mlflow.search_model_versions(f"name='{name}'", order_by=newest)
+        found = [v for v in versions if which in (LATEST, v.run_id)]
+        if found:
+            return found[0]
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
@@ -215,7 +225,7 @@ def _version(family: str, which: str) -> "ModelVersion":
             f"--data DIR` and `wolter promote {family} RUN`"
         )
     raise InputError(
-        f"{family} has no run or version {which!r} in {tracking_uri()}; `wolter train {family} "
+        f"{family} has no run or version {which} in {tracking_uri()}; `wolter train {family} "
         "--data DIR` makes one and prints its run id"
     )
 
@@ -227,7 +237,7 @@ def _fetch(version: "ModelVersion") -> Path:
         place = Path(url2pathname(urlparse(source).path))
         # A home that was moved still holds the files, under its artifacts folder.
         moved = home() / "artifacts" / Path(*place.parts[-4:])
-        return place if place.is_dir() or not moved.is_dir() else moved
+        return moved if moved.is_dir() and not place.is_dir() else place
     from mlflow.artifacts import download_artifacts
 
     kept = home() / "models" / version.name / f"{version.version}-{version.run_id}"

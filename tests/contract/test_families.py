@@ -1,0 +1,138 @@
+"""What every model family must do; a new file in models/ is tested with no change here."""
+
+from dataclasses import fields
+
+import pytest
+import torch
+from tests.synthetic import SPEC, make_batch
+
+from wolter import config as configs
+from wolter import family as families
+from wolter.errors import InputError
+from wolter.family import Choice, Range
+from wolter.train.checkpoint import Card, load_model, save_model
+from wolter.train.loop import TrainConfig, Trainer, build
+
+RECORDS = {"spectra": (SPEC, make_batch)}
+
+
+@pytest.fixture(scope="module", params=families.names())
+def family(request):
+    return families.load(request.param)
+
+
+@pytest.fixture(scope="module")
+def spec(family):
+    return RECORDS[family.kind][0]
+
+
+@pytest.fixture(scope="module")
+def batch(family):
+    return RECORDS[family.kind][1](64)
+
+
+@pytest.fixture
+def module(family, spec, batch):
+    module = build(family, family.config(), spec, seed=0)
+    family.normalise(module, batch)
+    return module
+
+
+def test_the_name_is_the_file_and_the_config_is_frozen(family):
+    assert family.name in families.names()
+    assert family.config.__dataclass_params__.frozen
+
+
+def test_weights_depend_on_the_seed_alone(family, spec):
+    def weights(seed):
+        torch.rand(3)
+        module = build(family, family.config(), spec, seed)
+        return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+    assert torch.equal(weights(0), weights(0))
+    assert not torch.equal(weights(0), weights(1))
+
+
+def test_one_batch_gives_a_finite_loss_and_reaches_every_parameter(family, module, batch):
+    module.train()
+    loss, parts = family.loss(module, batch)
+    assert loss.isfinite()
+    assert all(part.isfinite() and not part.requires_grad for part in parts.values())
+    loss.backward()
+    unreached = [
+        name for name, p in module.named_parameters() if p.grad is None or not p.grad.any()
+    ]
+    assert unreached == []
+    for name, p in module.named_parameters():
+        assert p.grad.isfinite().all(), name
+
+
+def test_eight_records_are_overfitted(family, module, batch):
+    few = batch[:8]
+    config = TrainConfig(epochs=150, batch_size=8, weight_decay=0.0, device="cpu")
+    losses = []
+    trainer = Trainer(family, module, config, rows=8)
+    trainer.run(lambda epoch: iter([few]), on_epoch=lambda e: losses.append(e.train["loss"]))
+    assert losses[-1] < losses[0] - 3  # nats: the losses are logarithms of errors or densities
+
+
+def test_metrics_are_finite_scalars(family, module, batch):
+    module.eval()
+    metrics = family.metrics(module, batch)
+    assert metrics
+    assert all(value.numel() == 1 and value.isfinite() for value in metrics.values())
+
+
+def test_config_and_checkpoint_round_trip_gives_the_same_predictions(
+    family, spec, module, batch, tmp_path
+):
+    config = family.config()
+    assert configs.from_dict(family.config, configs.to_dict(config)) == config
+    save_model(tmp_path, Card(family.name, configs.to_dict(config), spec), module)
+    loaded = load_model(tmp_path)
+    assert loaded.card.spec == spec
+    with torch.no_grad():
+        before = family.predict(module.eval(), batch)
+        after = family.predict(loaded.module, batch)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_unknown_config_keys_are_rejected(family):
+    with pytest.raises(InputError, match="colour"):
+        configs.from_dict(family.config, {"colour": 1})
+
+
+def test_one_spectrum_and_many_get_the_same_answer(family, module, batch):
+    module.eval()
+    with torch.no_grad():
+        many = family.predict(module, batch)
+        for i in (0, 5, len(batch) - 1):
+            one = family.predict(module, batch[i : i + 1])
+            for name in many:
+                # Matrix products of other shapes add up in another order: float32 noise.
+                torch.testing.assert_close(one[name][0], many[name][i], rtol=1e-4, atol=1e-4)
+
+
+def test_predictions_have_the_names_and_shapes_that_others_rely_on(family, spec, module, batch):
+    module.eval()
+    with torch.no_grad():
+        values = family.predict(module, batch)
+    assert all(len(value) == len(batch) for value in values.values())
+    if family.kind == "spectra":
+        assert set(spec.names) <= set(values)
+        assert all(values[name].shape == (len(batch),) for name in spec.names)
+        components = values.get("components")
+        shape = (len(batch), len(spec.components), spec.n_channels)
+        assert components is None or components.shape == shape
+
+
+def test_search_keys_and_values_belong_to_the_config(family):
+    known = {field.name for field in fields(family.config)}
+    assert family.search_space
+    assert set(family.search_space) <= known
+    for key, space in family.search_space.items():
+        values = space.values if isinstance(space, Choice) else (space.low, space.high)
+        assert isinstance(space, Choice | Range)
+        for value in values:
+            configs.from_dict(family.config, configs.to_dict({key: value}))

@@ -1,0 +1,157 @@
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.synthetic import make_dataset
+
+from wolter.data.batches import BatchConfig, count_rows, local_reader, ray_dataset, ray_reader
+from wolter.data.schema import SpectraBatch
+from wolter.errors import InputError
+from wolter.train import tracking
+from wolter.train.checkpoint import load_model
+from wolter.train.loop import TrainConfig
+from wolter.train.runner import ScaleConfig, fit_local, make_job, train
+
+pytestmark = pytest.mark.distributed
+MODEL = {"width": 16, "depth": 2, "dropout": 0.1}
+CONFIG = TrainConfig(epochs=3, batch_size=64, device="cpu")
+ONE = ScaleConfig(workers=1, threads_per_worker=1)
+TWO = ScaleConfig(workers=2, threads_per_worker=1)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("records"), 1500)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def in_process(dataset, folder, config):
+    """Weights that the plain loop gives."""
+    return load_file(
+        fit_local(make_job("mlp", dataset, MODEL, config), folder) / "model.safetensors"
+    )
+
+
+def weights(run):
+    return load_file(run.checkpoint / "model.safetensors")
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 2**30], ids=["streamed", "kept"])
+def test_ray_data_gives_the_batches_of_the_files(ray_session, dataset, cache_bytes):
+    config = BatchConfig(size=64, shuffle=cache_bytes > 0, cache_bytes=cache_bytes)
+    stream = ray_dataset(dataset, "train")
+    stream.context.execution_options.preserve_order = True
+    n_kept = count_rows(dataset, "train") if cache_bytes else None
+    theirs = ray_reader(stream.iterator(), config, n_kept)
+    ours = local_reader(dataset, "train", config)
+    for epoch in range(2):
+        for a, b in zip(theirs(epoch), ours(epoch), strict=True):
+            assert all(torch.equal(x, y) for x, y in zip(*map(tensors, (a, b)), strict=True))
+
+
+def tensors(batch: SpectraBatch) -> list[torch.Tensor]:
+    return [value for value in vars(batch).values() if value is not None]
+
+
+def test_one_worker_gives_the_weights_of_the_plain_loop(ray_session, dataset, store, tmp_path):
+    epochs = []
+    run = train("mlp", dataset.path, config=MODEL, train=CONFIG, scale=ONE, on_epoch=epochs.append)
+    assert same(weights(run), in_process(dataset, tmp_path, CONFIG))
+    assert [epoch.number for epoch in epochs] == [1, 2, 3]
+    assert epochs[-1].rows == count_rows(dataset, "train")
+    assert run.metrics["validation/mfe_percent"] == epochs[-1].validation["mfe_percent"]
+    assert tracking.promote("mlp", run.run_id) == run.model_version
+    folder, _ = tracking.champion("mlp")
+    assert same(load_file(folder / "model.safetensors"), weights(run))
+
+
+def test_two_workers_share_the_rows_of_a_stream_equally(ray_session, dataset, store):
+    epochs = []
+    run = train(
+        "mlp",
+        dataset.path,
+        config=MODEL,
+        train=CONFIG,
+        scale=dataclasses.replace(TWO, cache_gib=0.0),  # streamed anew every epoch
+        on_epoch=epochs.append,
+    )
+    assert {epoch.rows for epoch in epochs} == {count_rows(dataset, "train") // 2 * 2}
+    assert epochs[-1].train["loss"] < epochs[0].train["loss"]
+    assert epochs[-1].validation["mfe_percent"] < epochs[0].validation["mfe_percent"]
+    assert load_model(run.checkpoint).card.dataset_sha256 == dataset.sha256()
+
+
+def test_a_killed_worker_is_replaced_and_nothing_is_lost(ray_session, dataset, store, tmp_path):
+    config = TrainConfig(epochs=12, batch_size=4, device="cpu")  # a third of a second an epoch
+    killed, numbers = [], []
+
+    def kill(epoch):
+        numbers.append(epoch.number)
+        if epoch.number == 2 and not killed:
+            killed.append(worker_process())
+            os.kill(killed[0], signal.SIGKILL)
+
+    run = train("mlp", dataset.path, config=MODEL, train=config, scale=ONE, on_epoch=kill)
+    assert killed
+    assert sorted(set(numbers)) == list(range(1, 13))
+    assert numbers.count(1) == 1  # it did not start anew
+    assert same(weights(run), in_process(dataset, tmp_path, config))
+
+
+def worker_process() -> int:
+    """Process id of the only training worker of this session's Ray."""
+    children = psutil.Process().children(recursive=True)
+    found = [p.pid for p in children if "RayTrainWorker" in " ".join(p.cmdline())]
+    assert len(found) == 1, found
+    return found[0]
+
+
+@pytest.mark.parametrize("scale", [ONE, pytest.param(TWO, marks=pytest.mark.slow)])
+def test_a_loss_that_is_not_finite_is_the_users_error_and_is_not_retried(
+    ray_session, dataset, store, scale
+):
+    config = TrainConfig(epochs=3, batch_size=64, learning_rate=1e30, clip=1e30, device="cpu")
+    with pytest.raises(InputError, match=r"lower --train\.learning-rate"):
+        train("mlp", dataset.path, config=MODEL, train=config, scale=scale, experiment="bad")
+    mlflow = tracking.client()
+    experiment = mlflow.get_experiment_by_name("bad")
+    assert {run.info.status for run in mlflow.search_runs([experiment.experiment_id])} == {"FAILED"}
+
+
+def test_missing_gpus_are_the_users_error(ray_session, dataset, store):
+    with pytest.raises(InputError, match="need a GPU each and the cluster has 0"):
+        train("mlp", dataset.path, scale=ScaleConfig(workers=2, use_gpu="yes"))
+
+
+@pytest.mark.slow
+def test_a_lost_node_is_survived(tmp_path):
+    """In a process of its own: a session has one Ray."""
+    script = Path(__file__).with_name("lose_a_node.py")
+    environment = {**os.environ, "WOLTER_HOME": str(tmp_path), "PYTHONPATH": str(script.parents[2])}
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "finished 12 epochs" in done.stdout

@@ -1,0 +1,151 @@
+import math
+
+import pytest
+import torch
+from tests.synthetic import SPEC, make_batch
+
+from wolter import family as families
+from wolter.data.batches import BatchConfig, count_rows, local_reader
+from wolter.errors import InputError
+from wolter.train.checkpoint import Card, load_model, resume_training, save_training
+from wolter.train.loop import TrainConfig, Trainer, build, choose_device
+
+MLP = families.load("mlp")
+SMALL = MLP.config(width=16, depth=2, dropout=0.1)  # dropout, so that its state matters too
+
+
+def make_trainer(config, rows, model=SMALL):
+    module = build(MLP, model, SPEC, config.seed)
+    MLP.normalise(module, make_batch(256))
+    return Trainer(MLP, module, config, rows)
+
+
+def weights(trainer):
+    return torch.cat([p.detach().flatten() for p in trainer.module.parameters()])
+
+
+def reader(dataset, split="train", **changes):
+    return local_reader(dataset, split, BatchConfig(size=64, **changes))
+
+
+class TestLearningRate:
+    config = TrainConfig(epochs=10, batch_size=10, warmup=0.1, learning_rate=1.0, device="cpu")
+
+    @pytest.fixture
+    def rates(self):
+        trainer = make_trainer(self.config, rows=100)
+        return [trainer.learning_rate(step) for step in range(100)]
+
+    def test_it_rises_linearly_to_its_peak(self, rates):
+        assert rates[:10] == pytest.approx([0.1 * i for i in range(1, 11)])
+
+    def test_it_falls_by_a_cosine_to_zero(self, rates):
+        assert rates[55] == pytest.approx(0.5)
+        assert rates[10:] == sorted(rates[10:], reverse=True)
+        assert rates[-1] == pytest.approx(0.5 * (1 + math.cos(math.pi * 89 / 90)))
+
+    def test_steps_beyond_the_plan_are_harmless(self):
+        assert make_trainer(self.config, rows=100).learning_rate(1000) == pytest.approx(0.0)
+
+
+def test_training_lowers_the_errors_of_held_out_records(dataset):
+    epochs = []
+    trainer = make_trainer(TrainConfig(epochs=20, batch_size=64, device="cpu"), rows=540)
+    trainer.run(reader(dataset), reader(dataset, "validation"), on_epoch=epochs.append)
+    assert [e.number for e in epochs] == list(range(1, 21))
+    assert {e.rows for e in epochs} == {count_rows(dataset, "train")}
+    assert epochs[-1].train["loss"] < epochs[0].train["loss"] - 2
+    assert epochs[-1].validation["mfe_percent"] < 0.5 * epochs[0].validation["mfe_percent"]
+
+
+def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(dataset, tmp_path):
+    config = TrainConfig(epochs=4, batch_size=64, device="cpu", learning_rate=1e-2)
+    card = Card("mlp", {"width": 16, "depth": 2, "dropout": 0.1}, SPEC)
+    whole = make_trainer(config, rows=540)
+    half = tmp_path / "half"
+
+    def save(epoch):
+        if epoch.number == 2:
+            save_training(half, card, whole)
+
+    whole.run(reader(dataset), on_epoch=save)
+    resumed = Trainer(MLP, build(MLP, SMALL, SPEC, seed=9), config, rows=540)
+    resume_training(half, resumed)
+    assert resumed.epoch == 2
+    torch.rand(7)  # other random numbers drawn in the process change nothing
+    resumed.run(reader(dataset))
+    assert torch.equal(weights(whole), weights(resumed))
+
+
+def test_training_leaves_the_random_state_of_the_process_alone(dataset):
+    before = torch.get_rng_state()
+    trainer = make_trainer(TrainConfig(epochs=1, batch_size=64, device="cpu"), rows=540)
+    trainer.run(reader(dataset))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_checkpoint_holds_what_predicts_and_nothing_executable(dataset, tmp_path):
+    trainer = make_trainer(TrainConfig(epochs=1, batch_size=64, device="cpu"), rows=540)
+    trainer.run(reader(dataset))
+    save_training(tmp_path, Card("mlp", {"width": 16, "depth": 2}, SPEC), trainer)
+    names = {file.name for file in tmp_path.iterdir()}
+    assert names == {"model.safetensors", "config.json", "optimiser.safetensors", "state.json"}
+    loaded = load_model(tmp_path)
+    batch = make_batch(5)
+    trainer.module.eval()
+    with torch.no_grad():
+        a, b = MLP.predict(trainer.module, batch), MLP.predict(loaded.module, batch)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "other"])
+def test_damaged_weights_are_an_error_that_names_the_file(tmp_path, damage):
+    config = TrainConfig(epochs=1, device="cpu")
+    save_training(tmp_path, Card("mlp", {"width": 16, "depth": 2}, SPEC), make_trainer(config, 9))
+    file = tmp_path / "model.safetensors"
+    if damage == "missing":
+        file.unlink()
+    elif damage == "cut":
+        file.write_bytes(file.read_bytes()[:1000])
+    else:
+        card = tmp_path / "config.json"
+        card.write_text(card.read_text().replace('"width": 16', '"width": 17'))
+    with pytest.raises(InputError, match=r"model\.safetensors: not this model's weights"):
+        load_model(tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(dataset):
+    config = TrainConfig(epochs=3, batch_size=64, learning_rate=1e30, clip=1e30, device="cpu")
+    with pytest.raises(InputError, match=r"lower --train\.learning-rate"):
+        make_trainer(config, rows=540).run(reader(dataset))
+
+
+def test_sums_of_other_workers_enter_every_mean(dataset):
+    config = TrainConfig(epochs=1, batch_size=64, device="cpu")
+    alone, together = [], []
+    make_trainer(config, 540).run(reader(dataset), on_epoch=alone.append)
+    make_trainer(config, 540).run(reader(dataset), total=lambda s: 2 * s, on_epoch=together.append)
+    assert together[0].rows == 2 * alone[0].rows
+    assert together[0].train == pytest.approx(alone[0].train)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"learning_rate": 0.0},
+        {"precision": "float16"},
+        {"device": "tpu"},
+    ],
+)
+def test_bad_values_are_errors_that_name_them(bad):
+    with pytest.raises(InputError, match=next(iter(bad))):
+        TrainConfig(**bad)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_an_error():
+    assert choose_device("auto") == torch.device("cpu")
+    with pytest.raises(InputError, match="no GPU is visible"):
+        choose_device("cuda")

@@ -1,0 +1,116 @@
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from tests.synthetic import SPEC
+
+from wolter import family as families
+from wolter.errors import InputError
+from wolter.train import tracking
+from wolter.train.checkpoint import Card, save_model
+from wolter.train.loop import build
+
+
+@pytest.fixture
+def register(store, dataset, tmp_path):
+    def make(family, seed=0):
+        loaded = families.load(family)
+        folder = tmp_path / f"{family}-{seed}"
+        module = build(loaded, loaded.config(), SPEC, seed)
+        save_model(folder, Card(family, {}, SPEC, seed=seed), module)
+        (folder / "optimiser.safetensors").write_bytes(b"large")
+        run_id = tracking.start("registry", family, {"train": {"seed": seed}}, dataset)
+        version = tracking.register(family, run_id, folder)
+        tracking.finish(run_id, "FINISHED")
+        return run_id, version, folder
+
+    return make
+
+
+def test_every_run_is_a_version_and_one_is_the_champion(register):
+    (first, v1, folder), (second, v2, _) = register("cnn", 1), register("cnn", 2)
+    assert int(v2) == int(v1) + 1
+    assert tracking.promote("cnn", first) == v1
+    served, version = tracking.champion("cnn")
+    assert version == v1
+    weights = (served / "model.safetensors").read_bytes()
+    assert weights == (folder / "model.safetensors").read_bytes()
+    assert tracking.promote("cnn", v2) == v2  # a version serves as well as a run
+    assert tracking.champion("cnn")[1] == v2
+    assert tracking.run_of("cnn", "champion") == second
+    assert tracking.find("cnn", "latest")[1] == v2
+
+
+def test_no_champion_is_an_error_with_its_remedy(store):
+    with pytest.raises(InputError, match="wolter promote deepspectra RUN"):
+        tracking.champion("deepspectra")
+
+
+@pytest.mark.parametrize("which", ["99", "0" * 32, "it's"])
+def test_an_unknown_run_is_an_error(register, which):
+    register("cnn", 1)
+    with pytest.raises(InputError, match="cnn has no run or version"):
+        tracking.promote("cnn", which)
+
+
+def test_a_run_of_another_family_cannot_be_promoted(register):
+    run_id, _, _ = register("cnn", 1)
+    with pytest.raises(InputError, match="mlp has no run or version"):
+        tracking.promote("mlp", run_id)
+
+
+def test_changed_or_missing_weights_are_refused(register):
+    _, version, _ = register("cnn", 3)
+    weights = tracking.find("cnn", version)[0] / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match="SHA-256 differs"):
+        tracking.find("cnn", version)
+    weights.unlink()
+    with pytest.raises(InputError, match="missing; train cnn again"):
+        tracking.find("cnn", version)
+
+
+def test_a_moved_home_keeps_its_models_and_leaves_the_old_place_alone(
+    register, dataset, tmp_path, monkeypatch
+):
+    run_id, _, _ = register("mlp", 4)
+    old, new = tracking.home(), tmp_path / "moved"
+    shutil.copytree(old, new)
+    monkeypatch.setenv("WOLTER_HOME", str(new))
+    hidden = old.with_name("hidden")
+    old.rename(hidden)
+    try:
+        assert new in tracking.find("mlp", run_id)[0].parents
+        newer, _, _ = register("mlp", 5)
+        assert new in tracking.find("mlp", newer)[0].parents
+        assert not old.exists()
+    finally:
+        hidden.rename(old)
+
+
+def test_the_tracking_uri_of_the_environment_wins(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example:5000")
+    assert tracking.tracking_uri() == "http://mlflow.example:5000"
+
+
+def test_a_home_that_cannot_be_made_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("WOLTER_HOME", str(tmp_path / "file" / "home"))
+    with pytest.raises(InputError, match="set WOLTER_HOME"):
+        tracking.tracking_uri()
+
+
+def test_a_new_store_says_nothing_and_reports_to_nobody(tmp_path):
+    code = (
+        "from wolter.train import tracking; tracking.client().search_experiments();"
+        "from mlflow.telemetry.utils import is_telemetry_disabled as off; assert off()"
+    )
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PYTEST"))}
+    env = {**kept, "WOLTER_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [f.name for f in tmp_path.iterdir()] == ["mlflow.db"]
