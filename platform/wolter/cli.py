@@ -95,6 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command.run()
     except InputError as error:
         return _fail(str(error), USAGE, debug)
+    except BrokenPipeError:  # the reader of our output has what it wanted
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
     except KeyboardInterrupt:
         return _fail("interrupted", 130, debug=False)
     except (OSError, RuntimeError, ValueError) as error:

@@ -27,7 +27,7 @@ def connect(logical_cpus: int | None = None) -> None:
         return
     # Our own progress bars tell what users must know; Ray Data reads these when it is imported.
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "WARNING")
+    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
     # Left unset, ray.init() turns token authentication on and later `ray job submit` calls fail.
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future default

@@ -12,11 +12,13 @@ from wolter.data.batches import count_rows
 from wolter.data.shards import open_dataset, write_atomically
 from wolter.errors import InputError
 from wolter.evaluate.report import REPORT, evaluate, write
-from wolter.evaluate.table import to_text
+from wolter.evaluate.table import to_rich
 from wolter.home import default_dataset, home
 from wolter.progress import bar
 from wolter.train import tracking
 from wolter.train.checkpoint import load_model
+
+TABLE_WIDTH = 120  # columns that the tables need; narrower terminals wrap
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,11 @@ class Evaluate:
         if self.json is not None:
             text = json.dumps(result.to_json(), indent=2) + "\n"
             write_atomically(self.json, text.encode())
+        console = Console(width=max(Console().width, TABLE_WIDTH))
         for table in result.tables:
-            Console().print(to_text(table), highlight=False, markup=False)
+            console.print(to_rich(table))
+        for remark in result.remarks:
+            print(f"note: {remark}")
         print(f"report: {folder / REPORT}")
         return 0
 

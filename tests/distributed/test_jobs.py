@@ -1,0 +1,121 @@
+"""The jobs as users submit them: `ray start --head` in the checkout, then `ray job submit`."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.synthetic import make_dataset
+
+pytestmark = pytest.mark.distributed
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+Submit = Callable[..., str]
+
+
+def free_ports(n: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """State of the jobs, with a small default dataset."""
+    folder = tmp_path_factory.mktemp("home")
+    make_dataset(folder / "datasets" / "spectra", 600)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def submit(home) -> Iterator[Submit]:
+    """Start a head in the checkout; returns the function that submits a job to it."""
+    port, dashboard, client = free_ports(3)
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("RAY_")},
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "RAY_AUTH_MODE": "disabled",
+        "WOLTER_HOME": str(home),
+    }
+    head = [
+        *(str(BIN / "ray"), "start", "--head", "--block", f"--port={port}", "--num-cpus=8"),
+        *(f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}"),
+        "--object-store-memory=200000000",
+        "--disable-usage-stats",
+        f"--temp-dir={tempfile.mkdtemp(prefix='ray-')}",
+    ]
+    # In a session of its own: `ray stop` would end the Ray of the other tests as well.
+    running = subprocess.Popen(
+        head, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    url = f"http://127.0.0.1:{dashboard}"
+    wait_for(f"{url}/api/version", 120)
+
+    def run(*arguments: str) -> str:
+        for _ in range(30):
+            result = subprocess.run(
+                [str(BIN / "ray"), "job", "submit", *arguments],
+                cwd=ROOT,
+                env=environment | {"RAY_API_SERVER_ADDRESS": url},
+                capture_output=True,
+                text=True,
+                timeout=400,
+                check=False,
+            )
+            if "No available agent" not in result.stderr:  # the head is still starting
+                break
+            time.sleep(2)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    yield run
+    os.killpg(running.pid, signal.SIGTERM)
+    running.wait(timeout=60)
+
+
+def wait_for(url: str, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise TimeoutError(url)
+
+
+def test_train_as_it_is_written_in_the_readme(submit):
+    output = submit("jobs/train_spectra.py")
+    assert "deepspectra version 1" in output
+    assert "epoch 30/30" in output
+
+
+def test_options_go_with_a_working_dir(submit, home):
+    output = submit(
+        *("--working-dir", ".", "--", "python", "jobs/train_spectra.py", "mlp"),
+        *("--train.epochs", "1", "--promote"),
+    )
+    assert "mlp version 1 is the champion" in output
+    report = submit("--", "python", "jobs/evaluate_spectra.py", "mlp", "--split", "all")
+    assert "report:" in report
+    assert (home / "reports" / "mlp" / "report.html").is_file()
+
+
+def test_simulate_and_ingest_as_jobs(submit, home, pha):
+    output = submit(
+        *("--", "python", "jobs/simulate_spectra.py", "--n", "100"),
+        *("--out", str(home / "few")),
+    )
+    assert "100 spectra in 1 shards" in output
+    output = submit("--", "python", "jobs/ingest_spectra.py", str(pha.parent))
+    assert "1 spectra read, 0 rejected, 1 backgrounds, 1 other files" in output

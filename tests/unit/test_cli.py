@@ -1,0 +1,86 @@
+import subprocess
+import sys
+
+import pytest
+
+from wolter import cli
+
+
+def run(*arguments: str, capsys) -> tuple[int, str, str]:
+    try:
+        code = cli.main(list(arguments))
+    except SystemExit as exit_:  # tyro's own exits: help and bad usage
+        code = exit_.code
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_explains_its_options(name, capsys):
+    code, out, _ = run(*name.split(), "--help", capsys=capsys)
+    assert code == 0
+    assert f"wolter {name}" in out
+    assert "default" in out
+
+
+def test_the_overview_lists_every_command(capsys):
+    code, out, _ = run("--help", capsys=capsys)
+    assert code == 0
+    assert all(name in out for name in cli.COMMANDS)
+    assert run(capsys=capsys)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["simulat"], "unknown command 'simulat'; choose one of: simulate spectra"),
+        (["simulate", "spectra", "--exposure", "long"], "--exposure long: give SECONDS"),
+        (["simulate", "spectra", "--n", "0"], "n = 0: simulate at least one"),
+        (["simulate", "spectra", "--rmf", "nowhere.rmf"], "nowhere.rmf: no such file"),
+        (["ingest", "spectra", "nowhere"], "nowhere: no such file or folder"),
+        (["train", "resnet"], "unknown family 'resnet'; choose one of: cnn, deepspectra, mlp"),
+        (["train", "mlp", "--data", "nowhere"], "nowhere: no dataset.json there"),
+        (["evaluate", "mlp", "--data", "nowhere"], "nowhere: no dataset.json there"),
+        (["predict", "mlp", "a.pha", "--out", "t.csv"], "mlp has no run or version|no champion"),
+        (["promote", "mlp", "17"], "mlp has no run or version"),
+        (["bench", "nothing"], "unknown race 'nothing'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WOLTER_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    code, _, err = run(*arguments, capsys=capsys)
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert any(part in err for part in message.split("|"))
+
+
+def test_a_misspelt_option_is_bad_usage(capsys):
+    code, _, err = run("simulate", "spectra", "--exposre", "1", capsys=capsys)
+    assert code == 2
+    assert "exposre" in err
+
+
+def test_failures_are_one_line_unless_debug(monkeypatch, capsys):
+    class Failing:
+        def run(self) -> int:
+            raise RuntimeError("the disk is on fire\nsecond line")
+
+    monkeypatch.setattr(cli, "load", lambda name, rest: Failing)
+    monkeypatch.setattr("tyro.cli", lambda kind, **options: kind())
+    code, _, err = run("demo", capsys=capsys)
+    assert code == 1
+    assert err == "wolter: error: RuntimeError: the disk is on fire (--debug shows where)\n"
+    with pytest.raises(RuntimeError):
+        cli.main(["demo", "--debug"])
+
+
+def test_help_answers_at_once_without_torch_or_ray():
+    code = (
+        "import sys, wolter.cli as c; c.main(['--help']); print({'torch', 'ray'} & {*sys.modules})"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip().endswith("set()")
