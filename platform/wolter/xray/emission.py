@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from wolter.errors import InputError
-from wolter.xray.absorption import WABS
+from wolter.xray.absorption import TBABS, WABS
 from wolter.xray.expression import Component, Evaluate, Expression, Grid, PreparedModel
 from wolter.xray.thermal import BREMSS, DISKBB
 from wolter.xray.xspec import xspec
@@ -114,6 +114,7 @@ COMPONENTS: dict[str, Component] = {
     component.name: component
     for component in (
         WABS,
+        TBABS,
         Component("powerlaw", ("slope", "pow_norm"), True, _prepare_powerlaw),
         Component(
             "gaussian",
