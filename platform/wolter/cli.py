@@ -4,6 +4,8 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad input (one line on standard err
 """
 
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Protocol, cast
@@ -76,6 +78,8 @@ def load(name: str, arguments: Sequence[str]) -> type[Command]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a log file shows each line as it is printed
+        sys.stdout.reconfigure(line_buffering=True)
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
@@ -96,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         return _fail(str(error), USAGE, debug)
     except BrokenPipeError:  # the reader of our output has what it wanted
-        sys.stdout = None  # type: ignore[assignment]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return _fail("interrupted", 130, debug=False)
