@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (".ci", "benchmarks", "deploy", "jobs", "models", "platform", "tests")
+FOLDERS = (".ci", "benchmarks", "deploy", "docs", "jobs", "models", "platform", "tests")
 LONGEST = 400  # lines
 
 
