@@ -3,7 +3,7 @@
 Shapes: B batch, C channel, E energy, K component, M background template, P parameter.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from wolter.xray.response import Response, read_response, rebin_channels
 from wolter.xray.spectrum import read_spectrum
 
 BLOCK = 1024  # spectra drawn from one seed; a shard holds whole blocks
+FOLDED = 128  # spectra folded together: their fluxes stay in a processor's cache
 
 # Uniform ranges of the reference network (Manduchi et al. 2022) for EPIC-pn sources.
 REFERENCE_PRIOR = (
@@ -88,7 +89,7 @@ class Simulator:
         self.config = config
         full = self._read_response()
         self.response_sha256 = full.sha256()
-        self.response = full.rebin(config.energy_edges).to(dtype=torch.float32)
+        self.response = _seen(full.rebin(config.energy_edges).to(dtype=torch.float32))
         model = emission.parse(config.model)
         _check_parameters(model, config)
         self.model = model.on(self.response.energy_edges_E1)
@@ -132,12 +133,25 @@ class Simulator:
         return torch.stack(rates), torch.tensor(scales)
 
     def expected(self, parameters_BP: Tensor, exposure_B: Tensor) -> Tensor:
-        """Noise-free counts of each component (B, K, C) at the given parameters and exposures."""
+        """Noise-free counts at the given parameters and exposures.
+
+        Returns:
+            Counts of each component (B, K, C); where components are not stored, of their sum
+            alone, K = 1, which takes a third of the time.
+        """
+        pieces = zip(parameters_BP.split(FOLDED), exposure_B.split(FOLDED), strict=True)
+        return torch.cat([self._expected(*piece) for piece in pieces])
+
+    def _expected(self, parameters_BP: Tensor, exposure_B: Tensor) -> Tensor:
         values: dict[str, Tensor | float] = {
             p.name: parameters_BP[:, i] for i, p in enumerate(self.config.prior)
         }
-        terms = self.model.terms(values | self.config.fixed)
-        return torch.stack([self.response.fold(f, exposure_B) for f in terms.values()], 1)
+        values |= self.config.fixed
+        if self.config.components:
+            flux_BKE = torch.stack(list(self.model.terms(values).values()), 1)
+        else:
+            flux_BKE = self.model(values)[:, None]
+        return self.response.fold(flux_BKE, exposure_B[:, None])
 
     def draw(self, seed: int, block: int) -> SpectraBatch:
         """Draw one block of spectra; it depends on (config, seed, block) alone."""
@@ -164,6 +178,17 @@ class Simulator:
             expected_BKC=expected_BKC if stored else None,
             expected_background_BC=background_BC if stored else None,
         )
+
+
+def _seen(response: Response) -> Response:
+    """The response without the energies at its ends that none of its channels sees."""
+    rows = torch.nonzero(response.matrix_EC.any(1)).flatten()
+    first, last = int(rows[0]), int(rows[-1])
+    return replace(
+        response,
+        energy_edges_E1=response.energy_edges_E1[first : last + 2],
+        matrix_EC=response.matrix_EC[first : last + 1].contiguous(),
+    )
 
 
 def _check_parameters(model: Expression, config: SimulateConfig) -> None:

@@ -73,8 +73,8 @@ class Component:
     defaults: Mapping[str, float] = field(default_factory=dict)
 
 
-_BLOCK = 32
-"""Spectra evaluated together on a processor."""
+_BLOCK = 128
+"""Spectra evaluated together on a processor: fewer waste time in small steps."""
 
 Group = tuple[tuple[int, ...], tuple[int, ...]]
 """Indices of (multiplicative, additive) components; the latter are absent from a pure factor."""

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-# Smaller blocks skip more but waste time in small products: 64 to 256 are alike.
-BLOCK = 128
-# A matrix whose blocks cover more than this is multiplied whole: it gains less than 1.3x.
-FULL = 0.5
+# Smaller blocks skip more but waste time in small products: 32 to 128 are alike.
+BLOCK = 64
+# A matrix whose blocks cover more than this is multiplied whole: it gains less than 1.4x.
+FULL = 0.7
 # Fewer spectra than this are multiplied whole: the many small products cost more than they save.
 FEWEST = 16
 
@@ -40,7 +40,7 @@ class Bands(NamedTuple):
 def find_bands(matrix_EC: Tensor) -> Bands | None:
     """The blocks of a matrix, or None where one dense product is as fast."""
     n_energies, n_channels = matrix_EC.shape
-    if min(n_energies, n_channels) < 2 * BLOCK:
+    if min(n_energies, n_channels) <= BLOCK:
         return None
     filled_EC = matrix_EC.detach() != 0
     forward = _blocks(filled_EC)
