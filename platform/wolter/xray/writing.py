@@ -24,7 +24,7 @@ def write_spectrum(
 ) -> None:
     """Write a spectrum as OGIP PHA type I (OGIP/92-007, version 1.2.1).
 
-    Whole counts are written as integers, others as float64. The names of response and background
+    Whole counts are written as integers, others as float64; header numbers keep 13 digits. The names of response and background
     are those of the spectrum (`dataclasses.replace` sets them), NONE where empty. Nothing is left
     at `path` when writing fails.
 
