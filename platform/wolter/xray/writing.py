@@ -24,9 +24,9 @@ def write_spectrum(
 ) -> None:
     """Write a spectrum as OGIP PHA type I (OGIP/92-007, version 1.2.1).
 
-    Whole counts are written as integers, others as float64; header numbers keep 13 digits. The names of response and background
-    are those of the spectrum (`dataclasses.replace` sets them), NONE where empty. Nothing is left
-    at `path` when writing fails.
+    Whole counts are written as integers, others as float64; numbers in the header keep 13 digits.
+    The names of response and background are those of the spectrum (`dataclasses.replace` sets
+    them), NONE where empty. Nothing is left at `path` when writing fails.
 
     Args:
         path: file to write; gzip where it ends in .gz.
