@@ -18,7 +18,7 @@ from wolter.progress import bar
 from wolter.train import tracking
 from wolter.train.checkpoint import load_model
 
-TABLE_WIDTH = 120  # columns that the tables need; narrower terminals wrap
+TABLE_WIDTH = 150  # columns that the tables need; narrower terminals wrap
 
 
 @dataclass(frozen=True)
