@@ -9,9 +9,11 @@ ARGS ?=
 KEY := $(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | tr ' ' '-')
 STAMP := .venv/.setup-$(KEY)
 PEERS := .venv/.peers-$(KEY)
+STANDARD ?= .wolter/datasets/standard
+NGC7793 ?= $(or $(WOLTER_REFERENCE_DATA),../shared/data)/xmm/ngc7793_ulx4
 PEERS_APT := bison byacc flex g++ libfftw3-dev pkg-config
 
-.PHONY: help setup demo test lint format types imports wheel peers clean
+.PHONY: help setup demo test lint format types imports wheel peers standard clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -66,6 +68,14 @@ $(PEERS): $(STAMP)
 	@echo 'Installing the peers into .venv (Sherpa is compiled)'
 	@$(PIP) install -c constraints.txt -e '.[dev,peers]'
 	@rm -f .venv/.peers-* && touch $@
+
+standard: setup ## the table of README.md: 200,000 spectra of the NGC 7793 response, three families
+	@$(BIN)/wolter simulate spectra --n 200000 --seed 1 --out $(STANDARD) --backscal 2010100 \
+		--rmf $(NGC7793)/PN.rmf --arf $(NGC7793)/PN.arf --background $(NGC7793)/PNbackground_spectrum.fits
+	@$(BIN)/wolter train mlp --data $(STANDARD) --train.epochs 14 --promote
+	@$(BIN)/wolter train cnn --data $(STANDARD) --train.epochs 14 --promote
+	@$(BIN)/wolter train deepspectra --data $(STANDARD) --train.epochs 24 --promote
+	@$(BIN)/wolter evaluate deepspectra cnn mlp --data $(STANDARD) --version champion --json standard.json
 
 clean: ## removes what make made; data and runs under .wolter stay
 	rm -rf .venv build dist platform/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
