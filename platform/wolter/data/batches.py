@@ -23,6 +23,7 @@ from wolter.errors import InputError
 
 COLUMNS = tuple(BATCH_COLUMNS)
 SAMPLED_FILES = 4  # shards that a sample is taken from
+RAY_BLOCK_BYTES = 32 * 2**20  # a dozen wait in the object store, which must not spill to disk
 
 
 class Reader(Protocol):
@@ -221,11 +222,13 @@ def ray_dataset(dataset: ShardDataset, split: str) -> Any:
     import ray.data
 
     files = [str(file.absolute()) for file in dataset.files]
-    return ray.data.range(len(files), override_num_blocks=len(files)).map_batches(
+    data = ray.data.range(len(files), override_num_blocks=len(files)).map_batches(
         read_numbered,
         fn_kwargs={"files": files, "split": split, "columns": COLUMNS},
         batch_size=None,
     )
+    data.context.target_max_block_size = RAY_BLOCK_BYTES
+    return data
 
 
 def ray_reader(iterator: Any, config: BatchConfig, n_kept: int | None) -> EpochReader:

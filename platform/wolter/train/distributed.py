@@ -22,8 +22,8 @@ from wolter.data.batches import fits, ray_dataset, ray_reader
 from wolter.data.shards import open_dataset
 from wolter.errors import InputError
 from wolter.train.checkpoint import resume_training, save_training
-from wolter.train.loop import Epoch
-from wolter.train.runner import Job, OnEpoch, ScaleConfig, prepare
+from wolter.train.job import Job, ScaleConfig, prepare
+from wolter.train.loop import Epoch, OnEpoch
 
 PROGRESS = "epochs.jsonl"
 POLL_S = 0.2

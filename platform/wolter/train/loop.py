@@ -76,6 +76,9 @@ class Epoch:
     ended: float = field(default_factory=time.time)
 
 
+OnEpoch = Callable[[Epoch], None]
+
+
 def choose_device(name: str) -> torch.device:
     """The device of a name, where "auto" is the GPU if there is one.
 
@@ -153,7 +156,7 @@ class Trainer:
         validate: Reader | None = None,
         wrap: Callable[[nn.Module], nn.Module] = lambda module: module,
         total: Callable[[Tensor], Tensor] = lambda sums: sums,
-        on_epoch: Callable[[Epoch], None] | None = None,
+        on_epoch: OnEpoch | None = None,
     ) -> None:
         """Train from `self.epoch` to the last epoch.
 

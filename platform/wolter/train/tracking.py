@@ -240,7 +240,7 @@ def _fetch(version: "ModelVersion") -> Path:
         return moved if moved.is_dir() and not place.is_dir() else place
     from mlflow.artifacts import download_artifacts
 
-    kept = home() / "models" / version.name / f"{version.version}-{version.run_id}"
+    kept: Path = home() / "models" / version.name / f"{version.version}-{version.run_id}"
     if not kept.is_dir():
         kept.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=kept.parent) as temporary:

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from tests.synthetic import make_dataset
@@ -18,13 +22,32 @@ def dataset(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def _store(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
+def new_store(tmp_path_factory):
+    """A new WOLTER_HOME with its MLflow tables, and the process that made them elsewhere."""
+    home, elsewhere = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("elsewhere")
+    code = (
+        "from wolter.train import tracking; tracking.client().search_experiments();"
+        "from mlflow.telemetry.utils import is_telemetry_disabled as off; assert off()"
+    )
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PYTEST"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**kept, "WOLTER_HOME": str(home)},
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+    )
+    return home, elsewhere, done
+
+
+@pytest.fixture(scope="session")
+def home(new_store):
+    return new_store[0]
 
 
 @pytest.fixture
-def store(_store, monkeypatch):
-    """WOLTER_HOME of one session, since MLflow takes seconds to make its tables."""
-    monkeypatch.setenv("WOLTER_HOME", str(_store))
+def store(home, monkeypatch):
+    """The session's WOLTER_HOME, since MLflow takes seconds to make its tables."""
+    monkeypatch.setenv("WOLTER_HOME", str(home))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return _store
+    return home

@@ -10,17 +10,18 @@ from wolter.data.shards import open_dataset
 from wolter.errors import InputError
 from wolter.train import tracking
 from wolter.train.checkpoint import load_model
+from wolter.train.job import ScaleConfig, make_job, prepare
 from wolter.train.loop import TrainConfig
-from wolter.train.runner import ScaleConfig, make_job, prepare, train_local
+from wolter.train.runner import train_local
 
 CONFIG = TrainConfig(epochs=2, batch_size=64, device="cpu")
 
 
 @pytest.fixture(scope="module")
-def run(dataset, _store):
+def run(dataset, home):
     epochs = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WOLTER_HOME", str(_store))
+        patch.setenv("WOLTER_HOME", str(home))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         result = train_local(
             "mlp",

@@ -1,7 +1,4 @@
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 from tests.synthetic import SPEC
@@ -103,14 +100,8 @@ def test_a_home_that_cannot_be_made_is_an_error(tmp_path, monkeypatch):
         tracking.tracking_uri()
 
 
-def test_a_new_store_says_nothing_and_reports_to_nobody(tmp_path):
-    code = (
-        "from wolter.train import tracking; tracking.client().search_experiments();"
-        "from mlflow.telemetry.utils import is_telemetry_disabled as off; assert off()"
-    )
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PYTEST"))}
-    env = {**kept, "WOLTER_HOME": str(tmp_path)}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
+def test_a_new_store_says_nothing_and_reports_to_nobody(new_store):
+    home, elsewhere, done = new_store
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert [f.name for f in tmp_path.iterdir()] == ["mlflow.db"]
+    assert (home / "mlflow.db").is_file()
+    assert list(elsewhere.iterdir()) == []

@@ -1,0 +1,164 @@
+"""What a training worker is told, and what it builds from that."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from wolter import config as configs
+from wolter import family as families
+from wolter.data.batches import BatchConfig, count_rows, sample_split
+from wolter.data.shards import ShardDataset, open_dataset
+from wolter.errors import InputError
+from wolter.train.checkpoint import Card
+from wolter.train.loop import NORMALISATION_ROWS, TrainConfig, Trainer, build
+
+VALIDATION_BATCH = 2048  # rows
+
+
+@dataclass(frozen=True)
+class ScaleConfig:
+    """What a run on Ray may use.
+
+    Attributes:
+        workers: training processes over the whole cluster.
+        min_workers: go on with as few as this when nodes are lost, and grow again when they come
+            back; 0 waits for the full number.
+        use_gpu: a GPU for each worker: "yes", "no", or "auto" (if the cluster has enough).
+        cpus_per_worker: logical CPUs reserved for a worker; a fraction leaves some of a small
+            machine to Ray Data, which feeds the workers.
+        threads_per_worker: of torch, on the CPU; 0 shares a machine's cores out. On a machine that
+            is busy with other work, 1 can be many times faster.
+        max_failures: how often lost workers are replaced, resuming from the last epoch.
+        cache_gib: keep the dataset in memory if it takes at most this, in GiB over all workers;
+            else it is streamed anew every epoch.
+    """
+
+    workers: int = 1
+    min_workers: int = 0
+    use_gpu: str = "auto"
+    cpus_per_worker: float = 0.5
+    threads_per_worker: int = 0
+    max_failures: int = 2
+    cache_gib: float = 8.0
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.workers < 1 or not 0 <= self.min_workers <= self.workers:
+            raise InputError(
+                f"scale: workers = {self.workers}, min_workers = {self.min_workers}; "
+                "give 1 <= workers and 0 <= min_workers <= workers"
+            )
+        if self.use_gpu not in ("auto", "yes", "no"):
+            raise InputError(f"scale: use_gpu = {self.use_gpu!r}; choose auto, yes or no")
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker is told.
+
+    Attributes:
+        family: name of the family.
+        config: of the family, complete.
+        train: how to train.
+        dataset: absolute path of the shard dataset.
+        rows: of its training split.
+        validation_rows: of its validation split.
+        cache_bytes: keep the dataset in memory if it takes at most this.
+        threads: of torch in a worker; 0 shares the cores out.
+    """
+
+    family: str
+    config: dict[str, Any]
+    train: TrainConfig
+    dataset: str
+    rows: int
+    validation_rows: int
+    cache_bytes: int
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What one worker trains with."""
+
+    trainer: Trainer
+    card: Card
+    dataset: ShardDataset
+    train: BatchConfig
+    validation: BatchConfig
+
+
+def make_job(
+    family: str,
+    dataset: ShardDataset,
+    config: Any = None,
+    train: TrainConfig | None = None,
+    scale: ScaleConfig | None = None,
+) -> Job:
+    """Check the input of a run, which builds its module once; see `train` for the arguments.
+
+    Raises:
+        InputError: the family or its config is unknown, they do not fit the dataset, or there are
+            fewer training rows, or rows in a batch, than workers.
+    """
+    train, scale = train or TrainConfig(), scale or ScaleConfig()
+    loaded = families.load(family)
+    if dataset.manifest.kind != loaded.kind:
+        raise InputError(
+            f"{dataset.path}: holds {dataset.manifest.kind} and {family} reads {loaded.kind}; "
+            "choose another family or dataset"
+        )
+    given = config if isinstance(config, dict) else configs.to_dict(config or loaded.config())
+    typed = configs.from_dict(loaded.config, given)
+    build(loaded, typed, dataset.spec, train.seed)
+    rows = count_rows(dataset, "train")
+    if min(rows, train.batch_size) < scale.workers:
+        raise InputError(
+            f"{dataset.path}: {rows} training rows in batches of {train.batch_size} cannot be "
+            f"shared by {scale.workers} workers; use more records or fewer workers"
+        )
+    return Job(
+        family=family,
+        config=configs.to_dict(typed),
+        train=train,
+        dataset=str(dataset.path.absolute()),
+        rows=rows,
+        validation_rows=count_rows(dataset, "validation"),
+        cache_bytes=round(scale.cache_gib * 2**30),
+        threads=scale.threads_per_worker,
+    )
+
+
+def prepare(
+    job: Job, rank: int = 0, world: int = 1, device: str | None = None, resume: bool = False
+) -> Prepared:
+    """Build what one of `world` workers trains with; weights are the same on all workers.
+
+    Args:
+        job: what to train.
+        rank: number of this worker.
+        world: number of workers.
+        device: of this worker; None takes the job's.
+        resume: leave the normalisation to the checkpoint that will be loaded.
+
+    Raises:
+        InputError: the dataset cannot be read here, or the device is missing.
+    """
+    size = job.train.batch_size // world
+    train = replace(job.train, batch_size=size * world, device=device or job.train.device)
+    family = families.load(job.family)
+    dataset = open_dataset(job.dataset)
+    module = build(family, configs.from_dict(family.config, job.config), dataset.spec, train.seed)
+    if not resume:
+        family.normalise(module, sample_split(dataset, "train", NORMALISATION_ROWS))
+    trainer = Trainer(family, module, train, job.rows // world * world, rank)
+    batches = BatchConfig(
+        size=size,
+        fresh_noise=train.fresh_noise,
+        seed=train.seed,
+        rank=rank,
+        cache_bytes=job.cache_bytes,
+        device=str(trainer.device),
+    )
+    stored = replace(batches, size=VALIDATION_BATCH, shuffle=False, fresh_noise=False)
+    card = Card(job.family, job.config, dataset.spec, dataset.sha256(), train.seed)
+    return Prepared(trainer, card, dataset, batches, stored)
