@@ -18,8 +18,10 @@ def test_the_example_runs_and_finds_the_slope():
 
 
 def test_every_command_and_file_that_it_names_exists():
-    names = {" ".join(match) for match in re.findall(r"^wolter (\w+)( spectra)?", README, re.M)}
-    assert {name.replace("  ", " ").strip() for name in names} <= set(cli.COMMANDS)
+    shell = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+    names = set(re.findall(r"^wolter (\w+(?: spectra)?)", shell, re.MULTILINE))
+    assert names
+    assert names <= set(cli.COMMANDS)
     files = [*re.findall(r"\]\(([^)h][^)]*)\)", README), *re.findall(r"jobs/\w+\.py", README)]
     assert files
     assert [file for file in files if not (ROOT / file).exists()] == []
