@@ -25,7 +25,7 @@ from wolter.train.loop import Epoch, TrainConfig
 
 
 def run(
-    n: int = 60_000, epochs: int = 5, family: str = "mlp", threads: int = 0, rounds: int = 2
+    n: int = 60_000, epochs: int = 5, family: str = "mlp", threads: int = 0, rounds: int = 3
 ) -> dict[str, float]:
     """Run the race; `threads` of torch in a worker, 0 for its share of the cores."""
     # Ray lowers its workers' priority, which on a busy machine is all that would be measured.

@@ -11,7 +11,6 @@ import torch
 
 from wolter import config as configs
 from wolter.cluster import connected, cores
-from wolter.data.schema import SpectraBatch
 from wolter.data.shards import (
     Manifest,
     Shard,
@@ -32,14 +31,15 @@ BLOCKS_PER_SHARD = 24  # 75 MB compressed, 150 MB of tensors, on the default gri
 
 def shard_table(simulator: Simulator, seed: int, first: int, n: int) -> pa.Table:
     """The table of `n` rows from block `first` on: whole blocks, the last one cut."""
-    blocks = [simulator.draw(seed, first + i) for i in range(math.ceil(n / BLOCK))]
-    batch = SpectraBatch.concatenate(blocks)[:n]
-    index_B = first * BLOCK + np.arange(n)
-    extra = {
-        "source_id": pa.array(np.char.add(f"sim-{seed}-", index_B.astype(str))),
-        "split_key": index_keys(seed_of(seed, 0, "split"), index_B),
-    }
-    return to_table(batch, extra)
+    pieces = []
+    for block in range(first, first + math.ceil(n / BLOCK)):
+        index_B = block * BLOCK + np.arange(BLOCK)
+        extra = {
+            "source_id": pa.array(np.char.add(f"sim-{seed}-", index_B.astype(str))),
+            "split_key": index_keys(seed_of(seed, 0, "split"), index_B),
+        }
+        pieces.append(to_table(simulator.draw(seed, block), extra))
+    return pa.concat_tables(pieces)[:n]
 
 
 def shard_rows(n: int, blocks_per_shard: int = BLOCKS_PER_SHARD) -> list[int]:
@@ -51,9 +51,9 @@ def shard_rows(n: int, blocks_per_shard: int = BLOCKS_PER_SHARD) -> list[int]:
 class _ShardWriter:
     """Ray Data actor: writes the shards whose indices it is given, or finds them finished."""
 
-    def __init__(self, config: dict[str, Any], out: str, seed: int, rows: list[int]) -> None:
+    def __init__(self, simulator: Simulator, out: str, seed: int, rows: list[int]) -> None:
         torch.set_num_threads(1)  # one actor a core; also makes the bytes independent of cores
-        self.simulator = Simulator(configs.from_dict(SimulateConfig, config))
+        self.simulator = simulator
         self.out, self.seed, self.rows = Path(out), seed, rows
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[Any]]:
@@ -110,10 +110,12 @@ def simulate_dataset(
         workers = min(workers or cores(), len(rows))
         results = ray.data.range(len(rows), override_num_blocks=len(rows)).map_batches(
             _ShardWriter,
-            fn_constructor_args=(configs.to_dict(config), str(out.absolute()), seed, rows),
+            # The simulator itself: the workers need not read the files again.
+            fn_constructor_args=(simulator, str(out.absolute()), seed, rows),
             batch_size=1,
             num_cpus=1,
-            compute=ray.data.ActorPoolStrategy(size=workers),
+            # A shard takes seconds: none waits for a busy worker while another is idle.
+            compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
         )
         shards: dict[int, Shard] = {}
         for row in results.iter_rows():

@@ -139,8 +139,8 @@ class Simulator:
             Counts of each component (B, K, C); where components are not stored, of their sum
             alone, K = 1, which takes a third of the time.
         """
-        pieces = zip(parameters_BP.split(FOLDED), exposure_B.split(FOLDED), strict=True)
-        return torch.cat([self._expected(*piece) for piece in pieces])
+        pieces = [slice(i, i + FOLDED) for i in range(0, len(exposure_B), FOLDED)]
+        return torch.cat([self._expected(parameters_BP[p], exposure_B[p]) for p in pieces])
 
     def _expected(self, parameters_BP: Tensor, exposure_B: Tensor) -> Tensor:
         values: dict[str, Tensor | float] = {
