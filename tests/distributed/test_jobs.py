@@ -40,7 +40,7 @@ def home(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def submit(home) -> Iterator[Submit]:
     """Start a head in the checkout; returns the function that submits a job to it."""
-    port, dashboard, client = free_ports(3)
+    port, dashboard, client, agent = free_ports(4)
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("RAY_")},
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
@@ -50,6 +50,7 @@ def submit(home) -> Iterator[Submit]:
     head = [
         *(str(BIN / "ray"), "start", "--head", "--block", f"--port={port}", "--num-cpus=8"),
         *(f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}"),
+        f"--dashboard-agent-listen-port={agent}",  # the default is that of another Ray here
         "--object-store-memory=200000000",
         "--disable-usage-stats",
         f"--temp-dir={tempfile.mkdtemp(prefix='ray-')}",
