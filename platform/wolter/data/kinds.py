@@ -51,6 +51,7 @@ def look(path: Path) -> Look:
         warnings.simplefilter("error", AstropyUserWarning)  # a file cut short
         try:
             with fits.open(path, memmap=False) as hdus:
+                primary = hdus[0].header
                 for hdu in hdus[1:]:
                     words = {ogip.text(hdu.header, key).upper() for key in ("EXTNAME", "HDUCLAS1")}
                     if "SPECTRUM" in words:
@@ -65,7 +66,7 @@ def look(path: Path) -> Look:
     own = background is not None and background.absolute() == path.absolute()
     return Look(
         kind=Kind.BACKGROUND if classes == {"BKG"} else Kind.SPECTRUM,
-        source=ogip.text(headers[0], "OBJECT") or path.name,
+        source=ogip.text(headers[0], "OBJECT") or ogip.text(primary, "OBJECT") or path.name,
         background="" if background is None or own else str(background.absolute()),
     )
 
