@@ -20,7 +20,7 @@ def test_every_command_explains_its_options(name, capsys):
     code, out, _ = run(*name.split(), "--help", capsys=capsys)
     assert code == 0
     assert f"wolter {name}" in out
-    assert "default" in out
+    assert ("default" in out) == (name != "promote")  # all that promote takes is required
 
 
 def test_the_overview_lists_every_command(capsys):
