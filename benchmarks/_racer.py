@@ -4,14 +4,13 @@
 
 It prepares, prints `ready`, and for every number of spectra that it reads from standard input it
 simulates them and prints the seconds taken. The first three draw parameters from the reference
-prior and fold through the same response file.
+prior, fold through the same response file and draw Poisson counts of the source alone.
 
-- `wolter`: expected counts of source and background, Poisson counts of the source region and of
-  the background region; one thread a core.
-- `sherpa`: `fake_pha` of the source alone, one core a process. Sherpa has no XSPEC models of its
+- `wolter`: float32, one thread a core.
+- `sherpa`: `fake_pha`, one core a process. Sherpa has no XSPEC models of its
   own: it gets its compiled power law, line and black body, and for the absorption the cheapest
   model possible, one exponential of a cross section computed beforehand.
-- `jaxspec`: `fakeit_for_multiple_parameters` of the source alone, all spectra of a turn at once,
+- `jaxspec`: `fakeit_for_multiple_parameters`, all spectra of a turn at once,
   compiled before for that number. Its Wabs would download its cross sections: it gets ours.
 - `records`: the whole data set of a config file, written to disk by one process, one thread a core:
   what the Ray job does, without Ray.
@@ -36,6 +35,7 @@ from wolter.data.shards import Manifest, Shard, write_manifest, write_shard
 from wolter.data.simulate import shard_rows, shard_table
 from wolter.data.simulator import BLOCK, REFERENCE_PRIOR, SimulateConfig, Simulator
 from wolter.xray.emission import parse
+from wolter.xray.forward import Forward
 from wolter.xray.response import read_response
 
 EXPOSURE_S = 25_000.0
@@ -46,14 +46,25 @@ Turn = Callable[[int], Any]
 
 
 def wolter(path: Path) -> Turn:
-    edges_kev = tuple(read_response(path).channel_edges_C1.tolist())
-    simulator = Simulator(SimulateConfig(rmf=str(path), energy_edges=edges_kev, components=False))
+    forward = Forward.of(
+        parse(SimulateConfig.model),
+        read_response(path),
+        [p.name for p in REFERENCE_PRIOR],
+        {"sigma": SIGMA_KEV},
+    )
+    rng = np.random.default_rng(0)
     torch.set_num_threads(1)  # the blocks run in parallel, not the steps within one
     pool = ThreadPoolExecutor(cores())
 
+    def fake(seed: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        values_BP = torch.from_numpy(_draw(np.random.default_rng(seed), BLOCK)).float()
+        return torch.poisson(forward(values_BP, EXPOSURE_S), generator)
+
     def turn(n: int) -> None:
-        for batch in pool.map(lambda block: simulator.draw(0, block), range(math.ceil(n / BLOCK))):
-            assert batch.counts_BC.shape == (BLOCK, len(edges_kev) - 1)
+        seeds = rng.integers(2**31, size=math.ceil(n / BLOCK)).tolist()
+        for counts_BC in pool.map(fake, seeds):
+            assert counts_BC.shape == (BLOCK, forward.response.n_channels)
 
     return turn
 

@@ -3,7 +3,7 @@
 Shapes: B batch, C channel, E energy, K component, M background template, P parameter.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,11 @@ from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec, poisson_cou
 from wolter.errors import InputError
 from wolter.xray import background as backgrounds
 from wolter.xray import emission
-from wolter.xray.expression import Expression
+from wolter.xray.forward import Forward
 from wolter.xray.response import Response, read_response, rebin_channels
 from wolter.xray.spectrum import read_spectrum
 
 BLOCK = 1024  # spectra drawn from one seed; a shard holds whole blocks
-FOLDED = 128  # spectra folded together: their fluxes stay in a processor's cache
 
 # Uniform ranges of the reference network (Manduchi et al. 2022) for EPIC-pn sources.
 REFERENCE_PRIOR = (
@@ -89,14 +88,16 @@ class Simulator:
         self.config = config
         full = self._read_response()
         self.response_sha256 = full.sha256()
-        self.response = _seen(full.rebin(config.energy_edges).to(dtype=torch.float32))
-        model = emission.parse(config.model)
-        _check_parameters(model, config)
-        self.model = model.on(self.response.energy_edges_E1)
+        self.forward = Forward.of(
+            emission.parse(config.model),
+            full.rebin(config.energy_edges).to(dtype=torch.float32),
+            [p.name for p in config.prior],
+            config.fixed,
+        )
         self.spec = SpectraSpec(
             energy_edges=config.energy_edges,
             parameters=config.prior,
-            components=model.term_names if config.components else (),
+            components=self.forward.components if config.components else (),
             instrument="/".join((full.telescope, full.instrument, full.filter)),
             exposure_s=config.exposure_s,
         )
@@ -139,19 +140,9 @@ class Simulator:
             Counts of each component (B, K, C); where components are not stored, of their sum
             alone, K = 1, which takes a third of the time.
         """
-        pieces = [slice(i, i + FOLDED) for i in range(0, len(exposure_B), FOLDED)]
-        return torch.cat([self._expected(parameters_BP[p], exposure_B[p]) for p in pieces])
-
-    def _expected(self, parameters_BP: Tensor, exposure_B: Tensor) -> Tensor:
-        values: dict[str, Tensor | float] = {
-            p.name: parameters_BP[:, i] for i, p in enumerate(self.config.prior)
-        }
-        values |= self.config.fixed
         if self.config.components:
-            flux_BKE = torch.stack(list(self.model.terms(values).values()), 1)
-        else:
-            flux_BKE = self.model(values)[:, None]
-        return self.response.fold(flux_BKE, exposure_B[:, None])
+            return self.forward.terms(parameters_BP, exposure_B)
+        return self.forward(parameters_BP, exposure_B)[:, None]
 
     def draw(self, seed: int, block: int) -> SpectraBatch:
         """Draw one block of spectra; it depends on (config, seed, block) alone."""
@@ -178,31 +169,6 @@ class Simulator:
             expected_BKC=expected_BKC if stored else None,
             expected_background_BC=background_BC if stored else None,
         )
-
-
-def _seen(response: Response) -> Response:
-    """The response without the energies at its ends that none of its channels sees."""
-    rows = torch.nonzero(response.matrix_EC.any(1)).flatten()
-    first, last = int(rows[0]), int(rows[-1])
-    return replace(
-        response,
-        energy_edges_E1=response.energy_edges_E1[first : last + 2],
-        matrix_EC=response.matrix_EC[first : last + 1].contiguous(),
-    )
-
-
-def _check_parameters(model: Expression, config: SimulateConfig) -> None:
-    free = [p.name for p in config.prior]
-    given = {*free, *config.fixed}
-    missing = set(model.parameters) - set(model.defaults) - given
-    unknown = given - set(model.parameters)
-    twice = set(free) & set(config.fixed)
-    for names, problem in ((missing, "have no value"), (unknown, "are not its"), (twice, "twice")):
-        if names:
-            raise InputError(
-                f"model {config.model!r}: parameters {', '.join(sorted(names))} {problem}; give "
-                f"each of {', '.join(model.parameters)} once, in prior or fixed"
-            )
 
 
 def seed_of(seed: int, index: int, purpose: str = "spectra") -> int:

@@ -138,6 +138,16 @@ class Response:
             first_channel=self.first_channel + int(torch.nonzero(bin_C >= 0)[0]),
         )
 
+    def seen(self) -> "Response":
+        """The response without the energies at its ends that none of its channels sees."""
+        rows = torch.nonzero(self.matrix_EC.any(1)).flatten()
+        first, last = int(rows[0]), int(rows[-1])
+        return replace(
+            self,
+            energy_edges_E1=self.energy_edges_E1[first : last + 2],
+            matrix_EC=self.matrix_EC[first : last + 1].contiguous(),
+        )
+
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> "Response":
