@@ -5,6 +5,7 @@ from pathlib import Path
 
 from wolter.data.simulate import simulate_dataset
 from wolter.data.simulator import SimulateConfig
+from wolter.data.variety import Variety
 from wolter.errors import InputError
 from wolter.home import default_dataset
 from wolter.progress import bar
@@ -29,6 +30,7 @@ class SimulateSpectra:
         filter: filter of the embedded EPIC-pn: thin, medium or thick.
         model: emission model in XSPEC's names.
         components: store the noise-free components (DeepSpectra and fresh noise need them).
+        variety: how effective areas and backgrounds differ between the spectra.
         workers: processes, one core each; 0: one for every core.
     """
 
@@ -43,6 +45,7 @@ class SimulateSpectra:
     filter: str = "thin"
     model: str = SimulateConfig.model
     components: bool = True
+    variety: Variety = field(default_factory=Variety)
     workers: int = 0
 
     def config(self) -> SimulateConfig:
@@ -56,6 +59,7 @@ class SimulateSpectra:
             backgrounds=self.background,
             source_backscal=self.backscal,
             components=self.components,
+            variety=self.variety,
         )
 
     def run(self) -> int:

@@ -2,6 +2,10 @@
 
 import numpy as np
 
+# keV; bands in which records tell the effective area of their response: finer than its features
+# that filters, vignetting and the extraction region change.
+AREA_EDGES = tuple(float(edge) for edge in np.geomspace(0.3, 10.0, 25))
+
 
 def default_grid() -> tuple[float, ...]:
     """Edges in keV of the 256 channels from 0.3 to 10 keV that the shipped families read.

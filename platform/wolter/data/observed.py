@@ -1,6 +1,6 @@
 """Observations as records: their counts on the energy grid of a data set.
 
-Shapes: B batch, C grid channel.
+Shapes: A band of the effective area, B batch, C grid channel.
 """
 
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from wolter.data.grid import AREA_EDGES
 from wolter.data.schema import SpectraBatch
 from wolter.xray.spectrum import Observation
 
@@ -22,7 +23,7 @@ def batch_of(observations: Sequence[Observation], energy_edges: tuple[float, ...
     Raises:
         InputError: an observation has no good channel on the grid.
     """
-    counts, backgrounds, scales = [], [], []
+    counts, backgrounds, scales, areas = [], [], [], []
     for observation in observations:
         binned = observation.rebin(energy_edges)
         counts_C = binned.spectrum.counts_C
@@ -32,12 +33,14 @@ def batch_of(observations: Sequence[Observation], energy_edges: tuple[float, ...
         counts.append(counts_C)
         backgrounds.append(background_C)
         scales.append(_one_scale(binned.background_scale, background_C))
+        areas.append(binned.response.area_between(AREA_EDGES))
     exposures = [observation.exposure_s for observation in observations]
     return SpectraBatch(
         counts_BC=torch.stack(counts).float(),
         background_BC=torch.stack(backgrounds).float(),
         background_scale_B=torch.tensor(scales),
         exposure_B=torch.tensor(exposures),
+        area_BA=torch.stack(areas).float(),
     )
 
 

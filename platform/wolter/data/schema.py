@@ -1,6 +1,6 @@
 """What a record holds: the description of a data set and the typed batch that families read.
 
-Shapes: B batch, C channel, P parameter, K component.
+Shapes: A band of the effective area, B batch, C channel, P parameter, K component.
 """
 
 from collections.abc import Callable, Iterator
@@ -74,6 +74,7 @@ class SpectraBatch:
         parameters_BP: labels.
         expected_BKC: noise-free counts of each component.
         expected_background_BC: noise-free background counts in the source region.
+        area_BA: effective area in the bands of `wolter.data.grid.AREA_EDGES`, cm^2.
     """
 
     counts_BC: Tensor
@@ -83,6 +84,7 @@ class SpectraBatch:
     parameters_BP: Tensor | None = None
     expected_BKC: Tensor | None = None
     expected_background_BC: Tensor | None = None
+    area_BA: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.counts_BC)

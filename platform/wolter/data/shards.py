@@ -34,6 +34,7 @@ BATCH_COLUMNS = {
     "parameters": "parameters_BP",
     "expected": "expected_BKC",
     "expected_background": "expected_background_BC",
+    "area": "area_BA",
 }
 
 

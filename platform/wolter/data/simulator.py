@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wolter.data.grid import default_grid
+from wolter.data.grid import AREA_EDGES, default_grid
 from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec, poisson_counts
+from wolter.data.variety import Variety, band_means, throughputs
 from wolter.errors import InputError
 from wolter.xray import background as backgrounds
 from wolter.xray import emission
@@ -44,6 +45,7 @@ class SimulateConfig:
         exposure_s: fixed exposure (low = high) or a log-uniform range, s.
         rmf, arf: response files; the embedded EPIC-pn where no RMF is given.
         filter: filter of the embedded EPIC-pn: thin, medium or thick.
+        variety: of effective areas and backgrounds, for families that are told of them.
         backgrounds: observed background spectra; realistic ones are drawn where none is given.
         source_backscal: BACKSCAL of the source region for observed backgrounds; 0 takes the
             background's own, i.e. regions of equal area.
@@ -62,6 +64,7 @@ class SimulateConfig:
     backgrounds: tuple[str, ...] = ()
     source_backscal: float = 0.0
     n_backgrounds: int = 30
+    variety: Variety = field(default_factory=Variety)
     energy_edges: tuple[float, ...] = field(default_factory=default_grid)
     components: bool = True
 
@@ -94,6 +97,10 @@ class Simulator:
             [p.name for p in config.prior],
             config.fixed,
         )
+        edges_E1 = self.forward.response.energy_edges_E1
+        self.energy_E = (edges_E1[1:] + edges_E1[:-1]) / 2
+        self.area_A = self.forward.response.area_between(AREA_EDGES)
+        self.filter = full.filter
         self.spec = SpectraSpec(
             energy_edges=config.energy_edges,
             parameters=config.prior,
@@ -101,7 +108,7 @@ class Simulator:
             instrument="/".join((full.telescope, full.instrument, full.filter)),
             exposure_s=config.exposure_s,
         )
-        self.background_MC, self.background_scale_M = self._read_backgrounds(full)
+        self.background_MC, self.background_scale_M = self._backgrounds(full)
 
     def _read_response(self) -> Response:
         if self.config.rmf is None:
@@ -113,15 +120,30 @@ class Simulator:
         arf = Path(self.config.arf) if self.config.arf else None
         return read_response(Path(self.config.rmf), arf)
 
-    def _read_backgrounds(self, full: Response) -> tuple[Tensor, Tensor]:
+    def _backgrounds(self, full: Response) -> tuple[Tensor, Tensor]:
         """Expected rates in the source region (counts/s, M x C) and area ratios (M)."""
-        edges = self.config.energy_edges
         if not self.config.backgrounds:
-            generator = torch.Generator().manual_seed(seed_of(0, 0, "backgrounds"))
-            rate_MC = backgrounds.draw_backgrounds(full, self.config.n_backgrounds, generator)
-            scale_M = 0.1 * 5 ** torch.rand(len(rate_MC), generator=generator)
-            rate_MG = rebin_channels(rate_MC, full.channel_edges_C1, edges)
-            return rate_MG.float(), scale_M
+            return self._drawn_backgrounds(full)
+        observed = self._observed_backgrounds(full)
+        if not self.config.variety.backgrounds:
+            return observed
+        # As many of each kind, so that half of the spectra have an observed one.
+        drawn = self._drawn_backgrounds(full)
+        times = -(-len(drawn[1]) // len(observed[1]))
+        (rate_MC, scale_M), (drawn_MC, drawn_M) = observed, drawn
+        return torch.cat([rate_MC.repeat(times, 1), drawn_MC]), torch.cat(
+            [scale_M.repeat(times), drawn_M]
+        )
+
+    def _drawn_backgrounds(self, full: Response) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(seed_of(0, 0, "backgrounds"))
+        rate_MC = backgrounds.draw_backgrounds(full, self.config.n_backgrounds, generator)
+        scale_M = 0.1 * 5 ** torch.rand(len(rate_MC), generator=generator)
+        edges = self.config.energy_edges
+        return rebin_channels(rate_MC, full.channel_edges_C1, edges).float(), scale_M
+
+    def _observed_backgrounds(self, full: Response) -> tuple[Tensor, Tensor]:
+        edges = self.config.energy_edges
         rates, scales = [], []
         for name in self.config.backgrounds:
             background = read_spectrum(Path(name), role="background")
@@ -133,16 +155,18 @@ class Simulator:
             scales.append(scale)
         return torch.stack(rates), torch.tensor(scales)
 
-    def expected(self, parameters_BP: Tensor, exposure_B: Tensor) -> Tensor:
-        """Noise-free counts at the given parameters and exposures.
+    def expected(
+        self, parameters_BP: Tensor, exposure_B: Tensor, throughput_BE: Tensor | None = None
+    ) -> Tensor:
+        """Noise-free counts at the given parameters, exposures and area factors.
 
         Returns:
             Counts of each component (B, K, C); where components are not stored, of their sum
             alone, K = 1, which takes a third of the time.
         """
         if self.config.components:
-            return self.forward.terms(parameters_BP, exposure_B)
-        return self.forward(parameters_BP, exposure_B)[:, None]
+            return self.forward.terms(parameters_BP, exposure_B, throughput_BE)
+        return self.forward(parameters_BP, exposure_B, throughput_BE)[:, None]
 
     def draw(self, seed: int, block: int) -> SpectraBatch:
         """Draw one block of spectra; it depends on (config, seed, block) alone."""
@@ -153,12 +177,16 @@ class Simulator:
         low, high = self.config.exposure_s
         exposure_B = low * (high / low) ** torch.rand(n, generator=generator)
         which_B = torch.randint(len(self.background_MC), (n,), generator=generator)
-        expected_BKC = self.expected(parameters_BP, exposure_B)
+        throughput_BE = throughputs(self.config.variety, self.energy_E, self.filter, n, generator)
+        expected_BKC = self.expected(parameters_BP, exposure_B, throughput_BE)
         background_BC = self.background_MC[which_B] * exposure_B[:, None]
         scale_B = self.background_scale_M[which_B]
         counts_BC, region_BC = poisson_counts(
             expected_BKC.sum(1), background_BC, scale_B, generator
         )
+        area_BA = self.area_A.expand(n, -1)
+        if throughput_BE is not None:
+            area_BA = area_BA * band_means(self.energy_E, throughput_BE, AREA_EDGES)
         stored = self.config.components
         return SpectraBatch(
             counts_BC=counts_BC,
@@ -168,6 +196,7 @@ class Simulator:
             parameters_BP=parameters_BP,
             expected_BKC=expected_BKC if stored else None,
             expected_background_BC=background_BC if stored else None,
+            area_BA=area_BA,
         )
 
 

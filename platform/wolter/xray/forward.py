@@ -56,30 +56,59 @@ class Forward:
         """Names of the K additive components."""
         return self.model.model.term_names
 
-    def __call__(self, parameters_BP: Tensor, exposure_B: Tensor | float = 1.0) -> Tensor:
-        """Expected counts of the source (B, C); differentiable."""
-        return self._pieces(parameters_BP, exposure_B, False)[:, 0]
+    def __call__(
+        self,
+        parameters_BP: Tensor,
+        exposure_B: Tensor | float = 1.0,
+        throughput_BE: Tensor | None = None,
+    ) -> Tensor:
+        """Expected counts of the source; differentiable.
 
-    def terms(self, parameters_BP: Tensor, exposure_B: Tensor | float = 1.0) -> Tensor:
-        """Expected counts of every component (B, K, C); differentiable."""
-        return self._pieces(parameters_BP, exposure_B, True)
+        Args:
+            parameters_BP: in the order of `names`.
+            exposure_B: s, one number or one a spectrum.
+            throughput_BE: factor on the effective area at the energies of `response`.
 
-    def _pieces(self, parameters_BP: Tensor, exposure_B: Tensor | float, terms: bool) -> Tensor:
+        Returns:
+            Counts (B, C).
+        """
+        return self._pieces(parameters_BP, exposure_B, throughput_BE, False)[:, 0]
+
+    def terms(
+        self,
+        parameters_BP: Tensor,
+        exposure_B: Tensor | float = 1.0,
+        throughput_BE: Tensor | None = None,
+    ) -> Tensor:
+        """Expected counts of every component (B, K, C); see `__call__`."""
+        return self._pieces(parameters_BP, exposure_B, throughput_BE, True)
+
+    def _pieces(
+        self,
+        parameters_BP: Tensor,
+        exposure_B: Tensor | float,
+        throughput_BE: Tensor | None,
+        terms: bool,
+    ) -> Tensor:
         exposure_B = torch.as_tensor(exposure_B, device=parameters_BP.device)
         exposure_B = exposure_B.expand(len(parameters_BP))
-        pieces = [slice(i, i + FOLDED) for i in range(0, len(parameters_BP), FOLDED)]
-        return torch.cat([self._fold(parameters_BP[p], exposure_B[p], terms) for p in pieces])
+        counts = []
+        for start in range(0, len(parameters_BP), FOLDED):
+            piece = slice(start, start + FOLDED)
+            flux_BKE = self._flux(parameters_BP[piece], terms)
+            if throughput_BE is not None:
+                flux_BKE = flux_BKE * throughput_BE[piece, None]
+            counts.append(self.response.fold(flux_BKE, exposure_B[piece, None]))
+        return torch.cat(counts)
 
-    def _fold(self, parameters_BP: Tensor, exposure_B: Tensor, terms: bool) -> Tensor:
+    def _flux(self, parameters_BP: Tensor, terms: bool) -> Tensor:
         values: dict[str, Tensor | float] = {
             name: parameters_BP[:, i] for i, name in enumerate(self.names)
         }
         values |= self.fixed
         if terms:
-            flux_BKE = torch.stack(list(self.model.terms(values).values()), 1)
-        else:
-            flux_BKE = self.model(values)[:, None]
-        return self.response.fold(flux_BKE, exposure_B[:, None])
+            return torch.stack(list(self.model.terms(values).values()), 1)
+        return self.model(values)[:, None]
 
 
 def _check(model: Expression, free: Sequence[str], fixed: Mapping[str, float]) -> None:

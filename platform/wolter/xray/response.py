@@ -138,6 +138,21 @@ class Response:
             first_channel=self.first_channel + int(torch.nonzero(bin_C >= 0)[0]),
         )
 
+    def area_between(self, edges_kev: Edges) -> Tensor:
+        """Effective area of the channels together, averaged over energy bands (A), cm^2.
+
+        A band beyond the energies of the response has an area of 0.
+        """
+        edges_A1 = _edges_tensor(edges_kev).to(self.energy_edges_E1.device)
+        summed_E = self.matrix_EC.sum(1).double() * self.energy_edges_E1.diff()
+        zero = summed_E.new_zeros(1)
+        integral_E1 = torch.cat([zero, summed_E.cumsum(0)])
+        bin_A1 = torch.searchsorted(self.energy_edges_E1, edges_A1).clamp(1, self.n_energies)
+        low_A1, high_A1 = self.energy_edges_E1[bin_A1 - 1], self.energy_edges_E1[bin_A1]
+        share_A1 = ((edges_A1 - low_A1) / (high_A1 - low_A1)).clamp(0, 1)
+        at_A1 = torch.lerp(integral_E1[bin_A1 - 1], integral_E1[bin_A1], share_A1)
+        return (at_A1.diff() / edges_A1.diff()).to(self.matrix_EC.dtype)
+
     def seen(self) -> "Response":
         """The response without the energies at its ends that none of its channels sees."""
         rows = torch.nonzero(self.matrix_EC.any(1)).flatten()
