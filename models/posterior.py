@@ -1,0 +1,244 @@
+"""Amortised posterior: spectrum, background, exposure and effective area -> all that they tell.
+
+A residual network reads the spectrum; a normalising flow (neural spline coupling, Durkan et al.
+2019), conditioned on it, gives the density of the parameters. Parameters are taken from their prior
+to unit normals, so that a parameter that the data do not tell costs the flow nothing; a first
+affine step with full covariance carries the narrow widths of those that they tell.
+
+Shapes: A band of the effective area, B batch, P parameter, S sample.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import zuko
+from torch import Tensor, nn
+
+from wolter.data.grid import AREA_EDGES
+from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.family import Choice, Family
+from wolter.models._samples import summarise
+from wolter.models._spectra import SpectrumFeatures, Standardise
+
+_TOGETHER = 16  # spectra sampled at once: their intermediate results stay in the cache
+
+
+@dataclass(frozen=True)
+class Config:
+    """Network sizes.
+
+    Attributes:
+        width: of the residual network.
+        blocks: of it.
+        context: numbers that it hands to the flow.
+        transforms: couplings of the flow.
+        hidden: width of each coupling's two hidden layers.
+        bins: of each spline.
+        samples: of each posterior that is summarised.
+    """
+
+    width: int = 384
+    blocks: int = 3
+    context: int = 64
+    transforms: int = 4
+    hidden: int = 96
+    bins: int = 8
+    samples: int = 1000
+
+
+class Residual(nn.Module):
+    """Residual block of two dense layers."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The input plus the block's correction."""
+        return x + cast("Tensor", self.block(x))
+
+
+class Posterior(nn.Module):
+    """Density of the parameters given a spectrum."""
+
+    low_P: Tensor
+    width_P: Tensor
+    is_norm_P: Tensor
+    base_SP: Tensor
+
+    def __init__(self, config: Config, spec: SpectraSpec) -> None:
+        super().__init__()
+        self.names = spec.names
+        low_P, high_P = spec.bounds_2P()
+        n = len(self.names)
+        self.register_buffer("low_P", low_P)
+        self.register_buffer("width_P", high_P - low_P)
+        norms = torch.tensor([name.endswith("norm") for name in spec.names])
+        self.register_buffer("is_norm_P", norms)
+        self.register_buffer("base_SP", even_normals(config.samples, n), persistent=False)
+        self.features = SpectrumFeatures(spec)
+        self.area = Standardise(len(AREA_EDGES) - 1)
+        size = 2 * spec.n_channels + self.features.n_context + len(AREA_EDGES) - 1
+        self.network = nn.Sequential(
+            nn.Linear(size, config.width),
+            *(Residual(config.width) for _ in range(config.blocks)),
+            nn.GELU(),
+        )
+        self.to_context = nn.Linear(config.width, config.context)
+        self.to_affine = nn.Linear(config.width, n + n * (n + 1) // 2)
+        self.rows, self.columns = zip(
+            *itertools.combinations_with_replacement(range(n), 2), strict=True
+        )
+        self.flow = zuko.flows.NSF(
+            features=n,
+            context=config.context,
+            transforms=config.transforms,
+            bins=config.bins,
+            passes=2,  # coupling: sampling is as fast as the density
+            hidden_features=(config.hidden, config.hidden),
+        )
+
+    def learn(self, batch: SpectraBatch) -> None:
+        """Set all data-derived state from a sample of the training set."""
+        self.features.learn(batch)
+        if batch.area_BA is not None:
+            self.area.learn(batch.area_BA.clamp_min(1e-3).log())
+
+    def condition(self, batch: SpectraBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """What the network makes of spectra: context, mean (B, P) and scale (B, P, P).
+
+        The scale is a lower triangle; a spectrum of unknown effective area is read as one of the
+        training set's mean area.
+        """
+        channels, context = self.features(batch)
+        if batch.area_BA is None:
+            area_BA = self.area.mean.expand(len(batch), -1)
+        else:
+            area_BA = batch.area_BA.clamp_min(1e-3).log()
+        inputs = [channels.flatten(1), context, self.area(area_BA)]
+        hidden = self.network(torch.cat(inputs, 1))
+        n = len(self.names)
+        mean_BP, entries = self.to_affine(hidden).float().split([n, n * (n + 1) // 2], 1)
+        scale_BPP = mean_BP.new_zeros(len(batch), n, n)
+        scale_BPP[:, self.columns, self.rows] = entries
+        # In log: widths of a hundredth of the prior's are common.
+        diagonal_BP = torch.diagonal(scale_BPP, dim1=1, dim2=2)
+        scale_BPP = scale_BPP.tril(-1) * diagonal_BP.exp()[..., None] + torch.diag_embed(
+            diagonal_BP.exp()
+        )
+        return self.to_context(hidden).float(), mean_BP, scale_BPP
+
+    def log_density(self, batch: SpectraBatch, parameters_BP: Tensor) -> Tensor:
+        """Log density (B) in the space where the prior is a unit normal."""
+        context, mean_BP, scale_BPP = self.condition(batch)
+        offset_BP1 = (self.normal(parameters_BP) - mean_BP)[..., None]
+        y_BP = torch.linalg.solve_triangular(scale_BPP, offset_BP1, upper=False)[..., 0]
+        log_scale_B = torch.diagonal(scale_BPP, dim1=1, dim2=2).log().sum(1)
+        return cast("Tensor", self.flow(context).log_prob(y_BP)) - log_scale_B
+
+    def normal(self, parameters_BP: Tensor) -> Tensor:
+        """Parameters as quantiles of a unit normal."""
+        share_BP = ((parameters_BP - self.low_P) / self.width_P).clamp(1e-6, 1 - 1e-6)
+        return torch.special.ndtri(share_BP)
+
+    def physical(self, normal_BP: Tensor) -> Tensor:
+        """Parameters of quantiles of a unit normal; the inverse of `normal`."""
+        return self.low_P + self.width_P * torch.special.ndtr(normal_BP)
+
+    @torch.no_grad()
+    def sample(self, batch: SpectraBatch) -> tuple[Tensor, Tensor]:
+        """Posterior samples, the same for the same spectrum always.
+
+        Returns:
+            Normal quantiles of the parameters (B, S, P), see `physical`, and their log density
+            (B, S).
+        """
+        samples, densities = [], []
+        for piece in batch.split(_TOGETHER):
+            context, mean_BP, scale_BPP = self.condition(piece)
+            base_SBP = self.base_SP[:, None].expand(-1, len(piece), -1)
+            inverse = self.flow(context).transform.inv
+            y_SBP, log_volume_SB = inverse.call_and_ladj(base_SBP)
+            moved = torch.baddbmm(mean_BP[:, None], y_SBP.transpose(0, 1), scale_BPP.mT)
+            log_scale_B = torch.diagonal(scale_BPP, dim1=1, dim2=2).log().sum(1)
+            base_S = -0.5 * self.base_SP.square().sum(1)
+            base_S = base_S - 0.5 * len(self.names) * math.log(2 * math.pi)
+            samples.append(moved)
+            densities.append((base_S[:, None] - log_volume_SB - log_scale_B).T)
+        return torch.cat(samples), torch.cat(densities)
+
+
+def even_normals(n: int, size: int) -> Tensor:
+    """Normal numbers (n, size) that fill space evenly: scrambled Sobol points.
+
+    A posterior's mean and quantiles need fewer of them than of random ones.
+    """
+    points = torch.quasirandom.SobolEngine(size, scramble=True, seed=0).draw(n)
+    return torch.special.ndtri(points.clamp(1e-6, 1 - 1e-6))
+
+
+def normalise(module: nn.Module, batch: SpectraBatch) -> None:
+    """Learn the module's data-derived state from a sample of the training set."""
+    cast("Posterior", module).learn(batch)
+
+
+def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    """Mean negative log density of the true parameters, nats; 0 is ignorance's, less is better."""
+    assert batch.parameters_BP is not None, "labels are needed"
+    network = cast("Posterior", module)
+    prior_B = -0.5 * network.normal(batch.parameters_BP).square().sum(1)
+    prior_B = prior_B - 0.5 * len(network.names) * math.log(2 * math.pi)
+    gain = (network.log_density(batch, batch.parameters_BP) - prior_B).mean()
+    return -gain, {"information": gain.detach()}
+
+
+def metrics(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
+    """Information gained over the prior, nats, and squared error in squared prior widths."""
+    assert batch.parameters_BP is not None, "labels are needed"
+    network = cast("Posterior", module)
+    _, mean_BP, _ = network.condition(batch)
+    error_BP = (network.physical(mean_BP) - batch.parameters_BP) / network.width_P
+    return {
+        "information": loss(module, batch)[1]["information"],
+        "squared_error": error_BP.square().mean(),
+    }
+
+
+def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
+    """Samples and their summary (see `summarise`).
+
+    A norm times an exposure fixes the counts, so a spectrum exposed outside the trained range is
+    read as one of the nearest trained exposure and its norms are scaled back.
+    """
+    network = cast("Posterior", module)
+    normal_BSP, _ = network.sample(batch)
+    known_B = network.features.known_exposure(batch.exposure_B)
+    factor_B11 = (known_B / batch.exposure_B)[:, None, None]
+    samples_BSP = network.physical(normal_BSP)
+    samples_BSP = torch.where(network.is_norm_P, samples_BSP * factor_B11, samples_BSP)
+    values = summarise(samples_BSP, network.names)
+    return values | {"samples": samples_BSP}
+
+
+FAMILY = Family(
+    name="posterior",
+    kind="spectra",
+    config=Config,
+    build=Posterior,
+    normalise=normalise,
+    loss=loss,
+    metrics=metrics,
+    predict=predict,
+    search_space={
+        "width": Choice((256, 384, 512)),
+        "blocks": Choice((2, 3, 4)),
+        "transforms": Choice((3, 4, 6)),
+        "hidden": Choice((64, 96, 128)),
+        "bins": Choice((6, 8, 12)),
+    },
+)
