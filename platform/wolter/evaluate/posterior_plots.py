@@ -25,8 +25,7 @@ Array = NDArray[np.float64]
 PERCENTILES = (15.87, 50.0, 84.13)  # the median and the central 68 %
 SHOWN = (0.1, 99.9)  # percentiles that an axis holds
 MARGIN = 0.06  # of an axis, left free around them
-MARKERS = ("D", "s", "^", "v", "P")
-POINTS = (style.BLACK, style.PURPLE, style.ORANGE, style.SKY, style.GREY)
+POINTS = (("D", style.BLACK), ("s", style.PURPLE), ("^", style.ORANGE), ("v", style.SKY))
 TRUTH = "#404040"
 TITLE_LINE = 14.5  # points
 
@@ -66,9 +65,7 @@ def corner(
     size = 0.85 + cell * n + 0.25
     figure = style.new_figure(max(size, 4.2), size + head + (0.35 if title else 0))
     style.title(figure, title)
-    for row, column in itertools.product(range(n), range(n)):
-        if column > row:
-            continue
+    for row, column in ((i, j) for i in range(n) for j in range(i + 1)):
         left, bottom = 0.85 + cell * column, 0.75 + cell * (n - 1 - row)
         axes = style.place(figure, left, bottom, cell - 0.08, cell - 0.08)
         if row == column:
@@ -193,7 +190,8 @@ def _marks(
         axes.axvline(truth_P[column], color=TRUTH, linewidth=0.9, linestyle="--", zorder=4)
         if row != column:
             axes.axhline(truth_P[row], color=TRUTH, linewidth=0.9, linestyle="--", zorder=4)
-    for k, (fit, marker, colour) in enumerate(zip(fits.values(), MARKERS, POINTS, strict=False)):
+    shown = zip(fits.values(), itertools.cycle(POINTS), strict=False)
+    for k, (fit, (marker, colour)) in enumerate(shown):
         error = fit[1] if len(fit) > 1 else np.full_like(fit[0], np.nan)
         y, y_error = (fit[0, row], error[row]) if row != column else (0.07 + 0.09 * k, None)
         axes.errorbar(
@@ -243,10 +241,8 @@ def _handles(
         Patch(facecolor=(one.colour, 0.4), edgecolor=one.colour, label=name)
         for name, one in zip(names, sets, strict=True)
     ]
-    for name, marker, colour in zip(fits, MARKERS, POINTS, strict=False):
-        handles.append(
-            Line2D([], [], color=colour, marker=marker, markersize=4, linewidth=1.0, label=name)
-        )
+    for name, (marker, colour) in zip(fits, itertools.cycle(POINTS), strict=False):
+        handles.append(Line2D([], [], color=colour, marker=marker, markersize=4, label=name))
     if truth:
         handles.append(Line2D([], [], color=TRUTH, linestyle="--", linewidth=0.9, label="truth"))
     handles.append(Line2D([], [], linewidth=0, label="contours: 68 and 95 %"))

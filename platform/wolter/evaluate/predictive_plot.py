@@ -3,6 +3,7 @@
 Shapes: C channel, G group of channels, K component, S posterior sample.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,7 +21,7 @@ from wolter.evaluate.spectra_plots import COLOURS, TICKS_KEV
 from wolter.xray.goodness import goodness, posterior_predictive_p
 
 Array = NDArray[np.float64]
-GROUP_COUNTS = 20  # the least in a group, so that its Poisson noise is nearly Gaussian
+GROUP_COUNTS = 20  # the least expected in a group, so that its Poisson noise is nearly Gaussian
 DRAWS = 1000  # replicated spectra of the bands
 PERCENTILES = (2.5, 16.0, 50.0, 84.0, 97.5)
 DARK, LIGHT = "#9a9a9a", "#d4d4d4"  # of the 68 and 95 % bands
@@ -54,11 +55,12 @@ def predictive(
         components_KC: expected counts of each component, as of the posterior mean.
         names: of the K components.
         title: what is shown.
-        group_counts: channels are added for display until a group holds so many counts.
+        group_counts: channels are added for display until so many counts are expected in a group;
+            groups that end where the observed counts are high would be biased.
         seed: of the replicated counts.
     """
     counts_C, expected_SC = np.asarray(counts_C, float), np.asarray(expected_SC, float)
-    starts_G = group_starts(counts_C, group_counts)
+    starts_G = group_starts(expected_SC.mean(0), group_counts)
     edges_C1 = np.asarray(edges_kev, float)
     edges_G1 = np.append(edges_C1[starts_G], edges_C1[-1])
     generator = np.random.default_rng(seed)
@@ -98,15 +100,15 @@ def predictive(
     return figure
 
 
-def group_starts(counts_C: Array, minimum: float) -> NDArray[np.int64]:
-    """First channels of runs that hold at least `minimum` counts; the last takes the remainder."""
+def group_starts(expected_C: Array, minimum: float) -> NDArray[np.int64]:
+    """First channels of groups of at least `minimum` counts; the last takes the remainder."""
     starts, total = [0], 0.0
-    for channel, counts in enumerate(counts_C[:-1]):
+    for channel, counts in enumerate(expected_C[:-1]):
         total += counts
         if total >= minimum:
             starts.append(channel + 1)
             total = 0.0
-    if len(starts) > 1 and total + counts_C[-1] < minimum:
+    if len(starts) > 1 and total + expected_C[-1] < minimum:
         starts.pop()
     return np.array(starts)
 
@@ -124,7 +126,7 @@ def _heading(counts_C: Array, expected_SC: Array, exposure_s: float, seed: int) 
     least = 1 / len(expected_SC)
     quoted = rf"$p={p_value:.2f}$" if p_value >= 0.01 else rf"$p={p_value:.1g}$"
     return (
-        f"{counts_C.sum():,.0f} counts in {exposure_s / 1e3:g} ks,  "
+        f"{counts_C.sum():,.0f} counts in {exposure_s / 1e3:.4g} ks,  "
         rf"C-stat ${float(fit.statistic):.0f}$, expected "
         rf"${float(fit.expected):.0f} \pm {float(fit.sigma):.0f}$ "
         f"({len(counts_C)} channels),  posterior-predictive "
@@ -149,6 +151,7 @@ def _spectrum(axes: Axes, edges_G1: Array, counts_G: Array, mean_G: Array) -> No
         centre_G[seen],
         (counts_G / width_G)[seen],
         (np.sqrt(counts_G) / width_G)[seen],
+        _reach(edges_G1, centre_G)[:, seen],
         fmt="o",
         color=style.BLACK,
         markersize=2.0,
@@ -162,10 +165,16 @@ def _spectrum(axes: Axes, edges_G1: Array, counts_G: Array, mean_G: Array) -> No
     axes.set_ylabel("counts keV$^{-1}$")
 
 
+def _reach(edges_G1: Array, centre_G: Array) -> Array:
+    """Error bars from the centre of each group to its two ends."""
+    return np.stack([centre_G - edges_G1[:-1], edges_G1[1:] - centre_G])
+
+
 def _components(axes: Axes, edges_C1: Array, lines: Sequence[Array]) -> None:
     """The background, dotted, then the components, at the resolution of the channels."""
     centre_C, width_C = np.sqrt(edges_C1[1:] * edges_C1[:-1]), np.diff(edges_C1)
-    for line_C, colour in zip(lines, (style.BLACK, *COLOURS), strict=False):
+    colours = itertools.chain([style.BLACK], itertools.cycle(COLOURS))
+    for line_C, colour in zip(lines, colours, strict=False):
         dotted = colour == style.BLACK
         axes.plot(
             centre_C,
@@ -181,7 +190,14 @@ def _components(axes: Axes, edges_C1: Array, lines: Sequence[Array]) -> None:
 def _residuals(axes: Axes, edges_G1: Array, residual_G: Array) -> None:
     centre_G = np.sqrt(edges_G1[1:] * edges_G1[:-1])
     axes.errorbar(
-        centre_G, residual_G, 1.0, fmt="o", color=style.BLACK, markersize=2.0, elinewidth=0.6
+        centre_G,
+        residual_G,
+        1.0,
+        _reach(edges_G1, centre_G),
+        fmt="o",
+        color=style.BLACK,
+        markersize=2.0,
+        elinewidth=0.6,
     )
     axes.axhline(0, color=style.BLACK, linewidth=0.6)
     limit = float(np.clip(1.2 * np.abs(residual_G).max(), 3.5, 20.0))
@@ -208,6 +224,6 @@ def _handles(names: Sequence[str]) -> list[Artist]:
     handles.append(Patch(color=DARK, linewidth=0, label="68 % of predicted counts"))
     handles.append(Patch(color=LIGHT, linewidth=0, label="95 % of predicted counts"))
     handles.append(Line2D([], [], color=style.BLACK, linestyle=":", label="background"))
-    for name, colour in zip(names, COLOURS, strict=False):
+    for name, colour in zip(names, itertools.cycle(COLOURS), strict=False):
         handles.append(Line2D([], [], color=colour, linewidth=1.6, label=style.component(name)))
     return handles

@@ -25,6 +25,26 @@ def test_moments_are_those_of_the_direct_sum():
     assert got == pytest.approx(direct, rel=1e-4, abs=1e-12)
 
 
+def test_moments_are_those_that_kaastra_published():
+    m = np.geomspace(0.2, 1e3, 500)
+    log = np.log(m)
+    published_mean = np.select(
+        [m <= 0.5, m <= 2, m <= 5, m <= 10],
+        [
+            -0.25 * m**3 + 1.38 * m**2 - 2 * m * log,
+            -0.00335 * m**5 + 0.04259 * m**4 - 0.27331 * m**3 + 1.381 * m**2 - 2 * m * log,
+            1.019275 + 0.1345 * m ** (0.461 - 0.9 * log),
+            1.00624 + 0.604 / m**1.68,
+        ],
+        1 + 0.1649 / m + 0.226 / m**2,
+    )
+    published_variance = 2 + 0.6747 / m + 0.79 / m**2 + 12 / m**3  # of m > 10
+    mean, variance = (moment.numpy() for moment in cstat_moments(torch.tensor(m)))
+    # His polynomials are good to 2.3e-4, his variance to 1.6e-4.
+    assert mean == pytest.approx(published_mean, rel=3e-4)
+    assert variance[m > 10] == pytest.approx(published_variance[m > 10], rel=3e-4)
+
+
 def test_moments_tend_to_those_of_chi_squared_and_to_nothing():
     mean, variance = cstat_moments(torch.tensor([0.0, 1e-30, 1e9]))
     assert mean.tolist() == pytest.approx([0.0, 0.0, 1.0], abs=1e-8)
