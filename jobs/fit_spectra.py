@@ -1,0 +1,13 @@
+#!/usr/bin/env python
+"""Fit spectra by maximum likelihood: `ray job submit jobs/fit_spectra.py`.
+
+Options are those of `wolter fit`:
+`ray job submit --working-dir . -- python jobs/fit_spectra.py --help`.
+"""
+
+import sys
+
+from wolter.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["fit", *sys.argv[1:]]))
