@@ -43,8 +43,8 @@ class Config:
     width: int = 384
     blocks: int = 3
     context: int = 64
-    transforms: int = 4
-    hidden: int = 96
+    transforms: int = 3
+    hidden: int = 64
     bins: int = 8
     samples: int = 1000
 
