@@ -1,0 +1,132 @@
+"""`wolter fit` on PHA files."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from wolter import cli
+from wolter.data.fits import FitConfig, FromPrior
+from wolter.data.grid import default_grid
+from wolter.data.schema import SpectraSpec
+from wolter.data.simulator import REFERENCE_PRIOR, SimulateConfig
+from wolter.fitting import FileFits, FromNetwork, fit_files
+from wolter.xray.spectrum import read_spectrum, write_spectrum
+
+NAMES = [p.name for p in REFERENCE_PRIOR]
+
+
+@pytest.fixture
+def how():
+    return FileFits(
+        spec=SpectraSpec(default_grid(), REFERENCE_PRIOR),
+        start=FromPrior(REFERENCE_PRIOR),
+        config=FitConfig("wstat", intervals=False),
+        model=SimulateConfig.model,
+        fixed={"sigma": 0.1},
+    )
+
+
+def rewritten(pha, name, **changes):
+    path = pha.with_name(name)
+    write_spectrum(path, dataclasses.replace(read_spectrum(pha), **changes))
+    return path
+
+
+def run(*words, capsys) -> tuple[int, str, str]:
+    code = cli.main(["fit", *map(str, words)])
+    return code, *capsys.readouterr()
+
+
+def test_command_writes_one_row_a_file_and_rejects_the_rest(pha, tmp_path, capsys):
+    out, bad = tmp_path / "fits.parquet", tmp_path / "cut.pha"
+    bad.write_bytes(pha.read_bytes()[:4000])
+    code, said, _ = run(pha, bad, pha, "--out", out, capsys=capsys)
+    assert (code, said.splitlines()[0]) == (0, f"2 spectra: {out}")
+    table = pq.read_table(out)
+    expected = ["file", "statistic", "stat", "dof"]
+    for name in NAMES:
+        expected += [name, f"{name}_lolim", f"{name}_hilim", f"{name}_err"]
+    assert table.column_names == [*expected, "converged", "flag"]
+    assert table["file"].to_pylist() == [str(pha)] * 2
+    assert table["statistic"].to_pylist() == ["wstat"] * 2
+    assert table["converged"].type == "bool"
+    assert table.schema.field("kt").metadata[b"unit"] == b"keV"
+    for row in table.to_pylist():
+        for name in NAMES:
+            assert row[f"{name}_lolim"] <= row[name] <= row[f"{name}_hilim"]
+    rejects = pq.read_table(tmp_path / "fits.rejects.parquet").to_pylist()
+    assert [row["file"] for row in rejects] == [str(bad)]
+
+
+def test_files_of_two_responses_keep_their_order(pha, how):
+    other = pha.parent / "other"
+    shutil.copytree(pha.parent, other, ignore=shutil.ignore_patterns("other"))
+    fainter = rewritten(pha, "fainter.pha", counts_C=read_spectrum(pha).counts_C // 3)
+    arealess = rewritten(pha, "half.pha", areascale=0.5)
+    files = [pha, arealess, other / "source.pha", fainter]
+    together = fit_files(files, how)
+    assert together["file"].to_pylist() == [str(file) for file in files]
+    for row, file in enumerate(files):
+        alone = fit_files([file], how)
+        assert together["stat"][row].as_py() == pytest.approx(alone["stat"][0].as_py(), abs=2e-3)
+
+
+def test_areascale_is_part_of_the_model(pha, how):
+    """Half the area and half the counts are the same source, with a larger error."""
+    counts_C = torch.full((300,), 40.0, dtype=torch.float64)
+    whole = rewritten(pha, "whole.pha", counts_C=2 * counts_C, backfile="none")
+    half = rewritten(pha, "half.pha", counts_C=counts_C, areascale=0.5, backfile="none")
+    both = fit_files([whole, half], dataclasses.replace(how, background="none"))
+    assert both["pow_norm"][1].as_py() == pytest.approx(both["pow_norm"][0].as_py(), rel=0.05)
+    assert set(both["statistic"].to_pylist()) == {"cstat"}
+    assert all("no_background" in flag for flag in both["flag"].to_pylist())
+
+
+def test_a_network_s_estimates_are_the_start(pha, untrained, how, tmp_path, capsys):
+    folder = untrained("deepspectra")
+    network = FromNetwork(folder)
+    _, batch, _ = how.read(pha)
+    start_BP = network(batch)
+    low_P, high_P = network.model.card.spec.bounds_2P()
+    assert start_BP.shape == (1, 7)
+    assert ((start_BP >= low_P - 1e-6) & (start_BP <= high_P + 1e-6)).all()
+    out = tmp_path / "fits.csv"
+    words = ("--start", "network", "--checkpoint", folder, "--no-intervals")
+    code, *_ = run(pha, *words, "--out", out, capsys=capsys)
+    assert code == 0
+    assert "_lolim" not in out.read_text()
+
+
+def test_known_background_random_starts_and_bounds(pha, tmp_path, capsys):
+    out = tmp_path / "fits.parquet"
+    words = ("--statistic", "cstat", "--start", "random", "--starts", 3, "--no-intervals")
+    code, *_ = run(pha, *words, "--bounds", "slope=1.4,1.6", "--out", out, capsys=capsys)
+    assert code == 0
+    row = pq.read_table(out).to_pylist()[0]
+    assert row["statistic"] == "cstat"
+    assert 1.4 <= row["slope"] <= 1.6
+    assert row["dof"] == np.unique(np.digitize(np.arange(0.07, 12, 0.04), default_grid())).size - 9
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "give either PHA files or --data"),
+        (("a.pha", "--data", "folder"), "give either PHA files or --data"),
+        (("a.pha", "--bounds", "slope=3,1"), "give NAME=LOW,HIGH"),
+        (("a.pha", "--bounds", "index=1,3"), "give NAME=LOW,HIGH"),
+        (("missing.pha",), "missing.pha"),
+        (("a.pha", "--starts", "0"), "give at least one"),
+        (("--data", "nowhere"), "no dataset.json there"),
+        (("--data", "nowhere", "--rmf", "a.rmf"), "--rmf: not used with --data"),
+    ],
+)
+def test_bad_use_is_one_line(words, message, tmp_path, capsys):
+    code, _, err = run(*words, "--out", tmp_path / "o.csv", capsys=capsys)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
