@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from wolter.data.grid import AREA_EDGES
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.family import Choice, Family
-from wolter.models._samples import summarise
 from wolter.models._spectra import SpectrumFeatures, Standardise
+from wolter.xray.sampling import Box
+from wolter.xray.summary import summarise
 
 _TOGETHER = 16  # spectra sampled at once: their intermediate results stay in the cache
 
@@ -136,27 +137,22 @@ class Posterior(nn.Module):
     def log_density(self, batch: SpectraBatch, parameters_BP: Tensor) -> Tensor:
         """Log density (B) in the space where the prior is a unit normal."""
         context, mean_BP, scale_BPP = self.condition(batch)
-        offset_BP1 = (self.normal(parameters_BP) - mean_BP)[..., None]
+        offset_BP1 = (self.box.normal(parameters_BP) - mean_BP)[..., None]
         y_BP = torch.linalg.solve_triangular(scale_BPP, offset_BP1, upper=False)[..., 0]
         log_scale_B = torch.diagonal(scale_BPP, dim1=1, dim2=2).log().sum(1)
         return cast("Tensor", self.flow(context).log_prob(y_BP)) - log_scale_B
 
-    def normal(self, parameters_BP: Tensor) -> Tensor:
-        """Parameters as quantiles of a unit normal."""
-        share_BP = ((parameters_BP - self.low_P) / self.width_P).clamp(1e-6, 1 - 1e-6)
-        return torch.special.ndtri(share_BP)
-
-    def physical(self, normal_BP: Tensor) -> Tensor:
-        """Parameters of quantiles of a unit normal; the inverse of `normal`."""
-        return self.low_P + self.width_P * torch.special.ndtr(normal_BP)
+    @property
+    def box(self) -> Box:
+        """The prior."""
+        return Box(self.low_P, self.low_P + self.width_P)
 
     @torch.no_grad()
     def sample(self, batch: SpectraBatch) -> tuple[Tensor, Tensor]:
         """Posterior samples, the same for the same spectrum always.
 
         Returns:
-            Normal quantiles of the parameters (B, S, P), see `physical`, and their log density
-            (B, S).
+            Normal quantiles of the parameters (B, S, P), see `Box`, and their log density (B, S).
         """
         samples, densities = [], []
         for piece in batch.split(_TOGETHER):
@@ -178,8 +174,9 @@ def even_normals(n: int, size: int) -> Tensor:
 
     A posterior's mean and quantiles need fewer of them than of random ones.
     """
-    points = torch.quasirandom.SobolEngine(size, scramble=True, seed=0).draw(n)
-    return torch.special.ndtri(points.clamp(1e-6, 1 - 1e-6))
+    engine = torch.quasirandom.SobolEngine(size, scramble=True, seed=0)  # type: ignore[no-untyped-call]
+    normal_SP: Tensor = torch.special.ndtri(engine.draw(n).clamp(1e-6, 1 - 1e-6))
+    return normal_SP
 
 
 def normalise(module: nn.Module, batch: SpectraBatch) -> None:
@@ -191,7 +188,7 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
     """Mean negative log density of the true parameters, nats; 0 is ignorance's, less is better."""
     assert batch.parameters_BP is not None, "labels are needed"
     network = cast("Posterior", module)
-    prior_B = -0.5 * network.normal(batch.parameters_BP).square().sum(1)
+    prior_B = -0.5 * network.box.normal(batch.parameters_BP).square().sum(1)
     prior_B = prior_B - 0.5 * len(network.names) * math.log(2 * math.pi)
     gain = (network.log_density(batch, batch.parameters_BP) - prior_B).mean()
     return -gain, {"information": gain.detach()}
@@ -202,7 +199,7 @@ def metrics(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     assert batch.parameters_BP is not None, "labels are needed"
     network = cast("Posterior", module)
     _, mean_BP, _ = network.condition(batch)
-    error_BP = (network.physical(mean_BP) - batch.parameters_BP) / network.width_P
+    error_BP = (network.box.physical(mean_BP) - batch.parameters_BP) / network.width_P
     return {
         "information": loss(module, batch)[1]["information"],
         "squared_error": error_BP.square().mean(),
@@ -210,19 +207,19 @@ def metrics(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
 
 
 def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
-    """Samples and their summary (see `summarise`).
+    """Samples, their log density in normal quantiles of the prior, and their summary.
 
-    A norm times an exposure fixes the counts, so a spectrum exposed outside the trained range is
-    read as one of the nearest trained exposure and its norms are scaled back.
+    See `summarise`. A norm times an exposure fixes the counts, so a spectrum exposed outside the
+    trained range is read as one of the nearest trained exposure and its norms are scaled back.
     """
     network = cast("Posterior", module)
-    normal_BSP, _ = network.sample(batch)
+    normal_BSP, log_density_BS = network.sample(batch)
     known_B = network.features.known_exposure(batch.exposure_B)
     factor_B11 = (known_B / batch.exposure_B)[:, None, None]
-    samples_BSP = network.physical(normal_BSP)
+    samples_BSP = network.box.physical(normal_BSP)
     samples_BSP = torch.where(network.is_norm_P, samples_BSP * factor_B11, samples_BSP)
     values = summarise(samples_BSP, network.names)
-    return values | {"samples": samples_BSP}
+    return values | {"samples": samples_BSP, "log_density": log_density_BS}
 
 
 FAMILY = Family(

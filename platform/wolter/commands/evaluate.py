@@ -35,6 +35,7 @@ class Evaluate:
         out: folder of the report.
         split: test, validation, train or all.
         n: judge by at most this many spectra; 0 for all.
+        exact: sample the exact posterior of so many of the spectra, and compare with it.
         version: version, run id or alias of the models in the registry; the newest version where
             it is "latest".
     """
@@ -45,6 +46,7 @@ class Evaluate:
     out: Path | None = None
     split: str = "test"
     n: int = 0
+    exact: int = 0
     version: str = "latest"
 
     def run(self) -> int:
@@ -58,13 +60,14 @@ class Evaluate:
         models = [load_model(folder) for folder, _ in found]
         runs = [tracking.run_of(n, v) for n, (_, v) in zip(self.families, found, strict=True)]
         rows = count_rows(dataset, self.split)
-        with bar("evaluating", min(rows, self.n or rows)) as advance:
+        with bar("evaluating", min(rows, self.n or rows) + min(rows, self.exact)) as advance:
             result = evaluate(
                 models,
                 dataset,
                 self.split,
                 self.n or None,
                 versions=[version for _, version in found],
+                exact=self.exact,
                 progress=advance,
             )
         folder = self.out or home() / "reports" / "-".join(self.families)

@@ -33,6 +33,31 @@ class Coverage:
     error_P: Array
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """How well the posteriors of N spectra are calibrated.
+
+    Attributes:
+        names: of the parameters.
+        ranks_NP: of the truth among the samples.
+        n_samples: S.
+    """
+
+    names: tuple[str, ...]
+    ranks_NP: Array
+    n_samples: int
+
+    @property
+    def coverage(self) -> dict[float, Coverage]:
+        """Of the central intervals at `LEVELS`."""
+        return coverage_of_ranks(self.ranks_NP, self.n_samples)
+
+    @property
+    def ks_p(self) -> Array:
+        """See `ks_p_values`."""
+        return ks_p_values(self.ranks_NP, self.n_samples)
+
+
 def ranks(samples_NSP: Array, truth_NP: Array, weights_NS: Array | None = None) -> Array:
     """Rank of the truth among posterior samples: how many are below it, 0 to S.
 

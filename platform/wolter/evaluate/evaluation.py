@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from wolter.data.schema import Parameter
-from wolter.evaluate import reference, table
+from wolter.evaluate import exact_table, reference, table
+from wolter.evaluate.calibration import Calibration
+from wolter.evaluate.exact import Comparison
 from wolter.evaluate.inference import Predictions
 from wolter.evaluate.metrics import LEVELS, ComponentErrors, Errors, Estimate, to_json
 
@@ -23,6 +25,7 @@ class Evaluated:
         errors: of its estimates.
         components: of its decomposition; None where the family or the dataset has none.
         ratio: the first model's mean MFE over this one's, paired; below 1 the first is better.
+        calibration: of its intervals; None where it gives point estimates alone.
         training: facts of its training, for the report.
     """
 
@@ -33,6 +36,7 @@ class Evaluated:
     components: ComponentErrors | None
     ratio: Estimate
     training: Mapping[str, Any]
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Evaluation:
         standard: whether it is the test that the limit rows were measured on.
         remarks: what a reader must know before comparing numbers.
         predictions: labels, estimates and examples.
+        comparison: with the exact posterior of some of the spectra, where it was asked for.
     """
 
     models: tuple[Evaluated, ...]
@@ -56,6 +61,7 @@ class Evaluation:
     standard: bool
     remarks: tuple[str, ...]
     predictions: Predictions
+    comparison: Comparison | None = None
 
     @property
     def n(self) -> int:
@@ -76,7 +82,15 @@ class Evaluation:
             table.mfe_table(errors, self.parameters),
             table.rmse_table(errors, self.parameters),
             *table.component_tables(components),
+            *self._exact_tables(),
         )
+
+    def _exact_tables(self) -> tuple[table.Table, ...]:
+        calibrated = {m.label: m.calibration for m in self.models if m.calibration is not None}
+        tables = exact_table.calibration_tables(calibrated, self.parameters)
+        if self.comparison is None:
+            return tables
+        return (*exact_table.excess_tables(self.comparison, self.parameters), *tables)
 
     def to_json(self) -> dict[str, Any]:
         """The stable fields of the first model, its intervals, the others, tables and facts.
@@ -92,6 +106,7 @@ class Evaluation:
             "exposure_range_s": [float(exposure_N.min()), float(exposure_N.max())],
             "units": {p.name: p.unit for p in self.parameters},
             "reference": self._reference_json(),
+            **(exact_table.to_json(self.comparison) if self.comparison is not None else {}),
             "compared": [
                 self._model_json(m) | {"mean_mfe_ratio": _estimate_json(m.ratio)}
                 for m in self.models[1:]
@@ -115,6 +130,8 @@ class Evaluation:
             "rmse_interval": {k: to_json(errors.rmse, k) for k in LEVELS},
             "training": dict(model.training),
         }
+        if model.calibration is not None:
+            values |= exact_table.calibration_json(model.calibration)
         if components is not None:
             values["components"] = {
                 "relative_percent": to_json(components.relative_percent),

@@ -19,6 +19,7 @@ from wolter.data.batches import BatchConfig, local_reader
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
+from wolter.evaluate.calibration import Calibration, ranks
 from wolter.evaluate.metrics import component_residuals
 from wolter.family import Family
 
@@ -91,6 +92,7 @@ class Answers:
     median_NP: Array
     relative_NK: Array | None
     squared_NK: Array | None
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True)
@@ -112,13 +114,18 @@ class _Columns:
     median: list[Tensor] = field(default_factory=list)
     relative: list[Tensor] = field(default_factory=list)
     squared: list[Tensor] = field(default_factory=list)
+    ranks: list[Array] = field(default_factory=list)
+    n_samples: int = 0
 
-    def joined(self) -> Answers:
+    def joined(self, names: Sequence[str]) -> Answers:
         return Answers(
             _join(self.mean),
             _join(self.median),
             _join(self.relative) if self.relative else None,
             _join(self.squared) if self.squared else None,
+            Calibration(tuple(names), np.concatenate(self.ranks), self.n_samples)
+            if self.ranks
+            else None,
         )
 
 
@@ -199,7 +206,7 @@ def predict_split(
         exposure.append(batch.exposure_B)
         counts.append(batch.counts_BC.sum(1))
         for model, own in zip(models, columns, strict=True):
-            predicted = _answer(model, batch, own, names)
+            predicted = _answer(model, batch, own, names, truth[-1])
             true_BKC = _true_components(model, dataset, batch)
             if predicted is None or true_BKC is None:
                 continue
@@ -215,13 +222,13 @@ def predict_split(
             break
     if rows == 0:
         raise InputError(f"{dataset.path}: no rows in split {split!r}; use more spectra")
-    answers = tuple(own.joined() for own in columns)
+    answers = tuple(own.joined(names) for own in columns)
     return Predictions(_join(truth), _join(exposure), _join(counts), answers, examples)
 
 
 @torch.inference_mode()
 def _answer(
-    model: Model, batch: SpectraBatch, own: _Columns, names: Sequence[str]
+    model: Model, batch: SpectraBatch, own: _Columns, names: Sequence[str], truth_BP: Tensor
 ) -> Tensor | None:
     """Append the model's estimates to its columns; return its components (B, K, C) if any."""
     device = next(model.module.parameters()).device
@@ -229,6 +236,10 @@ def _answer(
     values = {k: v.cpu() for k, v in model.family.predict(model.module, batch.to(device)).items()}
     own.mean.append(torch.stack([values[name] for name in names], 1))
     own.median.append(torch.stack([values.get(f"{n}_mfe", values[n]) for n in names], 1))
+    if "samples" in values:
+        order_P = [model.card.spec.names.index(name) for name in names]
+        own.n_samples = values["samples"].shape[1]
+        own.ranks.append(ranks(values["samples"][..., order_P].numpy(), truth_BP.numpy()))
     return values.get("components")
 
 

@@ -164,6 +164,46 @@ def mean_mfe_ratio(
     return with_intervals(first / other, resampled_R2[:, 0] / resampled_R2[:, 1])
 
 
+def excess(
+    truth_NP: Array,
+    estimates: tuple[Array, Array],
+    exact: tuple[Array, Array],
+    names: Sequence[str],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    """Ratios of a model's MFE and RMSE to the exact posterior's on the same spectra.
+
+    Args:
+        truth_NP: labels.
+        estimates: the model's mean and MFE-optimal estimates (N, P) each.
+        exact: the exact posterior's.
+        names: parameter names.
+        resamples: paired bootstrap resamples.
+        seed: seed of the bootstrap.
+
+    Returns:
+        Ratios of the MFE, then of the RMSE, by parameter.
+    """
+    scale_P = truth_NP.std(0)
+    pairs = [
+        (fractional_error(median_NP, truth_NP), ((mean_NP - truth_NP) / scale_P) ** 2)
+        for mean_NP, median_NP in (estimates, exact)
+    ]
+    values_NM = np.concatenate([column for pair in pairs for column in pair], 1)
+    means = [values_NM.mean(0)[None], bootstrap_means(values_NM, resamples, seed)]
+    ratios = []
+    for means_RM in means:
+        mfe_RP, squared_RP, exact_mfe_RP, exact_squared_RP = np.split(means_RM, 4, axis=1)
+        ratios.append((mfe_RP / exact_mfe_RP, np.sqrt(squared_RP / exact_squared_RP)))
+    whole, resampled = ratios
+    by_metric = [
+        {n: with_intervals(whole[m][0, i], resampled[m][:, i]) for i, n in enumerate(names)}
+        for m in range(2)
+    ]
+    return by_metric[0], by_metric[1]
+
+
 @dataclass(frozen=True)
 class ComponentErrors:
     """Errors of one model's decomposition.

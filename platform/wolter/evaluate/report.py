@@ -10,9 +10,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from wolter.data.shards import ShardDataset, make_folder, write_atomically
-from wolter.evaluate import page, plots, results_plot, spectra_plots, style
+from wolter.evaluate import calibration_plots, page, plots, results_plot, spectra_plots, style
 from wolter.evaluate.comparability import is_standard, remarks
 from wolter.evaluate.evaluation import Evaluated, Evaluation
+from wolter.evaluate.exact import compare
 from wolter.evaluate.inference import Model, predict_split
 from wolter.evaluate.metrics import (
     RESAMPLES,
@@ -39,6 +40,12 @@ COMPONENTS = (
     "Points are the input with its Poisson errors. Below, predicted minus true component in units "
     "of the Poisson noise of the channel's expected counts."
 )
+RANKS = (
+    "Where the truth falls among the posterior's samples: evenly everywhere if it is calibrated. A "
+    "hump says that intervals are too wide, a trough too narrow, a slope that they lie too low or "
+    "high. Right: the same, cumulated, less the even one, with its simultaneous 95 % band."
+)
+COVERAGE = "How often central credible intervals of each probability hold the truth."
 TRAINING = "Means over the rows of each epoch, and of the validation split after it."
 
 
@@ -52,6 +59,7 @@ def evaluate(
     batch_size: int = 1024,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    exact: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Judge models on the labelled spectra of a split.
@@ -64,7 +72,8 @@ def evaluate(
         versions: the models' versions, for the report.
         batch_size: spectra a forward pass.
         resamples: bootstrap resamples of the intervals.
-        seed: seed of the bootstrap.
+        seed: seed of the bootstrap, and of the sampler of exact posteriors.
+        exact: of how many spectra the exact posterior is sampled and compared with.
         progress: called with the number of spectra that each batch has done.
 
     Raises:
@@ -94,8 +103,12 @@ def evaluate(
                 components=components,
                 ratio=mean_mfe_ratio(truth_NP, first.median_NP, own.median_NP, resamples, seed),
                 training=_training_facts(model),
+                calibration=own.calibration,
             )
         )
+    comparison = None
+    if exact:
+        comparison = compare(several, labels, dataset, split, exact, resamples, seed, progress)
     given = {p.name: p for p in dataset.spec.parameters}
     return Evaluation(
         models=tuple(results),
@@ -105,6 +118,7 @@ def evaluate(
         standard=is_standard(dataset, predictions.exposure_N),
         remarks=remarks(several, dataset, split, predictions.exposure_N),
         predictions=predictions,
+        comparison=comparison,
     )
 
 
@@ -183,6 +197,16 @@ def figures(
         title = f"{examples[0].model}: decomposition of {len(examples)} spectra, bright to faint"
         figure = spectra_plots.decompositions(examples, evaluation.energy_edges, title)
         add("components.png", figure, title, COMPONENTS)
+    for model in evaluation.models:
+        if model.calibration is not None:
+            title = f"{model.label}: ranks of the truth, {evaluation.n:,} spectra"
+            own = model.calibration
+            options = (own.ranks_NP, own.n_samples, own.names)
+            figure = calibration_plots.rank_plot(*options, title=title)
+            add(f"ranks-{_file_name(model.label)}.png", figure, title, RANKS)
+            title = f"{model.label}: coverage of credible intervals"
+            figure = calibration_plots.coverage_plot(*options, title=title)
+            add(f"coverage-{_file_name(model.label)}.png", figure, title, COVERAGE)
     for label, history in (histories or {}).items():
         title = f"{label}: training"
         figure = plots.training_curves(history, title)

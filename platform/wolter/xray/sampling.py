@@ -31,12 +31,16 @@ class Box:
 
     def physical(self, normal_P: Tensor) -> Tensor:
         """Parameters (..., P) of normal quantiles."""
-        return self.low_P + (self.high_P - self.low_P) * torch.special.ndtr(normal_P)
+        parameters_P: Tensor = self.low_P + (self.high_P - self.low_P) * torch.special.ndtr(
+            normal_P
+        )
+        return parameters_P
 
     def normal(self, parameters_P: Tensor) -> Tensor:
         """Normal quantiles (..., P) of parameters, those at a wall a little inside."""
         share_P = (parameters_P - self.low_P) / (self.high_P - self.low_P)
-        return torch.special.ndtri(share_P.clamp(1e-6, 1 - 1e-6))
+        normal_P: Tensor = torch.special.ndtri(share_P.clamp(1e-6, 1 - 1e-6))
+        return normal_P
 
 
 @dataclass(frozen=True)
@@ -220,3 +224,69 @@ def importance(
     weights_BS = torch.softmax(log_weight_BS, 1)
     share_B = 1 / (weights_BS.square().sum(1) * weights_BS.shape[1])
     return weights_BS.to(normal_BSP.dtype), share_B.to(normal_BSP.dtype)
+
+
+@dataclass(frozen=True)
+class Refined:
+    """Posterior samples with weights.
+
+    Attributes:
+        parameters_BSP: the samples.
+        weights_BS: their weights, adding up to 1.
+        share_B: effective share of the approximate samples that were weighted.
+        moved_B: whether weights did not do, and the samples come from an ensemble.
+    """
+
+    parameters_BSP: Tensor
+    weights_BS: Tensor
+    share_B: Tensor
+    moved_B: Tensor
+
+    @classmethod
+    def joined(cls, parts: "list[Refined]") -> "Refined":
+        """Parts of one kind, one after the other."""
+        columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return cls(*(torch.cat(column) for column in columns))
+
+
+def refine(
+    sampler: Sampler,
+    rows_B: Tensor,
+    parameters_BSP: Tensor,
+    log_density_BS: Tensor,
+    least: float = 0.1,
+) -> Refined:
+    """Make samples of an approximate posterior those of the exact one.
+
+    They are weighted; where few of them then count, an ensemble starts from them instead.
+
+    Args:
+        sampler: of the exact posterior.
+        rows_B: the spectra, as the sampler's likelihood numbers them.
+        parameters_BSP: approximate samples.
+        log_density_BS: their log density in normal quantiles.
+        least: effective share of the samples below which an ensemble is run.
+    """
+    n, s, size = parameters_BSP.shape
+    normal_BSP = sampler.box.normal(parameters_BSP)
+    likelihood_BS = sampler.likelihood(
+        rows_B.repeat_interleave(s), parameters_BSP.reshape(-1, size)
+    ).view(n, s)
+    weights_BS, share_B = importance(likelihood_BS, normal_BSP, log_density_BS)
+    moved_B = share_B < least
+    parameters_BSP = parameters_BSP.clone()
+    if bool(moved_B.any()):
+        few = moved_B.nonzero()[:, 0]
+        # Flattened weights keep the ensemble wide enough to move.
+        start_BW = torch.multinomial(
+            weights_BS[few].sqrt().clamp_min(1e-9),
+            sampler.walkers,
+            replacement=sampler.walkers > s,
+            generator=sampler.generator,
+        )
+        index_BWP = start_BW[..., None].expand(-1, -1, size)
+        chain_BSP = sampler.start(rows_B[few], normal_BSP[few].gather(1, index_BWP)).parameters_BSP
+        even = torch.linspace(0, chain_BSP.shape[1] - 1, s).long()
+        parameters_BSP[few] = chain_BSP[:, even]
+        weights_BS[few] = 1 / s
+    return Refined(parameters_BSP, weights_BS, share_B, moved_B)
