@@ -117,10 +117,10 @@ class Posterior(nn.Module):
         training set's mean area.
         """
         channels, context = self.features(batch)
-        if batch.area_BA is None:
-            area_BA = self.area.mean.expand(len(batch), -1)
-        else:
-            area_BA = batch.area_BA.clamp_min(1e-3).log()
+        area_BA = self.area.mean.expand(len(batch), -1)
+        if batch.area_BA is not None:
+            known_BA = batch.area_BA.clamp_min(1e-3).log()
+            area_BA = torch.where(known_BA.isnan(), area_BA, known_BA)
         inputs = [channels.flatten(1), context, self.area(area_BA)]
         hidden = self.network(torch.cat(inputs, 1))
         n = len(self.names)

@@ -27,7 +27,17 @@ if TYPE_CHECKING:
 Values = Mapping[str, NDArray[np.float32]]
 
 CHUNK = 1024  # spectra a forward pass: bounds the memory, whatever the number of files
+UNDETECTED = 0.02  # of the prior's width: a norm whose 95 % interval begins below may be none
 EDGE = 0.005  # of the prior's width: an estimate this near its edge may stand for any value beyond
+
+
+_LIMITS = {
+    "_lolim": "lower end of the 68 % interval",
+    "_hilim": "upper end of the 68 % interval",
+    "_lolim95": "lower end of the 95 % interval",
+    "_hilim95": "upper end of the 95 % interval",
+    "_upper": "one-sided 95 % upper limit",
+}
 
 
 @dataclass(frozen=True)
@@ -68,8 +78,9 @@ def estimate(model: Model, batch: SpectraBatch) -> dict[str, NDArray[np.float32]
 def estimate_flags(spec: SpectraSpec, batch: SpectraBatch, values: Values) -> list[list[str]]:
     """What the user must know of each estimate.
 
-    `no_counts`, `no_background`, `exposure_outside_training`, and `at_prior_edge:<parameter>`,
-    whose truth may lie outside the range that the model was trained on.
+    `no_counts`, `no_background`, `exposure_outside_training`, `at_prior_edge:<parameter>`, whose
+    truth may lie outside the range that the model was trained on, and `not_detected:<norm>` of a
+    component that may be absent: its upper limit is the answer.
     """
     flags: list[list[str]] = [[] for _ in range(len(batch))]
 
@@ -91,6 +102,10 @@ def estimate_flags(spec: SpectraSpec, batch: SpectraBatch, values: Values) -> li
             value_B = value_B * exposure_B / np.clip(exposure_B, shortest, longest)
         at_edge_B = (value_B <= p.low + margin) | (value_B >= p.high - margin)
         set_flag(f"at_prior_edge:{p.name}", at_edge_B)
+        if p.name.endswith("norm") and f"{p.name}_lolim95" in values:
+            lowest_B = values[f"{p.name}_lolim95"] * exposure_B
+            lowest_B = lowest_B / np.clip(exposure_B, shortest, longest)
+            set_flag(f"not_detected:{p.name}", lowest_B <= p.low + UNDETECTED * (p.high - p.low))
     return flags
 
 
@@ -277,6 +292,8 @@ def _descriptions(spec: SpectraSpec) -> dict[str, tuple[str, Any]]:
         said = f" ({p.unit})" if p.unit and (unit is None or " at " in p.unit) else ""
         about[p.name] = (f"{p.name}{said}, estimate of least squared error", unit)
         about[f"{p.name}_mfe"] = (f"{p.name}{said}, estimate of least fractional error", unit)
+        for suffix, text in _LIMITS.items():
+            about[p.name + suffix] = (f"{p.name}{said}, {text}", unit)
     for name in spec.components:
         about[f"component_{name}"] = (f"counts of the {name} component", vo_unit("count"))
     return about

@@ -15,7 +15,7 @@ from wolter.evaluate.report import REPORT, evaluate, write
 from wolter.evaluate.table import to_rich
 from wolter.home import default_dataset, home
 from wolter.progress import bar
-from wolter.train import tracking
+from wolter.train import shipped, tracking
 from wolter.train.checkpoint import load_model
 
 TABLE_WIDTH = 150  # columns that the tables need; narrower terminals wrap
@@ -56,7 +56,7 @@ class Evaluate:
         if not self.families:
             raise InputError(f"name a family: {', '.join(families.names())}")
         dataset = open_dataset(self.data or default_dataset())
-        found = [tracking.find(name, self.version) for name in self.families]
+        found = [shipped.find(name, self.version) for name in self.families]
         models = [load_model(folder) for folder, _ in found]
         runs = [tracking.run_of(n, v) for n, (_, v) in zip(self.families, found, strict=True)]
         rows = count_rows(dataset, self.split)

@@ -9,7 +9,7 @@ import tyro
 from wolter.predict import predict_to_file
 from wolter.progress import bar
 from wolter.train.checkpoint import load_model
-from wolter.train.tracking import find
+from wolter.train.shipped import find
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Predict:
         arf: ARF to use for every file; "none" for none.
         background: background spectrum to use for every file; "none" for none.
         response: files, or embedded for the EPIC-pn response that needs no files.
-        version: version, run id or alias of the model in the registry.
+        version: version, run id or alias of the model in the registry; "shipped" for the weights
+            that come with the package, which also stand in where there is no champion.
         checkpoint: folder of a model to use in place of the registry's.
         components: add the component spectra, where the family gives them.
     """

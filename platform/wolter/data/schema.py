@@ -4,7 +4,7 @@ Shapes: A band of the effective area, B batch, C channel, P parameter, K compone
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import torch
@@ -38,6 +38,8 @@ class SpectraSpec:
         components: names of the K noise-free components; empty where none are stored.
         instrument: "telescope/instrument/filter" of the response; empty where there are several.
         exposure_s: shortest and longest exposure, s; None where not known.
+        model: emission model of simulated spectra, in XSPEC's names; empty where there is none.
+        fixed: values of its parameters that are not among `parameters`.
     """
 
     energy_edges: tuple[float, ...]
@@ -46,6 +48,8 @@ class SpectraSpec:
     kind: str = "spectra"
     instrument: str = ""
     exposure_s: tuple[float, float] | None = None
+    model: str = ""
+    fixed: dict[str, float] = field(default_factory=dict)
 
     @property
     def n_channels(self) -> int:
@@ -74,7 +78,8 @@ class SpectraBatch:
         parameters_BP: labels.
         expected_BKC: noise-free counts of each component.
         expected_background_BC: noise-free background counts in the source region.
-        area_BA: effective area in the bands of `wolter.data.grid.AREA_EDGES`, cm^2.
+        area_BA: effective area in the bands of `wolter.data.grid.AREA_EDGES`, cm^2; NaN where it is
+            not known.
     """
 
     counts_BC: Tensor
@@ -90,7 +95,7 @@ class SpectraBatch:
         return len(self.counts_BC)
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         moved: dict[str, Any] = {k: None if v is None else function(v) for k, v in values.items()}
         return replace(self, **moved)
 
@@ -109,12 +114,16 @@ class SpectraBatch:
 
     @classmethod
     def concatenate(cls, parts: "list[Self]") -> Self:
-        """Join batches of one data set along B."""
+        """Join batches of one data set along B; areas may be known of some of them only."""
         assert parts, "no batches to join"
         columns: dict[str, Any] = {}
-        for field in fields(cls):
-            values = [getattr(part, field.name) for part in parts]
-            columns[field.name] = None if values[0] is None else torch.cat(values)
+        for name in (each.name for each in fields(cls)):
+            values = [getattr(part, name) for part in parts]
+            if name == "area_BA" and any(value is not None for value in values):
+                bands = next(value.shape[1] for value in values if value is not None)
+                unknown = [parts[0].exposure_B.new_full((len(p), bands), torch.nan) for p in parts]
+                values = [u if v is None else v for u, v in zip(unknown, values, strict=True)]
+            columns[name] = None if values[0] is None else torch.cat(values)
         return cls(**columns)
 
     def redraw(self, generator: torch.Generator) -> Self:

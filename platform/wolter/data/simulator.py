@@ -107,6 +107,8 @@ class Simulator:
             components=self.forward.components if config.components else (),
             instrument="/".join((full.telescope, full.instrument, full.filter)),
             exposure_s=config.exposure_s,
+            model=config.model,
+            fixed=config.fixed,
         )
         self.background_MC, self.background_scale_M = self._backgrounds(full)
 

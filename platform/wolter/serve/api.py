@@ -10,10 +10,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wolter import __version__
 from wolter.data.records import Record, ResponseChoice
+from wolter.data.schema import Parameter
 from wolter.errors import InputError
 from wolter.predict import estimate_flags
 from wolter.serve.config import MB, ServeConfig
-from wolter.serve.models import DEFAULT_FAMILY, ServedModel
+from wolter.serve.models import DEFAULT_FAMILY, Estimates, ServedModel
 from wolter.serve.requests import ROLES, UploadReader, one_line, records_of_counts
 from wolter.serve.schemas import (
     Answer,
@@ -137,12 +138,7 @@ async def answer(served: ServedModel, records: list[Record], components: bool = 
     for i, record in enumerate(records):
         estimates = {}
         for p in served.spec.parameters:
-            mfe = values.get(f"{p.name}_mfe")
-            estimates[p.name] = Estimate(
-                value=float(values[p.name][i]),
-                value_mfe=None if mfe is None else float(mfe[i]),
-                unit=p.unit,
-            )
+            estimates[p.name] = _estimate(values, p, i)
         parts = None
         if with_components:
             names = served.spec.components
@@ -159,6 +155,25 @@ async def answer(served: ServedModel, records: list[Record], components: bool = 
         )
     name = served.model.family.name
     return Answer(model_name=name, model_version=served.version, spectra=spectra)
+
+
+def _estimate(values: Estimates, parameter: Parameter, i: int) -> Estimate:
+    def value(suffix: str) -> float | None:
+        column = values.get(parameter.name + suffix)
+        return None if column is None else float(column[i])
+
+    def interval(level: str) -> tuple[float, float] | None:
+        low, high = value(f"_lolim{level}"), value(f"_hilim{level}")
+        return None if low is None or high is None else (low, high)
+
+    return Estimate(
+        value=float(values[parameter.name][i]),
+        value_mfe=value("_mfe"),
+        interval_68=interval(""),
+        interval_95=interval("95"),
+        upper_limit=value("_upper"),
+        unit=parameter.unit,
+    )
 
 
 def _default(models: dict[str, ServedModel]) -> str:

@@ -35,7 +35,7 @@ class Chosen:
 
 
 def choose(config: ServeConfig) -> tuple[Chosen, ...]:
-    """The models to serve: those of the config, or all champions of the registry.
+    """The models to serve: those of the config, or all champions, shipped weights among them.
 
     Raises:
         InputError: a family is unknown, a folder is not its checkpoint, or there is no champion.
@@ -53,16 +53,12 @@ def choose(config: ServeConfig) -> tuple[Chosen, ...]:
 
 
 def _champions() -> tuple[Chosen, ...]:
-    from wolter.train import tracking
+    from wolter.train import shipped, tracking
 
-    registered = {
-        model.name for model in tracking.client().search_registered_models()
-        if tracking.CHAMPION in model.aliases
-    }  # fmt: skip
     found = []
     for name in families.names():
-        if tracking.registered_name(name) in registered:
-            folder, version = tracking.champion(name)
+        if tracking.has_champion(name) or name in shipped.families():
+            folder, version = shipped.find(name, tracking.CHAMPION)
             found.append(Chosen(name, str(folder.absolute()), version))
     if not found:
         raise InputError(

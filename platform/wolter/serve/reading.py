@@ -116,6 +116,7 @@ def to_json(record: Record) -> dict[str, Any]:
         "background": batch.background_BC[0].tolist(),
         "background_scale": batch.background_scale_B[0].item(),
         "exposure_s": batch.exposure_B[0].item(),
+        "area": None if batch.area_BA is None else batch.area_BA[0].tolist(),
     }
 
 
@@ -126,6 +127,7 @@ def from_json(values: dict[str, Any]) -> Record:
         background_BC=torch.tensor([values["background"]]),
         background_scale_B=torch.tensor([values["background_scale"]]),
         exposure_B=torch.tensor([values["exposure_s"]]),
+        area_BA=None if values["area"] is None else torch.tensor([values["area"]]),
     )
     return Record(values["name"], batch, tuple(values["flags"]))
 

@@ -63,6 +63,13 @@ class Estimate(BaseModel):
 
     value: float = Field(description="the estimate of least squared error")
     value_mfe: float | None = Field(None, description="the estimate of least fractional error")
+    interval_68: tuple[float, float] | None = Field(
+        None, description="central 68 % credible interval, where the family gives posteriors"
+    )
+    interval_95: tuple[float, float] | None = Field(None, description="central 95 % interval")
+    upper_limit: float | None = Field(
+        None, description="one-sided 95 % limit; the answer where the component is not detected"
+    )
     unit: str
 
 
@@ -74,7 +81,7 @@ class SpectrumAnswer(BaseModel):
     flags: list[str] = Field(
         description="what limits the estimates: no_counts, no_background, band_not_covered, "
         "exposure_outside_training, other_instrument:<name>, other_filter:<name>, "
-        "at_prior_edge:<parameter>"
+        "at_prior_edge:<parameter>, not_detected:<norm>"
     )
     counts: float = Field(description="counts of source and background on the model's grid")
     exposure_s: float

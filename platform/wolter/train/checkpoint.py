@@ -6,7 +6,7 @@ the seed and the epoch, so that a resumed run gives the weights of an uninterrup
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,18 @@ OPTIMISER, STATE = "optimiser.safetensors", "state.json"
 
 @dataclass(frozen=True)
 class Card:
-    """What rebuilds a module, and where it came from."""
+    """What rebuilds a module, and where it came from.
+
+    Attributes:
+        family: its name.
+        config: of the family.
+        spec: of the spectra it was trained on.
+        dataset_sha256: hash of the training dataset's manifest.
+        seed: of weights, order and noise.
+        code_version: of the code that trained it.
+        dataset: how the training dataset was made.
+        metrics: how well it does, by name.
+    """
 
     family: str
     config: dict[str, Any]
@@ -37,6 +48,8 @@ class Card:
     dataset_sha256: str = ""
     seed: int = 0
     code_version: str = __version__
+    dataset: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,20 +70,26 @@ def save_model(folder: Path, card: Card, module: nn.Module) -> None:
 
 
 def load_model(folder: Path, device: str = "cpu") -> Model:
-    """Rebuild a module from its folder, in evaluation mode.
+    """Rebuild a module, in evaluation mode.
+
+    Args:
+        folder: of a checkpoint; or the card `NAME.json` of weights `NAME.safetensors` beside it.
+        device: to compute on.
 
     Raises:
         InputError: a file is missing or damaged, or the family or its config is unknown.
     """
-    card = configs.load(Card, folder / CARD)
+    single = folder.suffix == ".json"
+    weights = folder.with_suffix(".safetensors") if single else folder / WEIGHTS
+    card = configs.load(Card, folder if single else folder / CARD)
     family = families.load(card.family)
     with torch.random.fork_rng(devices=[]):  # initial weights are overwritten
         module = family.build(configs.from_dict(family.config, card.config), card.spec)
     try:
-        module.load_state_dict(load_file(folder / WEIGHTS))
+        module.load_state_dict(load_file(weights))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{folder / WEIGHTS}: not this model's weights ({reason})") from error
+        raise InputError(f"{weights}: not this model's weights ({reason})") from error
     return Model(family, card, module.to(device).eval())
 
 

@@ -173,6 +173,15 @@ def champion(family: str) -> tuple[Path, str]:
     return find(family, CHAMPION)
 
 
+def has_champion(family: str) -> bool:
+    """Whether the registry names a champion, even one whose files are gone."""
+    try:
+        _version(family, CHAMPION)
+    except InputError:
+        return False
+    return True
+
+
 def find(family: str, which: str) -> tuple[Path, str]:
     """Folder and version of a model.
 

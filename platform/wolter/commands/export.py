@@ -1,0 +1,69 @@
+"""`wolter export`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from wolter.data.shards import open_dataset
+from wolter.errors import InputError
+from wolter.train import shipped
+from wolter.train.checkpoint import load_model
+
+KEPT = (
+    "n", "exposure_s", "mfe_percent", "rmse", "excess_mfe", "excess_rmse", "coverage", "ks_p"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a model as weights that ship with the package, in half precision, with a card.
+
+    Attributes:
+        family: name of the family.
+        data: the dataset that it was trained on, for the card.
+        version: version, run id or alias of the model in the registry.
+        evaluation: JSON of `wolter evaluate`, for the card.
+        out: folder of the weights.
+    """
+
+    family: tyro.conf.Positional[str]
+    data: Path
+    version: str = "champion"
+    evaluation: Path | None = None
+    out: Path = Path("models/weights")
+
+    def run(self) -> int:
+        """Export, and say how large the weights are."""
+        folder, _ = shipped.find(self.family, self.version)
+        model = load_model(folder)
+        manifest = open_dataset(self.data).manifest
+        config = {key: _short(value) for key, value in manifest.config.items()}
+        for told in ("prior", "energy_edges"):  # the card's spec has them
+            config.pop(told, None)
+        dataset = {"rows": manifest.rows, "seed": manifest.seed, "config": config}
+        weights, card = shipped.export(model, self.out, dataset, _metrics(self.evaluation))
+        print(f"{weights} ({weights.stat().st_size / 1e6:.1f} MB), {card}")
+        return 0
+
+
+def _short(value: Any) -> Any:
+    """Files by name only: cards are published."""
+    if isinstance(value, list | tuple):
+        return [_short(item) for item in value]
+    return Path(value).name if isinstance(value, str) and "/" in value else value
+
+
+def _metrics(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        values = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: not the JSON of `wolter evaluate` ({error})") from error
+    return {key: values[key] for key in KEPT if key in values}
+
+
+COMMAND = Export

@@ -1,0 +1,93 @@
+"""Weights that come with the package: they answer until a run is promoted.
+
+`models/weights/` holds `<family>.safetensors`, in half precision, and the card `<family>.json`.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from wolter import config as configs
+from wolter.data.shards import sha256_of
+from wolter.errors import InputError
+from wolter.train import tracking
+from wolter.train.checkpoint import Card, Model
+
+SHIPPED = "shipped"
+
+
+def find(family: str, which: str) -> tuple[Path, str]:
+    """A model's folder (or its card, of shipped weights) and version.
+
+    Args:
+        family: its name.
+        which: see `wolter.train.tracking.find`; "shipped" for the package's own. Without a
+            champion, the shipped weights are it.
+
+    Raises:
+        InputError: there is none.
+    """
+    card = _card(family)
+    if which == SHIPPED:
+        if card is None:
+            raise InputError(f"{family} comes without weights; train it with `wolter train`")
+        return card, _version(card)
+    try:
+        return tracking.find(family, which)
+    except InputError:
+        if which != tracking.CHAMPION or card is None or tracking.has_champion(family):
+            raise
+        return card, _version(card)
+
+
+def families() -> tuple[str, ...]:
+    """Families that come with weights."""
+    folder = _folder()
+    return tuple(sorted(file.stem for file in folder.glob("*.json"))) if folder.is_dir() else ()
+
+
+def export(
+    model: Model, folder: Path, dataset: dict[str, Any], metrics: dict[str, Any]
+) -> tuple[Path, Path]:
+    """Write weights in half precision, normalisation in full, and a card that says it all.
+
+    Args:
+        model: to ship.
+        folder: `models/weights`.
+        dataset: how its training data were made.
+        metrics: how well it does.
+
+    Returns:
+        The files of the weights and of the card.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trained = {name for name, _ in model.module.named_parameters()}
+    tensors = {}
+    for name, value in model.module.state_dict().items():
+        half = name in trained and value.is_floating_point()
+        tensors[name] = (value.to(torch.float16) if half else value).cpu().contiguous()
+    weights = folder / f"{model.family.name}.safetensors"
+    save_file(tensors, weights)
+    old = model.card
+    card = Card(
+        old.family, old.config, old.spec, old.dataset_sha256, old.seed, old.code_version,
+        dataset=dataset, metrics=metrics,
+    )  # fmt: skip
+    configs.save(card, weights.with_suffix(".json"))
+    return weights, weights.with_suffix(".json")
+
+
+def _folder() -> Path:
+    return Path(str(files("wolter") / "models" / "weights"))
+
+
+def _card(family: str) -> Path | None:
+    card = _folder() / f"{family}.json"
+    return card if card.is_file() else None
+
+
+def _version(card: Path) -> str:
+    return f"{SHIPPED}-{sha256_of(card.with_suffix('.safetensors'))[:8]}"
