@@ -11,9 +11,11 @@ STAMP := .venv/.setup-$(KEY)
 PEERS := .venv/.peers-$(KEY)
 STANDARD ?= .wolter/datasets/standard
 NGC7793 ?= $(or $(WOLTER_REFERENCE_DATA),../shared/data)/xmm/ngc7793_ulx4
+OBSERVED = --backscal 2010100 --rmf $(NGC7793)/PN.rmf --arf $(NGC7793)/PN.arf \
+	--background $(NGC7793)/PNbackground_spectrum.fits
 PEERS_APT := bison byacc flex g++ libfftw3-dev pkg-config
 
-.PHONY: help setup demo test lint format types imports wheel peers standard clean
+.PHONY: help setup demo test lint format types imports wheel peers standard weights clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -70,12 +72,27 @@ $(PEERS): $(STAMP)
 	@rm -f .venv/.peers-* && touch $@
 
 standard: setup ## the table of README.md: 200,000 spectra of the NGC 7793 response, three families
-	@$(BIN)/wolter simulate spectra --n 200000 --seed 1 --out $(STANDARD) --backscal 2010100 \
-		--rmf $(NGC7793)/PN.rmf --arf $(NGC7793)/PN.arf --background $(NGC7793)/PNbackground_spectrum.fits
+	@$(BIN)/wolter simulate spectra --n 200000 --seed 1 --out $(STANDARD) $(OBSERVED)
 	@$(BIN)/wolter train mlp --data $(STANDARD) --train.epochs 14 --promote
 	@$(BIN)/wolter train cnn --data $(STANDARD) --train.epochs 14 --promote
 	@$(BIN)/wolter train deepspectra --data $(STANDARD) --train.epochs 24 --promote
 	@$(BIN)/wolter evaluate deepspectra cnn mlp --data $(STANDARD) --version champion --json standard.json
+
+VARIED ?= .wolter/datasets/varied
+
+weights: setup ## retrain, evaluate and write the shipped weights (models/weights): hours on two cores
+	@$(BIN)/wolter simulate spectra --n 200000 --seed 1 --out $(STANDARD) $(OBSERVED)
+	@$(BIN)/wolter simulate spectra --n 600000 --seed 2 --out $(VARIED) --exposure 5000,100000 $(OBSERVED) \
+		--variety.filters thin medium thick --variety.area 0.5 1.1 --variety.tilt 0.05 --variety.backgrounds
+	@$(BIN)/wolter train mlp --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
+	@$(BIN)/wolter train cnn --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
+	@$(BIN)/wolter train deepspectra --data $(STANDARD) --train.seed 1 --train.epochs 24 --promote
+	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 15 --promote
+	@for family in mlp cnn deepspectra posterior; do \
+		if [ $$family = posterior ]; then data=$(VARIED); else data=$(STANDARD); fi; \
+		$(BIN)/wolter evaluate $$family --data $(STANDARD) --version champion --exact 1000 --json $$family.json \
+		&& $(BIN)/wolter export $$family --data $$data --evaluation $$family.json || exit; \
+	done
 
 clean: ## removes what make made; data and runs under .wolter stay
 	rm -rf .venv build dist platform/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

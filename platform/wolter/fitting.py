@@ -78,13 +78,14 @@ def _loaded(folder: Path) -> Model:
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
+class Seen:
     """A forward model whose channels are scaled by the spectrum's AREASCAL."""
 
     forward: Forward
     areascale: float | Tensor
 
     def __call__(self, parameters_BP: Tensor, exposure_B: Tensor) -> Tensor:
+        """Expected source counts (B, C)."""
         counts_BC = self.forward(parameters_BP, exposure_B)
         return counts_BC * torch.as_tensor(self.areascale).to(counts_BC)
 
@@ -120,21 +121,21 @@ class FileFits:
         observation = read_observation(file, rmf=self.rmf, arf=self.arf, background=self.background)
         record = to_record(observation, self.spec, str(file))
         binned = observation.rebin(self.spec.energy_edges)
-        batch = replace(record.batch, expected_background_BC=_known(observation, binned))
+        batch = replace(record.batch, expected_background_BC=known_background(observation, binned))
         return binned, batch, record.flags
 
     def fit(self, observation: Observation, batch: SpectraBatch) -> dict[str, np.ndarray]:
         """Columns of `fit_batch` for records of one response."""
         response = observation.response.to(dtype=torch.float32)
         forward = Forward.of(emission.parse(self.model), response, self.spec.names, self.fixed)
-        seen = _Seen(forward, observation.spectrum.areascale)
+        seen = Seen(forward, observation.spectrum.areascale)
         channels = int(response.matrix_EC.any(0).sum())
         return fit_batch(
             seen, batch, self.spec.parameters, self.start(batch), self.config, channels
         )
 
 
-def _known(observation: Observation, binned: Observation) -> Tensor:
+def known_background(observation: Observation, binned: Observation) -> Tensor:
     """Background expected in the source region (1, C): the measured one, smoothed."""
     if observation.background is None:
         return torch.zeros(1, binned.response.n_channels)

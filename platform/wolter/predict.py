@@ -200,6 +200,7 @@ def predict_to_file(
     out: Path,
     *,
     on_error: Literal["reject", "raise"] = "reject",
+    table_of: "Callable[..., Table] | None" = None,
     **options: Any,
 ) -> Written:
     """Write the table of `predict_files` to a file whose suffix chooses the format.
@@ -212,6 +213,7 @@ def predict_to_file(
         files: PHA files.
         out: see `write_table`.
         on_error: "reject", or "raise" at the first file that cannot be read.
+        table_of: what makes the table, with the arguments of `predict_files`, which is the default.
         options: of `predict_files`.
 
     Raises:
@@ -221,7 +223,7 @@ def predict_to_file(
     rejects: list[tuple[str, str]] = []
     if on_error == "reject" and len(files) > 1:
         options["on_reject"] = lambda file, reason: rejects.append((file, reason))
-    table = predict_files(model, files, **options)
+    table = (table_of or predict_files)(model, files, **options)
     rejects_file = out.with_name(f"{out.stem}.rejects.parquet")
     write_rejects(rejects, rejects_file)
     if not len(table):

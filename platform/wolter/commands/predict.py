@@ -1,13 +1,15 @@
 """`wolter predict`."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
-from wolter.predict import predict_to_file
+from wolter.predict import predict_files, predict_to_file
 from wolter.progress import bar
+from wolter.scrutiny import check_files
 from wolter.train.checkpoint import load_model
 from wolter.train.shipped import find
 
@@ -31,6 +33,9 @@ class Predict:
             that come with the package, which also stand in where there is no champion.
         checkpoint: folder of a model to use in place of the registry's.
         components: add the component spectra, where the family gives them.
+        check: fit every spectrum from the answer, and flag those that the model cannot explain.
+        refine: with check, the exact posterior in place of the network's (family posterior).
+        plots: with check, draw corner plots and spectra with residuals into this folder.
     """
 
     family: tyro.conf.Positional[str]
@@ -43,6 +48,9 @@ class Predict:
     version: str = "champion"
     checkpoint: Path | None = None
     components: bool = False
+    check: bool = False
+    refine: bool = False
+    plots: Path | None = None
 
     def run(self) -> int:
         """Predict, and account for every file."""
@@ -51,11 +59,15 @@ class Predict:
         else:
             folder, version = self.checkpoint, ""
         model = load_model(folder)
+        table_of = predict_files
+        if self.check or self.refine or self.plots is not None:
+            table_of = partial(check_files, refined=self.refine, plots=self.plots)
         with bar("reading", len(self.files)) as advance:
             written = predict_to_file(
                 model,
                 self.files,
                 self.out,
+                table_of=table_of,
                 rmf=self.rmf,
                 arf=self.arf,
                 background=self.background,

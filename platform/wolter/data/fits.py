@@ -45,7 +45,7 @@ class FitConfig:
 
     statistic: Statistic = "cstat"
     method: Method = "lm"
-    search: bool = False
+    search: bool = True
     intervals: bool = True
 
 

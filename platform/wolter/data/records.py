@@ -73,13 +73,24 @@ def read_record(
     Raises:
         InputError: a file is missing or bad, or the spectrum does not fit the response or grid.
     """
+    observation = read_observed(pha, rmf=rmf, arf=arf, background=background, response=response)
+    return to_record(observation, spec, name or str(pha))
+
+
+def read_observed(
+    pha: Path,
+    *,
+    rmf: Path | str | None = None,
+    arf: Path | str | None = None,
+    background: Path | str | None = None,
+    response: ResponseChoice = "files",
+) -> Observation:
+    """Read one spectrum with its response and background; see `read_record`."""
     if response == "embedded":
         if rmf is not None or arf is not None:
             raise InputError(f"{rmf or arf}: not used with the embedded response; leave it out")
-        observation = _read_with_embedded(Path(pha), background)
-    else:
-        observation = read_observation(Path(pha), rmf=rmf, arf=arf, background=background)
-    return to_record(observation, spec, name or str(pha))
+        return _read_with_embedded(Path(pha), background)
+    return read_observation(Path(pha), rmf=rmf, arf=arf, background=background)
 
 
 @functools.cache
