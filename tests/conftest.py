@@ -28,7 +28,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     from wolter import family as families
     from wolter.data.grid import default_grid
     from wolter.data.schema import SpectraBatch, SpectraSpec
-    from wolter.data.simulator import REFERENCE_PRIOR
+    from wolter.data.simulator import REFERENCE_PRIOR, SimulateConfig
     from wolter.train.checkpoint import Card, save_model
     from wolter.train.loop import build
 
@@ -38,6 +38,8 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
         components=("powerlaw", "gaussian", "bbody"),
         instrument="XMM/EPN/Medium",
         exposure_s=(20_000.0, 30_000.0),
+        model=SimulateConfig.model,
+        fixed={"sigma": 0.1},
     )
     folder = tmp_path_factory.mktemp("untrained")
 

@@ -41,7 +41,11 @@ def test_the_overview_lists_every_command(capsys):
         (["train", "resnet"], "unknown family 'resnet'; choose one of: cnn, deepspectra, mlp"),
         (["train", "mlp", "--data", "nowhere"], "nowhere: no dataset.json there"),
         (["evaluate", "mlp", "--data", "nowhere"], "nowhere: no dataset.json there"),
-        (["predict", "mlp", "a.pha", "--out", "t.csv"], "mlp has no run or version|no champion"),
+        (["predict", "mlp", "a.pha", "--out", "t.csv"], "a.pha: no such file"),
+        (
+            ["predict", "mlp", "a.pha", "--out", "t.csv", "--version", "9"],
+            "mlp has no run or version 9",
+        ),
         (["promote", "mlp", "17"], "mlp has no run or version"),
         (["bench", "nothing"], "unknown race 'nothing'"),
     ],

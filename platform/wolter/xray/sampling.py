@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+LOST = 0.01  # effective share below which samples say nothing of where the posterior is
+
 LogLikelihood = Callable[[Tensor, Tensor], Tensor]
 """`(row_N, parameters_NP) -> log likelihood (N)`: N walkers, each of the spectrum `row_N`."""
 
@@ -258,7 +260,8 @@ def refine(
 ) -> Refined:
     """Make samples of an approximate posterior those of the exact one.
 
-    They are weighted; where few of them then count, an ensemble starts from them instead.
+    They are weighted; where few of them then count, an ensemble starts from them instead; where
+    hardly any do, from the prior.
 
     Args:
         sampler: of the exact posterior.
@@ -274,19 +277,31 @@ def refine(
     ).view(n, s)
     weights_BS, share_B = importance(likelihood_BS, normal_BSP, log_density_BS)
     moved_B = share_B < least
+    lost_B = share_B < LOST
     parameters_BSP = parameters_BSP.clone()
-    if bool(moved_B.any()):
-        few = moved_B.nonzero()[:, 0]
-        # Flattened weights keep the ensemble wide enough to move.
-        start_BW = torch.multinomial(
-            weights_BS[few].sqrt().clamp_min(1e-9),
-            sampler.walkers,
-            replacement=sampler.walkers > s,
-            generator=sampler.generator,
-        )
-        index_BWP = start_BW[..., None].expand(-1, -1, size)
-        chain_BSP = sampler.start(rows_B[few], normal_BSP[few].gather(1, index_BWP)).parameters_BSP
-        even = torch.linspace(0, chain_BSP.shape[1] - 1, s).long()
-        parameters_BSP[few] = chain_BSP[:, even]
+    even = torch.linspace(0, 1, s)
+    for few_B, from_samples in ((moved_B & ~lost_B, True), (lost_B, False)):
+        if not bool(few_B.any()):
+            continue
+        few = few_B.nonzero()[:, 0]
+        if from_samples:
+            start_BWP = _spread(sampler, normal_BSP[few], weights_BS[few])
+            found = sampler.start(rows_B[few], start_BWP)
+        else:
+            found = sampler.run(rows_B[few])
+        last = found.parameters_BSP.shape[1] - 1
+        parameters_BSP[few] = found.parameters_BSP[:, (even * last).long()]
         weights_BS[few] = 1 / s
     return Refined(parameters_BSP, weights_BS, share_B, moved_B)
+
+
+def _spread(sampler: Sampler, normal_BSP: Tensor, weights_BS: Tensor) -> Tensor:
+    """Walkers (B, W, P) from weighted samples; flattened weights keep them wide enough to move."""
+    n_samples, size = normal_BSP.shape[1:]
+    index_BW = torch.multinomial(
+        weights_BS.sqrt().clamp_min(1e-9),
+        sampler.walkers,
+        replacement=sampler.walkers > n_samples,
+        generator=sampler.generator,
+    )
+    return normal_BSP.gather(1, index_BW[..., None].expand(-1, -1, size))

@@ -9,7 +9,7 @@ from wolter.errors import InputError
 from wolter.predict import estimate
 from wolter.serve.config import ServeConfig
 from wolter.serve.models import PIECE, Chosen, ServedModel, choose, load
-from wolter.train import tracking
+from wolter.train import shipped, tracking
 from wolter.train.checkpoint import load_model
 
 
@@ -26,7 +26,8 @@ def registry(tmp_path, monkeypatch):
     return tracking.client()
 
 
-def test_champions_are_served_with_their_versions(registry, untrained, tmp_path):
+def test_champions_are_served_with_their_versions(registry, untrained, tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "_folder", lambda: tmp_path / "nothing ships")
     with pytest.raises(InputError, match="no family has a champion"):
         choose(ServeConfig())
     experiment = registry.create_experiment("e", (tmp_path / "artifacts").as_uri())
@@ -37,6 +38,14 @@ def test_champions_are_served_with_their_versions(registry, untrained, tmp_path)
     (chosen,) = choose(ServeConfig())
     assert (chosen.family, chosen.version) == ("mlp", "1")
     assert load(chosen).version == "1"
+
+
+def test_shipped_weights_answer_until_a_run_is_promoted(registry, untrained, tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "_folder", lambda: tmp_path / "weights")
+    shipped.export(load_model(untrained("mlp")), tmp_path / "weights", {}, {})
+    (chosen,) = choose(ServeConfig())
+    assert chosen.family == "mlp"
+    assert load(chosen).version.startswith("shipped-")
 
 
 def test_long_requests_are_answered_in_pieces(untrained):
