@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from wolter.data.grid import AREA_EDGES
 from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec, poisson_counts
 from wolter.data.shards import Manifest, ShardDataset, to_table, write_manifest, write_shard
 from wolter.data.split import index_keys
@@ -46,7 +47,14 @@ def make_batch(n: int, seed: int = 0) -> SpectraBatch:
         parameters_BP=parameters_BP,
         expected_BKC=expected_BKC,
         expected_background_BC=background_BC.clone(),
+        area_BA=areas(n, seed),
     )
+
+
+def areas(n: int, seed: int) -> torch.Tensor:
+    """Effective areas of `n` records, unlike each other."""
+    generator = torch.Generator().manual_seed(seed)
+    return 400 + 200 * torch.rand(n, len(AREA_EDGES) - 1, generator=generator)
 
 
 def make_dataset(folder: Path, n: int, n_shards: int = 3, seed: int = 0) -> ShardDataset:

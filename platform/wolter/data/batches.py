@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.dataset as pads
 import torch
 
+from wolter.data.grid import AREA_EDGES
 from wolter.data.schema import SpectraBatch
 from wolter.data.shards import BATCH_COLUMNS, ShardDataset, table_to_numpy, to_batch
 from wolter.data.split import split_bounds
@@ -146,7 +147,7 @@ def fits(dataset: ShardDataset, memory_bytes: int) -> bool:
     """Whether all rows of a dataset fit into this much memory."""
     spec = dataset.spec
     vectors = 3 + len(spec.components) if spec.components else 2
-    row = 4 * (vectors * spec.n_channels + len(spec.parameters) + 2)
+    row = 4 * (vectors * spec.n_channels + len(spec.parameters) + len(AREA_EDGES) + 1)
     return dataset.manifest.rows * row <= memory_bytes
 
 

@@ -3,6 +3,7 @@
 `models/weights/` holds `<family>.safetensors`, in half precision, and the card `<family>.json`.
 """
 
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from wolter import config as configs
 from wolter.data.shards import sha256_of
 from wolter.errors import InputError
 from wolter.train import tracking
-from wolter.train.checkpoint import Card, Model
+from wolter.train.checkpoint import Model
 
 SHIPPED = "shipped"
 
@@ -71,11 +72,13 @@ def export(
         tensors[name] = (value.to(torch.float16) if half else value).cpu().contiguous()
     weights = folder / f"{model.family.name}.safetensors"
     save_file(tensors, weights)
-    old = model.card
-    card = Card(
-        old.family, old.config, old.spec, old.dataset_sha256, old.seed, old.code_version,
-        dataset=dataset, metrics=metrics,
-    )  # fmt: skip
+    config = dataset.get("config", {})
+    spec = replace(
+        model.card.spec,
+        model=model.card.spec.model or config.get("model", ""),
+        fixed=model.card.spec.fixed or config.get("fixed", {}),
+    )
+    card = replace(model.card, spec=spec, dataset=dataset, metrics=metrics)
     configs.save(card, weights.with_suffix(".json"))
     return weights, weights.with_suffix(".json")
 
