@@ -36,7 +36,7 @@ from wolter.data.schema import SpectraBatch
 from wolter.data.simulator import BLOCK, SimulateConfig, Simulator
 from wolter.errors import InputError
 from wolter.fitting import FromNetwork
-from wolter.train.tracking import find
+from wolter.train.shipped import find
 from wolter.xray.emission import parse
 from wolter.xray.fit import Counted, Fit, fit, middle
 from wolter.xray.response import read_response

@@ -58,7 +58,12 @@ class Evaluate:
         dataset = open_dataset(self.data or default_dataset())
         found = [shipped.find(name, self.version) for name in self.families]
         models = [load_model(folder) for folder, _ in found]
-        runs = [tracking.run_of(n, v) for n, (_, v) in zip(self.families, found, strict=True)]
+        # Shipped weights come from no run of this registry.
+        runs = {
+            i: tracking.run_of(name, version)
+            for i, (name, (_, version)) in enumerate(zip(self.families, found, strict=True))
+            if not version.startswith(shipped.SHIPPED)
+        }
         rows = count_rows(dataset, self.split)
         with bar("evaluating", min(rows, self.n or rows) + min(rows, self.exact)) as advance:
             result = evaluate(
@@ -72,11 +77,11 @@ class Evaluate:
             )
         folder = self.out or home() / "reports" / "-".join(self.families)
         labels = [model.label for model in result.models]
-        histories = {label: tracking.history(r) for label, r in zip(labels, runs, strict=True)}
-        write(result, folder, histories, {"MLflow run": runs[0]})
-        for run_id in runs:
-            tracking.log_files(run_id, folder, "evaluation")
-        tracking.log_metrics(runs[0], result.flat_metrics())
+        histories = {labels[i]: tracking.history(run) for i, run in runs.items()}
+        write(result, folder, histories, {"MLflow run": runs.get(0, "")})
+        for i, run in runs.items():
+            tracking.log_files(run, folder, "evaluation")
+            tracking.log_metrics(run, result.flat_metrics(i))
         if self.json is not None:
             text = json.dumps(result.to_json(), indent=2) + "\n"
             write_atomically(self.json, text.encode())

@@ -142,16 +142,12 @@ class Emulator:
 
         def fit(orders: tuple[int, ...], floor: float | None) -> tuple[_Term, float]:
             nodes = [
-                torch.cos(torch.pi * (torch.arange(n, dtype=torch.float64) + 0.5) / n)
-                for n in orders
+                torch.cos(torch.pi * (torch.arange(n).double() + 0.5) / n).tolist() for n in orders
             ]
-            middle_P = (self.low_P + self.high_P) / 2
-            grid = [middle_P.expand(len(point), -1) for point in [torch.cartesian_prod(*nodes)]]
-            at_NP = grid[0].clone()
-            product_ND = torch.cartesian_prod(*nodes).reshape(len(at_NP), -1)
-            for d, column in enumerate(columns):
-                half = (self.high_P[column] - self.low_P[column]) / 2
-                at_NP[:, column] = middle_P[column] + half * product_ND[:, d]
+            product_ND = torch.tensor(list(itertools.product(*nodes)), dtype=torch.float64)
+            middle_P, half_P = (self.low_P + self.high_P) / 2, (self.high_P - self.low_P) / 2
+            at_NP = middle_P.repeat(len(product_ND), 1)
+            at_NP[:, list(columns)] += half_P[list(columns)] * product_ND
             values_NC = unit(at_NP)
             if floor is not None:
                 values_NC = (values_NC + floor).log()

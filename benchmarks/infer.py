@@ -1,0 +1,82 @@
+"""Race of inference: point estimates and posteriors of many spectra, beside Sherpa's fits.
+
+    wolter bench infer --json FILE
+
+Times are those of the networks alone: spectra are simulated before (embedded EPIC-pn, 25 ks).
+`point_s` is DeepSpectra's, `posterior_s` that of all posterior samples and their summaries; each is
+the fastest of the rounds, since other work on the machine only ever slows one down. The weights are
+champions or those that come with the package; times do not depend on what they hold. Sherpa fits
+20 spectra (see `fit.py`), on one core; `sherpa_s` is that time for all spectra on all cores.
+"""
+
+import importlib.util
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wolter.cluster import cores
+from wolter.data.schema import SpectraBatch
+from wolter.data.simulator import BLOCK, SimulateConfig, Simulator
+from wolter.predict import estimate
+from wolter.train import shipped
+from wolter.train.checkpoint import Model, load_model
+
+POINT_FAMILIES = ("mlp", "cnn", "deepspectra")
+PIECE = 512  # spectra a forward pass
+FITTED = 20  # spectra that Sherpa fits
+
+
+def run(n: int = 20_000, rounds: int = 3) -> dict[str, Any]:
+    """Race on `n` spectra."""
+    torch.set_num_threads(cores())
+    simulator = Simulator(SimulateConfig(components=False))
+    batch = SpectraBatch.concatenate([simulator.draw(0, i) for i in range(-(-n // BLOCK))])[:n]
+    seconds: dict[str, float] = {}
+    versions: dict[str, str] = {}
+    samples = 0
+    for family in (*POINT_FAMILIES, "posterior"):
+        folder, versions[family] = shipped.find(family, "champion")
+        model = load_model(folder)
+        estimate(model, batch[:PIECE])  # warms caches up
+        times = rounds if family in POINT_FAMILIES else 1
+        seconds[family] = min(_time(model, batch) for _ in range(times))
+        if family == "posterior":
+            samples = estimate(model, batch[:1])["samples"].shape[1]
+    sherpa = _sherpa_s_per_fit()
+    return {
+        "n": n,
+        "cores": cores(),
+        "point_s": seconds["deepspectra"],
+        "samples_per_spectrum": samples,
+        "posterior_s": seconds["posterior"],
+        "families": seconds,
+        "versions": versions,
+        "sherpa_s_per_fit": sherpa,
+        "sherpa_s": None if sherpa is None else sherpa * n / cores(),
+    }
+
+
+def _time(model: Model, batch: SpectraBatch) -> float:
+    start = time.perf_counter()
+    for piece in batch.split(PIECE):
+        estimate(model, piece)
+    return time.perf_counter() - start
+
+
+def _sherpa_s_per_fit() -> float | None:
+    spec = importlib.util.spec_from_file_location("_fit", Path(__file__).with_name("fit.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["_fit"] = module  # where dataclasses look for their annotations
+    spec.loader.exec_module(module)
+    seconds: float | None = module.run(FITTED)["sherpa_s_per_fit"]
+    return seconds
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(), indent=2))
