@@ -98,7 +98,7 @@ class Simulator:
             config.fixed,
         )
         edges_E1 = self.forward.response.energy_edges_E1
-        self.energy_E = (edges_E1[1:] + edges_E1[:-1]) / 2
+        self.energy_E, self.width_E = (edges_E1[1:] + edges_E1[:-1]) / 2, edges_E1.diff()
         self.area_A = self.forward.response.area_between(AREA_EDGES)
         self.filter = full.filter
         self.spec = SpectraSpec(
@@ -188,7 +188,8 @@ class Simulator:
         )
         area_BA = self.area_A.expand(n, -1)
         if throughput_BE is not None:
-            area_BA = area_BA * band_means(self.energy_E, throughput_BE, AREA_EDGES)
+            area_E = self.forward.response.area_E * self.width_E
+            area_BA = area_BA * band_means(self.energy_E, throughput_BE, AREA_EDGES, area_E)
         stored = self.config.components
         return SpectraBatch(
             counts_BC=counts_BC,

@@ -73,14 +73,24 @@ def throughputs(
     return log_BE.exp_()
 
 
-def band_means(energy_E: Tensor, values_BE: Tensor, edges_kev: tuple[float, ...]) -> Tensor:
-    """Mean of values over energy bands (B, A); of the nearest energy where a band holds none."""
+def band_means(
+    energy_E: Tensor,
+    values_BE: Tensor,
+    edges_kev: tuple[float, ...],
+    weight_E: Tensor | None = None,
+) -> Tensor:
+    """Weighted mean of values over energy bands (B, A).
+
+    That of the nearest energy where a band holds none.
+    """
     edges_A1 = energy_E.new_tensor(edges_kev)
     inside_AE = (energy_E >= edges_A1[:-1, None]) & (energy_E < edges_A1[1:, None])
     middle_A1 = (edges_A1[1:, None] + edges_A1[:-1, None]) / 2
     nearest_A = (energy_E - middle_A1).abs().argmin(1)
     one_AE = torch.nn.functional.one_hot(nearest_A, len(energy_E)).bool()
     weight_AE = torch.where(inside_AE.any(1, keepdim=True), inside_AE, one_AE).to(values_BE)
+    if weight_E is not None:
+        weight_AE = weight_AE * weight_E.to(values_BE)
     return values_BE @ (weight_AE / weight_AE.sum(1, keepdim=True)).T
 
 

@@ -53,7 +53,7 @@ def calibration_tables(
                     dict(zip(calibration.names, coverage.error_P.tolist(), strict=True)),
                 )
             )
-        p_values = dict(zip(calibration.names, calibration.ks_p.tolist(), strict=True))
+        p_values = dict(zip(calibration.names, calibration.ks_p.round(4).tolist(), strict=True))
         lines.append(Line(f"{label}: p of uniform ranks", "measured", p_values, {}))
     if not lines:
         return ()

@@ -7,6 +7,7 @@ Shapes: B batch, C channel, J polynomial, K component, N node, P parameter.
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -141,9 +142,7 @@ class Emulator:
         noise_NC = (truth_NC * scale + 1).sqrt()
 
         def fit(orders: tuple[int, ...], floor: float | None) -> tuple[_Term, float]:
-            nodes = [
-                torch.cos(torch.pi * (torch.arange(n).double() + 0.5) / n).tolist() for n in orders
-            ]
+            nodes = [[math.cos(math.pi * (i + 0.5) / n) for i in range(n)] for n in orders]
             product_ND = torch.tensor(list(itertools.product(*nodes)), dtype=torch.float64)
             middle_P, half_P = (self.low_P + self.high_P) / 2, (self.high_P - self.low_P) / 2
             at_NP = middle_P.repeat(len(product_ND), 1)

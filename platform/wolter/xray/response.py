@@ -138,13 +138,18 @@ class Response:
             first_channel=self.first_channel + int(torch.nonzero(bin_C >= 0)[0]),
         )
 
+    @property
+    def area_E(self) -> Tensor:
+        """Effective area of the channels together at each energy, cm^2."""
+        return self.matrix_EC.sum(1)
+
     def area_between(self, edges_kev: Edges) -> Tensor:
         """Effective area of the channels together, averaged over energy bands (A), cm^2.
 
         A band beyond the energies of the response has an area of 0.
         """
         edges_A1 = _edges_tensor(edges_kev).to(self.energy_edges_E1.device)
-        summed_E = self.matrix_EC.sum(1).double() * self.energy_edges_E1.diff()
+        summed_E = self.area_E.double() * self.energy_edges_E1.diff()
         zero = summed_E.new_zeros(1)
         integral_E1 = torch.cat([zero, summed_E.cumsum(0)])
         bin_A1 = torch.searchsorted(self.energy_edges_E1, edges_A1).clamp(1, self.n_energies)

@@ -116,8 +116,9 @@ def drawn(simulator, monkeypatch):
 def test_records_tell_the_area_that_they_were_seen_with(simulator, drawn):
     batch, factor_BE = drawn
     response = simulator.forward.response
+    weight_E = response.area_E * response.energy_edges_E1.diff()
     expected_BA = response.area_between(AREA_EDGES) * band_means(
-        simulator.energy_E, factor_BE, AREA_EDGES
+        simulator.energy_E, factor_BE, AREA_EDGES, weight_E
     )
     torch.testing.assert_close(batch.area_BA, expected_BA)
     for row in range(4):  # the product of means is nearly the mean of the product
