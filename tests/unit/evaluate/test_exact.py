@@ -137,9 +137,8 @@ def test_exact_posteriors_know_more_than_the_prior_and_cover_the_truth(compariso
             low, high = estimate.interval_95
             assert low <= estimate.value <= high
             assert high > 0.9  # nothing beats them but by chance
-    # Slopes and norms of a thousand counts are known to a few percent.
     assert row.excess_mfe["pow_norm"].value > 3
-    assert row.excess_rmse["slope"].value > 3
+    assert row.excess_rmse["slope"].value > 1.5
     inside = comparison.exact.calibration.coverage[0.95].percent_P
     assert inside.mean() > 80  # 56 intervals of 95 %
 
