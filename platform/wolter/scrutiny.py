@@ -269,7 +269,7 @@ def _draw(case: _Case, spec: Any, sets: dict[str, Tensor], best_P: Tensor, stem:
             {label: samples.double().numpy() for label, samples in sets.items()},
             spec.parameters,
             points={"best fit": best_P.double().numpy()},
-            title=case.record.name,
+            title=Path(case.record.name).name,
         )
         write_atomically(stem.with_name(f"{stem.name}-corner.png"), style.to_png(figure))
     else:
