@@ -80,7 +80,8 @@ def estimate_flags(spec: SpectraSpec, batch: SpectraBatch, values: Values) -> li
 
     `no_counts`, `no_background`, `exposure_outside_training`, `at_prior_edge:<parameter>`, whose
     truth may lie outside the range that the model was trained on, and `not_detected:<norm>` of a
-    component that may be absent: its upper limit is the answer.
+    component that may be absent: its upper limit is the answer. Posteriors are also flagged
+    `area_unknown` where counts came without their response: norms are then guesses.
     """
     flags: list[list[str]] = [[] for _ in range(len(batch))]
 
@@ -90,6 +91,12 @@ def estimate_flags(spec: SpectraSpec, batch: SpectraBatch, values: Values) -> li
 
     set_flag("no_counts", (batch.counts_BC.sum(1) == 0).numpy())
     set_flag("no_background", (batch.background_scale_B == 0).numpy())
+    if "samples" in values:  # point families do not read it
+        area_BA = batch.area_BA
+        unknown_B = (
+            torch.ones(len(batch), dtype=torch.bool) if area_BA is None else area_BA.isnan().any(1)
+        )
+        set_flag("area_unknown", unknown_B.cpu().numpy())
     exposure_B = batch.exposure_B.numpy()
     shortest, longest = spec.exposure_s or (0.0, np.inf)
     # Headers are rounded.

@@ -81,7 +81,7 @@ class SpectrumAnswer(BaseModel):
     flags: list[str] = Field(
         description="what limits the estimates: no_counts, no_background, band_not_covered, "
         "exposure_outside_training, other_instrument:<name>, other_filter:<name>, "
-        "at_prior_edge:<parameter>, not_detected:<norm>"
+        "at_prior_edge:<parameter>, not_detected:<norm>, area_unknown"
     )
     counts: float = Field(description="counts of source and background on the model's grid")
     exposure_s: float
