@@ -90,8 +90,8 @@ weights: setup ## retrain, evaluate and write the shipped weights (models/weight
 	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 15 --promote
 	@for family in mlp cnn deepspectra posterior; do \
 		if [ $$family = posterior ]; then data=$(VARIED); else data=$(STANDARD); fi; \
-		$(BIN)/wolter evaluate $$family --data $(STANDARD) --version champion --exact 1000 --json $$family.json \
-		&& $(BIN)/wolter export $$family --data $$data --evaluation $$family.json || exit; \
+		$(BIN)/wolter evaluate $$family --data $(STANDARD) --version champion --exact 1000 --json .wolter/$$family.json \
+		&& $(BIN)/wolter export $$family --data $$data --evaluation .wolter/$$family.json || exit; \
 	done
 
 clean: ## removes what make made; data and runs under .wolter stay

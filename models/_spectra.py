@@ -115,6 +115,20 @@ class Convolutions(nn.Sequential):
         self.n_outputs = 4 * f * length
 
 
+class Residual(nn.Module):
+    """Residual block of two dense layers."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The input plus the block's correction."""
+        return x + cast("Tensor", self.block(x))
+
+
 class Estimator(nn.Module, ABC):
     """A network that gives two point estimates of every parameter.
 

@@ -18,6 +18,7 @@ from wolter.family import Choice, Family, Range
 from wolter.models._spectra import (
     Convolutions,
     Estimator,
+    Residual,
     Standardise,
     loss_and_extra,
     metrics,
@@ -50,20 +51,6 @@ class Layer(nn.Sequential):
 
     def __init__(self, size: int, width: int) -> None:
         super().__init__(nn.Linear(size, width), nn.GELU())
-
-
-class Residual(nn.Module):
-    """Residual block of two dense layers."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.block = nn.Sequential(
-            nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The input plus the block's correction."""
-        return x + cast("Tensor", self.block(x))
 
 
 class DeepSpectra(Estimator):

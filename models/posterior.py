@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from wolter.data.grid import AREA_EDGES
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.family import Choice, Family
-from wolter.models._spectra import SpectrumFeatures, Standardise
+from wolter.models._spectra import Residual, SpectrumFeatures, Standardise
 from wolter.xray.sampling import Box
 from wolter.xray.summary import summarise
 
@@ -48,20 +48,6 @@ class Config:
     hidden: int = 64
     bins: int = 8
     samples: int = 1000
-
-
-class Residual(nn.Module):
-    """Residual block of two dense layers."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.block = nn.Sequential(
-            nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The input plus the block's correction."""
-        return x + cast("Tensor", self.block(x))
 
 
 class Posterior(nn.Module):

@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from wolter.evaluate import style
-from wolter.evaluate.spectra_plots import COLOURS, TICKS_KEV
+from wolter.evaluate.spectra_plots import COLOURS
 from wolter.xray.goodness import goodness, posterior_predictive_p
 
 Array = NDArray[np.float64]
@@ -83,7 +83,7 @@ def predictive(
     noise_G = np.sqrt(mean_G.clip(min=1e-9))
     _bands(below, edges_G1, (bands_QG - mean_G) / noise_G)
     _residuals(below, edges_G1, (counts_G - mean_G) / noise_G)
-    _energy_axis(below, edges_C1)
+    style.energy_axis(below, edges_C1)
     for axes in (above, below):
         axes.yaxis.set_label_coords(-0.085, 0.5)
         style.dress(axes)
@@ -205,16 +205,6 @@ def _residuals(axes: Axes, edges_G1: Array, residual_G: Array) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(5, symmetric=True, integer=True))
     axes.set_ylabel(r"(data − model) / $\sigma$")
     axes.set_xlabel("energy [keV]")
-
-
-def _energy_axis(axes: Axes, edges_C1: Array) -> None:
-    low, high = float(edges_C1[0]), float(edges_C1[-1])
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    ticks = [tick for tick in TICKS_KEV if 0.999 * low <= tick <= 1.001 * high]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _handles(names: Sequence[str]) -> list[Artist]:

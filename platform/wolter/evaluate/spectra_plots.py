@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from wolter.evaluate import style
@@ -19,7 +19,6 @@ from wolter.evaluate.inference import Example
 
 Array = NDArray[np.float64]
 COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE)
-TICKS_KEV = (0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 BAND = "#e6e6e6"
 CELL = (5.7, 4.5)  # inches, of one example
 DECADES = 4.5  # below the brightest channel, the depth of the logarithmic axis
@@ -120,7 +119,7 @@ def _spectrum(axes: Axes, example: Example, edges_C1: Array) -> None:
         fontsize=style.MEDIUM,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
     )
-    _energy_axis(axes, edges_C1)
+    style.energy_axis(axes, edges_C1)
     style.dress(axes)
 
 
@@ -139,15 +138,5 @@ def _residuals(axes: Axes, example: Example, edges_C1: Array) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(4, symmetric=True, prune="both"))
     axes.set_ylabel(r"residual / $\sigma$")
     axes.set_xlabel("energy [keV]")
-    _energy_axis(axes, edges_C1)
+    style.energy_axis(axes, edges_C1)
     style.dress(axes)
-
-
-def _energy_axis(axes: Axes, edges_C1: Array) -> None:
-    low, high = edges_C1[0], edges_C1[-1]
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    ticks = [tick for tick in TICKS_KEV if low * 0.999 <= tick <= high * 1.001]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())

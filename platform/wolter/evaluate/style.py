@@ -7,9 +7,12 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+from numpy.typing import NDArray
 
 from wolter.data.schema import Parameter
 
@@ -19,6 +22,7 @@ GREY = "#8c8c8c"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY)
 SMALL, MEDIUM, LARGE = 8.0, 9.2, 12.0  # points
 DPI = 160
+TICKS_KEV = (0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -105,3 +109,14 @@ def to_png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def energy_axis(axes: Axes, edges_C1: NDArray[np.float64]) -> None:
+    """Logarithmic axis over the energies of C channels (C + 1 edges, keV), with plain numbers."""
+    low, high = float(edges_C1[0]), float(edges_C1[-1])
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    ticks = [tick for tick in TICKS_KEV if 0.999 * low <= tick <= 1.001 * high]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
