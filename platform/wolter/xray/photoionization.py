@@ -1,12 +1,15 @@
 """Photoelectric cross sections of neutral atoms and of the hydrogen molecule.
 
-All from published analytic fits. Energies in eV, cross sections in megabarns (1e-18 cm^2).
+From published analytic fits, and tables at three edges. Energies in eV, cross sections in megabarns
+(1e-18 cm^2).
 """
 
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
 import torch
 from torch import Tensor
-
-from wolter.xray.ccd import Knots, interpolate
 
 # Verner & Yakovlev (1995, A&AS 109, 125), table 1: one row a subshell, innermost first:
 # (l, threshold, E_0, sigma_0, y_a, P, y_w).
@@ -135,36 +138,20 @@ _OUTER: dict[int, tuple[float, ...]] = {
 }
 _INNER = {6: 1, 7: 1, 8: 1, 10: 1, 18: 3}  # how many subshells stay apart
 
-# Fine structure at edges that the fits leave out, from the published measurements and calculations
-# in a few rounded numbers: O K (McLaughlin & Kirby 1998, J. Phys. B 31, 4991), Ne K (Gorczyca 2000,
-# Phys. Rev. A 61, 024702), Fe L of the metal (Kortright & Kim 2000, Phys. Rev. B 62, 12216).
-# A resonance below the edge, (energy, FWHM, wing: Mb eV^2), on top of the outer subshells from
-# the first to the last of its energies; then knots of the whole cross section.
-_RESONANCES = {
-    8: (490.0, 539.0, 527.43, 0.140, 0.255),
-    10: (865.0, 868.0, 867.14, 0.227, 0.0336),
-}
-_EDGE_KNOTS: dict[int, Knots] = {
-    8: (
-        (539.0, 0.0397), (540.0, 0.0412), (540.5, 0.046), (541.0, 0.063), (541.5, 0.215),
-        (542.0, 0.96), (542.5, 0.093), (543.0, 0.123), (543.5, 0.229), (544.0, 0.286),
-        (544.5, 0.427), (545.5, 0.472), (546.0, 0.535), (546.5, 1.56), (547.0, 0.507),
-        (548.5, 0.492), (549.0, 0.619), (549.5, 0.651), (552.0, 0.616), (555.0, 0.570),
-        (556.0, 0.536), (556.5, 0.597), (557.5, 0.556), (558.5, 0.53), (561.5, 0.534),
-        (562.5, 0.515), (566.5, 0.511), (568.0, 0.494), (574.0, 0.475), (585.0, 0.442),
-    ),
-    10: (
-        (868.0, 0.088), (868.3, 0.118), (868.7, 0.58), (869.0, 0.215), (869.25, 0.345),
-        (869.5, 0.305), (870.1, 0.318),
-    ),
-    26: (
-        (700.6, 0.210), (702.5, 0.223), (704.0, 0.242), (705.0, 0.281), (706.0, 0.435),
-        (706.5, 0.80), (707.2, 2.6), (708.0, 6.42), (708.4, 7.1), (709.0, 6.03), (710.0, 3.99),
-        (711.0, 2.99), (712.8, 2.00), (714.0, 1.81), (717.8, 1.48), (718.5, 1.49), (719.5, 1.87),
-        (720.5, 3.13), (721.2, 3.6), (723.0, 2.68), (724.0, 2.28), (726.0, 1.89),
-        (730.0, 1.67), (737.0, 1.56), (741.0, 1.51), (796.0, 1.20),
-    ),
-}  # fmt: skip
+
+@cache
+def _edges() -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Energies and cross sections across an edge's fine structure, which the fits leave out.
+
+    Straight lines join them. `edges.csv` holds O K (Gorczyca & McLaughlin 2000, J. Phys. B 33,
+    L859), Ne K (Gorczyca 2000, Phys. Rev. A 61, 024702) and Fe L of the metal (Kortright & Kim
+    2000, Phys. Rev. B 62, 12216), as the tbabs 2.3 of XSPEC has them: `benchmarks/_edges.py` makes
+    it.
+    """
+    with (files("wolter.xray") / "edges.csv").open() as file:
+        table = np.loadtxt(file, delimiter=",", skiprows=2)
+    of = table[:, 0].astype(int)
+    return {int(z): (table[of == z, 1], table[of == z, 2]) for z in np.unique(of)}
 
 
 def atom(element: int, energy_E: Tensor) -> Tensor:
@@ -189,15 +176,12 @@ def atom(element: int, energy_E: Tensor) -> Tensor:
         for subshell in subshells[n_inner:]:
             sigma_E += torch.where(energy_E >= threshold, _subshell(energy_E, *subshell), 0.0)
         sigma_E += torch.where(energy_E < threshold, outer_E, 0.0)
-        if element in _RESONANCES:
-            low, high, centre, fwhm, wing = _RESONANCES[element]
-            resonance_E = wing / ((energy_E - centre) ** 2 + fwhm**2 / 4)
-            inside_E = (energy_E >= low) & (energy_E < high)
-            sigma_E = torch.where(inside_E, outer_E + resonance_E, sigma_E)
-    if element in _EDGE_KNOTS:
-        knots = _EDGE_KNOTS[element]
-        inside_E = (energy_E >= knots[0][0]) & (energy_E < knots[-1][0])
-        sigma_E = torch.where(inside_E, interpolate(energy_E, knots), sigma_E)
+    if element in _edges():
+        knots, values = _edges()[element]
+        at_E = energy_E.cpu().numpy()
+        edge_E = torch.from_numpy(np.interp(at_E, knots, values)).to(energy_E)
+        inside_E = (energy_E >= knots[0]) & (energy_E < knots[-1])
+        sigma_E = torch.where(inside_E, edge_E, sigma_E)
     return sigma_E
 
 
