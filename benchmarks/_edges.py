@@ -83,9 +83,7 @@ def main(out: Path) -> None:
     """Write the table: atomic number, eV, Mb."""
     os.environ.pop("HEADAS", None)  # xspectrampoline brings its own
     with out.open("w", newline="") as file:
-        file.write(
-            "# Cross sections at absorption edges, by benchmarks/_edges.py, which says whose they are.\n"
-        )
+        file.write("# Absorption edges, by benchmarks/_edges.py, which says whose they are.\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("element", "eV", "Mb"))
         for element, (_, low, high, tolerance) in EDGES.items():
