@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.synthetic import make_dataset
 
 from wolter import cli
 
@@ -40,6 +41,7 @@ def test_the_overview_lists_every_command(capsys):
         (["ingest", "spectra", "nowhere"], "nowhere: no such file or folder"),
         (["train", "resnet"], "unknown family 'resnet'; choose one of: cnn, deepspectra, mlp"),
         (["train", "mlp", "--data", "nowhere"], "nowhere: no dataset.json there"),
+        (["train", "mlp", "--data", "DATA", "--from", "17"], "mlp has no run or version 17"),
         (["evaluate", "mlp", "--data", "nowhere"], "nowhere: no dataset.json there"),
         (["predict", "mlp", "a.pha", "--out", "t.csv"], "a.pha: no such file"),
         (
@@ -54,6 +56,8 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys, tmp_p
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WOLTER_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    if "DATA" in arguments:
+        make_dataset(tmp_path / "DATA", 60)
     code, _, err = run(*arguments, capsys=capsys)
     assert code == 2
     assert len(err.strip().splitlines()) == 1

@@ -1,14 +1,16 @@
 """What a training worker is told, and what it builds from that."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import BatchConfig, count_rows, sample_split
+from wolter.data.schema import SpectraSpec
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.errors import InputError
-from wolter.train.checkpoint import Card
+from wolter.train.checkpoint import Card, load_model
 from wolter.train.loop import NORMALISATION_ROWS, TrainConfig, Trainer, build
 
 VALIDATION_BATCH = 2048  # rows
@@ -64,6 +66,7 @@ class Job:
         validation_rows: of its validation split.
         cache_bytes: keep the dataset in memory if it takes at most this.
         threads: of torch in a worker; 0 shares the cores out.
+        start: checkpoint folder or card of the weights to start from; empty for fresh ones.
     """
 
     family: str
@@ -74,6 +77,7 @@ class Job:
     validation_rows: int
     cache_bytes: int
     threads: int = 0
+    start: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,12 +97,13 @@ def make_job(
     config: Any = None,
     train: TrainConfig | None = None,
     scale: ScaleConfig | None = None,
+    start: Path | None = None,
 ) -> Job:
     """Check the input of a run, which builds its module once; see `train` for the arguments.
 
     Raises:
-        InputError: the family or its config is unknown, they do not fit the dataset, or there are
-            fewer training rows, or rows in a batch, than workers.
+        InputError: the family or its config is unknown, they do not fit the dataset or the weights
+            to start from, or there are fewer training rows, or rows in a batch, than workers.
     """
     train, scale = train or TrainConfig(), scale or ScaleConfig()
     loaded = families.load(family)
@@ -107,8 +112,10 @@ def make_job(
             f"{dataset.path}: holds {dataset.manifest.kind} and {family} reads {loaded.kind}; "
             "choose another family or dataset"
         )
-    given = config if isinstance(config, dict) else configs.to_dict(config or loaded.config())
+    given = configs.to_dict(config) if config else {}
     typed = configs.from_dict(loaded.config, given)
+    if start is not None:
+        typed = _started(start, family, given, dataset)
     build(loaded, typed, dataset.spec, train.seed)
     rows = count_rows(dataset, "train")
     if min(rows, train.batch_size) < scale.workers:
@@ -125,7 +132,33 @@ def make_job(
         validation_rows=count_rows(dataset, "validation"),
         cache_bytes=round(scale.cache_gib * 2**30),
         threads=scale.threads_per_worker,
+        start="" if start is None else str(start.absolute()),
     )
+
+
+def _started(start: Path, family: str, given: dict[str, Any], dataset: ShardDataset) -> Any:
+    """Config of the weights to start from, which must fit family, given config and dataset."""
+    model = load_model(start)
+    if model.family.name != family:
+        raise InputError(f"{start}: weights of {model.family.name}; {family} starts from its own")
+    typed = configs.from_dict(model.family.config, model.card.config)
+    own = configs.to_dict(typed)
+    differing = [key for key, value in given.items() if own[key] != value]
+    if differing:
+        raise InputError(f"{start}: has another {', '.join(differing)}; leave that out")
+    theirs, ours = model.card.spec, dataset.spec
+    components = {theirs.components, ours.components} - {()}
+    if _inputs(theirs) != _inputs(ours) or len(components) > 1:
+        raise InputError(
+            f"{start}: reads another energy grid, or estimates other parameters or ranges, than "
+            f"{dataset.path} holds; start from other weights"
+        )
+    return typed
+
+
+def _inputs(spec: SpectraSpec) -> tuple[Any, ...]:
+    """What weights are bound to."""
+    return spec.energy_edges, [(p.name, p.low, p.high) for p in spec.parameters]
 
 
 def prepare(
@@ -147,9 +180,14 @@ def prepare(
     train = replace(job.train, batch_size=size * world, device=device or job.train.device)
     family = families.load(job.family)
     dataset = open_dataset(job.dataset)
-    module = build(family, configs.from_dict(family.config, job.config), dataset.spec, train.seed)
-    if not resume:
-        family.normalise(module, sample_split(dataset, "train", NORMALISATION_ROWS))
+    spec = dataset.spec
+    if job.start:  # with the normalisation that its weights belong to
+        model = load_model(Path(job.start))
+        module, spec = model.module, model.card.spec
+    else:
+        module = build(family, configs.from_dict(family.config, job.config), spec, train.seed)
+        if not resume:
+            family.normalise(module, sample_split(dataset, "train", NORMALISATION_ROWS))
     trainer = Trainer(family, module, train, job.rows // world * world, rank)
     batches = BatchConfig(
         size=size,
@@ -160,5 +198,5 @@ def prepare(
         device=str(trainer.device),
     )
     stored = replace(batches, size=VALIDATION_BATCH, shuffle=False, fresh_noise=False)
-    card = Card(job.family, job.config, dataset.spec, dataset.sha256(), train.seed)
+    card = Card(job.family, job.config, spec, dataset.sha256(), train.seed)
     return Prepared(trainer, card, dataset, batches, stored)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.synthetic import make_batch, make_dataset
 
-from wolter.data.batches import count_rows
+from wolter.data.batches import count_rows, local_reader
 from wolter.data.shards import open_dataset
 from wolter.errors import InputError
 from wolter.train import tracking
@@ -127,3 +127,56 @@ def test_workers_share_a_batch_and_start_from_the_same_weights(dataset):
     a, b = (ready.trainer.module.state_dict() for ready in (first, second))
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert open_dataset(job.dataset).sha256() == first.card.dataset_sha256
+
+
+class TestStartingFromWeights:
+    """The run of this file took two epochs from fresh weights."""
+
+    def first_loss(self, dataset, start, model=None):
+        epochs = []
+        still = 1e-12  # a learning rate that moves no weight
+        config = dataclasses.replace(CONFIG, epochs=1, learning_rate=still)
+        job = make_job("mlp", dataset, model, config, start=start)
+        ready = prepare(job)
+        reader = local_reader(ready.dataset, "train", ready.train)
+        ready.trainer.run(reader, on_epoch=epochs.append)
+        return epochs[0].train["loss"], job
+
+    def test_the_loss_goes_on_where_it_ended(self, run, dataset):
+        result, epochs = run
+        loss, job = self.first_loss(dataset, result.checkpoint)
+        assert job.config == {"width": 16, "depth": 3, "dropout": 0.0}
+        assert loss < epochs[-1].train["loss"] < epochs[0].train["loss"]
+        fresh, _ = self.first_loss(dataset, None, {"width": 16})
+        assert fresh > epochs[0].train["loss"]
+
+    def test_weights_and_normalisation_are_the_checkpoint_s(self, run, dataset):
+        result, _ = run
+        moved = dataclasses.replace(CONFIG, seed=5)
+        ready = prepare(make_job("mlp", dataset, train=moved, start=result.checkpoint))
+        kept = load_model(result.checkpoint).module.state_dict()
+        mine = ready.trainer.module.state_dict()
+        assert all(torch.equal(kept[name], mine[name]) for name in kept)
+
+    def test_mlflow_knows_the_start(self, run, dataset, store):
+        result, _ = run
+        config = dataclasses.replace(CONFIG, epochs=1)
+        tuned = train_local("mlp", dataset.path, train=config, start=result.checkpoint)
+        assert tracking.client().get_run(tuned.run_id).data.params["start"].endswith("checkpoint")
+        assert load_model(tuned.checkpoint).card.config["width"] == 16
+
+    @pytest.mark.parametrize(
+        ("family", "config", "message"),
+        [
+            ("cnn", None, "weights of mlp; cnn starts from its own"),
+            ("mlp", {"width": 17}, "has another width"),
+            ("mlp", {"colour": 1}, "colour"),
+        ],
+    )
+    def test_what_does_not_fit_is_said(self, run, dataset, family, config, message):
+        with pytest.raises(InputError, match=message):
+            make_job(family, dataset, config, start=run[0].checkpoint)
+
+    def test_so_is_a_dataset_of_other_ranges(self, run, dataset, untrained):
+        with pytest.raises(InputError, match="another energy grid, or estimates other"):
+            make_job("mlp", dataset, start=untrained("mlp"))
