@@ -32,6 +32,8 @@ class Train:
         data: folder of the dataset; without it the default one, simulated first if missing.
         start: weights to go on from, with their config and normalisation: shipped, champion, a run
             id or version of the family, or the folder of a checkpoint; without it fresh ones.
+        real: folder of a dataset of observed spectra to mix into every batch; its labels are used
+            where `wolter label` gave them.
         train: epochs, batches, learning rate.
         scale: workers and GPUs.
         experiment: MLflow experiment.
@@ -41,6 +43,7 @@ class Train:
     family: tyro.conf.Positional[str] = DEFAULT_FAMILY
     data: Path | None = None
     start: Annotated[str, tyro.conf.arg(name="from")] = ""
+    real: Path | None = None
     train: TrainConfig = field(default_factory=TrainConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     experiment: str = "spectra"
@@ -87,6 +90,7 @@ class Train:
                 train=self.train,
                 scale=self.scale,
                 start=start,
+                real=self.real,
                 experiment=self.experiment,
                 on_epoch=show,
             )

@@ -1,13 +1,15 @@
 """What a training worker is told, and what it builds from that."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from wolter import config as configs
 from wolter import family as families
-from wolter.data.batches import BatchConfig, count_rows, sample_split
-from wolter.data.schema import SpectraSpec
+from wolter.data.batches import BatchConfig, Reader, count_rows, sample_split
+from wolter.data.mixing import MixedReader, check_observed, observed_rows, read_observed
+from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.errors import InputError
 from wolter.train.checkpoint import Card, load_model
@@ -67,6 +69,7 @@ class Job:
         cache_bytes: keep the dataset in memory if it takes at most this.
         threads: of torch in a worker; 0 shares the cores out.
         start: checkpoint folder or card of the weights to start from; empty for fresh ones.
+        real: absolute path of a dataset of observed spectra to mix in; empty for none.
     """
 
     family: str
@@ -78,17 +81,36 @@ class Job:
     cache_bytes: int
     threads: int = 0
     start: str = ""
+    real: str = ""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What one worker trains with."""
+    """What one worker trains with.
+
+    Attributes:
+        trainer: with the module.
+        card: of its checkpoints.
+        dataset: simulated spectra.
+        train: how to cut their training split into batches, to which `n_observed` are added.
+        validation: how to cut their validation split.
+        observed: spectra to mix in; None for none.
+        n_observed: rows of each full batch that are observed.
+    """
 
     trainer: Trainer
     card: Card
     dataset: ShardDataset
     train: BatchConfig
     validation: BatchConfig
+    observed: SpectraBatch | None = None
+    n_observed: int = 0
+
+    def mix(self, simulated: Reader) -> Reader:
+        """The batches to train on, from those of simulated spectra."""
+        if self.observed is None:
+            return simulated
+        return MixedReader(simulated, self.observed, self.n_observed, self.train)
 
 
 def make_job(
@@ -98,12 +120,14 @@ def make_job(
     train: TrainConfig | None = None,
     scale: ScaleConfig | None = None,
     start: Path | None = None,
+    real: Path | None = None,
 ) -> Job:
     """Check the input of a run, which builds its module once; see `train` for the arguments.
 
     Raises:
         InputError: the family or its config is unknown, they do not fit the dataset or the weights
-            to start from, or there are fewer training rows, or rows in a batch, than workers.
+            to start from, the observed spectra do not fit the simulated ones, or there are fewer
+            training rows, or rows in a batch, than workers.
     """
     train, scale = train or TrainConfig(), scale or ScaleConfig()
     loaded = families.load(family)
@@ -117,6 +141,9 @@ def make_job(
     if start is not None:
         typed = _started(start, family, given, dataset)
     build(loaded, typed, dataset.spec, train.seed)
+    if real is not None:
+        check_observed(open_dataset(real), dataset.spec)
+        observed_rows(train.batch_size // scale.workers, train.real_share)
     rows = count_rows(dataset, "train")
     if min(rows, train.batch_size) < scale.workers:
         raise InputError(
@@ -133,6 +160,7 @@ def make_job(
         cache_bytes=round(scale.cache_gib * 2**30),
         threads=scale.threads_per_worker,
         start="" if start is None else str(start.absolute()),
+        real="" if real is None else str(real.absolute()),
     )
 
 
@@ -188,9 +216,11 @@ def prepare(
         module = build(family, configs.from_dict(family.config, job.config), spec, train.seed)
         if not resume:
             family.normalise(module, sample_split(dataset, "train", NORMALISATION_ROWS))
-    trainer = Trainer(family, module, train, job.rows // world * world, rank)
+    n_observed = observed_rows(size, train.real_share) if job.real else 0
+    steps = math.ceil(job.rows // world / (size - n_observed))
+    trainer = Trainer(family, module, train, steps * size * world, rank)
     batches = BatchConfig(
-        size=size,
+        size=size - n_observed,
         fresh_noise=train.fresh_noise,
         seed=train.seed,
         rank=rank,
@@ -199,4 +229,5 @@ def prepare(
     )
     stored = replace(batches, size=VALIDATION_BATCH, shuffle=False, fresh_noise=False)
     card = Card(job.family, job.config, spec, dataset.sha256(), train.seed)
-    return Prepared(trainer, card, dataset, batches, stored)
+    observed = read_observed(open_dataset(job.real)) if job.real else None
+    return Prepared(trainer, card, dataset, batches, stored, observed, n_observed)

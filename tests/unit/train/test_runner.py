@@ -129,6 +129,48 @@ def test_workers_share_a_batch_and_start_from_the_same_weights(dataset):
     assert open_dataset(job.dataset).sha256() == first.card.dataset_sha256
 
 
+@pytest.fixture(scope="module")
+def observed(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("observed"), 50, seed=3)
+
+
+class TestObservedSpectra:
+    def job(self, dataset, observed, **changes):
+        config = dataclasses.replace(CONFIG, **changes)
+        return make_job("mlp", dataset, {"width": 16}, config, real=observed.path)
+
+    def test_a_run_mixes_them_into_every_batch(self, dataset, observed, store):
+        epochs = []
+        result = train_local(
+            "mlp", dataset.path, train=CONFIG, real=observed.path, on_epoch=epochs.append
+        )
+        rows = count_rows(dataset, "train")
+        assert epochs[-1].rows == pytest.approx(rows * 4 / 3, abs=2)
+        assert epochs[-1].train["loss"] < epochs[0].train["loss"]
+        params = tracking.client().get_run(result.run_id).data.params
+        assert params["real"] == str(observed.path)
+        assert params["train.real_share"] == "0.25"
+
+    def test_the_schedule_counts_the_smaller_share_of_simulated_rows(self, dataset, observed):
+        job = self.job(dataset, observed, real_share=0.5)
+        ready = prepare(job)
+        batches = list(ready.mix(local_reader(ready.dataset, "train", ready.train))(0))
+        assert ready.trainer.steps_per_epoch == len(batches) == -(-job.rows // 32)
+
+    def test_every_worker_has_rows_of_its_own(self, dataset, observed):
+        first, second = (prepare(self.job(dataset, observed), rank, world=2) for rank in (0, 1))
+        drawn = []
+        for ready in (first, second):
+            batch = next(ready.mix(local_reader(ready.dataset, "train", ready.train))(0))
+            assert (len(batch), int(batch.observed_B.sum())) == (32, 8)
+            drawn.append(batch.counts_BC[batch.observed_B])
+        assert not torch.equal(*drawn)
+
+    def test_a_share_outside_0_to_1_is_an_error(self):
+        with pytest.raises(InputError, match="real_share"):
+            TrainConfig(real_share=1.0)
+
+
 class TestStartingFromWeights:
     """The run of this file took two epochs from fresh weights."""
 
