@@ -9,13 +9,11 @@ from dataclasses import replace
 import torch
 
 from wolter.data.batches import BatchConfig, Reader, count_rows, epoch_seed
+from wolter.data.labels import OBSERVED
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.data.shards import ShardDataset, table_to_numpy, to_batch
 from wolter.data.stream import read_selected
 from wolter.errors import InputError
-
-# What a telescope tells; a simulated data set in the place of an observed one holds more.
-_OBSERVED = ("counts", "background", "background_scale", "exposure", "area")
 
 
 def check_observed(dataset: ShardDataset, spec: SpectraSpec) -> None:
@@ -42,7 +40,7 @@ def read_observed(dataset: ShardDataset) -> SpectraBatch:
     Labels are read only where they were estimated (`Manifest.labels`): the true ones of a
     simulated data set that plays the observed one stay unknown.
     """
-    columns = (*_OBSERVED, "parameters") if dataset.manifest.labels else _OBSERVED
+    columns = (*OBSERVED, "parameters") if dataset.manifest.labels else OBSERVED
     tables = [read_selected(file, "train", columns) for file in dataset.files]
     rows = SpectraBatch.concatenate([to_batch(table_to_numpy(t)) for t in tables if t.num_rows])
     return replace(rows, observed_B=torch.ones(len(rows), dtype=torch.bool))

@@ -137,7 +137,7 @@ def check_compatible(model: Model, dataset: ShardDataset) -> None:
     """Check that a model can be judged on a dataset.
 
     Raises:
-        InputError: the kind, the energy grid or the parameters differ, or there are no labels.
+        InputError: the kind, the energy grid or the parameters differ, or there are no true labels.
     """
     own, given, name = model.card.spec, dataset.spec, model.family.name
     if model.family.kind != dataset.manifest.kind:
@@ -152,6 +152,11 @@ def check_compatible(model: Model, dataset: ShardDataset) -> None:
             f"{dataset.path}: its {given.n_channels} channels from {given.energy_edges[0]:g} to "
             f"{given.energy_edges[-1]:g} keV are not {name}'s grid ({own.n_channels} from "
             f"{own.energy_edges[0]:g} to {own.energy_edges[-1]:g} keV); make the dataset on it"
+        )
+    if dataset.manifest.labels:
+        raise InputError(
+            f"{dataset.path}: its labels are estimates ({dataset.manifest.labels}); evaluate on a "
+            "simulated dataset"
         )
     missing = [parameter for parameter in own.names if parameter not in given.names]
     if missing:
