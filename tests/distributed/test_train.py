@@ -88,14 +88,17 @@ def test_two_workers_share_the_rows_of_a_stream_equally(ray_session, dataset, st
     assert load_model(run.checkpoint).card.dataset_sha256 == dataset.sha256()
 
 
-@pytest.mark.parametrize("scale", [ONE, TWO])
-def test_observed_spectra_are_mixed_in(ray_session, dataset, store, tmp_path, scale):
+@pytest.mark.parametrize(
+    ("family", "model", "scale"),
+    [("mlp", MODEL, ONE), ("mlp", MODEL, TWO), ("translator", {"width": 16}, TWO)],
+)
+def test_observed_spectra_are_mixed_in(ray_session, dataset, store, tmp_path, family, model, scale):
     observed = make_dataset(tmp_path / "observed", 50, seed=3)
     epochs = []
     run = train(
-        "mlp",
+        family,
         dataset.path,
-        config=MODEL,
+        config=model,
         train=CONFIG,
         scale=scale,
         real=observed.path,
@@ -105,7 +108,7 @@ def test_observed_spectra_are_mixed_in(ray_session, dataset, store, tmp_path, sc
     assert epochs[-1].rows == pytest.approx(rows * 4 / 3, abs=scale.workers)
     assert epochs[-1].train["loss"] < epochs[0].train["loss"]
     if scale is ONE:
-        job = make_job("mlp", dataset, MODEL, CONFIG, real=observed.path)
+        job = make_job(family, dataset, model, CONFIG, real=observed.path)
         plain = load_file(fit_local(job, tmp_path) / "model.safetensors")
         assert same(weights(run), plain)
 

@@ -43,6 +43,16 @@ def test_the_overview_lists_every_command(capsys):
         (["train", "mlp", "--data", "nowhere"], "nowhere: no dataset.json there"),
         (["train", "mlp", "--data", "DATA", "--from", "17"], "mlp has no run or version 17"),
         (["evaluate", "mlp", "--data", "nowhere"], "nowhere: no dataset.json there"),
+        (
+            ["evaluate", "mlp", "--data", "DATA", "--translator", "9"],
+            "translator has no run or version 9",
+        ),
+        (
+            ["evaluate", "mlp", "--data", "DATA", "--translator", "9", "--exact", "5"],
+            "leave out --exact",
+        ),
+        (["train", "translator", "--data", "DATA"], "give --real DIR"),
+        (["label", "--data", "DATA", "--fits", "f.parquet", "--out", "o"], "f.parquet: not a"),
         (["predict", "mlp", "a.pha", "--out", "t.csv"], "a.pha: no such file"),
         (
             ["predict", "mlp", "a.pha", "--out", "t.csv", "--version", "9"],

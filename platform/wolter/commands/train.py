@@ -15,7 +15,6 @@ from wolter.data.simulator import SimulateConfig
 from wolter.home import default_dataset
 from wolter.progress import bar
 from wolter.train import shipped
-from wolter.train.checkpoint import CARD
 from wolter.train.loop import Epoch, TrainConfig
 from wolter.train.runner import ScaleConfig, train
 from wolter.train.tracking import promote
@@ -59,20 +58,11 @@ class Train:
         given, usual = (configs.to_dict(each) for each in (self._model, type(self._model)()))
         return {key: value for key, value in given.items() if value != usual[key]}
 
-    def _start(self) -> Path | None:
-        """Where the weights to start from lie."""
-        folder = Path(self.start)
-        if not self.start:
-            return None
-        if (folder / CARD).is_file():
-            return folder
-        return shipped.find(self.family, self.start)[0]
-
     def run(self) -> int:
         """Train, register, and promote if asked to."""
         data = self.data or _default_dataset()
         open_dataset(data)
-        start = self._start()
+        start = shipped.locate(self.family, self.start) if self.start else None
         with bar(f"training {self.family}", self.train.epochs) as advance:
 
             def show(epoch: Epoch) -> None:

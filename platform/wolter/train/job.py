@@ -141,6 +141,8 @@ def make_job(
     if start is not None:
         typed = _started(start, family, given, dataset)
     build(loaded, typed, dataset.spec, train.seed)
+    if loaded.translate is not None and real is None:
+        raise InputError(f"{family} learns from observed spectra as well; give --real DIR")
     if real is not None:
         check_observed(open_dataset(real), dataset.spec)
         observed_rows(train.batch_size // scale.workers, train.real_share)
