@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wolter.data.augment import Augmentation
 from wolter.data.simulate import simulate_dataset
 from wolter.data.simulator import SimulateConfig
 from wolter.data.variety import Variety
@@ -31,6 +32,12 @@ class SimulateSpectra:
         model: emission model in XSPEC's names.
         components: store the noise-free components (DeepSpectra and fresh noise need them).
         variety: how effective areas and backgrounds differ between the spectra.
+        fixed: NAME VALUE pairs of the model's parameters that are not drawn, beside sigma = 0.1
+            keV; a name that comes twice in a model is NAME_2 the second time.
+        gain: slope and offset in eV of the energy scale of a shifted domain: what is nominally
+            recorded at E is recorded at slope (E + offset).
+        background_factor: on the rates of the backgrounds.
+        augment: what no family is told of, drawn for each spectrum.
         workers: processes, one core each; 0: one for every core.
     """
 
@@ -46,6 +53,10 @@ class SimulateSpectra:
     model: str = SimulateConfig.model
     components: bool = True
     variety: Variety = field(default_factory=Variety)
+    fixed: dict[str, float] = field(default_factory=dict)
+    gain: tuple[float, float] = SimulateConfig.gain
+    background_factor: float = SimulateConfig.background_factor
+    augment: Augmentation = field(default_factory=Augmentation)
     workers: int = 0
 
     def config(self) -> SimulateConfig:
@@ -60,6 +71,10 @@ class SimulateSpectra:
             source_backscal=self.backscal,
             components=self.components,
             variety=self.variety,
+            fixed={**SimulateConfig().fixed, **self.fixed},
+            gain=self.gain,
+            background_factor=self.background_factor,
+            augment=self.augment,
         )
 
     def run(self) -> int:

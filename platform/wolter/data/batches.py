@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 import torch
 
 from wolter.data.grid import AREA_EDGES
@@ -147,6 +148,7 @@ def fits(dataset: ShardDataset, memory_bytes: int) -> bool:
     """Whether all rows of a dataset fit into this much memory."""
     spec = dataset.spec
     vectors = 3 + len(spec.components) if spec.components else 2
+    vectors += "unmodelled" in pq.read_schema(dataset.files[0]).names
     row = 4 * (vectors * spec.n_channels + len(spec.parameters) + len(AREA_EDGES) + 1)
     return dataset.manifest.rows * row <= memory_bytes
 

@@ -77,7 +77,11 @@ class SpectraBatch:
         exposure_B: seconds.
         parameters_BP: labels; NaN where there is none.
         expected_BKC: noise-free counts of each component; NaN for spectra that have none.
-        expected_background_BC: noise-free background counts in the source region.
+        expected_background_BC: noise-free background counts in the source region, as the background
+            spectrum tells them.
+        unmodelled_BC: noise-free counts in the source region beyond these two, of a component that
+            is none of the labelled ones and of a background that differs from its spectrum (where
+            it is fainter they are negative); None where there are none.
         area_BA: effective area in the bands of `wolter.data.grid.AREA_EDGES`, cm^2; NaN where it is
             not known.
         observed_B: true for spectra of the sky; None where all are simulated.
@@ -92,6 +96,7 @@ class SpectraBatch:
     expected_background_BC: Tensor | None = None
     area_BA: Tensor | None = None
     observed_B: Tensor | None = None
+    unmodelled_BC: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.counts_BC)
@@ -143,12 +148,17 @@ class SpectraBatch:
             self.expected_background_BC,
             self.background_scale_B,
             generator,
+            self.unmodelled_BC,
         )
         return replace(self, counts_BC=counts_BC, background_BC=background_BC)
 
 
 def poisson_counts(
-    source_BC: Tensor, background_BC: Tensor, scale_B: Tensor, generator: torch.Generator
+    source_BC: Tensor,
+    background_BC: Tensor,
+    scale_B: Tensor,
+    generator: torch.Generator,
+    unmodelled_BC: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draw an observation: counts in the source region and in its background region.
 
@@ -158,10 +168,14 @@ def poisson_counts(
         scale_B: source-region background per background-region count; 0 where there is no
             background spectrum, whose counts are then zero.
         generator: source of randomness.
+        unmodelled_BC: expected counts in the source region beyond those.
     """
+    total_BC = source_BC + background_BC
+    if unmodelled_BC is not None:
+        total_BC = (total_BC + unmodelled_BC).clamp_min_(0)  # differences have rounding errors
     scale_B1 = scale_B[:, None]
     region_BC = torch.where(scale_B1 > 0, background_BC / scale_B1.clamp_min(1e-30), 0.0)
     return (
-        torch.poisson(source_BC + background_BC, generator),
+        torch.poisson(total_BC, generator),
         torch.poisson(region_BC, generator),
     )

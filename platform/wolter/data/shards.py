@@ -35,6 +35,7 @@ BATCH_COLUMNS = {
     "expected": "expected_BKC",
     "expected_background": "expected_background_BC",
     "area": "area_BA",
+    "unmodelled": "unmodelled_BC",
 }
 
 

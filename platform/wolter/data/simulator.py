@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wolter.data.augment import Augmentation, Augmenter
 from wolter.data.grid import AREA_EDGES, default_grid
 from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec, poisson_counts
 from wolter.data.variety import Variety, band_means, throughputs
@@ -17,6 +18,7 @@ from wolter.errors import InputError
 from wolter.xray import background as backgrounds
 from wolter.xray import emission
 from wolter.xray.forward import Forward
+from wolter.xray.gain import regain_channels, with_gain
 from wolter.xray.response import Response, read_response, rebin_channels
 from wolter.xray.spectrum import read_spectrum
 
@@ -46,6 +48,10 @@ class SimulateConfig:
         rmf, arf: response files; the embedded EPIC-pn where no RMF is given.
         filter: filter of the embedded EPIC-pn: thin, medium or thick.
         variety: of effective areas and backgrounds, for families that are told of them.
+        augment: what differs from spectrum to spectrum and no family is told of.
+        gain: slope and offset (eV) of the energy scale, for a domain whose response is wrong: what
+            is nominally recorded at E is at slope (E + offset), source and background.
+        background_factor: on the rates of the backgrounds.
         backgrounds: observed background spectra; realistic ones are drawn where none is given.
         source_backscal: BACKSCAL of the source region for observed backgrounds; 0 takes the
             background's own, i.e. regions of equal area.
@@ -65,6 +71,9 @@ class SimulateConfig:
     source_backscal: float = 0.0
     n_backgrounds: int = 30
     variety: Variety = field(default_factory=Variety)
+    augment: Augmentation = field(default_factory=Augmentation)
+    gain: tuple[float, float] = (1.0, 0.0)
+    background_factor: float = 1.0
     energy_edges: tuple[float, ...] = field(default_factory=default_grid)
     components: bool = True
 
@@ -73,6 +82,12 @@ class SimulateConfig:
         low, high = self.exposure_s
         if not 0 < low <= high:
             raise InputError(f"exposure_s = {low}, {high}: give 0 < low <= high, in seconds")
+        if not 0.5 < self.gain[0] < 2 or abs(self.gain[1]) > 1000:
+            raise InputError(
+                f"gain = {self.gain[0]}, {self.gain[1]}: give a slope near 1 and an offset in eV"
+            )
+        if self.background_factor <= 0:
+            raise InputError(f"background_factor = {self.background_factor}: give more than 0")
 
 
 class Simulator:
@@ -89,7 +104,9 @@ class Simulator:
             InputError: a file is bad, or prior and fixed values do not make up the model.
         """
         self.config = config
-        full = self._read_response()
+        nominal = self._read_response()
+        slope, offset_ev = config.gain
+        full = with_gain(nominal, slope, offset_ev / 1e3)
         self.response_sha256 = full.sha256()
         self.forward = Forward.of(
             emission.parse(config.model),
@@ -99,6 +116,8 @@ class Simulator:
         )
         edges_E1 = self.forward.response.energy_edges_E1
         self.energy_E, self.width_E = (edges_E1[1:] + edges_E1[:-1]) / 2, edges_E1.diff()
+        augmented = config.augment != Augmentation()
+        self.augmenter = Augmenter(config.augment, self.forward) if augmented else None
         self.area_A = self.forward.response.area_between(AREA_EDGES)
         self.filter = full.filter
         self.spec = SpectraSpec(
@@ -110,7 +129,9 @@ class Simulator:
             model=config.model,
             fixed=config.fixed,
         )
-        self.background_MC, self.background_scale_M = self._backgrounds(full)
+        self.background_MC, self.background_scale_M = self._backgrounds(nominal)
+        if config.background_factor != 1:
+            self.background_MC *= config.background_factor
 
     def _read_response(self) -> Response:
         if self.config.rmf is None:
@@ -141,11 +162,15 @@ class Simulator:
         generator = torch.Generator().manual_seed(seed_of(0, 0, "backgrounds"))
         rate_MC = backgrounds.draw_backgrounds(full, self.config.n_backgrounds, generator)
         scale_M = 0.1 * 5 ** torch.rand(len(rate_MC), generator=generator)
-        edges = self.config.energy_edges
-        return rebin_channels(rate_MC, full.channel_edges_C1, edges).float(), scale_M
+        return self._binned(rate_MC, full), scale_M
+
+    def _binned(self, rate_MC: Tensor, full: Response) -> Tensor:
+        """Rates of channels as they are recorded, summed into the grid."""
+        slope, offset_ev = self.config.gain
+        rate_MC = regain_channels(rate_MC, full.channel_edges_C1, slope, offset_ev / 1e3)
+        return rebin_channels(rate_MC, full.channel_edges_C1, self.config.energy_edges).float()
 
     def _observed_backgrounds(self, full: Response) -> tuple[Tensor, Tensor]:
-        edges = self.config.energy_edges
         rates, scales = [], []
         for name in self.config.backgrounds:
             background = read_spectrum(Path(name), role="background")
@@ -153,7 +178,7 @@ class Simulator:
             scale = self.config.source_backscal / own if self.config.source_backscal else 1.0
             counts_C = backgrounds.smooth_background(background.counts_C)
             rate_C = counts_C / background.exposure_s * scale
-            rates.append(rebin_channels(rate_C[None], full.channel_edges_C1, edges)[0].float())
+            rates.append(self._binned(rate_C[None], full)[0])
             scales.append(scale)
         return torch.stack(rates), torch.tensor(scales)
 
@@ -180,11 +205,26 @@ class Simulator:
         exposure_B = low * (high / low) ** torch.rand(n, generator=generator)
         which_B = torch.randint(len(self.background_MC), (n,), generator=generator)
         throughput_BE = throughputs(self.config.variety, self.energy_E, self.filter, n, generator)
-        expected_BKC = self.expected(parameters_BP, exposure_B, throughput_BE)
         background_BC = self.background_MC[which_B] * exposure_B[:, None]
+        unmodelled_BC = None
+        if self.augmenter is None:
+            expected_BKC = self.expected(parameters_BP, exposure_B, throughput_BE)
+        else:
+            own = torch.Generator().manual_seed(seed_of(seed, block, "augment"))
+            nuisance = self.config.augment.draw(n, own)
+            seen = self.augmenter(
+                nuisance,
+                parameters_BP,
+                exposure_B,
+                throughput_BE,
+                background_BC,
+                self.config.components,
+            )
+            expected_BKC, background_BC = seen.expected_BKC, seen.background_BC
+            unmodelled_BC = seen.unmodelled_BC
         scale_B = self.background_scale_M[which_B]
         counts_BC, region_BC = poisson_counts(
-            expected_BKC.sum(1), background_BC, scale_B, generator
+            expected_BKC.sum(1), background_BC, scale_B, generator, unmodelled_BC
         )
         area_BA = self.area_A.expand(n, -1)
         if throughput_BE is not None:
@@ -200,6 +240,7 @@ class Simulator:
             expected_BKC=expected_BKC if stored else None,
             expected_background_BC=background_BC if stored else None,
             area_BA=area_BA,
+            unmodelled_BC=unmodelled_BC if stored else None,
         )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from wolter.errors import InputError
 from wolter.xray import epic_pn
 
-_KNOTS_KEV = (0.3, 1.0, 3.0, 10.0)  # of the smooth differences between areas
+KNOTS_KEV = (0.3, 1.0, 3.0, 10.0)  # of the smooth differences between areas
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def throughputs(
         return None
     low, high = variety.area
     log_B1 = torch.empty(n, 1).uniform_(generator=generator) * _log(high / low) + _log(low)
-    knots_BN = torch.randn(n, len(_KNOTS_KEV), generator=generator) * variety.tilt
-    log_BE = log_B1 + knots_BN @ _hats(energy_E)
+    knots_BN = torch.randn(n, len(KNOTS_KEV), generator=generator) * variety.tilt
+    log_BE = log_B1 + knots_BN @ hats(energy_E)
     if variety.filters:
         known = own.lower().rstrip("12") or "thin"
         areas_FE = torch.stack([epic_pn.area(energy_E, name) for name in variety.filters])
@@ -94,9 +94,9 @@ def band_means(
     return values_BE @ (weight_AE / weight_AE.sum(1, keepdim=True)).T
 
 
-def _hats(energy_E: Tensor) -> Tensor:
+def hats(energy_E: Tensor) -> Tensor:
     """Linear interpolation in the logarithm of energy: weights (N, E) of the knots."""
-    knots_N = energy_E.new_tensor(_KNOTS_KEV).log()
+    knots_N = energy_E.new_tensor(KNOTS_KEV).log()
     log_E = energy_E.log().clamp(knots_N[0], knots_N[-1])
     position_E = torch.searchsorted(knots_N, log_E).clamp(1, len(knots_N) - 1)
     share_E = (log_E - knots_N[position_E - 1]) / knots_N.diff()[position_E - 1]
