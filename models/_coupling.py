@@ -68,9 +68,7 @@ def _invert_coupling(
         return _invert_splines(raw_BRP[..., None], values_BPS)
     first_F, second_F = ((coupling.order == half).nonzero()[:, 0] for half in (0, 1))
     layers, known_BRP = _split(coupling.hyper, first_F, second_F, context_BC)
-    first_BFS, log_first_BS = _invert_splines(
-        known_BRP[..., first_F, None], values_BPS[:, first_F]
-    )
+    first_BFS, log_first_BS = _invert_splines(known_BRP[..., first_F, None], values_BPS[:, first_F])
     hidden_BIS = first_BFS
     for weight_OI, known_BO in layers[:-1]:
         hidden_BIS = _affine(weight_OI, known_BO, hidden_BIS).relu_()
@@ -141,9 +139,7 @@ def _invert_splines(raw_BRFS: Tensor, values_BFS: Tensor) -> tuple[Tensor, Tenso
     x_BKFS, y_BKFS = _edges(width_BKFS), _edges(height_BKFS)
     x_scale_BFS, y_scale_BFS = 2 * BOUND / x_BKFS[:, -1], 2 * BOUND / y_BKFS[:, -1]
 
-    # Beyond the bounds, the value at the bound, whose slope is 1, and the excess.
-    inside_BFS = values_BFS.clamp(-BOUND, BOUND)
-    y_BFS = (inside_BFS + BOUND) / y_scale_BFS
+    y_BFS = (values_BFS + BOUND) / y_scale_BFS
     bin_B1FS = (y_BKFS[:, 1:-1] < y_BFS[:, None]).sum(1, keepdim=True)
 
     def at(values_BKFS: Tensor, index_B1FS: Tensor) -> Tensor:
@@ -165,13 +161,15 @@ def _invert_splines(raw_BRFS: Tensor, values_BFS: Tensor) -> tuple[Tensor, Tenso
     root_BFS = (b_BFS * b_BFS + 4 * (mean_BFS - b_BFS) * c_BFS).sqrt_()
     z_BFS = 2 * c_BFS / (b_BFS + root_BFS)
     found_BFS = at(x_BKFS, bin_B1FS) * x_scale_BFS + z_BFS * width_BFS - BOUND
-    found_BFS += values_BFS - inside_BFS
 
     rest_BFS = 1 - z_BFS
     across_BFS = z_BFS * rest_BFS
     relative_BFS = 1 + excess_BFS * across_BFS / mean_BFS
     slope_BFS = left_BFS * rest_BFS**2 + 2 * mean_BFS * across_BFS + right_BFS * z_BFS**2
-    return found_BFS, (relative_BFS**2 / slope_BFS).log_().sum(1)
+    factor_BFS = relative_BFS**2 / slope_BFS
+    inside_BFS = values_BFS.abs() < BOUND  # beyond, all of the above is void
+    log_factor_BS = torch.where(inside_BFS, factor_BFS, 1.0).log_().sum(1)
+    return torch.where(inside_BFS, found_BFS, values_BFS), log_factor_BS
 
 
 def _edges(sizes_BKFS: Tensor) -> Tensor:
