@@ -61,9 +61,9 @@ def test_samples_and_densities_are_those_of_zuko(
     values_BPS, log_volume_BS = invert(flow, context_BC, base_PS)
     expected_BPS, expected_BS = by_zuko(flow, context_BC, base_PS)
     # Bins and slopes a thousand times as large as their neighbours magnify float64's rounding, in a
-    # chain of couplings again and again: to 1e-10 and 1e-5 at the worst of 600 random flows.
+    # chain of couplings again and again: to 1e-10 and 2e-7 at the worst of 600 random flows.
     torch.testing.assert_close(values_BPS, expected_BPS, rtol=1e-8, atol=1e-8)
-    torch.testing.assert_close(log_volume_BS, expected_BS, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(log_volume_BS, expected_BS, rtol=1e-5, atol=1e-5)
 
 
 def test_what_lies_beyond_the_splines_stays():
