@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from wolter.data.grid import AREA_EDGES
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.family import Choice, Family
+from wolter.models._coupling import invert
 from wolter.models._spectra import (
     Residual,
     SpectrumFeatures,
@@ -29,8 +30,6 @@ from wolter.models._spectra import (
 )
 from wolter.xray.sampling import Box
 from wolter.xray.summary import summarise
-
-_TOGETHER = 16  # spectra sampled at once: their intermediate results stay in the cache
 
 
 @dataclass(frozen=True)
@@ -150,19 +149,13 @@ class Posterior(nn.Module):
         Returns:
             Normal quantiles of the parameters (B, S, P), see `Box`, and their log density (B, S).
         """
-        samples, densities = [], []
-        for piece in batch.split(_TOGETHER):
-            context, mean_BP, scale_BPP = self.condition(piece)
-            base_SBP = self.base_SP[:, None].expand(-1, len(piece), -1)
-            inverse = self.flow(context).transform.inv
-            y_SBP, log_volume_SB = inverse.call_and_ladj(base_SBP)
-            moved = torch.baddbmm(mean_BP[:, None], y_SBP.transpose(0, 1), scale_BPP.mT)
-            log_scale_B = torch.diagonal(scale_BPP, dim1=1, dim2=2).log().sum(1)
-            base_S = -0.5 * self.base_SP.square().sum(1)
-            base_S = base_S - 0.5 * len(self.names) * math.log(2 * math.pi)
-            samples.append(moved)
-            densities.append((base_S[:, None] - log_volume_SB - log_scale_B).T)
-        return torch.cat(samples), torch.cat(densities)
+        context, mean_BP, scale_BPP = self.condition(batch)
+        y_BPS, log_volume_BS = invert(self.flow, context, self.base_SP.T)
+        normal_BPS = torch.baddbmm(mean_BP[..., None], scale_BPP, y_BPS)
+        log_scale_B = torch.diagonal(scale_BPP, dim1=1, dim2=2).log().sum(1)
+        base_S = -0.5 * self.base_SP.square().sum(1)
+        base_S = base_S - 0.5 * len(self.names) * math.log(2 * math.pi)
+        return normal_BPS.mT, base_S - log_volume_BS - log_scale_B[:, None]
 
 
 def even_normals(n: int, size: int) -> Tensor:
