@@ -33,7 +33,7 @@ class Config:
 
     Attributes:
         width: of the hidden layers of generators and critics.
-        knots: of the smooth functions that a generator corrects by.
+        knots: of the smooth functions that a generator corrects by, at most one a channel.
         estimator: width of the estimator's three hidden layers.
         adversarial: weight of the generators' loss before the critics.
         cycle: weight of the change that a spectrum suffers there and back, in squared deviations
@@ -47,13 +47,13 @@ class Config:
     """
 
     width: int = 128
-    knots: int = 24
+    knots: int = 64
     estimator: int = 256
     adversarial: float = 1.0
     cycle: float = 1.0
     own: float = 100.0
-    penalty: float = 1.0
-    blur: float = 1.0
+    penalty: float = 5.0
+    blur: float = 0.5
 
 
 class Generator(nn.Module):
@@ -121,8 +121,8 @@ class Translator(Estimator):
         super().__init__(spec)
         c, n = config, spec.n_channels
         self.config = config
-        self.to_observed = Generator(n, c.width, c.knots)
-        self.to_simulated = Generator(n, c.width, c.knots)
+        knots = min(c.knots, n)
+        self.to_observed, self.to_simulated = (Generator(n, c.width, knots) for _ in range(2))
         self.observed_critic, self.simulated_critic = Critic(n, c.width), Critic(n, c.width)
         self.estimator = nn.Sequential(
             nn.Linear(2 * n + self.features.n_context, c.estimator),
@@ -244,10 +244,10 @@ FAMILY = Family(
     predict=predict,
     search_space={
         "width": Choice((64, 128, 256)),
-        "knots": Choice((12, 24, 48)),
+        "knots": Choice((24, 64, 128)),
         "cycle": Range(0.1, 10.0, log=True),
         "own": Range(10.0, 1000.0, log=True),
-        "penalty": Range(0.1, 10.0, log=True),
+        "penalty": Range(1.0, 20.0, log=True),
     },
     translate=translate,
 )

@@ -148,11 +148,12 @@ def trained():
 
 def test_a_shift_between_the_domains_is_undone(trained):
     simulated, observed = make_batch(4096, 11), shifted(4096, 11)  # the same sources
-    assert difference(observed, simulated) == pytest.approx(0.24, abs=0.02)
-    assert difference(translated(FAMILY, trained, observed), simulated) < 0.08
+    before = difference(observed, simulated)
+    assert before == pytest.approx(0.24, abs=0.02)
+    assert difference(translated(FAMILY, trained, observed), simulated) < 0.5 * before
     with torch.no_grad():
         there, _ = trained.carry(simulated, trained.to_observed)
-    assert difference(there, observed) < 0.08
+    assert difference(there, observed) < 0.5 * before
 
 
 def test_what_observed_spectra_tell_is_read_after_translation(trained):
