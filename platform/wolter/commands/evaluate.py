@@ -7,9 +7,11 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
+from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import count_rows
 from wolter.data.shards import open_dataset, write_atomically
+from wolter.data.simulator import SimulateConfig
 from wolter.errors import InputError
 from wolter.evaluate.report import REPORT, evaluate, write
 from wolter.evaluate.table import to_rich
@@ -36,6 +38,9 @@ class Evaluate:
         split: test, validation, train or all.
         n: judge by at most this many spectra; 0 for all.
         exact: sample the exact posterior of so many of the spectra, and compare with it.
+        assume: folder of a simulated dataset whose model and response are taken for the spectra's:
+            with --exact, adds the exact posterior of who knows nothing of a shift, and refines
+            posteriors as they would.
         version: version, run id or alias of the models in the registry; the newest version where
             it is "latest".
         translator: carry the spectra to the simulated domain first, where DIR plays an observed
@@ -49,6 +54,7 @@ class Evaluate:
     split: str = "test"
     n: int = 0
     exact: int = 0
+    assume: Path | None = None
     version: str = "latest"
     translator: str = ""
 
@@ -72,8 +78,10 @@ class Evaluate:
             for i, (name, (_, version)) in enumerate(zip(self.families, found, strict=True))
             if not version.startswith(shipped.SHIPPED)
         }
+        assumed = None if self.assume is None else _config(self.assume)
         rows = count_rows(dataset, self.split)
-        with bar("evaluating", min(rows, self.n or rows) + min(rows, self.exact)) as advance:
+        sampled = min(rows, self.exact) * (1 if assumed is None else 2)
+        with bar("evaluating", min(rows, self.n or rows) + sampled) as advance:
             result = evaluate(
                 models,
                 dataset,
@@ -81,6 +89,7 @@ class Evaluate:
                 self.n or None,
                 versions=[version for _, version in found],
                 exact=self.exact,
+                assumed=assumed,
                 progress=advance,
                 translator=translator,
             )
@@ -101,6 +110,15 @@ class Evaluate:
             print(f"note: {remark}")
         print(f"report: {folder / REPORT}")
         return 0
+
+
+def _config(folder: Path) -> SimulateConfig:
+    config = open_dataset(folder).manifest.config
+    if not config.get("prior"):
+        raise InputError(
+            f"{folder}: not simulated; --assume a dataset of `wolter simulate spectra`"
+        )
+    return configs.from_dict(SimulateConfig, config)
 
 
 COMMAND = Evaluate

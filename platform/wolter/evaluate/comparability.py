@@ -1,10 +1,13 @@
 """Whether a test can be set beside the published and the limit rows, and what to say if not."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from wolter import config as configs
 from wolter.data.shards import ShardDataset
+from wolter.data.simulator import SimulateConfig
 from wolter.evaluate import reference
 from wolter.evaluate.inference import Array, Model
 
@@ -17,7 +20,21 @@ def is_standard(dataset: ShardDataset, exposure_N: Array) -> bool:
         reference.same_prior(dataset.spec.parameters)
         and np.allclose(exposure_N, reference.STANDARD_EXPOSURE_S, rtol=0.01)
         and _sigma(dataset) == reference.STANDARD_SIGMA_KEV
+        and not shift(dataset)
     )
+
+
+def shift(dataset: ShardDataset) -> dict[str, Any]:
+    """Settings that make a simulated dataset another domain than the standard test's."""
+    config, plain = dataset.manifest.config, configs.to_dict(SimulateConfig())
+    found = {
+        key: config[key]
+        for key in ("model", "gain", "background_factor")
+        if config.get(key, plain[key]) != plain[key]
+    }
+    augment = config.get("augment", {})
+    changed = {k: v for k, v in augment.items() if v != plain["augment"].get(k)}
+    return found | ({"augment": changed} if changed else {})
 
 
 def _sigma(dataset: ShardDataset) -> float | None:
@@ -60,6 +77,9 @@ def _against_limits(dataset: ShardDataset, exposure_N: Array) -> list[str]:
     if sigma != reference.STANDARD_SIGMA_KEV:
         width = "unknown" if sigma is None else f"{sigma:g} keV"
         found.append(f"Line width {width}: the exact limits are those of sigma 0.1 keV.")
+    if shifted := shift(dataset):
+        settings = ", ".join(f"{key} {value}" for key, value in shifted.items())
+        found.append(f"Another domain than that of the exact limits: {settings}.")
     if not dataset.manifest.config.get("rmf"):
         found.append(
             "Embedded response and backgrounds: the exact limits were measured with those of an "

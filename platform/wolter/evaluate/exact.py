@@ -11,23 +11,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wolter import config as configs
 from wolter.data.batches import read_split
 from wolter.data.schema import SpectraBatch
 from wolter.data.shards import ShardDataset
-from wolter.data.simulator import SimulateConfig, Simulator
-from wolter.data.variety import Variety
-from wolter.errors import InputError
+from wolter.data.simulator import SimulateConfig
 from wolter.evaluate.calibration import Calibration, ranks
 from wolter.evaluate.inference import Model, check_compatible
 from wolter.evaluate.metrics import RESAMPLES, Errors, Estimate, excess, parameter_errors
-from wolter.xray.emulator import Emulator
-from wolter.xray.sampling import Box, Refined, Sampler, refine
+from wolter.evaluate.truth import Truth
+from wolter.xray.sampling import Refined, Sampler, refine
 from wolter.xray.summary import summarise
 
 Array = NDArray[np.float64]
 TOGETHER = 50  # spectra sampled at once
-_ROWS = 4096  # likelihoods computed at once: their counts stay in the cache
+ASSUMED = "exact posterior of the assumed model"
 
 
 @dataclass(frozen=True)
@@ -89,45 +86,6 @@ class _Posterior:
         return mean_NP.double().numpy(), variance_NP.sqrt().double().numpy()
 
 
-class Truth:
-    """The likelihood that simulated spectra were drawn from, their background known."""
-
-    def __init__(self, dataset: ShardDataset, batch: SpectraBatch) -> None:
-        """Rebuild the simulator of a dataset.
-
-        Raises:
-            InputError: the dataset was not simulated with one response and its components.
-        """
-        if not dataset.manifest.config.get("prior") or batch.expected_background_BC is None:
-            raise InputError(
-                f"{dataset.path}: the exact posterior needs a dataset that was simulated with its "
-                "components; make one with `wolter simulate spectra`"
-            )
-        config = configs.from_dict(SimulateConfig, dataset.manifest.config)
-        if config.variety != Variety(backgrounds=config.variety.backgrounds):
-            raise InputError(
-                f"{dataset.path}: its effective areas vary, so that each spectrum would need an "
-                "exact posterior of its own response; simulate without --variety"
-            )
-        simulator = Simulator(config)
-        low_P, high_P = dataset.spec.bounds_2P()
-        self.box = Box(low_P, high_P)
-        longest = max(float(batch.exposure_B.max()), 1.0)
-        self.expected = Emulator(simulator.forward, low_P, high_P, longest)
-        self.batch, self.background_BC = batch, batch.expected_background_BC
-
-    def __call__(self, row_N: Tensor, parameters_NP: Tensor) -> Tensor:
-        """Log likelihood, less what depends on the counts alone."""
-        found = []
-        pieces = zip(torch.split(row_N, _ROWS), torch.split(parameters_NP, _ROWS), strict=True)
-        for row_M, parameters_MP in pieces:
-            expected_MC = self.expected(parameters_MP, self.batch.exposure_B[row_M])
-            expected_MC = expected_MC.add_(self.background_BC[row_M]).clamp_min_(1e-20)
-            logs_MC = self.batch.counts_BC[row_M] * expected_MC.log()
-            found.append((logs_MC - expected_MC).sum(1))
-        return torch.cat(found)
-
-
 def compare(
     models: Sequence[Model],
     labels: Sequence[str],
@@ -137,6 +95,7 @@ def compare(
     resamples: int = RESAMPLES,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
+    assumed: SimulateConfig | None = None,
 ) -> Comparison:
     """Sample the exact posteriors of the first `n` spectra, and set models beside them.
 
@@ -149,32 +108,32 @@ def compare(
         resamples: bootstrap resamples.
         seed: of the sampler and the bootstrap.
         progress: called with the number of spectra that were sampled.
+        assumed: what somebody who does not know how the spectra were made takes for it; its exact
+            posterior gets a row, and posteriors are refined with its likelihood.
 
     Raises:
-        InputError: the dataset or a model does not fit.
+        InputError: the dataset, a model or what is assumed does not fit.
     """
     for model in models:
         check_compatible(model, dataset)
     batch = read_split(dataset, split, n)
     truth = Truth(dataset, batch)
-    sampler = Sampler(truth, truth.box, seed=seed)
-    kept, r_hat = [], []
-    for rows_B in torch.split(torch.arange(len(batch)), TOGETHER):
-        found = sampler.run(rows_B)
-        kept.append(found.parameters_BSP)
-        r_hat.append(found.r_hat_BP)
-        if progress is not None:
-            progress(len(rows_B))
-    exact = _Posterior(torch.cat(kept))
+    exact, r_hat = _sample(truth, len(batch), seed, progress)
     judge = _Judge(dataset.spec.names, batch, exact, resamples, seed)
     rows = []
+    likelihood = truth
+    if assumed is not None:
+        likelihood = Truth(dataset, batch, assumed)
+        other, _ = _sample(likelihood, len(batch), seed, progress)
+        estimates = _estimates(summarise(other.samples_NSP, judge.names), judge.names)
+        rows.append(judge.row(ASSUMED, estimates, other))
     for model, label in zip(models, labels, strict=True):
         values = _predict(model, batch)
         samples_NSP = values.get("samples")
         own = None if samples_NSP is None else _Posterior(samples_NSP)
         rows.append(judge.row(label, _estimates(values, dataset.spec.names), own))
         if samples_NSP is not None:
-            fine = _refined(truth, samples_NSP, values["log_density"], seed)
+            fine = _refined(likelihood, samples_NSP, values["log_density"], seed)
             own = _Posterior(fine.parameters_BSP, fine.weights_BS)
             summary = summarise(fine.parameters_BSP, dataset.spec.names, fine.weights_BS)
             estimates = _estimates(summary, dataset.spec.names)
@@ -185,8 +144,23 @@ def compare(
         names=dataset.spec.names,
         exact=judge.row("exact posterior", judge.estimates, exact),
         rows=tuple(rows),
-        r_hat=float(torch.cat(r_hat).median(0).values.max()),
+        r_hat=r_hat,
     )
+
+
+def _sample(
+    truth: Truth, n: int, seed: int, progress: Callable[[int], None] | None
+) -> tuple[_Posterior, float]:
+    """Exact posteriors, and the largest median of Gelman & Rubin's ratio."""
+    sampler = Sampler(truth, truth.box, seed=seed)
+    kept, r_hat = [], []
+    for rows_B in torch.split(torch.arange(n), TOGETHER):
+        found = sampler.run(rows_B)
+        kept.append(found.parameters_BSP)
+        r_hat.append(found.r_hat_BP)
+        if progress is not None:
+            progress(len(rows_B))
+    return _Posterior(torch.cat(kept)), float(torch.cat(r_hat).median(0).values.max())
 
 
 def _refined(truth: Truth, samples_NSP: Tensor, log_density_NS: Tensor, seed: int) -> Refined:

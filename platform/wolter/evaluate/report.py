@@ -10,8 +10,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from wolter.data.shards import ShardDataset, make_folder, write_atomically
+from wolter.data.simulator import SimulateConfig
 from wolter.evaluate import calibration_plots, page, plots, results_plot, spectra_plots, style
-from wolter.evaluate.comparability import is_standard, remarks
+from wolter.evaluate.comparability import is_standard, remarks, shift
 from wolter.evaluate.evaluation import Evaluated, Evaluation
 from wolter.evaluate.exact import compare
 from wolter.evaluate.inference import Model, predict_split
@@ -60,6 +61,7 @@ def evaluate(
     resamples: int = RESAMPLES,
     seed: int = 0,
     exact: int = 0,
+    assumed: SimulateConfig | None = None,
     progress: Callable[[int], None] | None = None,
     translator: Model | None = None,
 ) -> Evaluation:
@@ -75,6 +77,7 @@ def evaluate(
         resamples: bootstrap resamples of the intervals.
         seed: seed of the bootstrap, and of the sampler of exact posteriors.
         exact: of how many spectra the exact posterior is sampled and compared with.
+        assumed: model and response that are taken for the spectra's in another exact posterior.
         progress: called with the number of spectra that each batch has done.
         translator: carries the spectra to the simulated domain before the models read them.
 
@@ -110,7 +113,9 @@ def evaluate(
         )
     comparison = None
     if exact:
-        comparison = compare(several, labels, dataset, split, exact, resamples, seed, progress)
+        comparison = compare(
+            several, labels, dataset, split, exact, resamples, seed, progress, assumed
+        )
     given = {p.name: p for p in dataset.spec.parameters}
     return Evaluation(
         models=tuple(results),
@@ -159,6 +164,7 @@ def _dataset_facts(dataset: ShardDataset, split: str) -> dict[str, Any]:
         "code_version": manifest.code_version,
         "instrument": dataset.spec.instrument,
         **{key: _short(manifest.config[key]) for key in keys if manifest.config.get(key)},
+        **shift(dataset),
     }
 
 

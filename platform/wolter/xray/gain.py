@@ -12,6 +12,7 @@ from wolter.xray.response import Response
 
 # Three-point Gauss-Hermite rule: has the moments of a normal distribution up to the fifth.
 _NODES, _WEIGHTS = (-(3**0.5), 0.0, 3**0.5), (1 / 6, 2 / 3, 1 / 6)
+_TOGETHER = 64  # spectra whose sums stay in a processor's cache
 
 
 def regain(
@@ -41,16 +42,19 @@ def regain(
         Counts (B, K, C) in the given precision, 0 or more.
     """
     edges_C1 = edges_C1.to(device=counts_BKC.device, dtype=torch.float64)
-    exact_BKC = counts_BKC.double()  # differences of sums
     at_BC1 = edges_C1 / slope_B.double()[:, None] - offset_B.double()[:, None]
-    sums = _Sums(exact_BKC, edges_C1)
     if blur_B is None:
-        total_BKC1 = sums.below(at_BC1)
+        at_NBC1, weight_N = [at_BC1], (1.0,)
     else:
-        total_BKC1 = torch.zeros_like(sums.total_BKC1)
-        for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-            total_BKC1 += weight * sums.below(at_BC1 + node * blur_B.double()[:, None])
-    return total_BKC1.diff().clamp_min_(0).to(counts_BKC.dtype)
+        at_NBC1 = [at_BC1 + node * blur_B.double()[:, None] for node in _NODES]
+        weight_N = _WEIGHTS
+    recorded_BKC = torch.empty_like(counts_BKC)
+    for start in range(0, len(counts_BKC), _TOGETHER):
+        rows = slice(start, start + _TOGETHER)
+        sums = _Sums(counts_BKC[rows].double(), edges_C1)  # in which small counts would drown
+        below = [w * sums.below(at[rows]) for w, at in zip(weight_N, at_NBC1, strict=True)]
+        recorded_BKC[rows] = torch.stack(below).sum(0).diff().clamp_min_(0)
+    return recorded_BKC
 
 
 def with_gain(response: Response, slope: float, offset_kev: float) -> Response:
@@ -75,7 +79,7 @@ class _Sums:
         self.counts_BKC, self.edges_C1 = counts_BKC, edges_C1
         self.total_BKC1 = torch.nn.functional.pad(counts_BKC.cumsum(-1), (1, 0))
         # Change of the density across a channel, times its width: at most what keeps it positive.
-        width_C = edges_C1.diff()
+        self.width_C = width_C = edges_C1.diff()
         density_BKC = counts_BKC / width_C
         centre_C = (edges_C1[1:] + edges_C1[:-1]) / 2
         apart_D = centre_C[2:] - centre_C[:-2]  # between the neighbours of each inner channel
@@ -88,8 +92,11 @@ class _Sums:
         n_channels = self.counts_BKC.shape[-1]
         index_BC1 = torch.searchsorted(self.edges_C1, at_BC1, right=True) - 1
         index_BC1.clamp_(0, n_channels - 1)
-        low_BC1, high_BC1 = self.edges_C1[index_BC1], self.edges_C1[index_BC1 + 1]
-        share_BKC1 = ((at_BC1 - low_BC1) / (high_BC1 - low_BC1))[:, None]
+        low_BC, width_BC = (
+            each_C.expand(len(at_BC1), -1) for each_C in (self.edges_C1[:-1], self.width_C)
+        )
+        into_BC1 = at_BC1 - low_BC.gather(1, index_BC1)
+        share_BKC1 = (into_BC1 / width_BC.gather(1, index_BC1))[:, None]
         index_BKC1 = index_BC1[:, None].expand(-1, self.counts_BKC.shape[1], -1)
         counts_BKC1 = self.counts_BKC.gather(-1, index_BKC1)
         bend_BKC1 = self.change_BKC.gather(-1, index_BKC1) * (1 - share_BKC1) / 2

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from wolter import config as configs
+from wolter.data.augment import Augmentation
 from wolter.data.batches import read_split
 from wolter.data.shards import Manifest, ShardDataset, write_manifest, write_shard
 from wolter.data.simulate import shard_table
@@ -193,6 +194,9 @@ def test_only_simulated_spectra_of_one_response_have_an_exact_posterior(
     varied = replace(CONFIG, variety=Variety(area=(0.5, 1.0)))
     with pytest.raises(InputError, match="its effective areas vary"):
         exact.Truth(write(simulator, tmp_path / "varied", varied), batch)
+    augmented = replace(CONFIG, augment=Augmentation(blur=10.0))
+    with pytest.raises(InputError, match="its spectra are augmented"):
+        exact.Truth(write(simulator, tmp_path / "augmented", augmented), batch)
     ingested = replace(dataset, manifest=replace(dataset.manifest, config={}))
     with pytest.raises(InputError, match="was simulated with its components"):
         exact.Truth(ingested, batch)
