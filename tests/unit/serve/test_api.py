@@ -1,6 +1,5 @@
 import gzip
 import tempfile
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -124,7 +123,13 @@ def test_counts_are_answered_as_the_file(client, parts):
     assert "no_background" in more["spectra"][-1]["flags"]
 
 
-def test_bad_uploads_are_refused_in_one_line(client, parts):
+def test_bad_uploads_are_refused_in_one_line_and_leave_nothing(
+    client, parts, tmp_path, monkeypatch
+):
+    stored = tmp_path / "stored"
+    stored.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(stored))
+
     def post(status, query="", **changes):
         files = {field: file for field, file in (parts | changes).items() if file is not None}
         return refused(client.post(URL + query, files=files), status)
@@ -147,7 +152,7 @@ def test_bad_uploads_are_refused_in_one_line(client, parts):
     assert "the embedded response has 4096" in post(
         422, "?response=embedded&no_background=true", rmf=None
     )
-    assert not [*Path(tempfile.gettempdir()).glob("wolter-*")]
+    assert not [*stored.iterdir()]
 
 
 def test_other_bad_requests_are_refused_in_one_line(client):
