@@ -82,12 +82,13 @@ VARIED ?= .wolter/datasets/varied
 
 weights: setup ## retrain, evaluate and write the shipped weights (models/weights): hours on two cores
 	@$(BIN)/wolter simulate spectra --n 200000 --seed 1 --out $(STANDARD) $(OBSERVED)
-	@$(BIN)/wolter simulate spectra --n 600000 --seed 2 --out $(VARIED) --exposure 5000,100000 $(OBSERVED) \
+	@$(BIN)/wolter simulate spectra --n 1000000 --seed 2 --out $(VARIED) --exposure 4000,125000 $(OBSERVED) \
 		--variety.filters thin medium thick --variety.area 0.5 1.1 --variety.tilt 0.05 --variety.backgrounds
 	@$(BIN)/wolter train mlp --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
 	@$(BIN)/wolter train cnn --data $(STANDARD) --train.seed 1 --train.epochs 7 --promote
 	@$(BIN)/wolter train deepspectra --data $(STANDARD) --train.seed 1 --train.epochs 24 --promote
-	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 15 --promote
+	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 16 \
+		--train.batch-size 1024 --train.learning-rate 1.4e-3 --promote
 	@for family in mlp cnn deepspectra posterior; do \
 		if [ $$family = posterior ]; then data=$(VARIED); else data=$(STANDARD); fi; \
 		$(BIN)/wolter evaluate $$family --data $(STANDARD) --version champion --exact 1000 --json .wolter/$$family.json \

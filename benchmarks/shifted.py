@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 import torch
 
 from wolter import config as configs
+from wolter.cluster import connected
 from wolter.data.augment import Augmentation
 from wolter.data.fits import FitConfig, bounds_of, fit_dataset
 from wolter.data.kinds import Kind, look
@@ -49,7 +50,7 @@ from wolter.predict import estimate
 from wolter.train import shipped
 from wolter.train.checkpoint import Model, load_model
 from wolter.train.loop import TrainConfig
-from wolter.train.runner import train
+from wolter.train.runner import train_local
 from wolter.xray import emission
 from wolter.xray.fit import Counted, fit
 from wolter.xray.forward import Forward
@@ -82,7 +83,7 @@ EPOCHS, LEARNING_RATE = 4, 3e-4
 def run(n: int = 100_000) -> dict[str, Any]:
     """Train every remedy on `n` simulated spectra, and judge it by some hundred shifted ones."""
     judged, observed = max(50, n // 250), max(1000, n // 10)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, connected():
         return _run(Path(name), n, observed, judged)
 
 
@@ -102,14 +103,14 @@ def _run(folder: Path, n: int, observed: int, judged: int) -> dict[str, Any]:
     how = TrainConfig(epochs=EPOCHS, batch_size=1024, learning_rate=LEARNING_RATE, seed=1)
 
     def further(dataset: ShardDataset, real: Path | None = None) -> Model:
-        done = train(
+        done = train_local(
             "posterior", dataset.path, train=how, start=posterior, real=real,
             experiment="shifted",
         )  # fmt: skip
         return load_model(done.checkpoint)
 
     base = load_model(posterior)
-    found = train(
+    found = train_local(
         "translator", sets["clean"].path,
         train=TrainConfig(epochs=EPOCHS, batch_size=1024, seed=1), real=sets["sky"].path,
         experiment="shifted",

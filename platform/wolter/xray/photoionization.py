@@ -172,10 +172,11 @@ def atom(element: int, energy_E: Tensor) -> Tensor:
         sigma_E += _subshell(energy_E, *subshell)
     if element in _OUTER:
         threshold = subshells[n_inner - 1][1]
+        above_E = _reaches(energy_E, threshold)
         outer_E = _outer(energy_E, *_OUTER[element])
         for subshell in subshells[n_inner:]:
-            sigma_E += torch.where(energy_E >= threshold, _subshell(energy_E, *subshell), 0.0)
-        sigma_E += torch.where(energy_E < threshold, outer_E, 0.0)
+            sigma_E += torch.where(above_E, _subshell(energy_E, *subshell), 0.0)
+        sigma_E += torch.where(above_E, 0.0, outer_E)
     if element in _edges():
         knots, values = _edges()[element]
         at_E = energy_E.cpu().numpy()
@@ -243,7 +244,15 @@ def _subshell(
         * y_E ** (p / 2 - 5.5 - momentum)
         * (1 + torch.sqrt(y_E / ya)) ** -p
     )
-    return torch.where(energy_E >= threshold, s0 * fit_E, 0.0)
+    return torch.where(_reaches(energy_E, threshold), s0 * fit_E, 0.0)
+
+
+def _reaches(energy_E: Tensor, threshold: float) -> Tensor:
+    """Whether an energy is at or above a threshold, in single precision, as XSPEC compares them.
+
+    Rounding can then not put the edge of a bin that lies on the threshold below it.
+    """
+    return energy_E.float() >= threshold
 
 
 def _outer(

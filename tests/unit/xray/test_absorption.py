@@ -22,11 +22,15 @@ def wilms_abundances(xspec):
     select(b"angr", ctypes.byref(error))
 
 
-GRIDS = {  # keV: a canned response's, a coarse one, half an eV, and edges upon the O K resonance
+K_EDGES = [0.291, 0.4048, 1.311, 1.846, 2.477, 7.124, 8.348]  # keV
+GRIDS = {  # keV: a canned response's, a coarse one, fine ones, edges upon the O K resonance, and
+    # edges that rounding has put just below K edges
     "epic-pn": np.linspace(0.05, 16, 2068),
     "coarse": np.linspace(0.05, 16, 300),
     "fine": np.arange(0.2, 1.2, 0.0005),
     "resonance": np.sort(np.append(np.linspace(0.2, 12, 1001), 0.52743 + np.arange(-4, 5) * 1e-4)),
+    "ev": np.linspace(0.2, 12, 11801),
+    "rounded": np.sort(np.append(np.linspace(0.2, 12, 1001), np.nextafter(K_EDGES, 0))),
 }
 
 
