@@ -1,6 +1,6 @@
 """Amortised posterior: spectrum, background, exposure and effective area -> all that they tell.
 
-A residual network reads the spectrum; a normalising flow (neural spline coupling, Durkan et al.
+A gated network reads the spectrum; a normalising flow (neural spline coupling, Durkan et al.
 2019), conditioned on it, gives the density of the parameters. Parameters are taken from their prior
 to unit normals, so that a parameter that the data do not tell costs the flow nothing; a first
 affine step with full covariance carries the narrow widths of those that they tell.
@@ -22,7 +22,6 @@ from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.family import Choice, Family
 from wolter.models._coupling import invert
 from wolter.models._spectra import (
-    Residual,
     SpectrumFeatures,
     Standardise,
     exposure_factor,
@@ -37,7 +36,7 @@ class Config:
     """Network sizes.
 
     Attributes:
-        width: of the residual network.
+        width: of the gated network.
         blocks: of it.
         context: numbers that it hands to the flow.
         transforms: couplings of the flow.
@@ -53,6 +52,30 @@ class Config:
     hidden: int = 64
     bins: int = 8
     samples: int = 1000
+
+
+class Gated(nn.Module):
+    """Residual network whose blocks read the input anew, gated by what is known by then.
+
+    How a channel moves an estimate depends on the estimate: a step of a fit is such a product of
+    weights that follow from the parameters, and of the data. At 100 ks, where estimates are narrow,
+    it gains over plain residual blocks of as many weights.
+    """
+
+    def __init__(self, inputs: int, width: int, blocks: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(inputs, width)
+        self.gate = nn.ModuleList(nn.Linear(width, width) for _ in range(blocks))
+        self.read = nn.ModuleList(nn.Linear(inputs, width) for _ in range(blocks))
+        self.write = nn.ModuleList(nn.Linear(width, width) for _ in range(blocks))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Hidden state (B, `width`) of inputs (B, `inputs`)."""
+        hidden = self.first(x)
+        for gate, read, write in zip(self.gate, self.read, self.write, strict=True):
+            weights = nn.functional.gelu(gate(nn.functional.gelu(hidden)))
+            hidden = hidden + write(weights * read(x))
+        return nn.functional.gelu(hidden)
 
 
 class Posterior(nn.Module):
@@ -76,11 +99,7 @@ class Posterior(nn.Module):
         self.features = SpectrumFeatures(spec)
         self.area = Standardise(len(AREA_EDGES) - 1)
         size = 2 * spec.n_channels + self.features.n_context + len(AREA_EDGES) - 1
-        self.network = nn.Sequential(
-            nn.Linear(size, config.width),
-            *(Residual(config.width) for _ in range(config.blocks)),
-            nn.GELU(),
-        )
+        self.network = Gated(size, config.width, config.blocks)
         self.to_context = nn.Linear(config.width, config.context)
         self.to_affine = nn.Linear(config.width, n + n * (n + 1) // 2)
         self.rows, self.columns = zip(
