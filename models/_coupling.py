@@ -6,17 +6,17 @@ the first half sets too. zuko's own inverse evaluates all splines of all variabl
 whole network for every sample. Here what the context alone sets is computed once a spectrum and
 each spline once a sample, and samples come last in memory, so that operations run over long rows.
 
-Shapes: B spectrum, C context, F variable of one half, I, O inputs and outputs of a layer, K bin,
+Shapes: B spectrum, C context, F variable of one half, I and O inputs and outputs of a layer, K bin,
 P variable, R raw parameter of a spline (K widths, K heights, K + 1 slopes), S sample.
 """
 
 import math
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+import zuko
+from torch import Tensor
 
 _TOGETHER = 16  # spectra a piece: its intermediate results stay in the cache
 BOUND = 5.0  # zuko's splines leave what lies beyond as it is
@@ -40,11 +40,12 @@ def invert(flow: Any, context_BC: Tensor, base_PS: Tensor) -> tuple[Tensor, Tens
     threads = torch.get_num_threads()
     # Threads that shared each operation would meet after it, thousands of times, and wait long
     # wherever other work holds a core: so each takes spectra of its own.
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        found = list(
-            pool.map(lambda piece: _invert(flow, piece, base_PS), context_BC.split(_TOGETHER))
-        )
-    torch.set_num_threads(threads)  # of threads to come, which the workers have set too
+    pieces = torch.split(context_BC, _TOGETHER)
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            found = list(pool.map(lambda piece_MC: _invert(flow, piece_MC, base_PS), pieces))
+    finally:
+        torch.set_num_threads(threads)  # of threads to come, which the workers have set too
     values, log_volumes = zip(*found, strict=True)
     return torch.cat(values), torch.cat(log_volumes)
 
@@ -72,7 +73,8 @@ def _invert_coupling(
     hidden_BIS = first_BFS
     for weight_OI, known_BO in layers[:-1]:
         hidden_BIS = _affine(weight_OI, known_BO, hidden_BIS).relu_()
-    raw_BRFS = _affine(*layers[-1], hidden_BIS).unflatten(1, (-1, len(second_F)))
+    raw_BRFS = _affine(*layers[-1], hidden_BIS)
+    raw_BRFS = raw_BRFS.view(len(raw_BRFS), -1, len(second_F), raw_BRFS.shape[2])
     second_BFS, log_second_BS = _invert_splines(raw_BRFS, values_BPS[:, second_F])
     order_P = torch.cat([first_F, second_F]).argsort()
     return torch.cat([first_BFS, second_BFS], 1)[:, order_P], log_first_BS + log_second_BS
@@ -84,7 +86,7 @@ def _affine(weight_OI: Tensor, known_BO: Tensor, input_BIS: Tensor) -> Tensor:
 
 
 def _split(
-    network: Sequence[nn.Module], first_F: Tensor, second_F: Tensor, context_BC: Tensor
+    network: Any, first_F: Tensor, second_F: Tensor, context_BC: Tensor
 ) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
     """Part a coupling's masked network by what depends on the first half.
 
@@ -98,7 +100,7 @@ def _split(
     moves_I = torch.zeros_like(input_BI[0], dtype=torch.bool)
     moves_I[first_F] = True
     layers = []
-    *hidden, last = (layer for layer in network if isinstance(layer, nn.Linear))
+    *hidden, last = (layer for layer in network if isinstance(layer, zuko.nn.MaskedLinear))
     for layer in hidden:
         weight_OI = layer.weight * layer.mask
         known_BO = torch.addmm(layer.bias, input_BI, weight_OI.T)
@@ -115,9 +117,9 @@ def _split(
 
 def _raw(outputs: Tensor, n: int) -> Tensor:
     """A network's outputs for `n` splines as (..., R, P), the slopes at both ends among them."""
-    inner = outputs.unflatten(-1, (n, -1)).mT
+    inner = outputs.reshape(*outputs.shape[:-1], n, -1).mT
     bins = (inner.shape[-2] + 1) // 3
-    lengths, slopes = inner.split([2 * bins, bins - 1], -2)
+    lengths, slopes = torch.split(inner, [2 * bins, bins - 1], -2)
     end = torch.zeros_like(lengths[..., :1, :])
     return torch.cat([lengths, end, slopes, end], -2)
 
@@ -135,7 +137,7 @@ def _invert_splines(raw_BRFS: Tensor, values_BFS: Tensor) -> tuple[Tensor, Tenso
     bins = raw_BRFS.shape[1] // 3
     # Widths and heights in units in which a spline's do not add up to 1: that is left to the end.
     size_BRFS = _bounded(raw_BRFS[:, : 2 * bins], _LIMIT / 2)
-    width_BKFS, height_BKFS = size_BRFS.split(bins, 1)
+    width_BKFS, height_BKFS = torch.split(size_BRFS, bins, 1)
     x_BKFS, y_BKFS = _edges(width_BKFS), _edges(height_BKFS)
     x_scale_BFS, y_scale_BFS = 2 * BOUND / x_BKFS[:, -1], 2 * BOUND / y_BKFS[:, -1]
 
