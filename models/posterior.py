@@ -193,7 +193,7 @@ def metrics(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
 
 
 def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
-    """Samples, their log density in normal quantiles of the prior, and their summary.
+    """Samples, their log density in normal quantiles of the prior, their summary, and `novelty`.
 
     See `summarise`. A norm times an exposure fixes the counts, so a spectrum exposed outside the
     trained range is read as one of the nearest trained exposure and its norms are scaled back.
@@ -205,6 +205,7 @@ def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     samples_BSP = network.box.physical(normal_BSP)
     samples_BSP = torch.where(network.is_norm_P, samples_BSP * factor_B11, samples_BSP)
     values = summarise(samples_BSP, network.names)
+    values["novelty"] = network.features.novelty(batch.counts_BC)
     return values | {"samples": samples_BSP, "log_density": log_density_BS}
 
 
