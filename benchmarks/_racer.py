@@ -1,15 +1,13 @@
 """One contestant of the simulate race, in a process of its own.
 
-    python _racer.py NAME FILE
+    python -m benchmarks._racer NAME FILE
 
 It prepares, prints `ready`, and for every number of spectra that it reads from standard input it
 simulates them and prints the seconds taken. The first three draw parameters from the reference
 prior, fold through the same response file and draw Poisson counts of the source alone.
 
 - `wolter`: float32, one thread a core.
-- `sherpa`: `fake_pha`, one core a process. Sherpa has no XSPEC models of its
-  own: it gets its compiled power law, line and black body, and for the absorption the cheapest
-  model possible, one exponential of a cross section computed beforehand.
+- `sherpa`: `fake_pha`, one core a process, with the model of `_sherpa.py`.
 - `jaxspec`: `fakeit_for_multiple_parameters`, all spectra of a turn at once,
   compiled before for that number. Its Wabs would download its cross sections: it gets ours.
 - `records`: the whole data set of a config file, written to disk by one process, one thread a core:
@@ -28,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmarks import _sherpa
 
 from wolter import config as configs
 from wolter.cluster import cores
@@ -39,7 +38,6 @@ from wolter.xray.forward import Forward
 from wolter.xray.response import read_response
 
 EXPOSURE_S = 25_000.0
-SIGMA_KEV = 0.1
 
 Turn = Callable[[int], Any]
 """Simulates so many spectra."""
@@ -50,7 +48,7 @@ def wolter(path: Path) -> Turn:
         parse(SimulateConfig.model),
         read_response(path),
         [p.name for p in REFERENCE_PRIOR],
-        {"sigma": SIGMA_KEV},
+        {"sigma": _sherpa.SIGMA_KEV},
     )
     rng = np.random.default_rng(0)
     torch.set_num_threads(1)  # the blocks run in parallel, not the steps within one
@@ -70,43 +68,18 @@ def wolter(path: Path) -> Turn:
 
 
 def sherpa(path: Path) -> Turn:
-    from sherpa.astro.data import DataPHA
     from sherpa.astro.fake import fake_pha
     from sherpa.astro.instrument import Response1D
-    from sherpa.astro.io import read_rmf
-    from sherpa.astro.models import BBody
-    from sherpa.models.basic import NormGauss1D, PowLaw1D
-    from sherpa.models.model import ArithmeticModel
-    from sherpa.models.parameter import Parameter
 
-    depth_E = _optical_depth(_energy_edges(path))
-
-    class Absorption(ArithmeticModel):
-        def __init__(self) -> None:
-            self.nh = Parameter("absorption", "nh", 1.0)
-            ArithmeticModel.__init__(self, "absorption", (self.nh,))
-
-        def calc(self, p: Any, *_edges: Any, **_options: Any) -> Any:
-            return np.exp(-p[0] * depth_E)
-
-    rmf = read_rmf(str(path))
-    data = DataPHA("fake", np.arange(rmf.detchans), np.zeros(rmf.detchans))
-    data.exposure = EXPOSURE_S
-    data.set_response(rmf=rmf)
-    absorption, line, power, body = Absorption(), NormGauss1D(), PowLaw1D(), BBody()
-    model = Response1D(data)(absorption * (power + line + body))
-    line.fwhm = SIGMA_KEV * math.sqrt(8 * math.log(2))
-    body.space = 0  # of energies, keV
-    free = (
-        absorption.nh, power.gamma, power.ampl, line.pos, line.ampl, body.kt, body.ampl
-    )  # in the order of the prior  # fmt: skip
+    data = _sherpa.spectrum(path, EXPOSURE_S)
+    bounds_2P = np.array([[p.low, p.high] for p in REFERENCE_PRIOR]).T
+    source = _sherpa.source(path, bounds_2P)
+    model = Response1D(data)(source)
     rng = np.random.default_rng(0)
 
     def turn(n: int) -> None:
-        values_BP = _draw(rng, n)
-        values_BP[:, 6] *= 8.0525 / values_BP[:, 5] ** 4  # the norm of its black body
-        for values_P in values_BP:
-            for parameter, value in zip(free, values_P, strict=True):
+        for values_P in _draw(rng, n):
+            for parameter, value in zip(source.free, values_P, strict=True):
                 parameter.val = value
             fake_pha(data, model, rng=rng)
 
@@ -122,7 +95,7 @@ def jaxspec(path: Path) -> Turn:
         from jaxspec.model.additive import Blackbody, Gauss, Powerlaw
 
     energy_E1 = _energy_edges(path)
-    table = (_middle(energy_E1), _optical_depth(energy_E1))
+    table = (_middle(energy_E1), _sherpa.optical_depth(energy_E1))
     multiplicative._load_xsect = lambda _name: table
     observation = ObsConfiguration.mock_from_instrument(
         Instrument.from_ogip_file(str(path)), EXPOSURE_S
@@ -136,7 +109,7 @@ def jaxspec(path: Path) -> Turn:
 
     def turn(n: int) -> None:
         values = dict(zip(names, _draw(rng, n).T, strict=True))
-        values["gauss_1.sigma"] = np.full(n, SIGMA_KEV)
+        values["gauss_1.sigma"] = np.full(n, _sherpa.SIGMA_KEV)
         key = int(rng.integers(2**31))
         fakeit_for_multiple_parameters(observation, model, values, key).block_until_ready()
 
@@ -183,12 +156,6 @@ def _energy_edges(path: Path) -> torch.Tensor:
 
 def _middle(edges_E1: torch.Tensor) -> np.ndarray:
     return ((edges_E1[1:] + edges_E1[:-1]) / 2).numpy()
-
-
-def _optical_depth(energy_edges_E1: torch.Tensor) -> np.ndarray:
-    """Of the Wisconsin absorption at nh = 1, in every bin."""
-    factor_E = parse("wabs")(energy_edges_E1, {"nh": 0.01})[0]
-    return -100 * factor_E.log().numpy()
 
 
 def main(name: str, path: Path) -> None:

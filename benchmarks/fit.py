@@ -7,8 +7,7 @@ background of NGC 7793 ULX-4 where the reference data are there, else embedded o
 model, known background, bounds and start, the middle of the prior, each on one core. Ours is fitted
 with the search for lower minima, and the statistic of both answers is computed by the same code.
 
-Sherpa has no XSPEC models of its own: it gets its compiled power law, line and black body, and for
-the absorption the cheapest model possible, one exponential of a cross section computed beforehand.
+Sherpa's model is that of `_sherpa.py`.
 
 `mfe_percent` is the mean fractional error of `n_mfe` spectra by start: `prior` (one descent from
 the middle, as is usual), `prior_search`, `network` (registered champion, else null) and `truth`.
@@ -21,14 +20,12 @@ import os
 import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from benchmarks import _sherpa
 from torch import Tensor
 
 from wolter.data.fits import bounds_of
@@ -37,20 +34,14 @@ from wolter.data.simulator import BLOCK, SimulateConfig, Simulator
 from wolter.errors import InputError
 from wolter.fitting import FromNetwork
 from wolter.train.shipped import find
-from wolter.xray.emission import parse
 from wolter.xray.fit import Counted, Fit, fit, middle
-from wolter.xray.response import read_response
 from wolter.xray.writing import write_response
 
 EXPOSURE_S = 25_000.0
-SIGMA_KEV = 0.1
 RACE = ("sherpa_s_per_fit", "no_worse_than_sherpa", "sherpa_no_worse_than_ours")
 CLOSE = 0.1  # of the statistic: a tenth of the rise that makes a 68 % interval
 MFE_OF = 5  # times as many spectra for the errors, whose tails are heavy
 NETWORK_OF_TRUTH = 1.1  # a good start ends within 10 % of the best one
-
-SherpaFit = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""Counts, expected background and start -> best parameters."""
 
 
 def run(n: int = 200) -> dict[str, Any]:
@@ -157,12 +148,12 @@ def _race(
     simulator: Simulator, batch: SpectraBatch, ours_B: Tensor, bounds_2P: Tensor
 ) -> dict[str, float | None]:
     """Sherpa's fits of the same spectra, and how often ours are no worse."""
-    if find_spec("sherpa") is None:
+    if not _sherpa.installed():
         return dict.fromkeys(RACE)
     assert batch.expected_background_BC is not None
     with tempfile.TemporaryDirectory() as name:
         write_response(Path(name) / "grid.rsp", simulator.forward.response)
-        sherpa = _sherpa(Path(name) / "grid.rsp", bounds_2P.numpy())
+        sherpa = _sherpa.fitter(Path(name) / "grid.rsp", EXPOSURE_S, bounds_2P.numpy())
     counts_BC, background_BC = batch.counts_BC.double(), batch.expected_background_BC.double()
     start_P = bounds_2P.mean(0).numpy()
     begin = time.perf_counter()
@@ -177,66 +168,6 @@ def _race(
     ours_share = float((ours_B <= theirs_B + CLOSE).double().mean())
     theirs_share = float((theirs_B <= ours_B + CLOSE).double().mean())
     return dict(zip(RACE, (seconds, ours_share, theirs_share), strict=True))
-
-
-def _sherpa(response: Path, bounds_2P: np.ndarray) -> SherpaFit:
-    """Levenberg-Marquardt on C-stat with a response file that holds the area."""
-    from sherpa.astro.data import DataPHA
-    from sherpa.astro.instrument import Response1D
-    from sherpa.astro.io import read_rmf
-    from sherpa.astro.models import BBody
-    from sherpa.fit import Fit
-    from sherpa.models.basic import NormGauss1D, PowLaw1D
-    from sherpa.models.model import ArithmeticModel
-    from sherpa.models.parameter import Parameter
-    from sherpa.optmethods import LevMar
-    from sherpa.stats import CStat
-
-    factor_E = parse("wabs")(read_response(response).energy_edges_E1, {"nh": 0.01})[0]
-    depth_E = -100 * factor_E.log().numpy()
-    power, line, body = PowLaw1D(), NormGauss1D(), BBody()
-    fwhm = SIGMA_KEV * math.sqrt(8 * math.log(2))
-    names = ("nh", "slope", "pow_norm", "line_energy", "line_norm", "kt", "bb_norm")
-
-    class Source(ArithmeticModel):  # its black body has another norm than XSPEC's
-        def __init__(self) -> None:
-            self.free = []
-            for name, low, high in zip(names, *bounds_2P, strict=True):
-                self.free.append(Parameter("source", name, low, low, high, low, high))
-                setattr(self, name, self.free[-1])
-            ArithmeticModel.__init__(self, "source", tuple(self.free))
-
-        def calc(self, p, *edges, **options):
-            sum_E = power.calc([p[1], 1.0, p[2]], *edges, **options)
-            sum_E = sum_E + line.calc([fwhm, p[3], p[4]], *edges, **options)
-            sum_E += body.calc([0.0, p[5], p[6] * 8.0525 / p[5] ** 4], *edges, **options)
-            return np.exp(-p[0] * depth_E) * sum_E
-
-    class Background(ArithmeticModel):
-        def __init__(self) -> None:
-            self.counts_C = np.zeros(0)
-            ArithmeticModel.__init__(self, "background", ())
-
-        def calc(self, *_arguments, **_options):
-            return self.counts_C
-
-    rmf = read_rmf(str(response))
-    data = DataPHA("spectrum", np.arange(rmf.detchans) + rmf.offset, np.zeros(rmf.detchans))
-    data.exposure = EXPOSURE_S
-    data.set_response(rmf=rmf)
-    source, background = Source(), Background()
-    fitting = Fit(data, Response1D(data)(source) + background, CStat(), LevMar())
-
-    def fit(counts_C: np.ndarray, background_C: np.ndarray, start_P: np.ndarray) -> np.ndarray:
-        data.counts, background.counts_C = counts_C, background_C
-        for parameter, value in zip(source.free, start_P, strict=True):
-            parameter.val = value
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            best = fitting.fit()
-        return np.array(best.parvals)
-
-    return fit
 
 
 if __name__ == "__main__":

@@ -9,14 +9,12 @@ champions or those that come with the package; times do not depend on what they 
 20 spectra (see `fit.py`), on one core; `sherpa_s` is that time for all spectra on all cores.
 """
 
-import importlib.util
 import json
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks import fit
 
 from wolter.cluster import cores
 from wolter.data.schema import SpectraBatch
@@ -68,13 +66,7 @@ def _time(model: Model, batch: SpectraBatch) -> float:
 
 
 def _sherpa_s_per_fit() -> float | None:
-    spec = importlib.util.spec_from_file_location("_fit", Path(__file__).with_name("fit.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["_fit"] = module  # where dataclasses look for their annotations
-    spec.loader.exec_module(module)
-    seconds: float | None = module.run(FITTED)["sherpa_s_per_fit"]
+    seconds: float | None = fit.run(FITTED)["sherpa_s_per_fit"]
     return seconds
 
 

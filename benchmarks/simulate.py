@@ -82,9 +82,15 @@ class _Racer:
     """A contestant: as many processes as it needs to use all cores."""
 
     def __init__(self, name: str, file: Path, processes: int = 1) -> None:
-        command = [sys.executable, str(Path(__file__).with_name("_racer.py")), name, str(file)]
+        command = [sys.executable, "-m", "benchmarks._racer", name, str(file)]
         self.processes = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=Path(__file__).parents[1],
+            )
             for _ in range(processes)
         ]
         for process in self.processes:

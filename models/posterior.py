@@ -251,7 +251,7 @@ def metrics(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
 
 
 def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
-    """Samples, their log density in normal quantiles of the prior, and their summary.
+    """Samples, their log density in normal quantiles of the prior, their summary, and `novelty`.
 
     See `summarise`.
     """
@@ -259,6 +259,7 @@ def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     normal_BSP, log_density_BS = network.sample(batch)
     samples_BSP = network.box.physical(normal_BSP) * network.norm_factor(batch)[:, None]
     values = summarise(samples_BSP, network.names)
+    values["novelty"] = network.features.novelty(batch.counts_BC)
     return values | {"samples": samples_BSP, "log_density": log_density_BS}
 
 

@@ -49,9 +49,11 @@ class Family:
         metrics: `(module, batch) -> {name: scalar}` on held-out batches.
         predict: `(module, batch) -> {name: tensor}`, first axis B. Spectra families return every
             parameter by its name (the RMSE-optimal estimate) and `<name>_mfe` (the MFE-optimal
-            one); a decomposing family adds `components` (B, K, C). A family of posteriors adds
-            the limits of `wolter.xray.summary.summarise`, `samples` (B, S, P) and their
-            `log_density` (B, S) in normal quantiles of the prior (`wolter.xray.sampling.Box`).
+            one), and `novelty`, how unlike the training spectra a spectrum is, in sigmas (NaN
+            where that was not learnt); a decomposing family adds `components` (B, K, C). A family
+            of posteriors adds the limits of `wolter.xray.summary.summarise`, `samples` (B, S, P)
+            and their `log_density` (B, S) in normal quantiles of the prior
+            (`wolter.xray.sampling.Box`).
         search_space: config key -> what a search may try.
         translate: `(module, batch) -> batch`: observed spectra as the simulated domain has them,
             for other families to read. Only translators have it: they learn from observed spectra

@@ -15,6 +15,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from wolter.data.evidence import Seen, known_background
 from wolter.data.fits import FitConfig, Start, fit_batch
 from wolter.data.records import to_record
 from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec
@@ -23,9 +24,7 @@ from wolter.errors import InputError
 from wolter.predict import estimate
 from wolter.train.checkpoint import Model, load_model
 from wolter.xray import emission
-from wolter.xray.background import smooth_background
 from wolter.xray.forward import Forward
-from wolter.xray.response import rebin_channels
 from wolter.xray.spectrum import Observation, read_observation
 
 if TYPE_CHECKING:
@@ -77,19 +76,6 @@ def _loaded(folder: Path) -> Model:
     return model
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """A forward model whose channels are scaled by the spectrum's AREASCAL."""
-
-    forward: Forward
-    areascale: float | Tensor
-
-    def __call__(self, parameters_BP: Tensor, exposure_B: Tensor) -> Tensor:
-        """Expected source counts (B, C)."""
-        counts_BC = self.forward(parameters_BP, exposure_B)
-        return counts_BC * torch.as_tensor(self.areascale).to(counts_BC)
-
-
 @dataclass(frozen=True)
 class FileFits:
     """How to fit PHA files.
@@ -133,16 +119,6 @@ class FileFits:
         return fit_batch(
             seen, batch, self.spec.parameters, self.start(batch), self.config, channels
         )
-
-
-def known_background(observation: Observation, binned: Observation) -> Tensor:
-    """Background expected in the source region (1, C): the measured one, smoothed."""
-    if observation.background is None:
-        return torch.zeros(1, binned.response.n_channels)
-    smooth_C = smooth_background(observation.background.counts_C) * observation.good_C
-    edges_C1, edges_G1 = observation.response.channel_edges_C1, binned.response.channel_edges_C1
-    smooth_BG = rebin_channels(smooth_C[None], edges_C1, edges_G1)
-    return (smooth_BG * torch.as_tensor(binned.background_scale)).float()
 
 
 def fit_files(

@@ -29,6 +29,7 @@ Values = Mapping[str, NDArray[np.float32]]
 
 CHUNK = 1024  # spectra a forward pass: bounds the memory, whatever the number of files
 UNDETECTED = 0.02  # of the prior's width: a norm whose 95 % interval begins below may be none
+NOVEL = 3.5  # sigmas from the training spectra: one in a thousand of their kind is beyond
 EDGE = 0.005  # of the prior's width: an estimate this near its edge may stand for any value beyond
 
 
@@ -81,8 +82,10 @@ def estimate_flags(spec: SpectraSpec, batch: SpectraBatch, values: Values) -> li
 
     `no_counts`, `no_background`, `exposure_outside_training`, `at_prior_edge:<parameter>`, whose
     truth may lie outside the range that the model was trained on, and `not_detected:<norm>` of a
-    component that may be absent: its upper limit is the answer. Posteriors are also flagged
-    `area_unknown` where counts came without their response: norms are then guesses.
+    component that may be absent: its upper limit is the answer. `novel` is a spectrum unlike all
+    that the model was trained on, whose estimates may be anything (`novelty_unknown` where the
+    model cannot tell). Posteriors are also flagged `area_unknown` where counts came without their
+    response: norms are then guesses.
     """
     flags: list[list[str]] = [[] for _ in range(len(batch))]
 
@@ -92,6 +95,8 @@ def estimate_flags(spec: SpectraSpec, batch: SpectraBatch, values: Values) -> li
 
     set_flag("no_counts", (batch.counts_BC.sum(1) == 0).numpy())
     set_flag("no_background", (batch.background_scale_B == 0).numpy())
+    set_flag("novel", values["novelty"] > NOVEL)
+    set_flag("novelty_unknown", np.isnan(values["novelty"]))
     if "samples" in values:  # point families do not read it
         area_BA = batch.area_BA
         unknown_B = (
@@ -130,10 +135,11 @@ def predict_records(
 
     Returns:
         Columns file, model_name, model_version, each parameter (the estimate of least squared
-        error), each `<parameter>_mfe` (of least fractional error), counts, exposure_s, flag; with
-        components also `component_<name>` and the grid, `component_energy_edges`.
+        error), each `<parameter>_mfe` (of least fractional error), novelty (sigmas from the
+        training spectra), counts, exposure_s, flag; with components also `component_<name>` and
+        the grid, `component_energy_edges`.
     """
-    return _table(model, [_predict(model, records, components)], version)
+    return to_table(model, [_predict(model, records, components)], version)
 
 
 def predict_observations(
@@ -206,7 +212,7 @@ def predict_files(
         parts.append(_predict(model, records, components, translator))
         if on_files is not None:
             on_files(len(files[start : start + chunk]))
-    return _table(model, parts, version)
+    return to_table(model, parts, version)
 
 
 def predict_to_file(
@@ -254,13 +260,24 @@ def _predict(
     """Columns of the table that differ between rows, by name; empty where there are no records."""
     if not records:
         return {}
-    spec = model.card.spec
     batch = SpectraBatch.concatenate([record.batch for record in records])
     read = batch
     if translator is not None:
         read = translated(translator.family, translator.module, batch)
     values = estimate(model, read)
-    flags = estimate_flags(spec, batch, values)
+    flags = estimate_flags(model.card.spec, batch, values)
+    return to_columns(model.card.spec, records, batch, values, flags, components)
+
+
+def to_columns(
+    spec: SpectraSpec,
+    records: Sequence[Record],
+    batch: SpectraBatch,
+    values: Values,
+    flags: Sequence[Sequence[str]],
+    components: bool = False,
+) -> dict[str, Any]:
+    """Columns of `to_table` of records, their joined batch, and what `estimate` gave of it."""
     columns: dict[str, Any] = {"file": [record.name for record in records]}
     columns |= {name: value for name, value in values.items() if value.ndim == 1}
     columns["counts"] = batch.counts_BC.sum(1).numpy()
@@ -276,7 +293,8 @@ def _predict(
     return columns
 
 
-def _table(model: Model, parts: Sequence[dict[str, Any]], version: str) -> "Table":
+def to_table(model: Model, parts: Sequence[dict[str, Any]], version: str = "") -> "Table":
+    """Table of the rows of all parts, columns as of `to_columns` and more; empty ones are none."""
     from astropy.table import Column, Table
 
     spec = model.card.spec
@@ -306,6 +324,12 @@ def _descriptions(spec: SpectraSpec) -> dict[str, tuple[str, Any]]:
         "model_version": ("version of the model", None),
         "counts": ("counts of source and background on the model's energy grid", vo_unit("count")),
         "exposure_s": ("exposure", vo_unit("s")),
+        "novelty": ("distance from the training spectra, standard deviations", None),
+        "cstat": ("C-stat of the best fit near the answer", None),
+        "cstat_expected": ("its expectation, where the model is true", None),
+        "cstat_sigma": ("standard deviation of that", None),
+        "p_value": ("posterior-predictive p-value of C-stat", None),
+        "effective": ("share of the network's samples that the likelihood keeps", None),
         "flag": ("what limits the estimate, separated by semicolons", None),
         "component_energy_edges": ("edges of the energy grid", vo_unit("keV")),
     }

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from tests.synthetic import make_dataset
 
@@ -112,11 +113,19 @@ def test_options_go_with_a_working_dir(submit, home):
     assert (home / "reports" / "mlp" / "report.html").is_file()
 
 
-def test_simulate_and_ingest_as_jobs(submit, home, pha):
+def test_simulate_fit_and_ingest_as_jobs(submit, home, pha):
     output = submit(
         *("--", "python", "jobs/simulate_spectra.py", "--n", "100"),
         *("--out", str(home / "few")),
     )
     assert "100 spectra in 1 shards" in output
+    output = submit(
+        *("--", "python", "jobs/fit_spectra.py", "--data", str(home / "few"), "--split", "all"),
+        *("--n", "10", "--no-intervals", "--out", str(home / "fits.parquet")),
+    )
+    assert "10 spectra" in output
+    fits = pq.read_table(home / "fits.parquet")
+    assert fits["file"].to_pylist() == [f"sim-0-{i}" for i in range(10)]
+    assert all(1 <= slope <= 3 for slope in fits["slope"].to_pylist())  # its bounds
     output = submit("--", "python", "jobs/ingest_spectra.py", str(pha.parent))
     assert "1 spectra read, 0 rejected, 1 backgrounds, 1 other files" in output

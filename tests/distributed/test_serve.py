@@ -14,6 +14,7 @@ import pytest
 
 from wolter.errors import InputError
 from wolter.predict import predict_files
+from wolter.scrutiny import check_files
 from wolter.serve.application import start, stop
 from wolter.serve.config import ServeConfig
 from wolter.train.checkpoint import load_model
@@ -25,7 +26,7 @@ URL = "/v1/spectra/parameters"
 
 @pytest.fixture(scope="module")
 def client(ray_session, untrained):
-    models = {name: str(untrained(name)) for name in ("deepspectra", "mlp")}
+    models = {name: str(untrained(name)) for name in ("deepspectra", "mlp", "posterior")}
     url = start(ServeConfig(port=0, models=models, parsers=1, max_inflated_mb=50.0))
     with httpx2.Client(base_url=url, timeout=60) as client:
         yield client
@@ -63,6 +64,31 @@ def test_real_spectrum_is_answered_as_offline(client, untrained, reference_data)
     missing = client.post(URL, files=[files[0], *files[2:]])
     assert missing.status_code == 422
     assert missing.json()["detail"].startswith(f"{pha.name}: its RMF PN.rmf (RESPFILE)")
+
+
+@pytest.mark.reference
+def test_a_real_spectrum_is_refined_as_offline(client, untrained, reference_data):
+    folder = reference_data / "xmm" / "ngc7793_ulx4"
+    pha = folder / "PN.pha"
+    files = [
+        file("pha", pha),
+        file("rmf", folder / "PN.rmf"),
+        file("arf", folder / "PN.arf"),
+        file("background", folder / "PNbackground_spectrum.fits"),
+    ]
+    query = {"family": "posterior", "refine": True}
+    response = client.post(URL, params=query, files=files)
+    assert response.status_code == 200, response.text
+    (spectrum,) = response.json()["spectra"]
+    (row,) = check_files(load_model(untrained("posterior")), [pha], refined=True)
+    # Another number of threads rounds otherwise.
+    assert spectrum["fit"]["cstat"] == pytest.approx(float(row["cstat"]), abs=0.01)
+    assert "not_explained" in spectrum["flags"]
+    for name, estimate in spectrum["parameters"].items():
+        low, high = estimate["interval_68"]
+        assert low < high
+        assert low == pytest.approx(float(row[f"{name}_lolim"]), abs=0.3 * (high - low))
+        assert high == pytest.approx(float(row[f"{name}_hilim"]), abs=0.3 * (high - low))
 
 
 def test_health_and_models(client):

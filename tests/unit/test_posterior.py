@@ -100,7 +100,7 @@ def test_predictions_have_all_columns(module):
     batch = with_area(make_batch(20))
     values = FAMILY.predict(module, batch)
     columns = {name + suffix for name in SPEC.names for suffix in SUFFIXES}
-    assert set(values) == columns | {"samples", "log_density"}
+    assert set(values) == columns | {"samples", "log_density", "novelty"}
     assert values["samples"].shape == (20, SMALL.samples, 3)
     assert values["log_density"].shape == (20, SMALL.samples)
     assert all(value.isfinite().all() for value in values.values())

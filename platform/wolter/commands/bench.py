@@ -1,7 +1,8 @@
 """`wolter bench`."""
 
-import importlib.util
+import importlib
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,23 +18,29 @@ class Bench:
     """Run one race of benchmarks/, both sides in one run, and print its figures as JSON.
 
     Attributes:
-        name: the race: simulate, train, fit or infer.
-        json: also write the figures to this file.
+        name: the race: simulate, train, fit, infer or observed.
+        json: also write the figures to this file, and pictures, of a race that has any, beside it.
         n: size of the race; 0: the race's own.
+        pha: spectrum of the race `observed`, with the files that it names.
     """
 
     name: tyro.conf.Positional[str]
     json: Path | None = None
     n: int = 0
+    pha: Path | None = None
 
     def run(self) -> int:
         """Run it."""
         race = _load(self.name)
-        figures = race(self.n) if self.n else race()
+        options = {"n": self.n, "pha": self.pha}
+        figures = race(**{name: value for name, value in options.items() if value})
+        pictures = figures.pop("pictures", {})
         text = json.dumps(figures, indent=2) + "\n"
         print(text, end="")
         if self.json is not None:
             write_atomically(self.json, text.encode())
+            for name, png in pictures.items():
+                write_atomically(self.json.with_name(f"{self.json.stem}-{name}.png"), png)
         return 0
 
 
@@ -44,12 +51,10 @@ def _load(name: str):  # type: ignore[no-untyped-def]
         raise InputError(f"{folder}: not found; the benchmarks run from a source checkout")
     if name not in known:
         raise InputError(f"unknown race {name!r}; choose one of: {', '.join(known)}")
-    spec = importlib.util.spec_from_file_location(f"benchmarks.{name}", folder / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.run
+    root = str(folder.parent)
+    if root not in sys.path:
+        sys.path.append(root)  # races share modules of their folder
+    return importlib.import_module(f"benchmarks.{name}").run
 
 
 COMMAND = Bench

@@ -21,11 +21,14 @@ KEPT = (
 class Export:
     """Write a model as weights that ship with the package, in half precision, with a card.
 
+    What older weights lack, their novelty, is learnt from the dataset, and nothing else.
+
     Attributes:
         family: name of the family.
         data: the dataset that it was trained on, for the card.
-        version: version, run id or alias of the model in the registry.
-        evaluation: JSON of `wolter evaluate`, for the card.
+        version: version, run id or alias of the model in the registry; "shipped" for the weights
+            that come with the package.
+        evaluation: JSON of `wolter evaluate`, for the card; else it keeps what it has.
         out: folder of the weights.
     """
 
@@ -39,12 +42,16 @@ class Export:
         """Export, and say how large the weights are."""
         folder, _ = shipped.find(self.family, self.version)
         model = load_model(folder)
-        manifest = open_dataset(self.data).manifest
+        data = open_dataset(self.data)
+        if shipped.complete(model, data):
+            print(f"{self.family}: novelty learnt from {self.data}")
+        manifest = data.manifest
         config = {key: _short(value) for key, value in manifest.config.items()}
         for told in ("prior", "energy_edges"):  # the card's spec has them
             config.pop(told, None)
         dataset = {"rows": manifest.rows, "seed": manifest.seed, "config": config}
-        weights, card = shipped.export(model, self.out, dataset, _metrics(self.evaluation))
+        metrics = model.card.metrics if self.evaluation is None else _metrics(self.evaluation)
+        weights, card = shipped.export(model, self.out, dataset, metrics)
         print(f"{weights} ({weights.stat().st_size / 1e6:.1f} MB), {card}")
         return 0
 
@@ -56,9 +63,7 @@ def _short(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and "/" in value else value
 
 
-def _metrics(file: Path | None) -> dict[str, Any]:
-    if file is None:
-        return {}
+def _metrics(file: Path) -> dict[str, Any]:
     try:
         values = json.loads(file.read_text())
     except (OSError, ValueError) as error:

@@ -1,5 +1,6 @@
 """The HTTP interface: routes, errors and their documentation."""
 
+import math
 from typing import Annotated, Any, Protocol
 
 from fastapi import FastAPI, HTTPException, Query, Request
@@ -9,8 +10,9 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wolter import __version__
+from wolter.data.evidence import Evidence
 from wolter.data.records import Record, ResponseChoice
-from wolter.data.schema import Parameter
+from wolter.data.schema import Parameter, SpectraSpec
 from wolter.errors import InputError
 from wolter.predict import estimate_flags
 from wolter.serve.config import MB, ServeConfig
@@ -20,6 +22,7 @@ from wolter.serve.schemas import (
     Answer,
     Counts,
     Estimate,
+    Fit,
     Health,
     ModelInfo,
     ParameterInfo,
@@ -108,15 +111,29 @@ def build_app(service: Service) -> FastAPI:
         ] = "files",
         no_background: Annotated[bool, Query(description="leave BACKFILE out")] = False,
         components: Annotated[bool, Query(description="also the component spectra")] = False,
+        refine: Annotated[
+            bool,
+            Query(
+                description="the exact posterior of each PHA file in place of the network's, and "
+                "how well the model explains the spectrum (family posterior; seconds a spectrum)"
+            ),
+        ] = False,
     ) -> Answer:
         """Parameters of one or many spectra, sent as PHA files or as counts."""
         served = _served(service.models, family)
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind == "application/json":
+            if refine:
+                raise InputError("refine: counts come without a response; send PHA files")
             body = await request.body()
             records = records_of_counts(body, served.spec, service.config.max_spectra)
         elif kind == "multipart/form-data":
             async with request.form(max_files=MAX_FILES, max_fields=len(ROLES)) as form:
+                if refine:
+                    evidence = await service.uploads.evidence(
+                        form, served.spec, response, not no_background
+                    )
+                    return await refined_answer(served, evidence)
                 records = await service.uploads.records(
                     form, served.spec, response, not no_background
                 )
@@ -132,29 +149,54 @@ async def answer(served: ServedModel, records: list[Record], components: bool = 
     batch = type(records[0].batch).concatenate([record.batch for record in records])
     values = await served.estimate(batch)
     flags = estimate_flags(served.spec, batch, values)
-    total_B = batch.counts_BC.sum(1)
-    with_components = components and "components" in values
     spectra = []
     for i, record in enumerate(records):
-        estimates = {}
-        for p in served.spec.parameters:
-            estimates[p.name] = _estimate(values, p, i)
-        parts = None
-        if with_components:
+        spectrum = _spectrum(served.spec, record, values, i, flags[i])
+        if components and "components" in values:
             names = served.spec.components
-            parts = {name: values["components"][i, k].tolist() for k, name in enumerate(names)}
-        spectra.append(
-            SpectrumAnswer(
-                file=record.name,
-                parameters=estimates,
-                flags=[*record.flags, *flags[i]],
-                counts=float(total_B[i]),
-                exposure_s=float(batch.exposure_B[i]),
-                components=parts,
-            )
-        )
+            spectrum.components = {
+                name: values["components"][i, k].tolist() for k, name in enumerate(names)
+            }
+        spectra.append(spectrum)
+    return _answer(served, spectra)
+
+
+async def refined_answer(served: ServedModel, evidence: list[Evidence]) -> Answer:
+    """The exact posteriors of spectra, each held against its spectrum.
+
+    Raises:
+        InputError: the family gives no posteriors.
+    """
+    spectra = []
+    for each in evidence:
+        judged = await served.judge(each, refined=True)
+        spectrum = _spectrum(served.spec, each.record, judged.values, 0, judged.flags)
+        spectrum.fit = Fit(**judged.figures)
+        spectra.append(spectrum)
+    return _answer(served, spectra)
+
+
+def _answer(served: ServedModel, spectra: list[SpectrumAnswer]) -> Answer:
     name = served.model.family.name
     return Answer(model_name=name, model_version=served.version, spectra=spectra)
+
+
+def _spectrum(
+    spec: SpectraSpec, record: Record, values: Estimates, i: int, flags: list[str]
+) -> SpectrumAnswer:
+    return SpectrumAnswer(
+        file=record.name,
+        parameters={p.name: _estimate(values, p, i) for p in spec.parameters},
+        flags=[*record.flags, *flags],
+        novelty=_known(values["novelty"][i]),
+        counts=float(record.batch.counts_BC.sum()),
+        exposure_s=float(record.batch.exposure_B[0]),
+    )
+
+
+def _known(value: float) -> float | None:
+    """The value as JSON can hold it: null for NaN."""
+    return None if math.isnan(value) else float(value)
 
 
 def _estimate(values: Estimates, parameter: Parameter, i: int) -> Estimate:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from wolter import family as families
+from wolter.data.evidence import Evidence
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
+from wolter.judgement import Judgement, judge
 from wolter.predict import estimate, fingerprint
 from wolter.serve.config import ServeConfig
 from wolter.train.checkpoint import Model, load_model
@@ -80,6 +83,7 @@ class ServedModel:
     def __init__(self, model: Model, version: str = "", join: Join | None = None) -> None:
         self.model = model
         self.version = version or fingerprint(model)
+        self._judges = ThreadPoolExecutor(1)  # each uses all cores
         self._estimate = self._alone if join is None else join(self._together)
 
     @property
@@ -91,6 +95,11 @@ class ServedModel:
         """What the family predicts of a batch (see `wolter.predict.estimate`)."""
         parts = await asyncio.gather(*(self._estimate(piece) for piece in batch.split(PIECE)))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    async def judge(self, evidence: Evidence, refined: bool) -> Judgement:
+        """The answer held against its spectrum (see `wolter.judgement.judge`), one at a time."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._judges, judge, self.model, evidence, refined)
 
     async def answers(self) -> bool:
         """Whether the model gives finite parameters of a plain spectrum."""

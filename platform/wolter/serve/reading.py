@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from wolter import config as configs
-from wolter.data.records import Record, ResponseChoice, read_record
+from wolter.data.evidence import Evidence
+from wolter.data.records import Record, ResponseChoice, read_observed, to_record
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
 from wolter.serve.config import MB
@@ -39,7 +40,10 @@ class Upload:
 
 @dataclass(frozen=True)
 class Job:
-    """A spectrum to read with the files that came with it; one of a role serves every spectrum."""
+    """A spectrum to read with the files that came with it; one of a role serves every spectrum.
+
+    `evidence` is a file to write what the spectrum's likelihood needs; none is where it is empty.
+    """
 
     pha: Upload
     spec: SpectraSpec
@@ -48,6 +52,7 @@ class Job:
     background: tuple[Upload, ...] = ()
     use_background: bool = True
     response: ResponseChoice = "files"
+    evidence: str = ""
 
 
 def read_job(job: Job) -> Record:
@@ -67,9 +72,12 @@ def read_job(job: Job) -> Record:
             if files["rmf"] is None:
                 raise InputError(f"{job.pha.name}: names no RMF (RESPFILE); {_REMEDY['RMF']}")
         files["background"] = _background(job, spectrum)
-        return read_record(
-            Path(job.pha.path), job.spec, response=job.response, name=job.pha.name, **files
-        )
+        observation = read_observed(Path(job.pha.path), response=job.response, **files)
+        if not job.evidence:
+            return to_record(observation, job.spec, job.pha.name)
+        evidence = Evidence.of(observation, job.spec, job.pha.name)
+        evidence.save(Path(job.evidence))
+        return evidence.record
     except InputError as error:
         message = str(error)
         for upload in (job.pha, *job.rmf, *job.arf, *job.background):

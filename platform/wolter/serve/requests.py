@@ -5,16 +5,17 @@ Shapes: B batch, C channels of the request, G channels of the model's grid.
 
 import asyncio
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 from torch import Tensor
 
+from wolter.data.evidence import Evidence
 from wolter.data.records import Record, ResponseChoice, covers
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
@@ -25,6 +26,8 @@ from wolter.serve.schemas import Counts
 from wolter.serve.uploads import plain_name, store
 from wolter.xray.response import rebin_channels
 
+Read = TypeVar("Read", Record, Evidence)
+EVIDENCE = ".safetensors"  # what a spectrum's likelihood needs, beside its upload
 ROLES = ("pha", "rmf", "arf", "background")
 
 
@@ -133,6 +136,26 @@ class UploadReader:
         Raises:
             InputError: a field or file is bad; `TooLargeError` when a file is too large.
         """
+        return await self._read(form, spec, response, use_background, lambda _, record: record)
+
+    async def evidence(
+        self, form: FormData, spec: SpectraSpec, response: ResponseChoice, use_background: bool
+    ) -> list[Evidence]:
+        """What the likelihoods of the uploaded spectra need; see `records`."""
+        most = self.config.max_refined
+        if len(form.getlist("pha")) > most:
+            raise InputError(f"refine: {len(form.getlist('pha'))} spectra; send at most {most}")
+        return await self._read(form, spec, response, use_background, Evidence.load, EVIDENCE)
+
+    async def _read(
+        self,
+        form: FormData,
+        spec: SpectraSpec,
+        response: ResponseChoice,
+        use_background: bool,
+        finish: Callable[[Path, Record], Read],
+        suffix: str = "",
+    ) -> list[Read]:
         uploads = _by_role(form)
         with tempfile.TemporaryDirectory(prefix="wolter-") as folder:
             stored = await asyncio.to_thread(self._store, uploads, Path(folder))
@@ -145,6 +168,7 @@ class UploadReader:
                     background=stored["background"],
                     use_background=use_background,
                     response=response,
+                    evidence=pha.path + suffix if suffix else "",
                 )
                 for pha in stored["pha"]
             ]
@@ -152,12 +176,12 @@ class UploadReader:
             futures = [loop.run_in_executor(self._threads, self.pool.read, job) for job in jobs]
             # All must end before the folder goes.
             done = await asyncio.gather(*futures, return_exceptions=True)
-        records = []
-        for result in done:
-            if isinstance(result, BaseException):
-                raise result
-            records.append(result)
-        return records
+            read = []
+            for job, result in zip(jobs, done, strict=True):
+                if isinstance(result, BaseException):
+                    raise result
+                read.append(finish(Path(job.evidence), result))
+        return read
 
     def _store(
         self, uploads: dict[str, list[UploadFile]], folder: Path

@@ -73,6 +73,19 @@ class Estimate(BaseModel):
     unit: str
 
 
+class Fit(BaseModel):
+    """How well the model of the spectra explains one, and what refining its posterior found."""
+
+    cstat: float = Field(description="C-stat of the best fit near the answer")
+    cstat_expected: float = Field(description="its expectation where the model is true")
+    cstat_sigma: float = Field(description="standard deviation of that")
+    p_value: float = Field(description="posterior-predictive p-value of C-stat")
+    effective: float = Field(
+        description="share of the network's samples that the likelihood keeps; below 0.1 the "
+        "refined ones come from an ensemble sampler"
+    )
+
+
 class SpectrumAnswer(BaseModel):
     """What the model says of one spectrum."""
 
@@ -81,8 +94,15 @@ class SpectrumAnswer(BaseModel):
     flags: list[str] = Field(
         description="what limits the estimates: no_counts, no_background, band_not_covered, "
         "exposure_outside_training, other_instrument:<name>, other_filter:<name>, "
-        "at_prior_edge:<parameter>, not_detected:<norm>, area_unknown"
+        "at_prior_edge:<parameter>, not_detected:<norm>, area_unknown, novel (unlike all training "
+        "spectra: novelty above 3.5), novelty_unknown, "
+        "and where refined not_explained (no parameters of the model give such a spectrum)"
     )
+    novelty: float | None = Field(
+        description="how unlike the training spectra the counts are, in standard deviations (it "
+        "needs no response); null where the model has not learnt it"
+    )
+    fit: Fit | None = Field(None, description="where refined posteriors were asked for")
     counts: float = Field(description="counts of source and background on the model's grid")
     exposure_s: float
     components: dict[str, list[float]] | None = Field(

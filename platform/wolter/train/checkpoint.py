@@ -23,6 +23,8 @@ from wolter.errors import InputError
 from wolter.family import Family
 from wolter.train.loop import Trainer
 
+FEATURES = "features."  # what families of spectra learn from counts, background and exposure
+NOVELTY = f"{FEATURES}novelty."  # its part that older weights lack
 WEIGHTS, CARD = "model.safetensors", "config.json"
 OPTIMISER, STATE = "optimiser.safetensors", "state.json"
 
@@ -72,6 +74,8 @@ def save_model(folder: Path, card: Card, module: nn.Module) -> None:
 def load_model(folder: Path, device: str = "cpu") -> Model:
     """Rebuild a module, in evaluation mode.
 
+    Weights of before novelty was learnt have an unknown one (NaN), which every answer then says.
+
     Args:
         folder: of a checkpoint; or the card `NAME.json` of weights `NAME.safetensors` beside it.
         device: to compute on.
@@ -86,7 +90,10 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
     with torch.random.fork_rng(devices=[]):  # initial weights are overwritten
         module = family.build(configs.from_dict(family.config, card.config), card.spec)
     try:
-        module.load_state_dict(load_file(weights))
+        tensors = load_file(weights)
+        older = not any(name.startswith(NOVELTY) for name in tensors)
+        unknown = {k: v for k, v in module.state_dict().items() if older and k.startswith(NOVELTY)}
+        module.load_state_dict(tensors | unknown)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{weights}: not this model's weights ({reason})") from error

@@ -12,10 +12,12 @@ import torch
 from safetensors.torch import save_file
 
 from wolter import config as configs
-from wolter.data.shards import sha256_of
+from wolter.data.batches import sample_split
+from wolter.data.shards import ShardDataset, sha256_of
 from wolter.errors import InputError
 from wolter.train import tracking
-from wolter.train.checkpoint import CARD, Model
+from wolter.train.checkpoint import CARD, FEATURES, NOVELTY, Model
+from wolter.train.loop import NORMALISATION_ROWS
 
 SHIPPED = "shipped"
 
@@ -91,6 +93,34 @@ def export(
     card = replace(model.card, spec=spec, dataset=dataset, metrics=metrics)
     configs.save(card, weights.with_suffix(".json"))
     return weights, weights.with_suffix(".json")
+
+
+def complete(model: Model, dataset: ShardDataset) -> bool:
+    """Learn the novelty that older weights lack, and nothing else; whether it was lacking.
+
+    Args:
+        model: whose module is changed.
+        dataset: that it was trained on.
+
+    Raises:
+        InputError: the features that it has would be others: so was its dataset.
+    """
+    before = {name: value.clone() for name, value in model.module.named_buffers()}
+    lacking = {k for k, v in before.items() if k.startswith(NOVELTY) and bool(v.isnan().all())}
+    if not lacking:
+        return False
+    model.family.normalise(model.module, sample_split(dataset, "train", NORMALISATION_ROWS))
+    for name in before.keys() - lacking:
+        value = model.module.get_buffer(name)
+        # Sums in another order round otherwise.
+        same = torch.allclose(value.double(), before[name].double(), rtol=1e-3, atol=1e-5)
+        if name.startswith(FEATURES) and not same:
+            raise InputError(
+                f"{dataset.path}: not what {model.family.name} was trained on ({name} differs); "
+                "give that dataset"
+            )
+        value.copy_(before[name])
+    return True
 
 
 def _folder() -> Path:

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from wolter.errors import InputError
 from wolter.predict import predict_files
+from wolter.scrutiny import check_files
 from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
 from wolter.serve.models import Chosen, choose, load
@@ -19,8 +20,10 @@ URL = "/v1/spectra/parameters"
 @pytest.fixture(scope="module")
 def client(untrained):
     """The application without Ray."""
-    config = ServeConfig(parsers=1, max_file_mb=1.0, max_inflated_mb=4.0, max_request_mb=3.0)
-    names = ("deepspectra", "mlp")
+    config = ServeConfig(
+        parsers=1, max_file_mb=1.0, max_inflated_mb=4.0, max_request_mb=3.0, max_refined=2
+    )
+    names = ("deepspectra", "mlp", "posterior")
     models = {name: load(Chosen(name, str(untrained(name)))) for name in names}
     service = SimpleNamespace(config=config, models=models, uploads=UploadReader(config))
     with TestClient(build_app(service), raise_server_exceptions=False) as client:
@@ -52,7 +55,7 @@ def refused(response, status):
 def test_health_names_the_versions(client):
     response = client.get("/healthz")
     assert response.status_code == 200
-    assert set(response.json()["models"]) == {"deepspectra", "mlp"}
+    assert set(response.json()["models"]) == {"deepspectra", "mlp", "posterior"}
 
 
 def test_health_fails_with_a_model(untrained):
@@ -65,7 +68,7 @@ def test_health_fails_with_a_model(untrained):
 
 
 def test_models_are_described(client):
-    default, other = client.get("/v1/models").json()
+    default, other, _ = client.get("/v1/models").json()
     assert (default["model_name"], default["default"]) == ("deepspectra", True)
     assert (other["model_name"], other["default"]) == ("mlp", False)
     assert default["parameters"][0] == {
@@ -89,11 +92,48 @@ def test_uploads_are_answered_as_offline(client, untrained, pha, parts, family):
     assert spectrum["file"] == "source.pha"
     assert spectrum["flags"] == [flag for flag in table["flag"][0].split(";") if flag]
     assert spectrum["counts"] == table["counts"][0]
+    assert spectrum["novelty"] == table["novelty"][0]
     assert set(spectrum["parameters"]) == set(model.card.spec.names)
     for name, estimate in spectrum["parameters"].items():
         assert estimate["value"] == table[name][0]
         assert estimate["value_mfe"] == table[f"{name}_mfe"][0]
     assert spectrum["parameters"]["kt"]["unit"] == "keV"
+
+
+def test_refined_posteriors_are_answered_as_offline(client, untrained, pha, parts):
+    query = {"family": "posterior", "refine": True}
+    response = client.post(URL, params=query, files=parts)
+    assert response.status_code == 200, response.text
+    (spectrum,) = response.json()["spectra"]
+    (row,) = check_files(load_model(untrained("posterior")), [pha], refined=True)
+    assert spectrum["fit"].keys() == {
+        "cstat", "cstat_expected", "cstat_sigma", "p_value", "effective"
+    }  # fmt: skip
+    for name, value in spectrum["fit"].items():
+        assert value == pytest.approx(float(row[name]), rel=1e-5), name
+    assert spectrum["flags"] == row["flag"].split(";")
+    assert "not_explained" in spectrum["flags"]  # no emission model gives such counts
+    for name, estimate in spectrum["parameters"].items():
+        assert estimate["value"] == row[name]
+        assert estimate["interval_68"] == [row[f"{name}_lolim"], row[f"{name}_hilim"]]
+        assert estimate["interval_95"] == [row[f"{name}_lolim95"], row[f"{name}_hilim95"]]
+        assert estimate["upper_limit"] == row[f"{name}_upper"]
+    plain = client.post(URL, params={"family": "posterior"}, files=parts).json()["spectra"][0]
+    assert plain["fit"] is None
+    assert plain["parameters"] != spectrum["parameters"]
+
+
+def test_what_cannot_be_refined_is_said(client, parts):
+    def post(family="posterior", **sent):
+        query = {"family": family, "refine": True}
+        return refused(client.post(URL, params=query, **sent), 422)
+
+    assert "mlp gives no posterior to refine" in post("mlp", files=parts)
+    counts = {"counts": [1] * 256, "exposure_s": 25_000}
+    assert "refine: counts come without a response" in post(json=counts)
+    pha = parts.pop("pha")
+    many = [*parts.items(), *[("pha", pha)] * 3]
+    assert "refine: 3 spectra; send at most 2" in post(files=many)
 
 
 def test_several_spectra_share_a_response(client, parts):

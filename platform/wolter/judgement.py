@@ -1,0 +1,189 @@
+"""Whether a model's answer explains a spectrum: goodness of fit, refined posteriors.
+
+The spectrum is fitted from the model's answer through its own response; where even the best fit is
+far from the data, the answer is flagged. Posteriors are refined with the exact likelihood.
+
+Shapes: B batch, C channel, P parameter, S sample.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wolter.data.evidence import Evidence, Seen
+from wolter.data.schema import SpectraSpec
+from wolter.errors import InputError
+from wolter.predict import estimate, estimate_flags
+from wolter.train.checkpoint import Model
+from wolter.xray import emission
+from wolter.xray.fit import Counted, fit
+from wolter.xray.forward import Forward
+from wolter.xray.goodness import goodness, posterior_predictive_p
+from wolter.xray.sampling import Box, Sampler, refine
+from wolter.xray.summary import summarise
+
+UNEXPLAINED = 4.0  # standard deviations of C-stat above its expectation
+FEW = 1e-3  # posterior-predictive p-value below which a spectrum is not explained
+PLOTTED = 400  # samples of a predictive distribution
+
+
+class Likelihood:
+    """Expected counts and Poisson likelihood of one spectrum under a model's emission.
+
+    Attributes:
+        evidence: the spectrum.
+        seen: source counts of parameters and exposures.
+        box: the model's prior, its norms scaled where the exposure is outside the trained range.
+        seen_C: channels that the response and QUALITY leave.
+    """
+
+    def __init__(self, evidence: Evidence, spec: SpectraSpec) -> None:
+        """Prepare the emission model of a spec on the evidence's response."""
+        self.evidence, response = evidence, evidence.response
+        forward = Forward.of(emission.parse(spec.model), response, spec.names, spec.fixed)
+        self.seen = Seen(forward, evidence.areascale)
+        self.seen_C = response.matrix_EC.any(0)
+        self.exposure_B = evidence.record.batch.exposure_B
+        self.counts_BC = evidence.record.batch.counts_BC
+        shortest, longest = spec.exposure_s or (0.0, math.inf)
+        exposure_s = float(self.exposure_B[0])
+        factor = min(max(exposure_s, shortest), longest) / exposure_s
+        is_norm_P = torch.tensor([name.endswith("norm") for name in spec.names])
+        low_P, high_P = spec.bounds_2P() * torch.where(is_norm_P, factor, 1.0)
+        self.box = Box(low_P, high_P)
+
+    def expected(self, parameters_NP: Tensor) -> Tensor:
+        """Expected counts of source and background (N, C)."""
+        exposure_N = self.exposure_B.expand(len(parameters_NP))
+        return self.seen(parameters_NP, exposure_N) + self.evidence.background_C
+
+    def log(self, _row_N: Tensor, parameters_NP: Tensor) -> Tensor:
+        """Log likelihood of parameters, less what depends on the counts alone."""
+        expected_NC = self.expected(parameters_NP).clamp_min(1e-20)
+        logs_NC = self.counts_BC * expected_NC.log() - expected_NC
+        return logs_NC.double().sum(1)
+
+    def best(self, start_P: Tensor) -> Tensor:
+        """Parameters (P) of the best fit that a start leads to."""
+        data = Counted(self.counts_BC, self.exposure_B, self.evidence.background_C[None])
+        bounds_2P = torch.stack([self.box.low_P, self.box.high_P])
+        start_P = start_P.clamp(self.box.low_P, self.box.high_P)
+        found = fit(self.seen, data, start_P[None].double(), bounds_2P, search=True)
+        return found.parameters_BP[0]
+
+
+@dataclass
+class Judgement:
+    """An answer held against its spectrum.
+
+    Attributes:
+        values: what the family predicts of the spectrum, first axis 1 (see `estimate`); of a
+            refined posterior the exact one's summary.
+        figures: `cstat` of the best fit near the answer, `cstat_expected` and `cstat_sigma`
+            (Kaastra 2017), `p_value` (posterior-predictive, of posteriors) and `effective` (share
+            of the network's samples that the likelihood keeps, where refined).
+        flags: see `estimate_flags`, and `not_explained` where no parameters of the model give such
+            a spectrum.
+        sets: (S, P) samples by label, of equal weight.
+        best_P: the best fit.
+        likelihood: of the spectrum.
+    """
+
+    values: dict[str, NDArray[np.float32]]
+    likelihood: Likelihood
+    best_P: Tensor
+    figures: dict[str, float]
+    flags: list[str] = field(default_factory=list)
+    sets: dict[str, Tensor] = field(default_factory=dict)
+
+
+def check_judged(model: Model) -> None:
+    """Check that a model's answers can be held against spectra.
+
+    Raises:
+        InputError: they cannot.
+    """
+    if not model.card.spec.model:
+        raise InputError(
+            f"{model.family.name}: its training data name no emission model, so that answers "
+            "cannot be checked; train it on simulated spectra"
+        )
+
+
+def judge(model: Model, evidence: Evidence, refined: bool = False) -> Judgement:
+    """Answer a spectrum, and hold the answer against it.
+
+    Args:
+        model: a loaded model of a spectra family that was trained on simulated spectra.
+        evidence: of the spectrum, on the model's grid.
+        refined: give the exact posterior in place of the network's; families of posteriors only.
+
+    Raises:
+        InputError: the model's answers cannot be held against spectra, or there is no posterior to
+            refine.
+    """
+    check_judged(model)
+    spec, batch = model.card.spec, evidence.record.batch
+    likelihood = Likelihood(evidence, spec)
+    values = estimate(model, batch)
+    if refined and "samples" not in values:
+        raise InputError(f"{model.family.name} gives no posterior to refine; choose posterior")
+    answer_P = torch.tensor([float(values[name][0]) for name in spec.names])
+    best_P = likelihood.best(answer_P)
+    seen_C, expected_BC = likelihood.seen_C, likelihood.expected(best_P[None].float())
+    found = goodness(batch.counts_BC[0, seen_C], expected_BC[0, seen_C])
+    # Each fitted parameter takes one from the statistic, where there are counts to fit.
+    distance = float(found.statistic + len(spec.names) - found.expected) / float(found.sigma)
+    figures = {
+        "cstat": float(found.statistic),
+        "cstat_expected": float(found.expected),
+        "cstat_sigma": float(found.sigma),
+    }
+    unexplained = distance > UNEXPLAINED
+    judged = Judgement(values, likelihood, best_P, figures)
+    if "samples" in values:
+        judged.sets["posterior"] = torch.from_numpy(values["samples"][0])
+        if refined:
+            judged.sets["refined posterior"] = _refine(judged, spec)
+        figures["p_value"] = _p_value(judged)
+        if refined:  # else the p-value judges the network as well as the model
+            unexplained = unexplained or figures["p_value"] < FEW
+    judged.flags += estimate_flags(spec, batch, judged.values)[0]
+    if unexplained:
+        judged.flags.append("not_explained")
+    return judged
+
+
+def predictive(samples_SP: Tensor) -> Tensor:
+    """Evenly chosen samples, enough for a predictive distribution."""
+    return samples_SP[torch.linspace(0, len(samples_SP) - 1, PLOTTED).long()]
+
+
+def _p_value(judged: Judgement) -> float:
+    likelihood = judged.likelihood
+    expected_SC = likelihood.expected(predictive(list(judged.sets.values())[-1]))
+    seen_C = likelihood.seen_C
+    generator = torch.Generator().manual_seed(0)
+    p_B = posterior_predictive_p(
+        likelihood.counts_BC[:, seen_C], expected_SC[None][..., seen_C], generator
+    )
+    return float(p_B[0])
+
+
+def _refine(judged: Judgement, spec: SpectraSpec) -> Tensor:
+    """Refined samples (S, P) of equal weight; the estimates become theirs."""
+    sampler = Sampler(judged.likelihood.log, judged.likelihood.box)
+    samples_BSP = torch.from_numpy(judged.values["samples"])
+    density_BS = torch.from_numpy(judged.values["log_density"])
+    fine = refine(sampler, torch.zeros(1, dtype=torch.long), samples_BSP, density_BS)
+    summary = summarise(fine.parameters_BSP, spec.names, fine.weights_BS)
+    judged.values |= {name: value.float().numpy() for name, value in summary.items()}
+    judged.figures["effective"] = float(fine.share_B[0])
+    chosen = torch.multinomial(
+        fine.weights_BS[0], fine.weights_BS.shape[1], True, generator=sampler.generator
+    )
+    return fine.parameters_BSP[0, chosen]
