@@ -24,7 +24,8 @@ from torch.func import functional_call
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.family import Choice, Family, Range
 from wolter.models import _spectra
-from wolter.models._spectra import Estimator, anscombe, loss_and_extra, metrics, normalise
+from wolter.models._novelty import anscombe
+from wolter.models._spectra import Estimator, loss_and_extra, metrics, normalise
 
 
 @dataclass(frozen=True)

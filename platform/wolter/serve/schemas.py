@@ -102,11 +102,11 @@ class SpectrumAnswer(BaseModel):
         description="how unlike the training spectra the counts are, in standard deviations (it "
         "needs no response); null where the model has not learnt it"
     )
-    fit: Fit | None = Field(None, description="where refined posteriors were asked for")
+    fit: Fit | None = Field(default=None, description="where refined posteriors were asked for")
     counts: float = Field(description="counts of source and background on the model's grid")
     exposure_s: float
     components: dict[str, list[float]] | None = Field(
-        None, description="counts of each component on the model's grid, where asked for"
+        default=None, description="counts of each component on the model's grid, where asked for"
     )
 
 

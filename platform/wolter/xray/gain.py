@@ -44,7 +44,8 @@ def regain(
     edges_C1 = edges_C1.to(device=counts_BKC.device, dtype=torch.float64)
     at_BC1 = edges_C1 / slope_B.double()[:, None] - offset_B.double()[:, None]
     if blur_B is None:
-        at_NBC1, weight_N = [at_BC1], (1.0,)
+        at_NBC1 = [at_BC1]
+        weight_N: tuple[float, ...] = (1.0,)
     else:
         at_NBC1 = [at_BC1 + node * blur_B.double()[:, None] for node in _NODES]
         weight_N = _WEIGHTS
