@@ -168,6 +168,20 @@ class Estimator(nn.Module, ABC):
         estimate_B2P = self.low_P + self.width_P * raw_B2P
         return estimate_B2P[:, 0], estimate_B2P[:, 1], extra
 
+    def norm_factor(self, batch: SpectraBatch) -> Tensor:
+        """See `exposure_factor`."""
+        return exposure_factor(self.features, self.is_norm_P, batch)
+
+
+def exposure_factor(features: SpectrumFeatures, is_norm_P: Tensor, batch: SpectraBatch) -> Tensor:
+    """What estimates (B, P) are multiplied by: trained over real exposure for norms, else 1.
+
+    A norm times an exposure fixes the counts, so a spectrum exposed outside the trained range is
+    read as one of the nearest trained exposure and its norms are scaled back.
+    """
+    factor_B1 = (features.known_exposure(batch.exposure_B) / batch.exposure_B)[:, None]
+    return torch.where(is_norm_P, factor_B1, torch.ones_like(factor_B1))
+
 
 def normalise(module: nn.Module, batch: SpectraBatch) -> None:
     """Learn the module's data-derived state from a sample of the training set."""
@@ -175,14 +189,24 @@ def normalise(module: nn.Module, batch: SpectraBatch) -> None:
 
 
 def errors(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Mean squared (in prior widths) and mean fractional error of each parameter, and `extra`."""
+    """Mean squared (in prior widths) and mean fractional error of each parameter, and `extra`.
+
+    The means are over those spectra whose label is known.
+    """
     assert batch.parameters_BP is not None, "labels are needed"
     estimator = cast("Estimator", module)
     mean_BP, median_BP, extra = estimator(batch)
-    truth_BP = batch.parameters_BP
-    squared_P = ((mean_BP - truth_BP) / estimator.width_P).square().mean(0)
-    fractional_P = ((median_BP - truth_BP).abs() / truth_BP.abs()).mean(0)
-    return squared_P, fractional_P, extra
+    factor_BP = estimator.norm_factor(batch)
+    known_BP = ~batch.parameters_BP.isnan()
+    truth_BP = torch.where(known_BP, batch.parameters_BP, 1.0)
+    squared_BP = ((mean_BP * factor_BP - truth_BP) / estimator.width_P).square()
+    fractional_BP = (median_BP * factor_BP - truth_BP).abs() / truth_BP.abs()
+    return known_mean(squared_BP, known_BP), known_mean(fractional_BP, known_BP), extra
+
+
+def known_mean(values: Tensor, known: Tensor) -> Tensor:
+    """Mean along the first axis over what is known, where the values must be finite elsewhere."""
+    return (values * known).sum(0) / known.sum(0)
 
 
 def loss_and_extra(
@@ -216,16 +240,10 @@ def metrics(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
 
 
 def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
-    """Estimates of every parameter within its prior: `<name>` and `<name>_mfe`.
-
-    A norm times an exposure fixes the counts, so a spectrum exposed outside the trained range is
-    read as one of the nearest trained exposure and its norms are scaled back.
-    """
+    """Estimates of every parameter within its prior: `<name>` and `<name>_mfe`."""
     estimator = cast("Estimator", module)
     mean_BP, median_BP, extra = estimator(batch)
-    exposure_B = batch.exposure_B
-    factor_B1 = (estimator.features.known_exposure(exposure_B) / exposure_B)[:, None]
-    factor_BP = torch.where(estimator.is_norm_P, factor_B1, torch.ones_like(factor_B1))
+    factor_BP = estimator.norm_factor(batch)
     values: dict[str, Tensor] = {}
     for suffix, estimate_BP in (("", mean_BP), ("_mfe", median_BP)):
         bounded = estimate_BP.clamp(estimator.low_P, estimator.low_P + estimator.width_P)

@@ -20,6 +20,7 @@ from wolter.models._spectra import (
     Estimator,
     Residual,
     Standardise,
+    known_mean,
     loss_and_extra,
     metrics,
     normalise,
@@ -112,14 +113,17 @@ class DeepSpectra(Estimator):
 def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tensor]]:
     """The parameters' loss plus the logarithm of each component's error.
 
-    Components are compared by square roots, in which Poisson noise is the same in every channel.
+    Components are compared by square roots, in which Poisson noise is the same in every channel,
+    where they are known: an observed spectrum has a label at best.
     """
     network = cast("DeepSpectra", module)
     total, parts, roots_BKC = loss_and_extra(network, batch)
     assert batch.expected_BKC is not None, "components are needed"
     assert roots_BKC is not None
-    difference_BKC = network.roots.invert(roots_BKC) - batch.expected_BKC.sqrt()
-    squared_K = difference_BKC.square().mean((0, 2))
+    known_BKC = ~batch.expected_BKC.isnan()
+    true_BKC = torch.where(known_BKC, batch.expected_BKC, 0.0)
+    squared_BKC = (network.roots.invert(roots_BKC) - true_BKC.sqrt()).square()
+    squared_K = known_mean(squared_BKC, known_BKC).mean(1)
     total = total + network.decomposition_weight * squared_K.log().sum()
     return total, parts | {"decomposition": squared_K.mean().detach()}
 

@@ -20,7 +20,13 @@ from torch import Tensor, nn
 from wolter.data.grid import AREA_EDGES
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.family import Choice, Family
-from wolter.models._spectra import Residual, SpectrumFeatures, Standardise
+from wolter.models._spectra import (
+    Residual,
+    SpectrumFeatures,
+    Standardise,
+    exposure_factor,
+    known_mean,
+)
 from wolter.xray.sampling import Box
 from wolter.xray.summary import summarise
 
@@ -128,6 +134,10 @@ class Posterior(nn.Module):
         log_scale_B = torch.diagonal(scale_BPP, dim1=1, dim2=2).log().sum(1)
         return cast("Tensor", self.flow(context).log_prob(y_BP)) - log_scale_B
 
+    def norm_factor(self, batch: SpectraBatch) -> Tensor:
+        """See `Estimator.norm_factor`."""
+        return exposure_factor(self.features, self.is_norm_P, batch)
+
     @property
     def box(self) -> Box:
         """The prior."""
@@ -171,12 +181,19 @@ def normalise(module: nn.Module, batch: SpectraBatch) -> None:
 
 
 def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tensor]]:
-    """Mean negative log density of the true parameters, nats; 0 is ignorance's, less is better."""
+    """Mean negative log density of the true parameters, nats; 0 is ignorance's, less is better.
+
+    Spectra without a label of every parameter within the prior do not count.
+    """
     assert batch.parameters_BP is not None, "labels are needed"
     network = cast("Posterior", module)
-    prior_B = -0.5 * network.box.normal(batch.parameters_BP).square().sum(1)
+    low_P, high_P = network.low_P, network.low_P + network.width_P
+    label_BP = batch.parameters_BP / network.norm_factor(batch)
+    known_B = ((label_BP >= low_P) & (label_BP <= high_P)).all(1)
+    label_BP = torch.where(known_B[:, None], label_BP, (low_P + high_P) / 2)
+    prior_B = -0.5 * network.box.normal(label_BP).square().sum(1)
     prior_B = prior_B - 0.5 * len(network.names) * math.log(2 * math.pi)
-    gain = (network.log_density(batch, batch.parameters_BP) - prior_B).mean()
+    gain = known_mean(network.log_density(batch, label_BP) - prior_B, known_B)
     return -gain, {"information": gain.detach()}
 
 
@@ -195,15 +212,11 @@ def metrics(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
 def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     """Samples, their log density in normal quantiles of the prior, and their summary.
 
-    See `summarise`. A norm times an exposure fixes the counts, so a spectrum exposed outside the
-    trained range is read as one of the nearest trained exposure and its norms are scaled back.
+    See `summarise`.
     """
     network = cast("Posterior", module)
     normal_BSP, log_density_BS = network.sample(batch)
-    known_B = network.features.known_exposure(batch.exposure_B)
-    factor_B11 = (known_B / batch.exposure_B)[:, None, None]
-    samples_BSP = network.box.physical(normal_BSP)
-    samples_BSP = torch.where(network.is_norm_P, samples_BSP * factor_B11, samples_BSP)
+    samples_BSP = network.box.physical(normal_BSP) * network.norm_factor(batch)[:, None]
     values = summarise(samples_BSP, network.names)
     return values | {"samples": samples_BSP, "log_density": log_density_BS}
 

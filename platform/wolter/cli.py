@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Tables, plots and report of a family on a test split"),
     "predict": ("predict", "Parameters of PHA files: a table with one row a file"),
     "fit": ("fit", "Classical fits of spectra, started from the prior or a network"),
+    "label": ("label", "Observed spectra with labels from fits, to train on"),
     "export": ("export", "Write a model as weights that ship with the package"),
     "promote": ("promote", "Make a run the champion that the server answers with"),
     "serve": ("serve", "Serve the champions over HTTP until interrupted"),

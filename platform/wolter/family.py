@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from wolter.data.schema import SpectraBatch, SpectraSpec
@@ -52,6 +53,9 @@ class Family:
             the limits of `wolter.xray.summary.summarise`, `samples` (B, S, P) and their
             `log_density` (B, S) in normal quantiles of the prior (`wolter.xray.sampling.Box`).
         search_space: config key -> what a search may try.
+        translate: `(module, batch) -> batch`: observed spectra as the simulated domain has them,
+            for other families to read. Only translators have it: they learn from observed spectra
+            beside simulated ones, and their `predict` translates first.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Family:
     metrics: Callable[[nn.Module, SpectraBatch], dict[str, Tensor]]
     predict: Callable[[nn.Module, SpectraBatch], dict[str, Tensor]]
     search_space: Mapping[str, Choice | Range]
+    translate: Callable[[nn.Module, SpectraBatch], SpectraBatch] | None = None
 
 
 def names() -> tuple[str, ...]:
@@ -83,3 +88,16 @@ def load(name: str) -> Family:
     family = importlib.import_module(f"wolter.models.{name}").FAMILY
     assert isinstance(family, Family)
     return family
+
+
+@torch.inference_mode()
+def translated(family: Family, module: nn.Module, batch: SpectraBatch) -> SpectraBatch:
+    """Observed spectra as a translator carries them to the simulated domain, on their device.
+
+    Raises:
+        InputError: the family does not translate.
+    """
+    if family.translate is None:
+        raise InputError(f"{family.name} does not translate spectra; choose a translator")
+    device = next(module.parameters()).device
+    return family.translate(module.eval(), batch.to(device)).to(batch.counts_BC.device)

@@ -18,6 +18,7 @@ from wolter.data.records import Record, ResponseChoice, read_record, to_record
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.data.tables import check_suffix, vo_unit, write_rejects, write_table
 from wolter.errors import InputError
+from wolter.family import translated
 from wolter.train.checkpoint import Model
 from wolter.xray.spectrum import Observation
 
@@ -157,6 +158,7 @@ def predict_files(
     response: ResponseChoice = "files",
     version: str = "",
     components: bool = False,
+    translator: Model | None = None,
     chunk: int = CHUNK,
     on_reject: Callable[[str, str], None] | None = None,
     on_files: Callable[[int], None] | None = None,
@@ -172,13 +174,19 @@ def predict_files(
         response: "files", or "embedded" for the EPIC-pn response that needs no files.
         version: of the model, see `predict_records`.
         components: add the component spectra, see `predict_records`.
+        translator: carries the spectra to the simulated domain before the model reads them.
         chunk: spectra a forward pass.
         on_reject: called with file and reason where a file cannot be read, in place of the error.
         on_files: called with the number of files as each chunk is done.
 
     Raises:
-        InputError: the family does not read spectra, or a file cannot be read.
+        InputError: the family does not read spectra, the translator does not fit it, or a file
+            cannot be read.
     """
+    if translator is not None and (
+        translator.card.spec.energy_edges != model.card.spec.energy_edges
+    ):
+        raise InputError(f"the translator's energy grid is not that of {model.family.name}")
     if model.family.kind != "spectra":
         raise InputError(f"family {model.family.name} reads {model.family.kind}, not spectra")
     spec, parts = model.card.spec, []
@@ -195,7 +203,7 @@ def predict_files(
                 on_reject(str(file), str(error))
             else:
                 records.append(record)
-        parts.append(_predict(model, records, components))
+        parts.append(_predict(model, records, components, translator))
         if on_files is not None:
             on_files(len(files[start : start + chunk]))
     return _table(model, parts, version)
@@ -240,13 +248,18 @@ def predict_to_file(
     return Written(len(table), tuple(rejects), rejects_file if rejects else None)
 
 
-def _predict(model: Model, records: Sequence[Record], components: bool) -> dict[str, Any]:
+def _predict(
+    model: Model, records: Sequence[Record], components: bool, translator: Model | None = None
+) -> dict[str, Any]:
     """Columns of the table that differ between rows, by name; empty where there are no records."""
     if not records:
         return {}
     spec = model.card.spec
     batch = SpectraBatch.concatenate([record.batch for record in records])
-    values = estimate(model, batch)
+    read = batch
+    if translator is not None:
+        read = translated(translator.family, translator.module, batch)
+    values = estimate(model, read)
     flags = estimate_flags(spec, batch, values)
     columns: dict[str, Any] = {"file": [record.name for record in records]}
     columns |= {name: value for name, value in values.items() if value.ndim == 1}

@@ -1,12 +1,16 @@
+import dataclasses
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from wolter import cli
 from wolter.data import fits
 from wolter.data.batches import read_split
 from wolter.data.fits import FitConfig, FromPrior, fit_batch, fit_dataset
 from wolter.data.ingest import ingest_dataset
+from wolter.data.shards import open_dataset
 from wolter.data.simulate import simulate_dataset
 from wolter.data.simulator import SimulateConfig, Simulator
 from wolter.errors import InputError
@@ -14,6 +18,7 @@ from wolter.errors import InputError
 pytestmark = pytest.mark.distributed
 CONFIG = SimulateConfig(n_backgrounds=2)
 QUICK = FitConfig(intervals=False)
+WSTAT = FitConfig("wstat", intervals=False)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +56,35 @@ def test_the_command_fits_a_dataset_from_a_network(dataset, untrained, tmp_path,
     assert "nh_lolim" in table.column_names
 
 
+def test_a_shifted_dataset_is_fitted_as_another_and_labelled(dataset, tmp_path, capsys):
+    """The part of real spectra: what they were simulated with is not to be known."""
+    other = dataclasses.replace(CONFIG, filter="thick")
+    shifted = simulate_dataset(other, 60, tmp_path / "shifted", seed=9)
+    fits, out = tmp_path / "fits.parquet", tmp_path / "labelled"
+    words = ["--data", str(shifted.path), "--as", str(dataset.path)]
+    options = ["--split", "all", "--no-intervals", "--n", "40"]
+    assert cli.main(["fit", *words, *options, "--out", str(fits)]) == 0
+    assert cli.main(["label", *words, "--fits", str(fits), "--out", str(out)]) == 0
+    assert "of 60 spectra labelled" in capsys.readouterr().out
+    batch, truth = read_split(open_dataset(out), "all"), read_split(shifted, "all")
+    assert batch.parameters_BP[40:].isnan().all()
+    assert batch.expected_BKC is None
+    assert torch.equal(batch.counts_BC, truth.counts_BC)
+    # The fit's own answer with the wrong response, and not the truth.
+    alone = fit_dataset(dataset=shifted, config=WSTAT, split="all", n=40, assumed=dataset)
+    known_B = ~batch.parameters_BP[:40, 1].isnan()
+    assert known_B.float().mean() > 0.5
+    slope_B = alone["slope"].to_numpy()[known_B]
+    assert batch.parameters_BP[:40, 1][known_B].numpy() == pytest.approx(slope_B, abs=0.02)
+    # A thick filter takes soft photons away, which looks like absorption.
+    right = fit_dataset(dataset=shifted, config=WSTAT, split="all", n=40)
+    assert np.median(alone["nh"].to_numpy() - right["nh"].to_numpy()) > 0.01
+    # The area of the thin filter, not the thick one's.
+    area = read_split(dataset, "all", 1).area_BA[0]
+    torch.testing.assert_close(batch.area_BA, area.expand(60, -1))
+    assert (truth.area_BA[:, 0] < 0.9 * area[0]).all()
+
+
 def test_what_cannot_be_fitted_is_said(dataset, pha, tmp_path):
     observed = ingest_dataset([pha], tmp_path / "observed").dataset
     with pytest.raises(InputError, match="not simulated; give the PHA files"):
@@ -60,5 +94,7 @@ def test_what_cannot_be_fitted_is_said(dataset, pha, tmp_path):
     with pytest.raises(InputError, match="use --statistic wstat"):
         fit_dataset(bare, QUICK)
     assert fit_dataset(bare, FitConfig("wstat", intervals=False), split="all").num_rows == 30
+    with pytest.raises(InputError, match="--as is not to know"):
+        fit_dataset(bare, QUICK, assumed=dataset)
     with pytest.raises(InputError, match="unknown split"):
         fit_dataset(dataset, QUICK, split="tests")

@@ -88,6 +88,31 @@ def test_two_workers_share_the_rows_of_a_stream_equally(ray_session, dataset, st
     assert load_model(run.checkpoint).card.dataset_sha256 == dataset.sha256()
 
 
+@pytest.mark.parametrize(
+    ("family", "model", "scale"),
+    [("mlp", MODEL, ONE), ("mlp", MODEL, TWO), ("translator", {"width": 16}, TWO)],
+)
+def test_observed_spectra_are_mixed_in(ray_session, dataset, store, tmp_path, family, model, scale):
+    observed = make_dataset(tmp_path / "observed", 50, seed=3)
+    epochs = []
+    run = train(
+        family,
+        dataset.path,
+        config=model,
+        train=CONFIG,
+        scale=scale,
+        real=observed.path,
+        on_epoch=epochs.append,
+    )
+    rows = count_rows(dataset, "train") // scale.workers * scale.workers
+    assert epochs[-1].rows == pytest.approx(rows * 4 / 3, abs=scale.workers)
+    assert epochs[-1].train["loss"] < epochs[0].train["loss"]
+    if scale is ONE:
+        job = make_job(family, dataset, model, CONFIG, real=observed.path)
+        plain = load_file(fit_local(job, tmp_path) / "model.safetensors")
+        assert same(weights(run), plain)
+
+
 def test_a_run_whose_worker_is_killed_ends_like_the_plain_loop(
     ray_session, dataset, store, tmp_path
 ):

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.synthetic import make_dataset
 
 from wolter import cli
 
@@ -40,7 +41,18 @@ def test_the_overview_lists_every_command(capsys):
         (["ingest", "spectra", "nowhere"], "nowhere: no such file or folder"),
         (["train", "resnet"], "unknown family 'resnet'; choose one of: cnn, deepspectra, mlp"),
         (["train", "mlp", "--data", "nowhere"], "nowhere: no dataset.json there"),
+        (["train", "mlp", "--data", "DATA", "--from", "17"], "mlp has no run or version 17"),
         (["evaluate", "mlp", "--data", "nowhere"], "nowhere: no dataset.json there"),
+        (
+            ["evaluate", "mlp", "--data", "DATA", "--translator", "9"],
+            "translator has no run or version 9",
+        ),
+        (
+            ["evaluate", "mlp", "--data", "DATA", "--translator", "9", "--exact", "5"],
+            "leave out --exact",
+        ),
+        (["train", "translator", "--data", "DATA"], "give --real DIR"),
+        (["label", "--data", "DATA", "--fits", "f.parquet", "--out", "o"], "f.parquet: not a"),
         (["predict", "mlp", "a.pha", "--out", "t.csv"], "a.pha: no such file"),
         (
             ["predict", "mlp", "a.pha", "--out", "t.csv", "--version", "9"],
@@ -54,6 +66,8 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys, tmp_p
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WOLTER_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    if "DATA" in arguments:
+        make_dataset(tmp_path / "DATA", 60)
     code, _, err = run(*arguments, capsys=capsys)
     assert code == 2
     assert len(err.strip().splitlines()) == 1

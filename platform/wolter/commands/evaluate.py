@@ -38,6 +38,8 @@ class Evaluate:
         exact: sample the exact posterior of so many of the spectra, and compare with it.
         version: version, run id or alias of the models in the registry; the newest version where
             it is "latest".
+        translator: carry the spectra to the simulated domain first, where DIR plays an observed
+            one: version, run id, alias or checkpoint folder of the family translator.
     """
 
     families: tyro.conf.Positional[tuple[str, ...]] = ("deepspectra",)
@@ -48,6 +50,7 @@ class Evaluate:
     n: int = 0
     exact: int = 0
     version: str = "latest"
+    translator: str = ""
 
     def run(self) -> int:
         """Evaluate, write the report and log it."""
@@ -56,6 +59,11 @@ class Evaluate:
         if not self.families:
             raise InputError(f"name a family: {', '.join(families.names())}")
         dataset = open_dataset(self.data or default_dataset())
+        if self.translator and self.exact:
+            raise InputError("--translator: what it gives has no likelihood; leave out --exact")
+        translator = None
+        if self.translator:
+            translator = load_model(shipped.locate("translator", self.translator))
         found = [shipped.find(name, self.version) for name in self.families]
         models = [load_model(folder) for folder, _ in found]
         # Shipped weights come from no run of this registry.
@@ -74,6 +82,7 @@ class Evaluate:
                 versions=[version for _, version in found],
                 exact=self.exact,
                 progress=advance,
+                translator=translator,
             )
         folder = self.out or home() / "reports" / "-".join(self.families)
         labels = [model.label for model in result.models]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pyarrow as pa
 import tyro
@@ -37,7 +37,7 @@ class Fit:
         version: its version, run id or alias in the registry.
         checkpoint: folder of a network to use in place of the registry's.
         statistic: wstat (background measured) or cstat (known: that of the simulation, or the
-            measured one smoothed); by default wstat for files, cstat for a dataset.
+            measured one smoothed); by default cstat for a dataset fitted as what it is.
         method: lm (Levenberg-Marquardt) or simplex (Nelder-Mead).
         search: after a fit that ends badly look for lower minima; without it, a third of the fits
             from the prior miss the lowest.
@@ -47,6 +47,8 @@ class Fit:
         arf: ARF to use for every file.
         background: background spectrum to use for every file.
         data: folder of a simulated dataset, in place of files.
+        assumed: folder of another simulated dataset, whose model and response the spectra of
+            --data are fitted with in place of their own.
         split: test, validation, train or all of the dataset.
         n: spectra of the dataset; 0: all.
     """
@@ -67,6 +69,7 @@ class Fit:
     arf: Path | None = None
     background: Path | None = None
     data: Path | None = None
+    assumed: Annotated[Path | None, tyro.conf.arg(name="as")] = None
     split: str = "test"
     n: int = 0
 
@@ -74,6 +77,8 @@ class Fit:
         """Fit, and account for every file."""
         if bool(self.files) == (self.data is not None):
             raise InputError("give either PHA files or --data DIR")
+        if self.assumed is not None and self.data is None:
+            raise InputError("--as: only with --data; a file is fitted with its own response")
         if self.starts < 1:
             raise InputError(f"--starts {self.starts}: give at least one")
         check_suffix(self.out)
@@ -124,12 +129,16 @@ class Fit:
             if getattr(self, name):
                 raise InputError(f"--{name}: not used with --data, which knows its own")
         dataset = open_dataset(data)
-        network = self._network()
-        start = self._start(dataset.spec, network)
-        config = self._config("cstat")
-        with bar("fitting", self.n or None) as advance:
-            table = fit_dataset(dataset, config, start, self.split, self.n or None, on_fits=advance)
-        return table, dataset.spec.parameters
+        assumed = None if self.assumed is None else open_dataset(self.assumed)
+        spec = (assumed or dataset).spec
+        start = self._start(spec, self._network())
+        config = self._config("cstat" if assumed is None else "wstat")
+        n = self.n or None
+        with bar("fitting", n) as advance:
+            table = fit_dataset(
+                dataset, config, start, self.split, n, on_fits=advance, assumed=assumed
+            )
+        return table, spec.parameters
 
     def _config(self, usual: Literal["cstat", "wstat"]) -> FitConfig:
         return FitConfig(self.statistic or usual, self.method, self.search, self.intervals)

@@ -7,11 +7,12 @@ from typing import Literal
 
 import tyro
 
+from wolter.errors import InputError
 from wolter.predict import predict_files, predict_to_file
 from wolter.progress import bar
 from wolter.scrutiny import check_files
 from wolter.train.checkpoint import load_model
-from wolter.train.shipped import find
+from wolter.train.shipped import find, locate
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Predict:
         version: version, run id or alias of the model in the registry; "shipped" for the weights
             that come with the package, which also stand in where there is no champion.
         checkpoint: folder of a model to use in place of the registry's.
+        translator: carry the spectra to the simulated domain first, by this version, run id, alias
+            or checkpoint folder of the family translator.
         components: add the component spectra, where the family gives them.
         check: fit every spectrum from the answer, and flag those that the model cannot explain.
         refine: with check, the exact posterior in place of the network's (family posterior).
@@ -47,6 +50,7 @@ class Predict:
     response: Literal["files", "embedded"] = "files"
     version: str = "champion"
     checkpoint: Path | None = None
+    translator: str = ""
     components: bool = False
     check: bool = False
     refine: bool = False
@@ -60,7 +64,15 @@ class Predict:
             folder, version = self.checkpoint, ""
         model = load_model(folder)
         table_of = predict_files
+        if self.translator:
+            translator = load_model(locate("translator", self.translator))
+            table_of = partial(predict_files, translator=translator)
         if self.check or self.refine or self.plots is not None:
+            if self.translator:
+                raise InputError(
+                    "--translator: its counts have no Poisson likelihood; leave out "
+                    "--check, --refine and --plots"
+                )
             table_of = partial(check_files, refined=self.refine, plots=self.plots)
         with bar("reading", len(self.files)) as advance:
             written = predict_to_file(

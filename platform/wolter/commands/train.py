@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
+from wolter import config as configs
 from wolter import family as families
 from wolter.data.shards import open_dataset
 from wolter.data.simulate import simulate_dataset
 from wolter.data.simulator import SimulateConfig
 from wolter.home import default_dataset
 from wolter.progress import bar
+from wolter.train import shipped
 from wolter.train.loop import Epoch, TrainConfig
 from wolter.train.runner import ScaleConfig, train
 from wolter.train.tracking import promote
@@ -27,6 +29,10 @@ class Train:
     Attributes:
         family: name of the family, a file of models/.
         data: folder of the dataset; without it the default one, simulated first if missing.
+        start: weights to go on from, with their config and normalisation: shipped, champion, a run
+            id or version of the family, or the folder of a checkpoint; without it fresh ones.
+        real: folder of a dataset of observed spectra to mix into every batch; its labels are used
+            where `wolter label` gave them.
         train: epochs, batches, learning rate.
         scale: workers and GPUs.
         experiment: MLflow experiment.
@@ -35,6 +41,8 @@ class Train:
 
     family: tyro.conf.Positional[str] = DEFAULT_FAMILY
     data: Path | None = None
+    start: Annotated[str, tyro.conf.arg(name="from")] = ""
+    real: Path | None = None
     train: TrainConfig = field(default_factory=TrainConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     experiment: str = "spectra"
@@ -45,10 +53,16 @@ class Train:
         """The family's config: a field of the class that `command` makes."""
         return getattr(self, "model")  # noqa: B009
 
+    def _config(self) -> dict[str, Any]:
+        """What differs from the family's defaults, which weights to start from may have changed."""
+        given, usual = (configs.to_dict(each) for each in (self._model, type(self._model)()))
+        return {key: value for key, value in given.items() if value != usual[key]}
+
     def run(self) -> int:
         """Train, register, and promote if asked to."""
         data = self.data or _default_dataset()
         open_dataset(data)
+        start = shipped.locate(self.family, self.start) if self.start else None
         with bar(f"training {self.family}", self.train.epochs) as advance:
 
             def show(epoch: Epoch) -> None:
@@ -62,9 +76,11 @@ class Train:
             result = train(
                 self.family,
                 data,
-                config=self._model,
+                config=self._config(),
                 train=self.train,
                 scale=self.scale,
+                start=start,
+                real=self.real,
                 experiment=self.experiment,
                 on_epoch=show,
             )

@@ -154,6 +154,8 @@ def fits(dataset: ShardDataset, memory_bytes: int) -> bool:
 def count_rows(dataset: ShardDataset, split: str = "all") -> int:
     """Rows of a split; reads one narrow column."""
     low, high = split_bounds(split)
+    if not dataset.files:
+        return 0
     key = pads.field("split_key")
     table = pads.dataset([str(f) for f in dataset.files])
     return int(table.count_rows(filter=(key >= low) & (key < high)))

@@ -141,6 +141,7 @@ def fit_dataset(
     n: int | None = None,
     workers: int | None = None,
     on_fits: Callable[[int], None] | None = None,
+    assumed: ShardDataset | None = None,
 ) -> pa.Table:
     """Fit simulated spectra with Ray Data: the columns of `fit_batch` after `file`, the source.
 
@@ -152,6 +153,8 @@ def fit_dataset(
         n: of how many; by default all.
         workers: Ray actors, one core each; by default one for every core.
         on_fits: called with the number of fits as they are done.
+        assumed: fit with the model and response of this dataset in place of those that the spectra
+            were simulated with, which are then as unknown as their backgrounds.
 
     Raises:
         InputError: the dataset does not say what its spectra were simulated with, holds no expected
@@ -159,7 +162,8 @@ def fit_dataset(
     """
     import ray
 
-    simulator, parameters = _simulator(dataset, config), dataset.spec.parameters
+    simulator = _simulator(dataset, config, assumed)
+    parameters = simulator.config.prior
     pieces = _pieces(dataset, split, n)
     with connected():
         ray.data.DataContext.get_current().execution_options.preserve_order = True
@@ -179,15 +183,23 @@ def fit_dataset(
     return pa.concat_tables(tables)
 
 
-def _simulator(dataset: ShardDataset, config: FitConfig) -> Simulator:
-    if not dataset.spec.parameters:
-        raise InputError(f"{dataset.path}: not simulated; give the PHA files in its place")
+def _simulator(dataset: ShardDataset, config: FitConfig, assumed: ShardDataset | None) -> Simulator:
+    known = assumed or dataset
+    if not known.spec.parameters or known.manifest.labels:
+        raise InputError(f"{known.path}: not simulated; give the PHA files in its place")
+    if config.statistic == "cstat" and assumed is not None:
+        raise InputError(
+            "C-stat takes the background that the spectra were simulated with, which --as is not "
+            "to know; use --statistic wstat"
+        )
     if config.statistic == "cstat" and not dataset.spec.components:
         raise InputError(
             f"{dataset.path}: holds no expected backgrounds (simulated without --components); "
             "use --statistic wstat"
         )
-    return Simulator(configs.from_dict(SimulateConfig, dataset.manifest.config))
+    if known.spec.energy_edges != dataset.spec.energy_edges:
+        raise InputError(f"{known.path}: on another energy grid than {dataset.path}")
+    return Simulator(configs.from_dict(SimulateConfig, known.manifest.config))
 
 
 Piece = tuple[str, int, int]

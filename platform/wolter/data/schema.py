@@ -75,11 +75,12 @@ class SpectraBatch:
         background_BC: counts of the background spectrum (zero where there is none).
         background_scale_B: expected background counts in the source region per background count.
         exposure_B: seconds.
-        parameters_BP: labels.
-        expected_BKC: noise-free counts of each component.
+        parameters_BP: labels; NaN where there is none.
+        expected_BKC: noise-free counts of each component; NaN for spectra that have none.
         expected_background_BC: noise-free background counts in the source region.
         area_BA: effective area in the bands of `wolter.data.grid.AREA_EDGES`, cm^2; NaN where it is
             not known.
+        observed_B: true for spectra of the sky; None where all are simulated.
     """
 
     counts_BC: Tensor
@@ -90,6 +91,7 @@ class SpectraBatch:
     expected_BKC: Tensor | None = None
     expected_background_BC: Tensor | None = None
     area_BA: Tensor | None = None
+    observed_B: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.counts_BC)
@@ -114,16 +116,19 @@ class SpectraBatch:
 
     @classmethod
     def concatenate(cls, parts: "list[Self]") -> Self:
-        """Join batches of one data set along B; areas may be known of some of them only."""
+        """Join batches along B; what only some of them hold is NaN (or false) in the others."""
         assert parts, "no batches to join"
         columns: dict[str, Any] = {}
         for name in (each.name for each in fields(cls)):
             values = [getattr(part, name) for part in parts]
-            if name == "area_BA" and any(value is not None for value in values):
-                bands = next(value.shape[1] for value in values if value is not None)
-                unknown = [parts[0].exposure_B.new_full((len(p), bands), torch.nan) for p in parts]
-                values = [u if v is None else v for u, v in zip(unknown, values, strict=True)]
-            columns[name] = None if values[0] is None else torch.cat(values)
+            known = next((value for value in values if value is not None), None)
+            if known is not None:
+                fill = torch.nan if known.is_floating_point() else 0
+                values = [
+                    known.new_full((len(part), *known.shape[1:]), fill) if value is None else value
+                    for part, value in zip(parts, values, strict=True)
+                ]
+            columns[name] = None if known is None else torch.cat(values)
         return cls(**columns)
 
     def redraw(self, generator: torch.Generator) -> Self:

@@ -49,7 +49,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The content of `dataset.json`."""
+    """The content of `dataset.json`.
+
+    `labels` says how the labels of observed spectra were estimated; true ones need no word.
+    """
 
     kind: str
     spec: SpectraSpec
@@ -58,6 +61,7 @@ class Manifest:
     response_sha256: str
     shards: tuple[Shard, ...]
     rejects: int = 0
+    labels: str = ""
     schema_version: int = SCHEMA_VERSION
     code_version: str = __version__
 

@@ -21,7 +21,7 @@ from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
 from wolter.evaluate.calibration import Calibration, ranks
 from wolter.evaluate.metrics import component_residuals
-from wolter.family import Family
+from wolter.family import Family, translated
 
 Array = NDArray[np.float64]
 EXAMPLE_QUANTILES = (0.95, 0.7, 0.4, 0.1)  # of the counts, bright to faint
@@ -137,7 +137,7 @@ def check_compatible(model: Model, dataset: ShardDataset) -> None:
     """Check that a model can be judged on a dataset.
 
     Raises:
-        InputError: the kind, the energy grid or the parameters differ, or there are no labels.
+        InputError: the kind, the energy grid or the parameters differ, or there are no true labels.
     """
     own, given, name = model.card.spec, dataset.spec, model.family.name
     if model.family.kind != dataset.manifest.kind:
@@ -152,6 +152,11 @@ def check_compatible(model: Model, dataset: ShardDataset) -> None:
             f"{dataset.path}: its {given.n_channels} channels from {given.energy_edges[0]:g} to "
             f"{given.energy_edges[-1]:g} keV are not {name}'s grid ({own.n_channels} from "
             f"{own.energy_edges[0]:g} to {own.energy_edges[-1]:g} keV); make the dataset on it"
+        )
+    if dataset.manifest.labels:
+        raise InputError(
+            f"{dataset.path}: its labels are estimates ({dataset.manifest.labels}); evaluate on a "
+            "simulated dataset"
         )
     missing = [parameter for parameter in own.names if parameter not in given.names]
     if missing:
@@ -168,6 +173,7 @@ def predict_split(
     limit: int | None = None,
     batch_size: int = 1024,
     progress: Callable[[int], None] | None = None,
+    translator: Model | None = None,
 ) -> Predictions:
     """Let every model answer for the first `limit` spectra of a split, in one pass.
 
@@ -181,6 +187,7 @@ def predict_split(
         limit: evaluate at most so many spectra.
         batch_size: spectra a forward pass.
         progress: called with the number of spectra done by each batch.
+        translator: carries the spectra to the simulated domain before the models read them.
 
     Raises:
         InputError: a model does not fit the dataset, or the split has no rows.
@@ -205,8 +212,11 @@ def predict_split(
         truth.append(batch.parameters_BP[:, column_P])
         exposure.append(batch.exposure_B)
         counts.append(batch.counts_BC.sum(1))
+        read = batch
+        if translator is not None:
+            read = translated(translator.family, translator.module, batch)
         for model, own in zip(models, columns, strict=True):
-            predicted = _answer(model, batch, own, names, truth[-1])
+            predicted = _answer(model, read, own, names, truth[-1])
             true_BKC = _true_components(model, dataset, batch)
             if predicted is None or true_BKC is None:
                 continue

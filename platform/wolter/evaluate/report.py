@@ -61,6 +61,7 @@ def evaluate(
     seed: int = 0,
     exact: int = 0,
     progress: Callable[[int], None] | None = None,
+    translator: Model | None = None,
 ) -> Evaluation:
     """Judge models on the labelled spectra of a split.
 
@@ -75,13 +76,14 @@ def evaluate(
         seed: seed of the bootstrap, and of the sampler of exact posteriors.
         exact: of how many spectra the exact posterior is sampled and compared with.
         progress: called with the number of spectra that each batch has done.
+        translator: carries the spectra to the simulated domain before the models read them.
 
     Raises:
         InputError: a model does not fit the dataset, the split is empty, a label is zero, or an
             estimate is not finite.
     """
     several: Sequence[Model] = models if isinstance(models, Sequence) else (models,)
-    predictions = predict_split(several, dataset, split, limit, batch_size, progress)
+    predictions = predict_split(several, dataset, split, limit, batch_size, progress, translator)
     names = several[0].card.spec.names
     truth_NP, first = predictions.truth_NP, predictions.answers[0]
     labels = _labels([model.family.name for model in several], versions)

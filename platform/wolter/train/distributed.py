@@ -160,7 +160,7 @@ def _worker(values: dict[str, Any]) -> str | None:
         validation = ray_reader(shard("validation"), ready.validation, n_kept)
     try:
         ready.trainer.run(
-            train,
+            ready.mix(train),
             validation,
             wrap=_parallel if world > 1 else lambda module: module,
             total=_add_up if world > 1 else lambda sums: sums,

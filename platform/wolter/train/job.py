@@ -1,14 +1,18 @@
 """What a training worker is told, and what it builds from that."""
 
+import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from wolter import config as configs
 from wolter import family as families
-from wolter.data.batches import BatchConfig, count_rows, sample_split
+from wolter.data.batches import BatchConfig, Reader, count_rows, sample_split
+from wolter.data.mixing import MixedReader, check_observed, observed_rows, read_observed
+from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.errors import InputError
-from wolter.train.checkpoint import Card
+from wolter.train.checkpoint import Card, load_model
 from wolter.train.loop import NORMALISATION_ROWS, TrainConfig, Trainer, build
 
 VALIDATION_BATCH = 2048  # rows
@@ -64,6 +68,8 @@ class Job:
         validation_rows: of its validation split.
         cache_bytes: keep the dataset in memory if it takes at most this.
         threads: of torch in a worker; 0 shares the cores out.
+        start: checkpoint folder or card of the weights to start from; empty for fresh ones.
+        real: absolute path of a dataset of observed spectra to mix in; empty for none.
     """
 
     family: str
@@ -74,17 +80,37 @@ class Job:
     validation_rows: int
     cache_bytes: int
     threads: int = 0
+    start: str = ""
+    real: str = ""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What one worker trains with."""
+    """What one worker trains with.
+
+    Attributes:
+        trainer: with the module.
+        card: of its checkpoints.
+        dataset: simulated spectra.
+        train: how to cut their training split into batches, to which `n_observed` are added.
+        validation: how to cut their validation split.
+        observed: spectra to mix in; None for none.
+        n_observed: rows of each full batch that are observed.
+    """
 
     trainer: Trainer
     card: Card
     dataset: ShardDataset
     train: BatchConfig
     validation: BatchConfig
+    observed: SpectraBatch | None = None
+    n_observed: int = 0
+
+    def mix(self, simulated: Reader) -> Reader:
+        """The batches to train on, from those of simulated spectra."""
+        if self.observed is None:
+            return simulated
+        return MixedReader(simulated, self.observed, self.n_observed, self.train)
 
 
 def make_job(
@@ -93,12 +119,15 @@ def make_job(
     config: Any = None,
     train: TrainConfig | None = None,
     scale: ScaleConfig | None = None,
+    start: Path | None = None,
+    real: Path | None = None,
 ) -> Job:
     """Check the input of a run, which builds its module once; see `train` for the arguments.
 
     Raises:
-        InputError: the family or its config is unknown, they do not fit the dataset, or there are
-            fewer training rows, or rows in a batch, than workers.
+        InputError: the family or its config is unknown, they do not fit the dataset or the weights
+            to start from, the observed spectra do not fit the simulated ones, or there are fewer
+            training rows, or rows in a batch, than workers.
     """
     train, scale = train or TrainConfig(), scale or ScaleConfig()
     loaded = families.load(family)
@@ -107,9 +136,16 @@ def make_job(
             f"{dataset.path}: holds {dataset.manifest.kind} and {family} reads {loaded.kind}; "
             "choose another family or dataset"
         )
-    given = config if isinstance(config, dict) else configs.to_dict(config or loaded.config())
+    given = configs.to_dict(config) if config else {}
     typed = configs.from_dict(loaded.config, given)
+    if start is not None:
+        typed = _started(start, family, given, dataset)
     build(loaded, typed, dataset.spec, train.seed)
+    if loaded.translate is not None and real is None:
+        raise InputError(f"{family} learns from observed spectra as well; give --real DIR")
+    if real is not None:
+        check_observed(open_dataset(real), dataset.spec)
+        observed_rows(train.batch_size // scale.workers, train.real_share)
     rows = count_rows(dataset, "train")
     if min(rows, train.batch_size) < scale.workers:
         raise InputError(
@@ -125,7 +161,34 @@ def make_job(
         validation_rows=count_rows(dataset, "validation"),
         cache_bytes=round(scale.cache_gib * 2**30),
         threads=scale.threads_per_worker,
+        start="" if start is None else str(start.absolute()),
+        real="" if real is None else str(real.absolute()),
     )
+
+
+def _started(start: Path, family: str, given: dict[str, Any], dataset: ShardDataset) -> Any:
+    """Config of the weights to start from, which must fit family, given config and dataset."""
+    model = load_model(start)
+    if model.family.name != family:
+        raise InputError(f"{start}: weights of {model.family.name}; {family} starts from its own")
+    typed = configs.from_dict(model.family.config, model.card.config)
+    own = configs.to_dict(typed)
+    differing = [key for key, value in given.items() if own[key] != value]
+    if differing:
+        raise InputError(f"{start}: has another {', '.join(differing)}; leave that out")
+    theirs, ours = model.card.spec, dataset.spec
+    components = {theirs.components, ours.components} - {()}
+    if _inputs(theirs) != _inputs(ours) or len(components) > 1:
+        raise InputError(
+            f"{start}: reads another energy grid, or estimates other parameters or ranges, than "
+            f"{dataset.path} holds; start from other weights"
+        )
+    return typed
+
+
+def _inputs(spec: SpectraSpec) -> tuple[Any, ...]:
+    """What weights are bound to."""
+    return spec.energy_edges, [(p.name, p.low, p.high) for p in spec.parameters]
 
 
 def prepare(
@@ -147,12 +210,19 @@ def prepare(
     train = replace(job.train, batch_size=size * world, device=device or job.train.device)
     family = families.load(job.family)
     dataset = open_dataset(job.dataset)
-    module = build(family, configs.from_dict(family.config, job.config), dataset.spec, train.seed)
-    if not resume:
-        family.normalise(module, sample_split(dataset, "train", NORMALISATION_ROWS))
-    trainer = Trainer(family, module, train, job.rows // world * world, rank)
+    spec = dataset.spec
+    if job.start:  # with the normalisation that its weights belong to
+        model = load_model(Path(job.start))
+        module, spec = model.module, model.card.spec
+    else:
+        module = build(family, configs.from_dict(family.config, job.config), spec, train.seed)
+        if not resume:
+            family.normalise(module, sample_split(dataset, "train", NORMALISATION_ROWS))
+    n_observed = observed_rows(size, train.real_share) if job.real else 0
+    steps = math.ceil(job.rows // world / (size - n_observed))
+    trainer = Trainer(family, module, train, steps * size * world, rank)
     batches = BatchConfig(
-        size=size,
+        size=size - n_observed,
         fresh_noise=train.fresh_noise,
         seed=train.seed,
         rank=rank,
@@ -160,5 +230,6 @@ def prepare(
         device=str(trainer.device),
     )
     stored = replace(batches, size=VALIDATION_BATCH, shuffle=False, fresh_noise=False)
-    card = Card(job.family, job.config, dataset.spec, dataset.sha256(), train.seed)
-    return Prepared(trainer, card, dataset, batches, stored)
+    card = Card(job.family, job.config, spec, dataset.sha256(), train.seed)
+    observed = read_observed(open_dataset(job.real)) if job.real else None
+    return Prepared(trainer, card, dataset, batches, stored, observed, n_observed)

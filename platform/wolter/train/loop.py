@@ -29,6 +29,7 @@ class TrainConfig:
         warmup: share of all steps spent warming up.
         clip: largest gradient norm.
         fresh_noise: draw new Poisson noise each epoch, where noise-free counts are stored.
+        real_share: share of observed spectra in every batch, where there are any.
         precision: "float32", "bf16", or "auto" (bf16 on a GPU).
         device: "auto", "cpu" or "cuda".
         seed: of weights, order and noise.
@@ -41,6 +42,7 @@ class TrainConfig:
     warmup: float = 0.05
     clip: float = 1.0
     fresh_noise: bool = True
+    real_share: float = 0.25
     precision: str = "auto"
     device: str = "auto"
     seed: int = 0
@@ -49,6 +51,8 @@ class TrainConfig:
         """Check the values."""
         if self.epochs < 1 or self.batch_size < 1 or self.learning_rate <= 0:
             raise InputError("train: epochs, batch_size and learning_rate must be positive")
+        if not 0 < self.real_share < 1:
+            raise InputError(f"train: real_share = {self.real_share}; give 0 < real_share < 1")
         if self.precision not in ("auto", "float32", "bf16"):
             raise InputError(f"precision {self.precision!r}: choose auto, float32 or bf16")
         if self.device.split(":")[0] not in ("auto", "cpu", "cuda"):

@@ -57,7 +57,7 @@ def fit_local(job: Job, folder: Path, on_epoch: OnEpoch | None = None) -> Path:
             on_epoch(epoch)
 
     ready.trainer.run(
-        local_reader(ready.dataset, "train", ready.train),
+        ready.mix(local_reader(ready.dataset, "train", ready.train)),
         local_reader(ready.dataset, "validation", ready.validation),
         on_epoch=after,
     )
@@ -70,12 +70,14 @@ def train_local(
     *,
     config: Any = None,
     train: TrainConfig | None = None,
+    start: Path | None = None,
+    real: Path | None = None,
     experiment: str = "spectra",
     on_epoch: OnEpoch | None = None,
 ) -> TrainedRun:
     """Train in this process, without Ray; see `train`."""
     opened = open_dataset(dataset)
-    job = make_job(family, opened, config, train)
+    job = make_job(family, opened, config, train, start=start, real=real)
     choose_device(job.train.device)
     with _tracked(job, opened, experiment, None, on_epoch) as run:
         run.checkpoint = fit_local(job, run.folder, run.on_epoch)
@@ -89,6 +91,8 @@ def train(
     config: Any = None,
     train: TrainConfig | None = None,
     scale: ScaleConfig | None = None,
+    start: Path | None = None,
+    real: Path | None = None,
     experiment: str = "spectra",
     on_epoch: OnEpoch | None = None,
 ) -> TrainedRun:
@@ -100,6 +104,10 @@ def train(
         config: of the family, or a dictionary of those keys that differ from its defaults.
         train: how to train.
         scale: how many workers, and what they may use.
+        start: checkpoint folder or card of weights to start from, which keep their config and
+            normalisation; None for fresh ones.
+        real: folder of a dataset of observed spectra, of which every batch holds the share
+            `train.real_share`; labels that were estimated are used, others are not looked at.
         experiment: of MLflow.
         on_epoch: called in this process after each epoch.
 
@@ -111,7 +119,7 @@ def train(
 
     scale = scale or ScaleConfig()
     opened = open_dataset(dataset)
-    job = make_job(family, opened, config, train, scale)
+    job = make_job(family, opened, config, train, scale, start, real)
     with _tracked(job, opened, experiment, scale, on_epoch) as run:
         run.checkpoint = distributed.fit(job, scale, run.folder, run.on_epoch)
     return run.result()
@@ -147,7 +155,8 @@ def _tracked(
     on_epoch: OnEpoch | None,
 ) -> Iterator[_Run]:
     """Note a run in MLflow from its start to its end, whichever that is, and register its model."""
-    params = {"model": job.config, "train": configs.to_dict(job.train)}
+    params: dict[str, Any] = {"model": job.config, "train": configs.to_dict(job.train)}
+    params |= {key: getattr(job, key) for key in ("start", "real") if getattr(job, key)}
     if scale is not None:
         params["scale"] = configs.to_dict(scale)
     run = _Run(tracking.start(experiment, job.family, params, dataset), job.family, on_epoch)

@@ -15,7 +15,7 @@ from wolter import config as configs
 from wolter.data.shards import sha256_of
 from wolter.errors import InputError
 from wolter.train import tracking
-from wolter.train.checkpoint import Model
+from wolter.train.checkpoint import CARD, Model
 
 SHIPPED = "shipped"
 
@@ -42,6 +42,16 @@ def find(family: str, which: str) -> tuple[Path, str]:
         if which != tracking.CHAMPION or card is None or tracking.has_champion(family):
             raise
         return card, _version(card)
+
+
+def locate(family: str, which: str) -> Path:
+    """Folder or card of a model: `which` may also be the folder of a checkpoint.
+
+    Raises:
+        InputError: there is none; see `find`.
+    """
+    folder = Path(which)
+    return folder if (folder / CARD).is_file() else find(family, which)[0]
 
 
 def families() -> tuple[str, ...]:

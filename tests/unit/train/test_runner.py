@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.synthetic import make_batch, make_dataset
 
-from wolter.data.batches import count_rows
+from wolter.data.batches import count_rows, local_reader
 from wolter.data.shards import open_dataset
 from wolter.errors import InputError
 from wolter.train import tracking
@@ -127,3 +127,98 @@ def test_workers_share_a_batch_and_start_from_the_same_weights(dataset):
     a, b = (ready.trainer.module.state_dict() for ready in (first, second))
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert open_dataset(job.dataset).sha256() == first.card.dataset_sha256
+
+
+@pytest.fixture(scope="module")
+def observed(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("observed"), 50, seed=3)
+
+
+class TestObservedSpectra:
+    def job(self, dataset, observed, **changes):
+        config = dataclasses.replace(CONFIG, **changes)
+        return make_job("mlp", dataset, {"width": 16}, config, real=observed.path)
+
+    def test_a_run_mixes_them_into_every_batch(self, dataset, observed, store):
+        epochs = []
+        result = train_local(
+            "mlp", dataset.path, train=CONFIG, real=observed.path, on_epoch=epochs.append
+        )
+        rows = count_rows(dataset, "train")
+        assert epochs[-1].rows == pytest.approx(rows * 4 / 3, abs=2)
+        assert epochs[-1].train["loss"] < epochs[0].train["loss"]
+        params = tracking.client().get_run(result.run_id).data.params
+        assert params["real"] == str(observed.path)
+        assert params["train.real_share"] == "0.25"
+
+    def test_the_schedule_counts_the_smaller_share_of_simulated_rows(self, dataset, observed):
+        job = self.job(dataset, observed, real_share=0.5)
+        ready = prepare(job)
+        batches = list(ready.mix(local_reader(ready.dataset, "train", ready.train))(0))
+        assert ready.trainer.steps_per_epoch == len(batches) == -(-job.rows // 32)
+
+    def test_every_worker_has_rows_of_its_own(self, dataset, observed):
+        first, second = (prepare(self.job(dataset, observed), rank, world=2) for rank in (0, 1))
+        drawn = []
+        for ready in (first, second):
+            batch = next(ready.mix(local_reader(ready.dataset, "train", ready.train))(0))
+            assert (len(batch), int(batch.observed_B.sum())) == (32, 8)
+            drawn.append(batch.counts_BC[batch.observed_B])
+        assert not torch.equal(*drawn)
+
+    def test_a_share_outside_0_to_1_is_an_error(self):
+        with pytest.raises(InputError, match="real_share"):
+            TrainConfig(real_share=1.0)
+
+
+class TestStartingFromWeights:
+    """The run of this file took two epochs from fresh weights."""
+
+    def first_loss(self, dataset, start, model=None):
+        epochs = []
+        still = 1e-12  # a learning rate that moves no weight
+        config = dataclasses.replace(CONFIG, epochs=1, learning_rate=still)
+        job = make_job("mlp", dataset, model, config, start=start)
+        ready = prepare(job)
+        reader = local_reader(ready.dataset, "train", ready.train)
+        ready.trainer.run(reader, on_epoch=epochs.append)
+        return epochs[0].train["loss"], job
+
+    def test_the_loss_goes_on_where_it_ended(self, run, dataset):
+        result, epochs = run
+        loss, job = self.first_loss(dataset, result.checkpoint)
+        assert job.config == {"width": 16, "depth": 3, "dropout": 0.0}
+        assert loss < epochs[-1].train["loss"] < epochs[0].train["loss"]
+        fresh, _ = self.first_loss(dataset, None, {"width": 16})
+        assert fresh > epochs[0].train["loss"]
+
+    def test_weights_and_normalisation_are_the_checkpoint_s(self, run, dataset):
+        result, _ = run
+        moved = dataclasses.replace(CONFIG, seed=5)
+        ready = prepare(make_job("mlp", dataset, train=moved, start=result.checkpoint))
+        kept = load_model(result.checkpoint).module.state_dict()
+        mine = ready.trainer.module.state_dict()
+        assert all(torch.equal(kept[name], mine[name]) for name in kept)
+
+    def test_mlflow_knows_the_start(self, run, dataset, store):
+        result, _ = run
+        config = dataclasses.replace(CONFIG, epochs=1)
+        tuned = train_local("mlp", dataset.path, train=config, start=result.checkpoint)
+        assert tracking.client().get_run(tuned.run_id).data.params["start"].endswith("checkpoint")
+        assert load_model(tuned.checkpoint).card.config["width"] == 16
+
+    @pytest.mark.parametrize(
+        ("family", "config", "message"),
+        [
+            ("cnn", None, "weights of mlp; cnn starts from its own"),
+            ("mlp", {"width": 17}, "has another width"),
+            ("mlp", {"colour": 1}, "colour"),
+        ],
+    )
+    def test_what_does_not_fit_is_said(self, run, dataset, family, config, message):
+        with pytest.raises(InputError, match=message):
+            make_job(family, dataset, config, start=run[0].checkpoint)
+
+    def test_so_is_a_dataset_of_other_ranges(self, run, dataset, untrained):
+        with pytest.raises(InputError, match="another energy grid, or estimates other"):
+            make_job("mlp", dataset, start=untrained("mlp"))
