@@ -3,12 +3,13 @@
 Shapes: B batch, H and W rows and columns of the input, S H and S W those of the target.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
+
+from wolter.data.schema import RecordBatch
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,15 @@ class ImageSpec:
     psf_fwhm_arcsec: tuple[float, float] = (0.0, 0.0)
     kind: str = "images"
 
+    def mismatch(self, other: "ImageSpec") -> str:
+        """Why weights learnt on such images cannot go on learning on others; empty if they can."""
+        if (self.scale, self.pixel_arcsec) == (other.scale, other.pixel_arcsec):
+            return ""
+        return f'makes {self.scale}x images of {self.pixel_arcsec}" pixels, others'
+
 
 @dataclass
-class ImageBatch:
+class ImageBatch(RecordBatch):
     """Pairs of images of the same sky that share no photon; float32 tensors.
 
     Attributes:
@@ -62,36 +69,10 @@ class ImageBatch:
     expected_BHW: Tensor | None = None
     expected_target_BHW: Tensor | None = None
 
-    def __len__(self) -> int:
-        return len(self.counts_BHW)
-
-    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
-        moved: dict[str, Any] = {k: None if v is None else function(v) for k, v in values.items()}
-        return replace(self, **moved)
-
-    def __getitem__(self, index: Tensor | slice) -> Self:
-        """Select rows."""
-        return self._map(lambda value: value[index])
-
-    def to(self, device: torch.device | str) -> Self:
-        """Move every tensor."""
-        return self._map(lambda value: value.to(device, non_blocking=True))
-
-    def split(self, size: int) -> Iterator[Self]:
-        """Yield consecutive pieces of at most `size` rows."""
-        for start in range(0, len(self), size):
-            yield self[start : start + size]
-
-    @classmethod
-    def concatenate(cls, parts: "list[Self]") -> Self:
-        """Join batches of one data set along B."""
-        assert parts, "no batches to join"
-        columns: dict[str, Any] = {}
-        for name in (each.name for each in fields(cls)):
-            values = [getattr(part, name) for part in parts]
-            columns[name] = None if values[0] is None else torch.cat(values)
-        return cls(**columns)
+    @property
+    def has_expected(self) -> bool:
+        """Whether noise-free counts are stored, around which noise can be drawn."""
+        return self.expected_BHW is not None and self.expected_target_BHW is not None
 
     def redraw(self, generator: torch.Generator) -> Self:
         """Draw fresh photons of input and target, independent of each other."""
