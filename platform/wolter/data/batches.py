@@ -78,7 +78,7 @@ class EpochReader:
         self.stream, self.config, self.n_kept = stream, config, n_kept
         self.rows: RecordBatch | None = None
 
-    def __call__(self, epoch: int) -> Iterator[RecordBatch]:
+    def __call__(self, epoch: int) -> Iterator[Any]:
         """Batches of one epoch; see `Reader`."""
         c = self.config
         generator = torch.Generator(c.device).manual_seed(epoch_seed(c.seed, epoch, c.rank))

@@ -144,8 +144,8 @@ def make_job(
         raise InputError(f"{family} learns from observed spectra as well; give --real DIR")
     if real is not None and loaded.kind != "spectra":
         raise InputError(
-            f"{real}: observed {loaded.kind} are not mixed in; train on simulated ones with --data, "
-            "then on observed ones with --data and --from"
+            f"{real}: observed {loaded.kind} are not mixed in; train on simulated {loaded.kind} "
+            "first, then with --from on observed ones"
         )
     if real is not None:
         check_observed(open_dataset(real), dataset.spec)
