@@ -52,10 +52,9 @@ def ssim(made_BHW: Tensor, true_BHW: Tensor) -> Tensor:
     # Imported where it is used: it takes seconds.
     from torchmetrics.functional.image import structural_similarity_index_measure as similarity
 
-    found = similarity(
+    found: Tensor = similarity(
         made_BHW[:, None], true_BHW[:, None], sigma=SIGMA, data_range=1.0, k1=K1, k2=K2
     )
-    assert isinstance(found, Tensor)
     return found
 
 
@@ -69,7 +68,7 @@ def ms_ssim(made_BHW: Tensor, true_BHW: Tensor) -> Tensor:
     while n > 1 and size // (n - 1) ** 2 < WINDOW:
         n -= 1
     betas = tuple(beta / sum(BETAS[:n]) for beta in BETAS[:n])
-    return similarity(
+    found: Tensor = similarity(
         made_BHW[:, None],
         true_BHW[:, None],
         kernel_size=WINDOW,
@@ -80,6 +79,7 @@ def ms_ssim(made_BHW: Tensor, true_BHW: Tensor) -> Tensor:
         betas=betas,
         normalize="relu",
     )
+    return found
 
 
 def poisson_deviance(counts: Tensor, expected: Tensor) -> Tensor:

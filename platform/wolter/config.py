@@ -136,7 +136,7 @@ def _explain(error: BaseException, kind: type | None) -> str:
         return f"unknown key {unknown} (known keys: {known})"
     if isinstance(error, KeyError):
         return "missing key"
-    if isinstance(error, _WrongTypeError):
+    if isinstance(error, (_WrongTypeError, InputError)):
         return str(error)
     if isinstance(error, CattrsError):  # a value outside a Literal
         return str(error).replace("typing.", "")
