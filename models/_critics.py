@@ -14,14 +14,19 @@ STRIDES = 4  # convolutions of a critic of images that halve rows and columns
 
 
 class ImageCritic(nn.Sequential):
-    """Scores images (B, 1, H, W): higher for those of the targets' kind; without batch norms."""
+    """Scores images (B, 1, H, W): higher for those of the targets' kind.
+
+    Without batch norms, and without a constant at the end, which relativistic scores do not have.
+    """
 
     def __init__(self, filters: int) -> None:
         layers: list[nn.Module] = [nn.Conv2d(1, filters, 3, padding=1), nn.LeakyReLU(0.2)]
         for i in range(STRIDES):
             inputs, outputs = filters * 2 ** min(i, 2), filters * 2 ** min(i + 1, 2)
             layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * filters, 1))
+        super().__init__(
+            *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * filters, 1, bias=False)
+        )
 
 
 def fixed_score(critic: nn.Module, made: Tensor) -> Tensor:

@@ -329,7 +329,7 @@ def _log_rate(counts_BHW: Tensor, exposure_BHW: Tensor, sigma: float) -> Tensor:
     radius = math.ceil(TRUNCATE * sigma)
     offset_N = torch.arange(-radius, radius + 1, device=counts_BHW.device)
     weight_N = torch.exp(-0.5 * (offset_N / sigma).square())
-    weight_N = (weight_N / weight_N.sum()).float()
+    weight_N = (weight_N / weight_N.sum()).to(counts_BHW.dtype)
     both_BFHW = torch.stack([counts_BHW, exposure_BHW], 1)
     conv = nn.functional.conv2d
     with torch.autocast(counts_BHW.device.type, enabled=False):
