@@ -19,11 +19,11 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.family import Choice, Family, Range
 from wolter.models import _spectra
+from wolter.models._critics import fixed_score, scored_with_slope
 from wolter.models._novelty import anscombe
 from wolter.models._spectra import Estimator, loss_and_extra, metrics, normalise
 
@@ -191,9 +191,8 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
         (translator.simulated_critic, simulated, here),
     )
     for critic, real, made in pairs:
-        fixed = {name: value.detach() for name, value in critic.named_parameters()}
         made_BC = translator.blurred(made)
-        score_B1 = functional_call(critic, fixed, made_BC)
+        score_B1 = fixed_score(critic, made_BC)
         adversarial = adversarial + (score_B1 - 1).square().mean()
         critical = critical + _critic_loss(
             critic, translator.blurred(real), made_BC.detach(), config.penalty
@@ -221,11 +220,9 @@ def _change(after: SpectraBatch, before: SpectraBatch) -> Tensor:
 
 def _critic_loss(critic: Critic, real_BC: Tensor, made_BC: Tensor, penalty: float) -> Tensor:
     """Least-squares loss (Mao et al. 2017) with a penalty on the gradient at real spectra."""
-    real_BC = real_BC.detach().requires_grad_()
-    score_B1 = critic(real_BC)
-    (slope_BC,) = torch.autograd.grad(score_B1.sum(), real_BC, create_graph=True)
+    score_B1, slope = scored_with_slope(critic, real_BC)
     least = (score_B1 - 1).square().mean() + critic(made_BC).square().mean()
-    total: Tensor = least + penalty * slope_BC.square().sum(1).mean()
+    total: Tensor = least + penalty * slope
     return total
 
 

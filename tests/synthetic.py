@@ -1,6 +1,6 @@
 """Records made up without an instrument, for tests that need tensors fast.
 
-Shapes: B batch, C channel, K component, P parameter.
+Shapes: B batch, C channel, K component, P parameter, H and W rows and columns, N sources.
 """
 
 from pathlib import Path
@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from wolter.data.grid import AREA_EDGES
-from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec, poisson_counts
+from wolter.data.images import ImageBatch, ImageSpec
+from wolter.data.schema import Parameter, RecordBatch, SpectraBatch, SpectraSpec, poisson_counts
 from wolter.data.shards import Manifest, ShardDataset, to_table, write_manifest, write_shard
 from wolter.data.split import index_keys
 
@@ -57,11 +58,83 @@ def areas(n: int, seed: int) -> torch.Tensor:
     return 400 + 200 * torch.rand(n, len(AREA_EDGES) - 1, generator=generator)
 
 
+IMAGES = ImageSpec(
+    shape=(16, 16),
+    exposure_s=(2e4, 1e5),
+    target_exposure_s=1e5,
+    psf_fwhm_arcsec=(10.0, 5.0),
+)
+
+
+def make_images(
+    n: int, seed: int = 0, spec: ImageSpec = IMAGES, sources: int = 4, gaps: bool = False
+) -> ImageBatch:
+    """Draw `n` pairs of images of point sources, which are blurred twice as much in the input.
+
+    Args:
+        n: pairs.
+        seed: of all that is drawn.
+        spec: of the images.
+        sources: in each of them.
+        gaps: whether some columns of the detector see nothing.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    (height, width), (low, high) = spec.shape, spec.exposure_s or (2e4, 2e4)
+    place_BN2 = torch.rand(n, sources, 2, generator=generator) * torch.tensor(spec.shape)
+    rate_BN = 3e-4 * 30 ** torch.rand(n, sources, generator=generator)  # ct/s
+    exposure_B11 = (low + (high - low) * torch.rand(n, generator=generator))[:, None, None]
+    live_HW = torch.ones(height, width)
+    if gaps:
+        live_HW[:, width // 3 : width // 3 + 2] = 0
+
+    def rate(scale: int, fwhm_arcsec: float) -> torch.Tensor:
+        sigma = fwhm_arcsec / 2.3548 * scale / spec.pixel_arcsec
+        profiles = []
+        for axis, size in enumerate(spec.shape):
+            centre = torch.arange(size * scale) + 0.5
+            offset = centre - scale * place_BN2[:, :, axis, None]
+            profiles.append(torch.exp(-0.5 * (offset / sigma) ** 2) / (sigma * 2.5066))
+        return torch.einsum("bn,bnh,bnw->bhw", rate_BN, *profiles)
+
+    exposure_BHW = exposure_B11 * live_HW
+    background_BHW = 1e-5 * exposure_BHW
+    expected_BHW = rate(1, spec.psf_fwhm_arcsec[0]) * exposure_BHW + background_BHW
+    scale = spec.scale
+    large_HW = live_HW.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+    target_exposure_BHW = (spec.target_exposure_s or high) * large_HW.expand(n, -1, -1).clone()
+    truth_BHW = rate(scale, spec.psf_fwhm_arcsec[1]) * target_exposure_BHW
+    if spec.target_background:
+        truth_BHW = truth_BHW + 1e-5 / scale**2 * target_exposure_BHW
+    batch = ImageBatch(
+        counts_BHW=expected_BHW,
+        exposure_BHW=exposure_BHW,
+        background_BHW=background_BHW,
+        target_BHW=truth_BHW,
+        target_exposure_BHW=target_exposure_BHW,
+        expected_BHW=expected_BHW,
+        expected_target_BHW=truth_BHW,
+    )
+    return batch.redraw(generator)
+
+
+def make_image_dataset(
+    folder: Path, n: int, n_shards: int = 2, seed: int = 0, spec: ImageSpec = IMAGES
+) -> ShardDataset:
+    """Write `n` pairs of images as a shard dataset."""
+    return _write(folder, make_images(n, seed, spec), n_shards, seed, spec)
+
+
 def make_dataset(folder: Path, n: int, n_shards: int = 3, seed: int = 0) -> ShardDataset:
     """Write `n` records as a shard dataset."""
+    return _write(folder, make_batch(n, seed), n_shards, seed, SPEC)
+
+
+def _write(
+    folder: Path, batch: RecordBatch, n_shards: int, seed: int, spec: SpectraSpec | ImageSpec
+) -> ShardDataset:
     folder.mkdir(parents=True, exist_ok=True)
-    index_B = np.arange(n)
-    batch, keys_B = make_batch(n, seed), index_keys(seed, index_B)
+    index_B = np.arange(len(batch))
+    keys_B = index_keys(seed, index_B)
     shards = []
     for i, rows in enumerate(np.array_split(index_B, n_shards)):
         piece = slice(int(rows[0]), int(rows[-1]) + 1)
@@ -69,6 +142,6 @@ def make_dataset(folder: Path, n: int, n_shards: int = 3, seed: int = 0) -> Shar
         extra = {"source_id": names, "split_key": keys_B[piece]}
         shards.append(write_shard(folder, i, to_table(batch[piece], extra)))
     manifest = Manifest(
-        kind="spectra", spec=SPEC, config={}, seed=seed, response_sha256="", shards=tuple(shards)
+        kind=spec.kind, spec=spec, config={}, seed=seed, response_sha256="", shards=tuple(shards)
     )
     return write_manifest(folder, manifest)

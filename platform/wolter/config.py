@@ -4,10 +4,10 @@ import functools
 import json
 import tomllib
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import cattrs
 from cattrs.errors import CattrsError
@@ -16,6 +16,24 @@ from cattrs.strategies import configure_union_passthrough
 from wolter.errors import InputError
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Annotates a field that holds one of several dataclasses, told apart by their `kind`.
+
+    `Annotated[Any, OneOf((A, B))]`; a table without `kind` is of the first.
+    """
+
+    classes: tuple[type[Any], ...]
+
+    def choose(self, values: Any) -> type[Any]:
+        """The class of these values."""
+        kinds = {each.__dataclass_fields__["kind"].default: each for each in self.classes}
+        kind = values.get("kind", next(iter(kinds))) if isinstance(values, dict) else None
+        if kind not in kinds:
+            raise _WrongTypeError(f"kind {kind!r} is none of {', '.join(kinds)}")
+        return kinds[kind]
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -86,6 +104,10 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(float, _strict(float, Real))
     converter.register_structure_hook(str, _strict(str, str))
     configure_union_passthrough(bool | int | float | str | None, converter, True)
+    converter.register_structure_hook_func(
+        lambda kind: isinstance(next(reversed(get_args(kind)), None), OneOf),
+        lambda values, kind: converter.structure(values, get_args(kind)[-1].choose(values)),
+    )
     listed = converter.get_structure_hook(tuple[str, ...])
 
     def strings(value: Any, kind: Any) -> Any:
@@ -114,7 +136,7 @@ def _explain(error: BaseException, kind: type | None) -> str:
         return f"unknown key {unknown} (known keys: {known})"
     if isinstance(error, KeyError):
         return "missing key"
-    if isinstance(error, _WrongTypeError):
+    if isinstance(error, (_WrongTypeError, InputError)):
         return str(error)
     if isinstance(error, CattrsError):  # a value outside a Literal
         return str(error).replace("typing.", "")

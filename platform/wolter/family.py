@@ -8,13 +8,13 @@ dictionary, never a pickled class.
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.data.schema import SpectraBatch
 from wolter.errors import InputError
 
 
@@ -40,7 +40,8 @@ class Family:
 
     Attributes:
         name: the file's name in `models/`.
-        kind: the record kind it reads ("spectra").
+        kind: the record kind it reads: a key of `wolter.data.record_kinds.RECORDS`, whose spec and
+            batches the functions take.
         config: its frozen config dataclass, every field with a default.
         build: `(config, spec) -> nn.Module`.
         normalise: `(module, batch)`: sets the module's data-derived buffers from a sample of the
@@ -58,18 +59,25 @@ class Family:
         translate: `(module, batch) -> batch`: observed spectra as the simulated domain has them,
             for other families to read. Only translators have it: they learn from observed spectra
             beside simulated ones, and their `predict` translates first.
+        training: keys of `wolter.train.loop.TrainConfig` whose defaults are others for it.
+        presets: configs by name, such as those of published networks.
+        reach: `(module) -> pixels`: how far from a pixel of the input the answer for it still
+            depends on others. Families of images that can work in tiles have it.
     """
 
     name: str
     kind: str
     config: type[Any]
-    build: Callable[[Any, SpectraSpec], nn.Module]
-    normalise: Callable[[nn.Module, SpectraBatch], None]
-    loss: Callable[[nn.Module, SpectraBatch], tuple[Tensor, dict[str, Tensor]]]
-    metrics: Callable[[nn.Module, SpectraBatch], dict[str, Tensor]]
-    predict: Callable[[nn.Module, SpectraBatch], dict[str, Tensor]]
+    build: Callable[[Any, Any], nn.Module]
+    normalise: Callable[[nn.Module, Any], None]
+    loss: Callable[[nn.Module, Any], tuple[Tensor, dict[str, Tensor]]]
+    metrics: Callable[[nn.Module, Any], dict[str, Tensor]]
+    predict: Callable[[nn.Module, Any], dict[str, Tensor]]
     search_space: Mapping[str, Choice | Range]
     translate: Callable[[nn.Module, SpectraBatch], SpectraBatch] | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    presets: Mapping[str, Any] = field(default_factory=dict)
+    reach: Callable[[nn.Module], int] | None = None
 
 
 def names() -> tuple[str, ...]:

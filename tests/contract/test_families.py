@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 import torch
-from tests.synthetic import SPEC, make_batch
+from tests.synthetic import IMAGES, SPEC, make_batch, make_images
 
 from wolter import config as configs
 from wolter import family as families
@@ -13,7 +13,7 @@ from wolter.family import Choice, Range
 from wolter.train.checkpoint import Card, load_model, save_model
 from wolter.train.loop import TrainConfig, Trainer, build
 
-RECORDS = {"spectra": (SPEC, make_batch)}
+RECORDS = {"spectra": (SPEC, make_batch), "images": (IMAGES, make_images)}
 
 
 @pytest.fixture(scope="module", params=families.names())

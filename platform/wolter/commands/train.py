@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,10 +13,12 @@ from wolter import family as families
 from wolter.data.shards import open_dataset
 from wolter.data.simulate import simulate_dataset
 from wolter.data.simulator import SimulateConfig
+from wolter.errors import InputError
+from wolter.family import Family
 from wolter.home import default_dataset
 from wolter.progress import bar
 from wolter.train import shipped
-from wolter.train.loop import Epoch, TrainConfig
+from wolter.train.loop import Epoch, TrainConfig, default_config
 from wolter.train.runner import ScaleConfig, train
 from wolter.train.tracking import promote
 
@@ -28,7 +31,9 @@ class Train:
 
     Attributes:
         family: name of the family, a file of models/.
-        data: folder of the dataset; without it the default one, simulated first if missing.
+        data: folder of the dataset; without it the default one of the records that the family
+            reads, simulated first if missing.
+        preset: a named config of the family to start from, such as that of a published network.
         start: weights to go on from, with their config and normalisation: shipped, champion, a run
             id or version of the family, or the folder of a checkpoint; without it fresh ones.
         real: folder of a dataset of observed spectra to mix into every batch; its labels are used
@@ -41,6 +46,7 @@ class Train:
 
     family: tyro.conf.Positional[str] = DEFAULT_FAMILY
     data: Path | None = None
+    preset: str = ""
     start: Annotated[str, tyro.conf.arg(name="from")] = ""
     real: Path | None = None
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -60,7 +66,7 @@ class Train:
 
     def run(self) -> int:
         """Train, register, and promote if asked to."""
-        data = self.data or _default_dataset()
+        data = self.data or _default_dataset(families.load(self.family).kind)
         open_dataset(data)
         start = shipped.locate(self.family, self.start) if self.start else None
         with bar(f"training {self.family}", self.train.epochs) as advance:
@@ -68,7 +74,7 @@ class Train:
             def show(epoch: Epoch) -> None:
                 advance(1)
                 values = {**epoch.train, **epoch.validation}
-                means = ("loss", "mfe_percent")
+                means = ("loss", "mfe_percent", "deviance", "psnr")
                 text = "  ".join(f"{k} {values[k]:.4g}" for k in means if k in values)
                 rate = epoch.rows / epoch.seconds
                 print(f"epoch {epoch.number}/{self.train.epochs}  {text}  {rate:.0f} samples/s")
@@ -95,22 +101,47 @@ def command(arguments: Sequence[str]) -> type[Train]:
     """The command with the options of the family that the arguments name.
 
     Raises:
-        InputError: there is no such family.
+        InputError: there is no such family or preset.
     """
     name = next(iter(arguments), DEFAULT_FAMILY)
-    config = families.load(DEFAULT_FAMILY if name.startswith("-") else name).config
+    family = families.load(DEFAULT_FAMILY if name.startswith("-") else name)
+    config = partial(_preset, family, _value(arguments, "--preset"))
     return make_dataclass(
         "Train",
-        [("model", config, field(default_factory=config))],
+        [
+            ("model", family.config, field(default_factory=config)),
+            ("train", TrainConfig, field(default_factory=partial(default_config, family))),
+            ("experiment", str, field(default=family.kind)),
+        ],
         bases=(Train,),
         namespace={"__doc__": Train.__doc__},
         frozen=True,
     )
 
 
-def _default_dataset() -> Path:
-    path = default_dataset()
+def _value(arguments: Sequence[str], option: str) -> str:
+    """What an option is given as, which decides what others there are."""
+    for i, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == option:
+            return value if equals else next(iter(arguments[i + 1 :]), "")
+    return ""
+
+
+def _preset(family: Family, name: str) -> Any:
+    if not name:
+        return family.config()
+    if name not in family.presets:
+        known = ", ".join(family.presets) or "it has none"
+        raise InputError(f"--preset {name}: not one of {family.name}'s ({known})")
+    return family.presets[name]
+
+
+def _default_dataset(kind: str) -> Path:
+    path = default_dataset(kind)
     if not (path / "dataset.json").exists():
+        if kind != "spectra":
+            raise InputError(f"{path}: no {kind} there; make them with `wolter simulate {kind}`")
         print(f"no --data given: simulating {DEFAULT_SPECTRA} EPIC-pn spectra into {path}")
         with bar("simulating", DEFAULT_SPECTRA) as advance:
             simulate_dataset(SimulateConfig(), DEFAULT_SPECTRA, path, on_shard=advance)

@@ -1,4 +1,4 @@
-"""Typed batches for training: epochs of `SpectraBatch` from shards, split by source.
+"""Typed batches for training: epochs of records from shards, split by source.
 
 `local_reader` reads the files itself (no Ray); `ray_reader` takes the stream that Ray Data feeds
 to one training worker. Both give the same batches. Rows stay in memory when they fit, since
@@ -13,17 +13,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow.dataset as pads
-import pyarrow.parquet as pq
 import torch
 
-from wolter.data.grid import AREA_EDGES
-from wolter.data.schema import SpectraBatch
-from wolter.data.shards import BATCH_COLUMNS, ShardDataset, table_to_numpy, to_batch
+from wolter.data.record_kinds import RECORDS
+from wolter.data.schema import RecordBatch
+from wolter.data.shards import ShardDataset, table_to_numpy, to_batch
 from wolter.data.split import split_bounds
 from wolter.data.stream import read_numbered, read_selected
 from wolter.errors import InputError
 
-COLUMNS = tuple(BATCH_COLUMNS)
 SAMPLED_FILES = 4  # shards that a sample is taken from
 RAY_BLOCK_BYTES = 32 * 2**20  # a dozen wait in the object store, which must not spill to disk
 
@@ -31,7 +29,7 @@ RAY_BLOCK_BYTES = 32 * 2**20  # a dozen wait in the object store, which must not
 class Reader(Protocol):
     """Gives the batches of an epoch."""
 
-    def __call__(self, epoch: int) -> Iterator[SpectraBatch]:
+    def __call__(self, epoch: int) -> Iterator[Any]:
         """Batches of epoch number `epoch`, in an order that depends on it and the seed."""
 
 
@@ -66,7 +64,7 @@ class EpochReader:
 
     def __init__(
         self,
-        stream: Callable[[int | None], Iterable[SpectraBatch]],
+        stream: Callable[[int | None], Iterable[RecordBatch]],
         config: BatchConfig,
         n_kept: int | None = None,
     ) -> None:
@@ -78,9 +76,9 @@ class EpochReader:
             n_kept: how many rows the stream has, to keep them in memory; None streams.
         """
         self.stream, self.config, self.n_kept = stream, config, n_kept
-        self.rows: SpectraBatch | None = None
+        self.rows: RecordBatch | None = None
 
-    def __call__(self, epoch: int) -> Iterator[SpectraBatch]:
+    def __call__(self, epoch: int) -> Iterator[Any]:
         """Batches of one epoch; see `Reader`."""
         c = self.config
         generator = torch.Generator(c.device).manual_seed(epoch_seed(c.seed, epoch, c.rank))
@@ -90,11 +88,11 @@ class EpochReader:
             self.rows = gather(self.stream(None), self.n_kept, c.device)
         return _ahead(self._cut(self.rows, generator))
 
-    def _cut_stream(self, epoch: int, generator: torch.Generator) -> Iterator[SpectraBatch]:
-        rest: SpectraBatch | None = None
+    def _cut_stream(self, epoch: int, generator: torch.Generator) -> Iterator[RecordBatch]:
+        rest: RecordBatch | None = None
         for block in self.stream(epoch):
             rows = block.to(self.config.device)
-            whole = rows if rest is None else SpectraBatch.concatenate([rest, rows])
+            whole = rows if rest is None else type(rows).concatenate([rest, rows])
             full = len(whole) - len(whole) % self.config.size
             if full:
                 yield from self._cut(whole[:full], generator)
@@ -102,18 +100,18 @@ class EpochReader:
         if rest is not None:
             yield from self._cut(rest, generator)
 
-    def _cut(self, rows: SpectraBatch, generator: torch.Generator) -> Iterator[SpectraBatch]:
+    def _cut(self, rows: RecordBatch, generator: torch.Generator) -> Iterator[RecordBatch]:
         size, device = self.config.size, self.config.device
         order = torch.randperm(len(rows), generator=generator, device=device)
         for start in range(0, len(rows), size):
             piece = slice(start, start + size)
             batch = rows[order[piece]] if self.config.shuffle else rows[piece]
-            if self.config.fresh_noise and batch.expected_BKC is not None:
+            if self.config.fresh_noise and batch.has_expected:
                 batch = batch.redraw(generator)
             yield batch
 
 
-def _ahead(batches: Iterator[SpectraBatch]) -> Iterator[SpectraBatch]:
+def _ahead(batches: Iterator[RecordBatch]) -> Iterator[RecordBatch]:
     """Prepare the next batch in a thread while one is in use: noise costs as much as a step."""
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, batches, None)
@@ -127,15 +125,15 @@ def epoch_seed(seed: int, epoch: int, rank: int = 0, purpose: int = 0) -> int:
     return int(np.random.SeedSequence((seed, epoch, rank, purpose)).generate_state(1)[0])
 
 
-def gather(blocks: Iterable[SpectraBatch], n: int, device: str = "cpu") -> SpectraBatch:
+def gather(blocks: Iterable[RecordBatch], n: int, device: str = "cpu") -> RecordBatch:
     """Join blocks of `n` rows in all, without ever holding them twice."""
-    whole: SpectraBatch | None = None
+    whole: RecordBatch | None = None
     end = 0
     for block in blocks:
         columns = {name: value for name, value in vars(block).items() if value is not None}
         if whole is None:
             empty = {k: v.new_empty((n, *v.shape[1:]), device=device) for k, v in columns.items()}
-            whole = SpectraBatch(**empty)
+            whole = type(block)(**empty)
         start, end = end, end + len(block)
         for name, value in columns.items():
             getattr(whole, name)[start:end] = value
@@ -146,10 +144,7 @@ def gather(blocks: Iterable[SpectraBatch], n: int, device: str = "cpu") -> Spect
 
 def fits(dataset: ShardDataset, memory_bytes: int) -> bool:
     """Whether all rows of a dataset fit into this much memory."""
-    spec = dataset.spec
-    vectors = 3 + len(spec.components) if spec.components else 2
-    vectors += "unmodelled" in pq.read_schema(dataset.files[0]).names
-    row = 4 * (vectors * spec.n_channels + len(spec.parameters) + len(AREA_EDGES) + 1)
+    row = RECORDS[dataset.manifest.kind].row_bytes(dataset.spec)
     return dataset.manifest.rows * row <= memory_bytes
 
 
@@ -166,16 +161,23 @@ def count_rows(dataset: ShardDataset, split: str = "all") -> int:
 def local_reader(dataset: ShardDataset, split: str, config: BatchConfig) -> EpochReader:
     """Reader of the files themselves; needs no Ray."""
 
-    def stream(epoch: int | None) -> Iterator[SpectraBatch]:
+    def stream(epoch: int | None) -> Iterator[RecordBatch]:
         order = np.arange(len(dataset.files))
         if config.shuffle and epoch is not None:
             order = np.random.default_rng((config.seed, epoch)).permutation(order)
         for index in order:
-            table = read_selected(dataset.files[index], split, COLUMNS)
+            table = read_selected(dataset.files[index], split, columns)
             if table.num_rows:
-                yield to_batch(table_to_numpy(table))
+                yield to_batch(table_to_numpy(table), kind)
 
+    kind, columns = _columns(dataset)
     return EpochReader(stream, config, _n_kept(dataset, split, config))
+
+
+def _columns(dataset: ShardDataset) -> tuple[str, tuple[str, ...]]:
+    """The kind of a dataset's records and the columns that make up a batch."""
+    kind = dataset.manifest.kind
+    return kind, tuple(RECORDS[kind].columns)
 
 
 def _n_kept(dataset: ShardDataset, split: str, config: BatchConfig) -> int | None:
@@ -183,38 +185,42 @@ def _n_kept(dataset: ShardDataset, split: str, config: BatchConfig) -> int | Non
     return count_rows(dataset, split) or None if fits(dataset, config.cache_bytes) else None
 
 
-def read_split(dataset: ShardDataset, split: str, limit: int | None = None) -> SpectraBatch:
+def read_split(dataset: ShardDataset, split: str, limit: int | None = None) -> Any:
     """All rows of a split (or the first `limit`) as one batch, in file order.
 
     Raises:
         InputError: the split has no rows.
     """
     blocks, n = [], 0
-    config = BatchConfig(size=4096, shuffle=False, fresh_noise=False, cache_bytes=0)
+    size = RECORDS[dataset.manifest.kind].batch_rows(dataset.spec)
+    config = BatchConfig(size=size, shuffle=False, fresh_noise=False, cache_bytes=0)
     for batch in local_reader(dataset, split, config)(0):
         blocks.append(batch)
         n += len(batch)
         if limit is not None and n >= limit:
             break
     if not blocks:
-        raise InputError(f"{dataset.path}: no rows in split {split!r}; use more spectra")
-    return SpectraBatch.concatenate(blocks)[:limit]
+        raise InputError(
+            f"{dataset.path}: no rows in split {split!r}; use more {dataset.manifest.kind}"
+        )
+    return type(blocks[0]).concatenate(blocks)[:limit]
 
 
-def sample_split(dataset: ShardDataset, split: str, n: int) -> SpectraBatch:
+def sample_split(dataset: ShardDataset, split: str, n: int) -> Any:
     """About `n` rows of a split from shards spread over the dataset; the same ones always.
 
     Raises:
         InputError: the split has no rows.
     """
     spread = np.linspace(0, len(dataset.files) - 1, min(SAMPLED_FILES, len(dataset.files)))
+    kind, columns = _columns(dataset)
     blocks, wanted = [], n
     for left, index in zip(range(len(spread), 0, -1), spread.astype(int), strict=True):
-        rows = read_selected(dataset.files[index], split, COLUMNS)[: -(-wanted // left)]
+        rows = read_selected(dataset.files[index], split, columns)[: -(-wanted // left)]
         wanted -= rows.num_rows
         if rows.num_rows:
-            blocks.append(to_batch(table_to_numpy(rows)))
-    return SpectraBatch.concatenate(blocks) if blocks else read_split(dataset, split, n)
+            blocks.append(to_batch(table_to_numpy(rows), kind))
+    return type(blocks[0]).concatenate(blocks) if blocks else read_split(dataset, split, n)
 
 
 def ray_dataset(dataset: ShardDataset, split: str) -> Any:
@@ -229,14 +235,16 @@ def ray_dataset(dataset: ShardDataset, split: str) -> Any:
     files = [str(file.absolute()) for file in dataset.files]
     data = ray.data.range(len(files), override_num_blocks=len(files)).map_batches(
         read_numbered,
-        fn_kwargs={"files": files, "split": split, "columns": COLUMNS},
+        fn_kwargs={"files": files, "split": split, "columns": _columns(dataset)[1]},
         batch_size=None,
     )
     data.context.target_max_block_size = RAY_BLOCK_BYTES
     return data
 
 
-def ray_reader(iterator: Any, config: BatchConfig, n_kept: int | None) -> EpochReader:
+def ray_reader(
+    iterator: Any, config: BatchConfig, n_kept: int | None, kind: str = "spectra"
+) -> EpochReader:
     """Reader of the Ray Data iterator that a training worker was given.
 
     Args:
@@ -244,10 +252,11 @@ def ray_reader(iterator: Any, config: BatchConfig, n_kept: int | None) -> EpochR
         config: how to cut its rows.
         n_kept: how many rows it has, to keep them in memory; None streams. The same for all
             workers, since Ray Data waits for every worker to start an epoch.
+        kind: of its records.
     """
 
-    def stream(_epoch: int | None) -> Iterator[SpectraBatch]:
+    def stream(_epoch: int | None) -> Iterator[RecordBatch]:
         blocks = iterator.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=2)
-        return map(to_batch, blocks)
+        return (to_batch(block, kind) for block in blocks)
 
     return EpochReader(stream, config, n_kept)

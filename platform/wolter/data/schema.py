@@ -61,13 +61,81 @@ class SpectraSpec:
         """Parameter names, in the order of the label's columns."""
         return tuple(p.name for p in self.parameters)
 
+    def mismatch(self, other: "SpectraSpec") -> str:
+        """Why weights learnt on such spectra cannot go on learning on others; empty if they can."""
+        components = {self.components, other.components} - {()}
+        if self._bound() == other._bound() and len(components) < 2:
+            return ""
+        return "reads another energy grid, or estimates other parameters or ranges,"
+
+    def _bound(self) -> tuple[Any, ...]:
+        return self.energy_edges, [(p.name, p.low, p.high) for p in self.parameters]
+
     def bounds_2P(self) -> Tensor:
         """Prior bounds, low row then high row, float32."""
         return torch.tensor([[p.low for p in self.parameters], [p.high for p in self.parameters]])
 
 
+class RecordBatch:
+    """What batches of every kind of record are: dataclasses of tensors, first axis B.
+
+    A tensor is None where a data set has none.
+    """
+
+    def __len__(self) -> int:
+        first: Tensor = getattr(self, self._names()[0])
+        return len(first)
+
+    @classmethod
+    def _names(cls) -> tuple[str, ...]:
+        return tuple(each.name for each in fields(cls))  # type: ignore[arg-type]
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        values: dict[str, Any] = {name: getattr(self, name) for name in self._names()}
+        return type(self)(**{k: None if v is None else function(v) for k, v in values.items()})
+
+    def __getitem__(self, index: Tensor | slice) -> Self:
+        """Select rows."""
+        return self._map(lambda value: value[index])
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move every tensor."""
+        return self._map(lambda value: value.to(device, non_blocking=True))
+
+    def split(self, size: int) -> Iterator[Self]:
+        """Yield consecutive pieces of at most `size` rows."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+    @classmethod
+    def concatenate(cls, parts: "list[Self]") -> Self:
+        """Join batches along B; what only some of them hold is NaN (or false) in the others."""
+        assert parts, "no batches to join"
+        columns: dict[str, Any] = {}
+        for name in cls._names():
+            values = [getattr(part, name) for part in parts]
+            known = next((value for value in values if value is not None), None)
+            if known is not None:
+                fill = torch.nan if known.is_floating_point() else 0
+                values = [
+                    known.new_full((len(part), *known.shape[1:]), fill) if value is None else value
+                    for part, value in zip(parts, values, strict=True)
+                ]
+            columns[name] = None if known is None else torch.cat(values)
+        return cls(**columns)
+
+    @property
+    def has_expected(self) -> bool:
+        """Whether noise-free counts are stored, around which noise can be drawn."""
+        raise NotImplementedError
+
+    def redraw(self, generator: torch.Generator) -> Self:
+        """Draw fresh Poisson noise around the noise-free counts."""
+        raise NotImplementedError
+
+
 @dataclass
-class SpectraBatch:
+class SpectraBatch(RecordBatch):
     """A batch of spectra on one grid; float32 tensors.
 
     Attributes:
@@ -98,43 +166,10 @@ class SpectraBatch:
     observed_B: Tensor | None = None
     unmodelled_BC: Tensor | None = None
 
-    def __len__(self) -> int:
-        return len(self.counts_BC)
-
-    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
-        moved: dict[str, Any] = {k: None if v is None else function(v) for k, v in values.items()}
-        return replace(self, **moved)
-
-    def __getitem__(self, index: Tensor | slice) -> Self:
-        """Select rows."""
-        return self._map(lambda value: value[index])
-
-    def to(self, device: torch.device | str) -> Self:
-        """Move every tensor."""
-        return self._map(lambda value: value.to(device, non_blocking=True))
-
-    def split(self, size: int) -> Iterator[Self]:
-        """Yield consecutive pieces of at most `size` rows."""
-        for start in range(0, len(self), size):
-            yield self[start : start + size]
-
-    @classmethod
-    def concatenate(cls, parts: "list[Self]") -> Self:
-        """Join batches along B; what only some of them hold is NaN (or false) in the others."""
-        assert parts, "no batches to join"
-        columns: dict[str, Any] = {}
-        for name in (each.name for each in fields(cls)):
-            values = [getattr(part, name) for part in parts]
-            known = next((value for value in values if value is not None), None)
-            if known is not None:
-                fill = torch.nan if known.is_floating_point() else 0
-                values = [
-                    known.new_full((len(part), *known.shape[1:]), fill) if value is None else value
-                    for part, value in zip(parts, values, strict=True)
-                ]
-            columns[name] = None if known is None else torch.cat(values)
-        return cls(**columns)
+    @property
+    def has_expected(self) -> bool:
+        """Whether noise-free counts are stored, around which noise can be drawn."""
+        return self.expected_BKC is not None
 
     def redraw(self, generator: torch.Generator) -> Self:
         """Draw fresh Poisson noise around the noise-free counts.

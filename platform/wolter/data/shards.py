@@ -21,22 +21,12 @@ from torch import Tensor
 
 from wolter import __version__
 from wolter import config as configs
-from wolter.data.schema import SCHEMA_VERSION, SpectraBatch, SpectraSpec
+from wolter.data.record_kinds import RECORDS, Spec, kind_of
+from wolter.data.schema import SCHEMA_VERSION, RecordBatch
 from wolter.errors import InputError
 
 MANIFEST = "dataset.json"
 REJECTS = "rejects.parquet"
-BATCH_COLUMNS = {
-    "counts": "counts_BC",
-    "background": "background_BC",
-    "background_scale": "background_scale_B",
-    "exposure": "exposure_B",
-    "parameters": "parameters_BP",
-    "expected": "expected_BKC",
-    "expected_background": "expected_background_BC",
-    "area": "area_BA",
-    "unmodelled": "unmodelled_BC",
-}
 
 
 @dataclass(frozen=True)
@@ -56,7 +46,7 @@ class Manifest:
     """
 
     kind: str
-    spec: SpectraSpec
+    spec: Spec
     config: dict[str, Any]
     seed: int
     response_sha256: str
@@ -81,7 +71,7 @@ class ShardDataset:
     files: tuple[Path, ...] = field(repr=False, default=())
 
     @property
-    def spec(self) -> SpectraSpec:
+    def spec(self) -> Any:
         """What families must know of the records."""
         return self.manifest.spec
 
@@ -154,10 +144,10 @@ def tensor_column(values: np.ndarray) -> pa.ExtensionArray:
     return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(values))
 
 
-def to_table(batch: SpectraBatch, extra: Mapping[str, Any]) -> pa.Table:
+def to_table(batch: RecordBatch, extra: Mapping[str, Any]) -> pa.Table:
     """Arrow table of a batch: tensors for vectors, plain columns for scalars and `extra`."""
     columns: dict[str, Any] = dict(extra)
-    for name, attribute in BATCH_COLUMNS.items():
+    for name, attribute in kind_of(batch).columns.items():
         value: Tensor | None = getattr(batch, attribute)
         if value is not None:
             array = value.numpy()
@@ -165,16 +155,16 @@ def to_table(batch: SpectraBatch, extra: Mapping[str, Any]) -> pa.Table:
     return pa.table(columns)
 
 
-def to_batch(columns: Mapping[str, Any]) -> SpectraBatch:
+def to_batch(columns: Mapping[str, Any], kind: str = "spectra") -> Any:
     """Batch of a mapping from column name to numpy array (as Ray Data and `read_batch` give)."""
     values = {}
-    for name, attribute in BATCH_COLUMNS.items():
+    for name, attribute in RECORDS[kind].columns.items():
         if name in columns:
             array = columns[name]
             if array.dtype == object:  # Ray hands ragged-capable tensors over as objects
                 array = np.stack(list(array))
             values[attribute] = torch.from_numpy(np.array(array, dtype=np.float32))
-    return SpectraBatch(**values)
+    return RECORDS[kind].batch(**values)
 
 
 def table_to_numpy(table: pa.Table) -> dict[str, np.ndarray]:

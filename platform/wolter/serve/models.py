@@ -26,6 +26,7 @@ Join = Callable[
 ]
 PIECE = 256  # spectra; a request of more is answered in pieces, between those of others
 DEFAULT_FAMILY = "deepspectra"
+SERVED = "spectra"  # kind of the records that families answer for
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def _champions() -> tuple[Chosen, ...]:
 
     found = []
     for name in families.names():
+        if families.load(name).kind != SERVED:
+            continue
         if tracking.has_champion(name) or name in shipped.families():
             folder, version = shipped.find(name, tracking.CHAMPION)
             found.append(Chosen(name, str(folder.absolute()), version))
@@ -89,7 +92,8 @@ class ServedModel:
     @property
     def spec(self) -> SpectraSpec:
         """The spectra that the model reads."""
-        return self.model.card.spec
+        spec: SpectraSpec = self.model.card.spec
+        return spec
 
     async def estimate(self, batch: SpectraBatch) -> Estimates:
         """What the family predicts of a batch (see `wolter.predict.estimate`)."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from wolter import __version__
 from wolter import config as configs
 from wolter import family as families
-from wolter.data.schema import SpectraSpec
+from wolter.data.record_kinds import Spec
 from wolter.errors import InputError
 from wolter.family import Family
 from wolter.train.loop import Trainer
@@ -36,7 +36,7 @@ class Card:
     Attributes:
         family: its name.
         config: of the family.
-        spec: of the spectra it was trained on.
+        spec: of the records it was trained on.
         dataset_sha256: hash of the training dataset's manifest.
         seed: of weights, order and noise.
         code_version: of the code that trained it.
@@ -46,7 +46,7 @@ class Card:
 
     family: str
     config: dict[str, Any]
-    spec: SpectraSpec
+    spec: Spec
     dataset_sha256: str = ""
     seed: int = 0
     code_version: str = __version__

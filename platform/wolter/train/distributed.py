@@ -151,13 +151,14 @@ def _worker(values: dict[str, Any]) -> str | None:
             saved = ray.train.Checkpoint.from_directory(path)
             ray.train.report(asdict(epoch), checkpoint=saved)
 
+    kind = ready.dataset.manifest.kind
     keep = fits(ready.dataset, job.cache_bytes)
     shard = ray.train.get_dataset_shard
-    train = ray_reader(shard("train"), ready.train, job.rows // world if keep else None)
+    train = ray_reader(shard("train"), ready.train, job.rows // world if keep else None, kind)
     validation = None
     if rank == 0 and job.validation_rows:
         n_kept = job.validation_rows if keep else None
-        validation = ray_reader(shard("validation"), ready.validation, n_kept)
+        validation = ray_reader(shard("validation"), ready.validation, n_kept, kind)
     try:
         ready.trainer.run(
             ready.mix(train),

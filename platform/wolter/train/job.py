@@ -9,13 +9,12 @@ from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import BatchConfig, Reader, count_rows, sample_split
 from wolter.data.mixing import MixedReader, check_observed, observed_rows, read_observed
-from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.data.record_kinds import RECORDS
+from wolter.data.schema import SpectraBatch
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.errors import InputError
 from wolter.train.checkpoint import Card, load_model
-from wolter.train.loop import NORMALISATION_ROWS, TrainConfig, Trainer, build
-
-VALIDATION_BATCH = 2048  # rows
+from wolter.train.loop import TrainConfig, Trainer, build, default_config
 
 
 @dataclass(frozen=True)
@@ -129,8 +128,8 @@ def make_job(
             to start from, the observed spectra do not fit the simulated ones, or there are fewer
             training rows, or rows in a batch, than workers.
     """
-    train, scale = train or TrainConfig(), scale or ScaleConfig()
     loaded = families.load(family)
+    train, scale = train or default_config(loaded), scale or ScaleConfig()
     if dataset.manifest.kind != loaded.kind:
         raise InputError(
             f"{dataset.path}: holds {dataset.manifest.kind} and {family} reads {loaded.kind}; "
@@ -143,6 +142,11 @@ def make_job(
     build(loaded, typed, dataset.spec, train.seed)
     if loaded.translate is not None and real is None:
         raise InputError(f"{family} learns from observed spectra as well; give --real DIR")
+    if real is not None and loaded.kind != "spectra":
+        raise InputError(
+            f"{real}: observed {loaded.kind} are not mixed in; train on simulated {loaded.kind} "
+            "first, then with --from on observed ones"
+        )
     if real is not None:
         check_observed(open_dataset(real), dataset.spec)
         observed_rows(train.batch_size // scale.workers, train.real_share)
@@ -176,19 +180,10 @@ def _started(start: Path, family: str, given: dict[str, Any], dataset: ShardData
     differing = [key for key, value in given.items() if own[key] != value]
     if differing:
         raise InputError(f"{start}: has another {', '.join(differing)}; leave that out")
-    theirs, ours = model.card.spec, dataset.spec
-    components = {theirs.components, ours.components} - {()}
-    if _inputs(theirs) != _inputs(ours) or len(components) > 1:
-        raise InputError(
-            f"{start}: reads another energy grid, or estimates other parameters or ranges, than "
-            f"{dataset.path} holds; start from other weights"
-        )
+    mismatch = model.card.spec.mismatch(dataset.spec)
+    if mismatch:
+        raise InputError(f"{start}: {mismatch} than {dataset.path} holds; start from other weights")
     return typed
-
-
-def _inputs(spec: SpectraSpec) -> tuple[Any, ...]:
-    """What weights are bound to."""
-    return spec.energy_edges, [(p.name, p.low, p.high) for p in spec.parameters]
 
 
 def prepare(
@@ -210,14 +205,14 @@ def prepare(
     train = replace(job.train, batch_size=size * world, device=device or job.train.device)
     family = families.load(job.family)
     dataset = open_dataset(job.dataset)
-    spec = dataset.spec
+    spec, kind = dataset.spec, RECORDS[dataset.manifest.kind]
     if job.start:  # with the normalisation that its weights belong to
         model = load_model(Path(job.start))
         module, spec = model.module, model.card.spec
     else:
         module = build(family, configs.from_dict(family.config, job.config), spec, train.seed)
         if not resume:
-            family.normalise(module, sample_split(dataset, "train", NORMALISATION_ROWS))
+            family.normalise(module, sample_split(dataset, "train", kind.sample_rows(spec)))
     n_observed = observed_rows(size, train.real_share) if job.real else 0
     steps = math.ceil(job.rows // world / (size - n_observed))
     trainer = Trainer(family, module, train, steps * size * world, rank)
@@ -229,7 +224,7 @@ def prepare(
         cache_bytes=job.cache_bytes,
         device=str(trainer.device),
     )
-    stored = replace(batches, size=VALIDATION_BATCH, shuffle=False, fresh_noise=False)
+    stored = replace(batches, size=kind.batch_rows(spec), shuffle=False, fresh_noise=False)
     card = Card(job.family, job.config, spec, dataset.sha256(), train.seed)
     observed = read_observed(open_dataset(job.real)) if job.real else None
     return Prepared(trainer, card, dataset, batches, stored, observed, n_observed)

@@ -10,11 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from wolter.data.batches import Reader, epoch_seed
-from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
 from wolter.family import Family
-
-NORMALISATION_ROWS = 16_384  # rows from which data-derived state is learnt
 
 
 @dataclass(frozen=True)
@@ -96,11 +93,16 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def build(family: Family, config: Any, spec: SpectraSpec, seed: int) -> nn.Module:
+def build(family: Family, config: Any, spec: Any, seed: int) -> nn.Module:
     """Build a family's module with weights that depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return family.build(config, spec)
+
+
+def default_config(family: Family) -> TrainConfig:
+    """How a family trains where nothing is said."""
+    return TrainConfig(**family.training)
 
 
 class _Loss(nn.Module):
@@ -110,7 +112,7 @@ class _Loss(nn.Module):
         super().__init__()
         self.family, self.module = family, module
 
-    def forward(self, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         return self.family.loss(self.module, batch)
 
 

@@ -1,0 +1,369 @@
+"""Super-resolution and denoising of X-ray images by residual dense blocks.
+
+Two ways in and out of the same network. With `scaling = "counts"`, our own: it sees photons,
+exposure and expected background as they are, at any exposure; a smoothed image carries the
+brightness, of which the network gives the logarithm of a correction; the answer is the expected
+rate of the sources, learnt by the likelihood of the target's photons. Nothing is clamped, so no
+flux is lost. With the other scalings, the reference's (Sweere et al. 2022): brightness is clamped,
+divided by the clamp and stretched, and the network's output is a stretched image.
+
+With `interval`, the expected rate of each pixel has a Gamma distribution, whose mean is the rate
+and whose shape the network gives as well; photons then are negative-binomial.
+
+Shapes: B batch, F features, H and W rows and columns of the image at hand.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from wolter.data.images import ImageBatch, ImageSpec
+from wolter.errors import InputError
+from wolter.family import Choice, Family, Range
+from wolter.models import _critics
+from wolter.models import _image_losses as losses
+from wolter.models._gamma import GammaLimits, log_negative_binomial, shape_of
+from wolter.models._image_losses import Target
+from wolter.models._rrdb import Generator
+from wolter.models._spectra import Standardise
+
+EXPOSURE_S = 2e4  # unit of exposures
+SMOOTHINGS = (1.0, 2.0, 4.0)  # deviations of the smoothed images that the network sees, pixels
+BACKBONE = 1  # which of them the answer starts from
+TRUNCATE = 3  # deviations at which a Gaussian ends
+FLOOR = 0.02  # counts a pixel, below which a smoothed image does not fall where it is exposed
+EDGE, NOTHING = 0.05, 0.002  # exposures, in its unit: hardly any, and as good as none
+NORMALISING = 64  # images whose pixels set the mean and deviation of each feature
+IMAGE_LOSSES = {"psnr": losses.psnr, "ssim": losses.ssim, "ms_ssim": losses.ms_ssim}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Network, scaling, and the weights of the losses.
+
+    Attributes:
+        blocks: residual-in-residual dense blocks.
+        filters: channels between blocks.
+        growth: channels that each convolution of a dense block adds.
+        inputs: what the network sees: "image", "exposure", "background".
+        scaling: "counts", or the reference's "linear", "sqrt", "asinh" or "log".
+        interval: learn how far off the rate may be, too (scaling "counts").
+        noise_free: image losses compare with the noise-free target where it is known, and not with
+            its photons.
+        poisson: weight of the negative log-likelihood of the target's photons, nats a pixel.
+        l1: weight of the mean absolute difference of stretched images.
+        psnr: weight of minus their peak signal-to-noise ratio, dB.
+        ssim: weight of 1 - their structural similarity.
+        ms_ssim: weight of 1 - that over several scales.
+        adversarial: weight of the generator's loss before a relativistic critic.
+        critic: the critic's filters.
+        penalty: weight of the critic's squared slope.
+    """
+
+    blocks: int = 3
+    filters: int = 16
+    growth: int = 16
+    inputs: tuple[str, ...] = ("image", "exposure", "background")
+    scaling: Literal["counts", "linear", "sqrt", "asinh", "log"] = "counts"
+    interval: bool = True
+    noise_free: bool = True
+    poisson: float = 1.0
+    l1: float = 0.0
+    psnr: float = 0.0
+    ssim: float = 0.0
+    ms_ssim: float = 0.0
+    adversarial: float = 0.0
+    critic: int = 16
+    penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        known = {"image", "exposure", "background"}
+        if "image" not in self.inputs or not set(self.inputs) <= known:
+            raise InputError(
+                f"inputs {', '.join(self.inputs)}: give image, and exposure and background at will"
+            )
+        if self.scaling != "counts" and self.interval:
+            raise InputError(f"scaling {self.scaling!r} has no interval; use interval = false")
+        if self.interval and not self.poisson:
+            raise InputError("an interval is learnt from photons; give poisson a weight")
+        if not any((self.poisson, self.l1, self.psnr, self.ssim, self.ms_ssim)):
+            raise InputError("every loss has weight 0; give poisson, l1, psnr, ssim or ms_ssim one")
+
+
+PRESETS = {
+    # "AI-Assisted Super-Resolution and De-Noising for XMM-Newton EPIC-pn": L1 and a critic.
+    "slides": Config(
+        inputs=("image", "exposure"),
+        scaling="sqrt",
+        interval=False,
+        noise_free=False,
+        poisson=0.0,
+        l1=1.0,
+        adversarial=0.01,
+    ),
+    # Sweere et al. (2022).
+    "published": Config(
+        blocks=4,
+        filters=32,
+        growth=32,
+        inputs=("image", "exposure"),
+        scaling="sqrt",
+        interval=False,
+        noise_free=False,
+        poisson=0.0,
+        l1=1.0,
+    ),
+}
+
+
+class Superres(nn.Module):
+    """Generator with its inputs and outputs, and the critic where there is one."""
+
+    def __init__(self, config: Config, spec: ImageSpec) -> None:
+        super().__init__()
+        if spec.scale not in losses.CLAMP:
+            raise InputError(f"superres: targets of {spec.scale}x the pixels; give 1x or 2x")
+        self.config, self.scale = config, spec.scale
+        self.target_background = spec.target_background
+        self.native = config.scaling == "counts"
+        area = (spec.pixel_arcsec / 4.0) ** 2
+        self.clamp, self.input_clamp = losses.CLAMP[spec.scale] * area, losses.CLAMP[1] * area
+        channels = sum(self._channels(name) for name in config.inputs)
+        self.standardise = Standardise(channels, 1, 1) if self.native else nn.Identity()
+        self.generator = Generator(
+            channels,
+            1 + config.interval,
+            config.blocks,
+            config.filters,
+            config.growth,
+            spec.scale,
+        )
+        if self.native:  # starts close to the smoothed image
+            with torch.no_grad():
+                for weights in self.generator.last.parameters():
+                    weights.mul_(0.1)
+        self.critic = _critics.ImageCritic(config.critic) if config.adversarial else None
+        self.limits = GammaLimits() if config.interval else None
+        for module in (self.generator, self.critic or nn.Identity()):
+            module.to(memory_format=torch.channels_last)
+
+    def _channels(self, name: str) -> int:
+        if not self.native:
+            return 1
+        return {"image": 1 + len(SMOOTHINGS), "exposure": 2, "background": 1}[name]
+
+    @property
+    def reach(self) -> int:
+        """How far from an input pixel the answer at its place depends on others."""
+        smoothed = math.ceil(TRUNCATE * max(SMOOTHINGS)) + 1 if self.native else 0
+        return self.generator.reach + smoothed
+
+    def features(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
+        """What the network sees (B, F, H, W), and the logarithm of the rate that it corrects."""
+        counts_BHW, exposure_BHW = batch.counts_BHW, batch.exposure_BHW / EXPOSURE_S
+        seen_BHW = exposure_BHW > 0
+        if not self.native:
+            safe_BHW = torch.where(seen_BHW, exposure_BHW, 1.0) * EXPOSURE_S
+            maps = {"image": counts_BHW, "background": batch.background_BHW}
+            columns = {k: self.stretched(v / safe_BHW * seen_BHW, 1) for k, v in maps.items()}
+            columns["exposure"] = exposure_BHW
+            chosen = torch.stack([columns[name] for name in self.config.inputs], 1)
+            return chosen, chosen[:, 0]
+        smoothed = [_log_rate(counts_BHW, exposure_BHW, sigma) for sigma in SMOOTHINGS]
+        logarithm_BHW = torch.where(seen_BHW, exposure_BHW, 1.0).log()
+        groups = {
+            "image": [counts_BHW.sqrt(), *smoothed],
+            "exposure": [logarithm_BHW, seen_BHW.float()],
+            "background": [batch.background_BHW.sqrt()],
+        }
+        chosen = torch.stack([each for name in self.config.inputs for each in groups[name]], 1)
+        return chosen, smoothed[BACKBONE]
+
+    def forward(self, batch: ImageBatch) -> tuple[Tensor, Tensor | None]:
+        """Rate (B, S H, S W) in ct/s per output pixel, and the shape of its distribution."""
+        features_BFHW, backbone_BHW = self.features(batch)
+        inputs_BFHW = self.standardise(features_BFHW)
+        inputs_BFHW = inputs_BFHW.contiguous(memory_format=torch.channels_last)
+        output_BFHW = self.generator(inputs_BFHW).float()
+        if not self.native:
+            image_BHW = output_BFHW[:, 0].clamp(0, 1)
+            return losses.unstretch(image_BHW, self.config.scaling) * self.clamp, None
+        if self.scale > 1:
+            backbone_BHW = nn.functional.interpolate(
+                backbone_BHW[:, None], scale_factor=self.scale, mode="bilinear"
+            )[:, 0]
+        per_pixel = EXPOSURE_S * self.scale**2
+        rate_BHW = (backbone_BHW + output_BFHW[:, 0]).exp() / per_pixel
+        shape_BHW = shape_of(output_BFHW[:, 1]) if self.config.interval else None
+        return rate_BHW, shape_BHW
+
+    def stretched(self, rate_BHW: Tensor, scale: int) -> Tensor:
+        """A rate image as image losses compare it; clamped in the reference's scalings alone."""
+        clamp = self.clamp if scale == self.scale else self.input_clamp
+        image_BHW = rate_BHW.clamp_min(0) / clamp
+        if self.native:
+            return losses.stretch(image_BHW, "sqrt")
+        return losses.stretch(image_BHW.clamp_max(1), self.config.scaling)
+
+    def target(self, batch: ImageBatch) -> Target:
+        """What the answer is judged by."""
+        photons_BHW, exposure_BHW = batch.target_BHW, batch.target_exposure_BHW
+        if photons_BHW is None or exposure_BHW is None:
+            raise InputError("superres learns from pairs of images; these have no target")
+        valid_BHW = (exposure_BHW > 0) & photons_BHW.isfinite()
+        background_BHW = torch.zeros_like(photons_BHW)
+        if self.target_background and self.native:
+            own_BHW = _enlarge(batch.exposure_BHW, self.scale)
+            valid_BHW = valid_BHW & (own_BHW > 0)
+            ratio_BHW = exposure_BHW / own_BHW.clamp_min(1e-6)
+            background_BHW = _enlarge(batch.background_BHW, self.scale) / self.scale**2 * ratio_BHW
+        expected_BHW = batch.expected_target_BHW
+        return Target(
+            valid_BHW,
+            torch.where(valid_BHW, photons_BHW, 0.0),
+            torch.where(valid_BHW, exposure_BHW, 1.0),
+            torch.where(valid_BHW, background_BHW, 0.0),
+            None if expected_BHW is None else torch.where(valid_BHW, expected_BHW, 0.0),
+        )
+
+
+def loss(module: nn.Module, batch: ImageBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    """The weighted mix of the losses, times the pixels of a target: nats of its photons."""
+    model = cast("Superres", module)
+    config, target = model.config, model.target(batch)
+    rate_BHW, shape_BHW = model(batch)
+    parts = {"poisson": -_log_likelihood(target, rate_BHW, shape_BHW)} if config.poisson else {}
+    made_BHW = model.stretched(rate_BHW, model.scale)
+    true_BHW = model.stretched(target.rate(config.noise_free), model.scale)
+    # Where nothing was seen, nothing is wrong.
+    true_BHW = torch.where(target.valid, true_BHW, made_BHW.detach())
+    if config.l1:
+        parts["l1"] = (made_BHW - true_BHW).abs().mean()
+    with torch.autocast(rate_BHW.device.type, enabled=False):
+        for name, function in IMAGE_LOSSES.items():
+            if getattr(config, name):
+                worth = function(made_BHW, true_BHW)
+                parts[name] = -worth if name == "psnr" else 1 - worth
+    critical = rate_BHW.new_zeros(())
+    if model.critic is not None:
+        parts["adversarial"], critical = _critics.adversarial(
+            model.critic, true_BHW[:, None], made_BHW[:, None], config.penalty
+        )
+    mixed = torch.stack([getattr(config, name) * value for name, value in parts.items()]).sum()
+    named = parts if model.critic is None else {**parts, "critic": critical}
+    pixels = rate_BHW[0].numel()
+    return pixels * (mixed + critical), {name: value.detach() for name, value in named.items()}
+
+
+def _log_likelihood(target: Target, rate_BHW: Tensor, shape_BHW: Tensor | None) -> Tensor:
+    """Log-likelihood of the photons in nats a pixel, of which a perfect fit has 0."""
+    mean_BHW = target.mean(rate_BHW)
+    excess_BHW = -0.5 * losses.poisson_deviance(target.photons, mean_BHW)
+    if shape_BHW is not None:
+        # A Gamma distribution with the mean and variance of source and background together.
+        source_BHW = (rate_BHW * target.exposure).clamp_min(1e-12)
+        shape_BHW = shape_BHW * (mean_BHW / source_BHW).square()
+        n_BHW = target.photons
+        perfect_BHW = torch.xlogy(n_BHW, n_BHW) - n_BHW - (n_BHW + 1).lgamma()
+        excess_BHW = log_negative_binomial(n_BHW, mean_BHW, shape_BHW) - perfect_BHW
+    return (excess_BHW * target.valid).mean()
+
+
+def metrics(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
+    """How well held-out targets are met.
+
+    `deviance` is the Poisson deviance of their photons a pixel. Against noise-free targets, where
+    they are known: `psnr` and `psnr_sqrt` in dB, of linear brightness and of its root, clamped as
+    the reference does; `coverage_68`, the share of pixels whose rate lies in its interval.
+    """
+    model = cast("Superres", module)
+    target = model.target(batch)
+    rate_BHW, shape_BHW = model(batch)
+    deviance_BHW = losses.poisson_deviance(target.photons, target.mean(rate_BHW))
+    valid, n_valid = target.valid, target.valid.sum().clamp_min(1)
+    found = {"deviance": (deviance_BHW * valid).sum() / n_valid}
+    if target.expected is None:
+        return found
+    true_BHW = target.rate(noise_free=True)
+    clamped = [(r / model.clamp).clamp(0, 1) * valid for r in (rate_BHW, true_BHW)]
+    found["psnr"] = losses.psnr(*clamped)
+    found["psnr_sqrt"] = losses.psnr(*(each.sqrt() for each in clamped))
+    if shape_BHW is not None and model.limits is not None:
+        lower_BHW, upper_BHW = (model.limits(rate_BHW, shape_BHW, i) for i in range(2))
+        inside_BHW = (lower_BHW <= true_BHW) & (true_BHW <= upper_BHW) & valid
+        found["coverage_68"] = inside_BHW.sum() / n_valid
+    return found
+
+
+def predict(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
+    """Expected rates (B, S H, S W), ct/s per output pixel: the mean of what they may be.
+
+    They are those of the sources; with the reference's scalings, also of the background where the
+    training targets held it. With `interval`: the 68 % interval `lower_BHW` to `upper_BHW`, the
+    95 % interval `lower_95_BHW` to `upper_95_BHW`.
+    """
+    model = cast("Superres", module)
+    rate_BHW, shape_BHW = model(batch)
+    if shape_BHW is None or model.limits is None:
+        return {"rate_BHW": rate_BHW}
+    names = ("lower_BHW", "upper_BHW", "lower_95_BHW", "upper_95_BHW")
+    limits = {name: model.limits(rate_BHW, shape_BHW, i) for i, name in enumerate(names)}
+    return {"rate_BHW": rate_BHW, **limits}
+
+
+def normalise(module: nn.Module, batch: ImageBatch) -> None:
+    """Set the mean and deviation of each feature from a sample of the training set."""
+    model = cast("Superres", module)
+    if isinstance(model.standardise, Standardise):
+        # Every pixel is a sample: features mean the same wherever they are.
+        features_BFHW, _ = model.features(batch[:: max(1, len(batch) // NORMALISING)])
+        model.standardise.learn(features_BFHW.movedim(1, -1).flatten(0, 2)[:, :, None, None])
+
+
+def _log_rate(counts_BHW: Tensor, exposure_BHW: Tensor, sigma: float) -> Tensor:
+    """Logarithm of smoothed counts per smoothed exposure."""
+    radius = math.ceil(TRUNCATE * sigma)
+    offset_N = torch.arange(-radius, radius + 1, device=counts_BHW.device)
+    weight_N = torch.exp(-0.5 * (offset_N / sigma).square())
+    weight_N = (weight_N / weight_N.sum()).to(counts_BHW.dtype)
+    both_BFHW = torch.stack([counts_BHW, exposure_BHW], 1)
+    conv = nn.functional.conv2d
+    with torch.autocast(counts_BHW.device.type, enabled=False):
+        both_BFHW = conv(both_BFHW, weight_N.expand(2, 1, 1, -1), padding=(0, radius), groups=2)
+        kernel = weight_N[:, None].expand(2, 1, -1, 1)
+        both_BFHW = conv(both_BFHW, kernel, padding=(radius, 0), groups=2)
+    counts_BHW, exposure_BHW = both_BFHW.unbind(1)
+    floor_BHW = FLOOR * exposure_BHW / (exposure_BHW + EDGE) + EDGE * NOTHING
+    return (counts_BHW + floor_BHW).log() - (exposure_BHW + NOTHING).log()
+
+
+def _enlarge(image_BHW: Tensor, scale: int) -> Tensor:
+    """Repeat pixels."""
+    return image_BHW.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
+
+
+FAMILY = Family(
+    name="superres",
+    kind="images",
+    config=Config,
+    build=Superres,
+    normalise=normalise,
+    loss=loss,
+    metrics=metrics,
+    predict=predict,
+    search_space={
+        "blocks": Choice((1, 2, 3, 4)),
+        "filters": Choice((8, 16, 32)),
+        "growth": Choice((8, 16, 32)),
+        "l1": Range(0.01, 10.0, log=True),
+        "ms_ssim": Range(0.001, 1.0, log=True),
+        "adversarial": Range(0.0001, 0.1, log=True),
+    },
+    training={"batch_size": 16},
+    presets=PRESETS,
+    reach=lambda module: cast("Superres", module).reach,
+)
