@@ -17,6 +17,7 @@ CORNER = (2, 6)  # row, column of the frame where those begin
 PIXEL_ARCSEC = 4.0
 FOCAL_MM = 7493.2
 BORESIGHT = (223.5, 243.5)  # row, column from the lower left corner of a native image
+AXIS_XY = (CORNER[1] + BORESIGHT[1], CORNER[0] + BORESIGHT[0])  # the same in a frame
 
 # Edges in native pixels: the wafer's middle and the field of view.
 _MIDDLE = (205.0, 201.0)
@@ -61,10 +62,7 @@ def offsets(scale: int = 1, pixel_arcsec: float = PIXEL_ARCSEC) -> tuple[Tensor,
         pixel_arcsec: side of a native pixel on the sky.
     """
     middle = (torch.arange(FRAME * scale, dtype=torch.float32) + 0.5) / scale
-    row, column = (
-        (middle - corner - axis) * pixel_arcsec
-        for corner, axis in zip(CORNER, BORESIGHT, strict=True)
-    )
+    row, column = ((middle - axis) * pixel_arcsec for axis in reversed(AXIS_XY))
     return row[:, None], column[None, :]
 
 

@@ -4,6 +4,7 @@ Everything is computed on the fine grid (2 arcsec), and summed to 4 arcsec where
 rows, W columns of a frame, F those of the fine grid, N sources, K off-axis nodes.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,11 +12,12 @@ import torch
 from torch import Tensor
 
 from wolter.xray import detector
-from wolter.xray.psf import Psf
+from wolter.xray.psf import TARGET_SHARPNESS, Psf
 from wolter.xray.sky import Scene
 
 FINE = 2  # pixels of the fine grid along a side of a native pixel
 NODES_ARCMIN = (0.0, 8.0, 16.0)  # kernels of extended emission, linearly interpolated between
+TYPICAL_BACKGROUND = 1.09e-5  # counts/s in a native pixel on the axis, 0.5-2 keV, quiet
 _BRIGHT = 64  # sources that are drawn with a stamp of their own; the rest go into the map
 
 
@@ -68,11 +70,11 @@ class Imager:
 
         Args:
             psfs: name of each image to make -> its point-spread function and scale (1 or 2);
-                default: `input` at 1 and `target`, twice as sharp, at 2.
+                default: `input` at 1 and a sharper `target` at 2.
             energy_kev: of the photons, for the point-spread function and vignetting.
             pixel_arcsec: side of a native pixel on the sky.
         """
-        self.psfs = psfs or {"input": (Psf(), 1), "target": (Psf(sharpness=2.0), FINE)}
+        self.psfs = psfs or {"input": (Psf(), 1), "target": (Psf(sharpness=TARGET_SHARPNESS), FINE)}
         assert all(scale in (1, FINE) for _, scale in self.psfs.values())
         self.energy_kev, self.pixel_arcsec = energy_kev, pixel_arcsec
         fine_arcsec = pixel_arcsec / FINE
@@ -141,9 +143,7 @@ class Imager:
 
     def _pixels(self, point_N3: Tensor, scale: int) -> Tensor:
         """Positions x, y in pixels of a frame, whole numbers at pixel centres."""
-        axis = point_N3.new_tensor(
-            [corner + axis for corner, axis in zip(detector.CORNER, detector.BORESIGHT, strict=True)]
-        ).flip(0)
+        axis = point_N3.new_tensor(detector.AXIS_XY)
         return (point_N3[:, :2] / self.pixel_arcsec + axis) * scale - 0.5
 
     def _deposit(self, map_FF: Tensor | None, point_N3: Tensor, rate_N: Tensor) -> Tensor:
@@ -210,7 +210,7 @@ class Imager:
 def _hats(theta_FF: Tensor) -> Tensor:
     """Weights (K, F, F) of the nodes, linear in the off-axis angle; they sum to 1."""
     position = torch.zeros_like(theta_FF)
-    for low, high in zip(NODES_ARCMIN[:-1], NODES_ARCMIN[1:], strict=True):
+    for low, high in itertools.pairwise(NODES_ARCMIN):
         position += ((theta_FF - low) / (high - low)).clamp(0, 1)
     node_K = torch.arange(len(NODES_ARCMIN), dtype=theta_FF.dtype)
     return (1 - (position - node_K[:, None, None]).abs()).clamp(min=0)

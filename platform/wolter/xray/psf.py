@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+TARGET_SHARPNESS = 1.9  # of the mirrors behind a super-resolved target, as SIXTE's images have it
 _FINE = 4  # samples along a pixel's side where the profile bends within it
 _BENT = 6  # pixels from the peak to where it does
 
@@ -19,25 +20,25 @@ class Psf:
 
     u points away from the axis and v along the azimuth, so that images stretch along the azimuth;
     r0 and alpha are linear in the energy E (keV) and the off-axis angle theta (arcmin), the
-    ellipticity goes as theta^2. The defaults for EPIC-pn follow images of point sources made with
-    the calibration's ELLBETA model (Read et al. 2011, A&A 534, A34); the change with energy is that
-    of the CCF release note 116.
+    ellipticity goes as theta^2. The defaults were fitted to images of 75 point sources that SIXTE
+    made with the calibration's ELLBETA model of EPIC-pn (Read et al. 2011, A&A 534, A34), out to 1
+    arcmin; the change with energy is that of the CCF release note 116.
 
     Attributes:
         core_arcsec, core_per_kev, core_per_arcmin: r0 at 1 keV on the axis, and its changes.
         slope, slope_per_kev, slope_per_arcmin: alpha there, and its changes.
         ellipticity: at 10 arcmin.
-        sharpness: all lengths are divided by it: 2 for the mirrors of a super-resolved target.
+        sharpness: all lengths are divided by it.
         reach_arcsec: half the side of the square outside which nothing falls (before sharpness).
     """
 
-    core_arcsec: float = 6.95
+    core_arcsec: float = 6.59
     core_per_kev: float = -0.305
-    core_per_arcmin: float = 0.027
-    slope: float = 1.77
+    core_per_arcmin: float = 0.034
+    slope: float = 1.771
     slope_per_kev: float = -0.015
-    slope_per_arcmin: float = -0.0124
-    ellipticity: float = 0.05
+    slope_per_arcmin: float = -0.0088
+    ellipticity: float = 0.29
     sharpness: float = 1.0
     reach_arcsec: float = 150.0
 

@@ -98,7 +98,8 @@ def shell(draw: Draw, x_1F: Tensor, y_F1: Tensor, size: float, thickness: float)
 
     Args:
         draw: of the dents.
-        x_1F, y_F1: from the centre, arcsec.
+        x_1F: columns from the centre, arcsec.
+        y_F1: rows from the centre, arcsec.
         size: outer radius, arcsec.
         thickness: of the shell, as a share of it.
     """

@@ -8,10 +8,13 @@ band, as they arrive at the telescope. Shapes: N sources, F rows and columns of 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from wolter.errors import InputError
 from wolter.xray import detector, shapes
 
 FIELD_ARCSEC = 416 * 4.0  # side of the frame
@@ -86,10 +89,7 @@ def agn_field(
     """AGN all over the frame, by the log N - log S."""
     flux_N = (law or LogNLogS()).draw(_DEG2, faintest, generator)
     unit_N2 = torch.rand(len(flux_N), 2, generator=generator) * detector.FRAME
-    axis = unit_N2.new_tensor(
-        [corner + axis for corner, axis in zip(detector.CORNER, detector.BORESIGHT, strict=True)]
-    ).flip(0)
-    position_N2 = (unit_N2 - axis) * detector.PIXEL_ARCSEC
+    position_N2 = (unit_N2 - unit_N2.new_tensor(detector.AXIS_XY)) * detector.PIXEL_ARCSEC
     return Scene(torch.cat([position_N2, flux_N[:, None]], 1))
 
 
@@ -120,9 +120,7 @@ def cluster(generator: torch.Generator) -> Scene:
         map_FF = map_FF + draw.log_uniform(2, 20) * bulk.beta_model(x_1F, y_F1, cool, beta)
     if draw.chance(0.3):  # a merger
         away, angle = draw.uniform(0.5, 5) * core + 30, draw.uniform(0, 2 * math.pi)
-        other = shapes.Ellipse.drawn(
-            draw, cx + away * math.cos(angle), cy + away * math.sin(angle)
-        )
+        other = shapes.Ellipse.drawn(draw, cx + away * math.cos(angle), cy + away * math.sin(angle))
         size, level = draw.uniform(0.2, 0.8) * core, draw.log_uniform(0.3, 5)
         map_FF = map_FF + level * other.beta_model(x_1F, y_F1, size, draw.uniform(0.5, 0.8))
     rough = shapes.rough_field(generator, len(y_F1), slope=draw.uniform(2.5, 3.5))
@@ -191,6 +189,29 @@ def from_map(generator: torch.Generator, image: Tensor) -> Scene:
     size = 2 * detector.FRAME
     map_FF = shapes.resample(draw, image, size, zoom=draw.uniform(1, 2))
     return _scaled(map_FF, draw.log_uniform(5e-13, 3e-11), "cluster")
+
+
+def read_map(path: Path) -> Tensor:
+    """Brightness (rows, columns) of the first image in a FITS file, at least 0.
+
+    Raises:
+        InputError: missing, not FITS, without an image, or with nothing bright in it.
+    """
+    from astropy.io import fits
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            images = [hdu.data for hdu in hdus if hdu.is_image and np.ndim(hdu.data) == 2]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a readable FITS file ({error}); fetch it again") from error
+    if not images:
+        raise InputError(f"{path}: no two-dimensional image in this FITS file")
+    image = np.nan_to_num(np.asarray(images[0], np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    if not (image > 0).any():
+        raise InputError(f"{path}: no pixel above 0; give a map of brightness")
+    return torch.from_numpy(image.clip(min=0))
 
 
 def _scaled(map_FF: Tensor, flux: float, spectrum: str) -> Scene:
