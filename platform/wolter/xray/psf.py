@@ -38,6 +38,7 @@ class Psf:
     slope: float = 1.771
     slope_per_kev: float = -0.015
     slope_per_arcmin: float = -0.0088
+    slope_per_arcmin2: float = 0.0
     ellipticity: float = 0.29
     sharpness: float = 1.0
     reach_arcsec: float = 150.0
@@ -51,7 +52,8 @@ class Psf:
     def alpha(self, theta: Tensor, energy_kev: float = 1.0) -> Tensor:
         """Slope of the wings."""
         shift = self.slope_per_kev * (energy_kev - 1)
-        return (self.slope + shift + self.slope_per_arcmin * theta).clamp(min=1.1)
+        bend = (self.slope_per_arcmin + self.slope_per_arcmin2 * theta) * theta
+        return (self.slope + shift + bend).clamp(min=1.1)
 
     def fwhm(self, theta_arcmin: float = 0.0, energy_kev: float = 1.0) -> float:
         """Full width at half maximum, arcsec: 2 r0 (2^(1/alpha) - 1)^(1/2)."""
