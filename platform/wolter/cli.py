@@ -23,6 +23,7 @@ class Command(Protocol):
 # Imported only when asked for, so that `wolter --help` answers at once.
 COMMANDS = {
     "simulate spectra": ("simulate", "Simulate spectra into a shard dataset"),
+    "simulate images": ("simulate_images", "Simulate pairs of images into a shard dataset"),
     "ingest spectra": ("ingest", "Read archive spectra into a shard dataset"),
     "train": ("train", "Train a model family on a dataset; prints the run id"),
     "evaluate": ("evaluate", "Tables, plots and report of a family on a test split"),

@@ -63,7 +63,7 @@ class SimulateSpectra:
         """What to simulate."""
         return SimulateConfig(
             model=self.model,
-            exposure_s=_exposures(self.exposure),
+            exposure_s=numbers("exposure", self.exposure, "25000 or 5000,100000"),
             rmf=self.rmf,
             arf=self.arf,
             filter=self.filter,
@@ -87,13 +87,19 @@ class SimulateSpectra:
         return 0
 
 
-def _exposures(text: str) -> tuple[float, float]:
+def numbers(option: str, text: str, example: str) -> tuple[float, float]:
+    """Both ends of `LOW,HIGH`, or one number twice.
+
+    Raises:
+        InputError: it is neither.
+    """
     try:
         values = [float(word) for word in text.split(",")]
     except ValueError:
         values = []
     if len(values) not in (1, 2):
-        raise InputError(f"--exposure {text}: give SECONDS or LOW,HIGH, e.g. 25000 or 5000,100000")
+        form = "SECONDS or LOW,HIGH" if option == "exposure" else "LOW,HIGH"
+        raise InputError(f"--{option} {text}: give {form}, e.g. {example}")
     return values[0], values[-1]
 
 

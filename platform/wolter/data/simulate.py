@@ -2,25 +2,21 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from wolter import config as configs
-from wolter.cluster import connected, cores
+from wolter.data.pipeline import make_shards
 from wolter.data.shards import (
     Manifest,
-    Shard,
     ShardDataset,
     claim_folder,
-    finished_shard,
     make_folder,
     to_table,
     write_manifest,
-    write_shard,
 )
 from wolter.data.simulator import BLOCK, SimulateConfig, Simulator, seed_of
 from wolter.data.split import index_keys
@@ -48,30 +44,18 @@ def shard_rows(n: int, blocks_per_shard: int = BLOCKS_PER_SHARD) -> list[int]:
     return [min(size, n - start) for start in range(0, n, size)]
 
 
-class _ShardWriter:
-    """Ray Data actor: writes the shards whose indices it is given, or finds them finished."""
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the shards of one data set of spectra."""
 
-    def __init__(self, simulator: Simulator, out: str, seed: int, rows: list[int]) -> None:
-        torch.set_num_threads(1)  # one actor a core; also makes the bytes independent of cores
-        self.simulator = simulator
-        self.out, self.seed, self.rows = Path(out), seed, rows
+    # The simulator itself: the workers need not read the files again.
+    simulator: Simulator
+    seed: int
+    rows: tuple[int, ...]
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[Any]]:
-        shards = [self._write(int(index)) for index in batch["id"]]
-        return {
-            "index": list(batch["id"]),
-            "name": [shard.name for shard in shards],
-            "rows": [shard.rows for shard in shards],
-            "sha256": [shard.sha256 for shard in shards],
-        }
-
-    def _write(self, index: int) -> Shard:
-        done = finished_shard(self.out, index)
-        if done is not None and done.rows == self.rows[index]:
-            return done
+    def table(self, index: int) -> pa.Table:
         first = index * self.rows[0] // BLOCK
-        table = shard_table(self.simulator, self.seed, first, self.rows[index])
-        return write_shard(self.out, index, table)
+        return shard_table(self.simulator, self.seed, first, self.rows[index])
 
 
 def simulate_dataset(
@@ -97,37 +81,20 @@ def simulate_dataset(
     Raises:
         InputError: a file is bad, the folder is not writable, or holds another dataset.
     """
-    import ray
-
     if n < 1:
         raise InputError(f"n = {n}: simulate at least one spectrum")
     simulator = Simulator(config)  # here first, so that bad input fails before Ray starts
     make_folder(out)
     claim = {"config": configs.to_dict(config), "seed": seed, "blocks": blocks_per_shard}
     claim_folder(out, claim)
-    rows = shard_rows(n, blocks_per_shard)
-    with connected():
-        workers = min(workers or cores(), len(rows))
-        results = ray.data.range(len(rows), override_num_blocks=len(rows)).map_batches(
-            _ShardWriter,
-            # The simulator itself: the workers need not read the files again.
-            fn_constructor_args=(simulator, str(out.absolute()), seed, rows),
-            batch_size=1,
-            num_cpus=1,
-            # A shard takes seconds: none waits for a busy worker while another is idle.
-            compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
-        )
-        shards: dict[int, Shard] = {}
-        for row in results.iter_rows():
-            shards[int(row["index"])] = Shard(row["name"], int(row["rows"]), row["sha256"])
-            if on_shard is not None:
-                on_shard(int(row["rows"]))
+    maker = _Maker(simulator, seed, tuple(shard_rows(n, blocks_per_shard)))
+    shards = make_shards(maker, out, workers, on_shard)
     manifest = Manifest(
         kind="spectra",
         spec=simulator.spec,
         config=configs.to_dict(config),
         seed=seed,
         response_sha256=simulator.response_sha256,
-        shards=tuple(shards[i] for i in range(len(rows))),
+        shards=shards,
     )
     return write_manifest(out, manifest)
