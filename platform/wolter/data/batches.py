@@ -6,6 +6,7 @@ streaming costs several times a training step of the small families; every epoch
 permutation of memory, and depends on nothing but its number, the seed and the worker's rank.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 import torch
 
 from wolter.data.record_kinds import RECORDS
@@ -144,8 +146,12 @@ def gather(blocks: Iterable[RecordBatch], n: int, device: str = "cpu") -> Record
 
 def fits(dataset: ShardDataset, memory_bytes: int) -> bool:
     """Whether all rows of a dataset fit into this much memory."""
-    row = RECORDS[dataset.manifest.kind].row_bytes(dataset.spec)
-    return dataset.manifest.rows * row <= memory_bytes
+    if not dataset.files:
+        return True
+    schema = pq.read_schema(dataset.files[0])
+    columns = [schema.field(name).type for name in _columns(dataset)[1] if name in schema.names]
+    numbers = sum(math.prod(getattr(each, "shape", ())) for each in columns)
+    return dataset.manifest.rows * 4 * numbers <= memory_bytes
 
 
 def count_rows(dataset: ShardDataset, split: str = "all") -> int:

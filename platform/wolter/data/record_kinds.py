@@ -37,8 +37,7 @@ class RecordKind:
 
 
 def _spectrum_bytes(spec: SpectraSpec) -> int:
-    # Noise-free counts of components, of the background, and of what neither explains.
-    vectors = 4 + len(spec.components) if spec.components else 2
+    vectors = 3 + len(spec.components) if spec.components else 2
     return 4 * (vectors * spec.n_channels + len(spec.parameters) + len(AREA_EDGES) + 1)
 
 

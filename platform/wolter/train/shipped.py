@@ -13,11 +13,11 @@ from safetensors.torch import save_file
 
 from wolter import config as configs
 from wolter.data.batches import sample_split
+from wolter.data.record_kinds import RECORDS
 from wolter.data.shards import ShardDataset, sha256_of
 from wolter.errors import InputError
 from wolter.train import tracking
 from wolter.train.checkpoint import CARD, FEATURES, NOVELTY, Model
-from wolter.train.loop import NORMALISATION_ROWS
 
 SHIPPED = "shipped"
 
@@ -109,7 +109,8 @@ def complete(model: Model, dataset: ShardDataset) -> bool:
     lacking = {k for k, v in before.items() if k.startswith(NOVELTY) and bool(v.isnan().all())}
     if not lacking:
         return False
-    model.family.normalise(model.module, sample_split(dataset, "train", NORMALISATION_ROWS))
+    rows = RECORDS[dataset.manifest.kind].sample_rows(dataset.spec)
+    model.family.normalise(model.module, sample_split(dataset, "train", rows))
     for name in before.keys() - lacking:
         value = model.module.get_buffer(name)
         # Sums in another order round otherwise.
