@@ -17,7 +17,7 @@ class Bench:
     """Run one race of benchmarks/, both sides in one run, and print its figures as JSON.
 
     Attributes:
-        name: the race: simulate, train, fit or infer.
+        name: the race: simulate, train, fit, infer or images.
         json: also write the figures to this file.
         n: size of the race; 0: the race's own.
     """
