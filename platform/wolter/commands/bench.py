@@ -18,7 +18,8 @@ class Bench:
     """Run one race of benchmarks/, both sides in one run, and print its figures as JSON.
 
     Attributes:
-        name: the race: simulate, train, fit, infer or observed.
+        name: the race: simulate, train, fit, infer, observed, shifted or
+            images.
         json: also write the figures to this file, and pictures, of a race that has any, beside it.
         n: size of the race; 0: the race's own.
         pha: spectrum of the race `observed`, with the files that it names.

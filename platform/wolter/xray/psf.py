@@ -19,26 +19,26 @@ class Psf:
     """King profile S(r) ~ [1 + (r / r0)^2]^-alpha, r^2 = u^2 / q + v^2 q, q = 1 - ellipticity.
 
     u points away from the axis and v along the azimuth, so that images stretch along the azimuth;
-    r0 and alpha are linear in the energy E (keV) and the off-axis angle theta (arcmin), the
-    ellipticity goes as theta^2. The defaults were fitted to images of 75 point sources that SIXTE
+    r0 and alpha are linear in the energy E (keV), r0 is linear and alpha quadratic in the off-axis
+    angle theta (arcmin), and the ellipticity goes as theta^2. The defaults were fitted to images of 79 point sources that SIXTE
     made with the calibration's ELLBETA model of EPIC-pn (Read et al. 2011, A&A 534, A34), out to 1
     arcmin; the change with energy is that of the CCF release note 116.
 
     Attributes:
         core_arcsec, core_per_kev, core_per_arcmin: r0 at 1 keV on the axis, and its changes.
-        slope, slope_per_kev, slope_per_arcmin: alpha there, and its changes.
+        slope, slope_per_kev, slope_per_arcmin, slope_per_arcmin2: alpha there, and its changes.
         ellipticity: at 10 arcmin.
         sharpness: all lengths are divided by it.
         reach_arcsec: half the side of the square outside which nothing falls (before sharpness).
     """
 
-    core_arcsec: float = 6.59
+    core_arcsec: float = 6.58
     core_per_kev: float = -0.305
-    core_per_arcmin: float = 0.034
-    slope: float = 1.771
+    core_per_arcmin: float = 0.057
+    slope: float = 1.647
     slope_per_kev: float = -0.015
-    slope_per_arcmin: float = -0.0088
-    slope_per_arcmin2: float = 0.0
+    slope_per_arcmin: float = 0.0203
+    slope_per_arcmin2: float = -0.0014
     ellipticity: float = 0.29
     sharpness: float = 1.0
     reach_arcsec: float = 150.0

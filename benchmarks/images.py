@@ -1,0 +1,84 @@
+"""Speed of full-frame image pairs: a 416 x 416 input and its 832 x 832 target.
+
+A pair is a scene drawn from its seed, seen through the telescope at both scales, with the photons
+of both. One process with one thread makes whole frames, as a worker of the Ray job does; the job
+makes tiles of them, compressed, hashed and on disk, in a Ray that runs already. `cpu_s_per_pair`
+is processor time, which other work on the machine hardly changes.
+"""
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wolter.cluster import connected, cores
+from wolter.data.image_simulator import ImageSimulateConfig, ImageSimulator
+from wolter.data.simulate_images import simulate_image_dataset
+from wolter.xray import sky
+
+
+def run(n: int = 48, rounds: int = 3) -> dict[str, Any]:
+    """Measure both; `n` pairs of all kinds in each round."""
+    # Ray lowers its workers' priority, which on a busy machine is all that would be measured.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    return {
+        "n": n,
+        "pixels": [416, 832],
+        "cores": cores(),
+        **_in_process(n, rounds),
+        **_job(n, rounds),
+    }
+
+
+def _in_process(n: int, rounds: int) -> dict[str, Any]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    simulator = ImageSimulator(ImageSimulateConfig(tile=0))
+    walls, processors = [], []
+    for turn in range(rounds):
+        wall, processor = time.perf_counter(), time.process_time()
+        for index in range(n):
+            simulator.draw(turn, index)
+        walls.append((time.perf_counter() - wall) / n)
+        processors.append((time.process_time() - processor) / n)
+    by_kind = {kind: _of_kind(kind, max(n // 8, 1)) for kind in sky.SCENES}
+    torch.set_num_threads(threads)
+    return {
+        "pairs_per_s": 1 / statistics.median(walls),
+        "cpu_s_per_pair": statistics.median(processors),
+        "cpu_s_per_pair_of": by_kind,
+    }
+
+
+def _of_kind(kind: str, n: int) -> float:
+    simulator = ImageSimulator(ImageSimulateConfig(scenes=(kind,), tile=0))
+    start = time.process_time()
+    for index in range(n):
+        simulator.draw(0, index)
+    return (time.process_time() - start) / n
+
+
+def _job(n: int, rounds: int) -> dict[str, Any]:
+    rates = []
+    with connected():
+        for turn in range(rounds):
+            with tempfile.TemporaryDirectory() as name:
+                start = time.perf_counter()
+                simulate_image_dataset(
+                    ImageSimulateConfig(), n, Path(name), seed=turn, fields_per_shard=6
+                )
+                rates.append(n / (time.perf_counter() - start))
+    return {"job_pairs_per_s": statistics.median(rates)}
+
+
+if __name__ == "__main__":
+    text = json.dumps(run(), indent=2)
+    print(text)
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(text + "\n")
