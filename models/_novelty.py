@@ -8,6 +8,12 @@ projection from training spectra that are as bright, as the cube root of its squ
 normal (Wilson & Hilferty 1931). Components come from one half of a sample, standards from the
 other, where nothing was fitted to the noise.
 
+Share of 10,000 test spectra beyond 3.5 sigmas, percent (25 ks standard set; shipped EPIC-pn):
+untouched 0.09; a line at 0.9 keV with 5, 10, 20 % of the counts 94.5, 99.8, 100.0; as much spread
+evenly over 0.5-1.5 keV 11, 57, 91; 2, 5, 10 dead channels from 1 keV 99.7, 100.0, 100.0; gain off
+by 1, 2, 5 % 45, 85, 96. Of smooth deviations of faint sources it sees little: a cutoff or a slope
+within what the components allow is for a fit to judge (`wolter.judgement`).
+
 Shapes: B batch, C channel, K component, L level of brightness.
 """
 
@@ -127,6 +133,8 @@ class Novelty(nn.Module):
     @torch.no_grad()
     def forward(self, counts_BC: Tensor) -> Tensor:
         """The larger of both distances (B), in sigmas above the mean of the training set."""
+        if bool(self.mean_C.isnan().any()):
+            return torch.full_like(counts_BC[:, 0], torch.nan)
         distance_2B, level_B = self._distances(counts_BC), self._level(counts_BC)
         sigmas_2B = (distance_2B - self.middle_2L[:, level_B]) / self.scale_2L[:, level_B]
         return sigmas_2B.amax(0)
