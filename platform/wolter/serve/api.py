@@ -189,6 +189,8 @@ def _spectrum(
         parameters={p.name: _estimate(values, p, i) for p in spec.parameters},
         flags=[*record.flags, *flags],
         novelty=_known(values["novelty"][i]),
+        fit=None,
+        components=None,
         counts=float(record.batch.counts_BC.sum()),
         exposure_s=float(record.batch.exposure_B[0]),
     )
