@@ -20,9 +20,10 @@ class Psf:
 
     u points away from the axis and v along the azimuth, so that images stretch along the azimuth;
     r0 and alpha are linear in the energy E (keV), r0 is linear and alpha quadratic in the off-axis
-    angle theta (arcmin), and the ellipticity goes as theta^2. The defaults were fitted to images of 79 point sources that SIXTE
-    made with the calibration's ELLBETA model of EPIC-pn (Read et al. 2011, A&A 534, A34), out to 1
-    arcmin; the change with energy is that of the CCF release note 116.
+    angle theta (arcmin), and the ellipticity goes as theta^2. The defaults were fitted to images of
+    79 point sources that SIXTE made with the calibration's ELLBETA model of EPIC-pn (Read et al.
+    2011, A&A 534, A34), out to 1 arcmin; the change with energy is that of the CCF release note
+    116.
 
     Attributes:
         core_arcsec, core_per_kev, core_per_arcmin: r0 at 1 keV on the axis, and its changes.
