@@ -41,7 +41,10 @@ class ResidualDenseBlocks(nn.Sequential):
 
     def forward(self, image_BFHW: Tensor) -> Tensor:
         """The RRDB's input with its own part added."""
-        return torch.add(image_BFHW, super().forward(image_BFHW), alpha=RESIDUAL)
+        features = image_BFHW
+        for block in self:
+            features = block(features)
+        return torch.add(image_BFHW, features, alpha=RESIDUAL)
 
 
 class Generator(nn.Module):

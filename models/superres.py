@@ -149,7 +149,7 @@ class Superres(nn.Module):
         self.critic = _critics.ImageCritic(config.critic) if config.adversarial else None
         self.limits = GammaLimits() if config.interval else None
         for module in (self.generator, self.critic or nn.Identity()):
-            module.to(memory_format=torch.channels_last)
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
 
     def _channels(self, name: str) -> int:
         if not self.native:

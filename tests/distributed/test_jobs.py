@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tests.synthetic import make_dataset
+from tests.synthetic import make_dataset, make_image_dataset
 
 pytestmark = pytest.mark.distributed
 ROOT = Path(__file__).parents[2]
@@ -111,6 +111,15 @@ def test_options_go_with_a_working_dir(submit, home):
     report = submit("--", "python", "jobs/evaluate_spectra.py", "mlp", "--split", "all")
     assert "report:" in report
     assert (home / "reports" / "mlp" / "report.html").is_file()
+
+
+def test_train_images_as_a_job(submit, tmp_path):
+    images = make_image_dataset(tmp_path, 40)
+    output = submit(
+        *("--", "python", "jobs/train_sr.py", "--data", str(images.path), "--train.epochs", "1"),
+        *("--model.blocks", "1", "--model.filters", "8", "--model.growth", "8"),
+    )
+    assert "superres version 1" in output
 
 
 def test_simulate_fit_and_ingest_as_jobs(submit, home, pha):

@@ -9,7 +9,7 @@ import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.synthetic import make_dataset
+from tests.synthetic import make_dataset, make_image_dataset
 
 from wolter.data.batches import BatchConfig, count_rows, local_reader, ray_dataset, ray_reader
 from wolter.data.schema import SpectraBatch
@@ -111,6 +111,23 @@ def test_observed_spectra_are_mixed_in(ray_session, dataset, store, tmp_path, fa
         job = make_job(family, dataset, model, CONFIG, real=observed.path)
         plain = load_file(fit_local(job, tmp_path) / "model.safetensors")
         assert same(weights(run), plain)
+
+
+def test_two_workers_train_a_generator_and_its_critic(ray_session, store, tmp_path):
+    images = make_image_dataset(tmp_path, 60)
+    epochs = []
+    run = train(
+        "superres",
+        images.path,
+        config={"blocks": 1, "filters": 8, "growth": 8, "critic": 4, "adversarial": 0.01},
+        train=dataclasses.replace(CONFIG, batch_size=8),
+        scale=TWO,
+        on_epoch=epochs.append,
+    )
+    assert epochs[-1].rows == count_rows(images, "train") // 2 * 2
+    assert epochs[-1].train["poisson"] < epochs[0].train["poisson"]
+    assert epochs[-1].validation["deviance"] < epochs[0].validation["deviance"]
+    assert any(name.startswith("critic.") for name in weights(run))
 
 
 def test_a_run_whose_worker_is_killed_ends_like_the_plain_loop(
