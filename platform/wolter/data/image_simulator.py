@@ -176,7 +176,8 @@ class ImageSimulator:
 
 
 def _log_between(ends: tuple[float, float], unit: float) -> float:
-    return ends[0] * (ends[1] / ends[0]) ** unit
+    value: float = ends[0] * (ends[1] / ends[0]) ** unit
+    return value
 
 
 def _pair(taken: Expected, target: Expected, off: float, generator: torch.Generator) -> ImageBatch:

@@ -100,7 +100,8 @@ class Imager:
         half = kernel.shape[0] // 2
         whole = torch.zeros(self.size, self.size)
         whole[: 2 * half + 1, : 2 * half + 1] = kernel
-        return torch.fft.rfft2(whole.roll((-half, -half), (0, 1)))
+        transform: Tensor = torch.fft.rfft2(whole.roll((-half, -half), (0, 1)))
+        return transform
 
     def rates(self, scene: Scene, counts_per_flux: Mapping[str, float]) -> dict[str, Tensor]:
         """Counts/s in every pixel of each image, as if all pixels recorded photons.
@@ -139,7 +140,8 @@ class Imager:
 
     def _spectra(self, map_FF: Tensor) -> Tensor:
         """Transforms (K, ...) of the map's share at each node: each flux keeps its own kernel."""
-        return torch.fft.rfft2(self.weight_KFF * map_FF, (self.size, self.size))
+        spectra: Tensor = torch.fft.rfft2(self.weight_KFF * map_FF, (self.size, self.size))
+        return spectra
 
     def _pixels(self, point_N3: Tensor, scale: int) -> Tensor:
         """Positions x, y in pixels of a frame, whole numbers at pixel centres."""

@@ -30,7 +30,8 @@ class Draw:
 
     def log_uniform(self, low: float, high: float) -> float:
         """One log-uniform number."""
-        return low * (high / low) ** self.uniform(0, 1)
+        value: float = low * (high / low) ** self.uniform(0, 1)
+        return value
 
     def normal(self, mean: float, sigma: float) -> float:
         """One normal number."""
@@ -122,7 +123,8 @@ def rough_field(generator: torch.Generator, size: int, slope: float) -> Tensor:
     noise = torch.randn(*frequency.shape, 2, generator=generator)
     spectrum = torch.view_as_complex(noise) * frequency ** (-slope / 4)
     field = torch.fft.irfft2(spectrum, (size, size))
-    return (field - field.mean()) / field.std()
+    normal: Tensor = (field - field.mean()) / field.std()
+    return normal
 
 
 def ridged_field(generator: torch.Generator, size: int, slope: float) -> Tensor:

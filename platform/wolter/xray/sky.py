@@ -66,7 +66,9 @@ class LogNLogS:
         upper = self.norm * b ** (self.bright - self.faint) / (self.bright - 1)
         lower = self.norm / (self.faint - 1)
         beyond = upper * s.clamp(min=b) ** (1 - self.bright)
-        return beyond + lower * (s.clamp(max=b) ** (1 - self.faint) - b ** (1 - self.faint))
+        faint = lower * (s.clamp(max=b) ** (1 - self.faint) - b ** (1 - self.faint))
+        density: Tensor = beyond + faint
+        return density
 
     def draw(self, area_deg2: float, faintest: float, generator: torch.Generator) -> Tensor:
         """Fluxes (N) of the sources in an area, brighter than `faintest`; N is Poisson."""
