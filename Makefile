@@ -85,7 +85,7 @@ weights: setup ## retrain, evaluate and write the shipped weights (models/weight
 	@$(BIN)/wolter simulate spectra --n 1000000 --seed 2 --out $(VARIED) --exposure 4000,125000 $(OBSERVED) \
 		--variety.filters thin medium thick --variety.area 0.5 1.1 --variety.tilt 0.05 --variety.backgrounds
 	@$(BIN)/wolter train mlp --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
-	@$(BIN)/wolter train cnn --data $(STANDARD) --train.seed 1 --train.epochs 7 --promote
+	@$(BIN)/wolter train cnn --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
 	@$(BIN)/wolter train deepspectra --data $(STANDARD) --train.seed 1 --train.epochs 24 --promote
 	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 16 \
 		--train.batch-size 1024 --train.learning-rate 1.4e-3 --promote

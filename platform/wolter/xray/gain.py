@@ -43,17 +43,16 @@ def regain(
     """
     edges_C1 = edges_C1.to(device=counts_BKC.device, dtype=torch.float64)
     at_BC1 = edges_C1 / slope_B.double()[:, None] - offset_B.double()[:, None]
-    if blur_B is None:
-        at_NBC1 = [at_BC1]
-        weight_N: tuple[float, ...] = (1.0,)
-    else:
-        at_NBC1 = [at_BC1 + node * blur_B.double()[:, None] for node in _NODES]
-        weight_N = _WEIGHTS
+    moved = [(1.0, at_BC1)]
+    if blur_B is not None:
+        scatter_B1 = blur_B.double()[:, None]
+        pairs = zip(_WEIGHTS, _NODES, strict=True)
+        moved = [(weight, at_BC1 + node * scatter_B1) for weight, node in pairs]
     recorded_BKC = torch.empty_like(counts_BKC)
     for start in range(0, len(counts_BKC), _TOGETHER):
         rows = slice(start, start + _TOGETHER)
         sums = _Sums(counts_BKC[rows].double(), edges_C1)  # in which small counts would drown
-        below = [w * sums.below(at[rows]) for w, at in zip(weight_N, at_NBC1, strict=True)]
+        below = [weight * sums.below(at_BC1[rows]) for weight, at_BC1 in moved]
         recorded_BKC[rows] = torch.stack(below).sum(0).diff().clamp_min_(0)
     return recorded_BKC
 
