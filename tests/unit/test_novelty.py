@@ -17,7 +17,7 @@ from wolter.models._novelty import Novelty, anscombe, unbiased_inverse
 from wolter.predict import NOVEL, estimate, estimate_flags
 from wolter.train import shipped
 from wolter.train.checkpoint import NOVELTY, Card, load_model, save_model
-from wolter.train.loop import NORMALISATION_ROWS, build
+from wolter.train.loop import build
 
 EDGES = torch.tensor(SPEC.energy_edges)
 
@@ -98,7 +98,7 @@ def older(tmp_path):
     dataset = make_dataset(tmp_path / "data", 400)
     family = families.load("mlp")
     module = build(family, family.config(), SPEC, seed=0)
-    family.normalise(module, sample_split(dataset, "train", NORMALISATION_ROWS))
+    family.normalise(module, sample_split(dataset, "train", MOST_SAMPLED))
     save_model(tmp_path / "model", Card("mlp", {}, SPEC), module)
     kept = {k: v for k, v in module.state_dict().items() if not k.startswith(NOVELTY)}
     save_file(kept, tmp_path / "model" / "model.safetensors")
