@@ -11,6 +11,7 @@ from tests.synthetic import SPEC, make_batch, make_dataset
 
 from wolter import family as families
 from wolter.data.batches import sample_split
+from wolter.data.record_kinds import MOST_SAMPLED
 from wolter.data.simulator import SimulateConfig, Simulator
 from wolter.errors import InputError
 from wolter.models._novelty import Novelty, anscombe, unbiased_inverse
