@@ -7,6 +7,7 @@ rows, W columns of a frame, F those of the fine grid, N sources, K off-axis node
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -95,6 +96,10 @@ class Imager:
             )
             for name, (psf, _) in self.psfs.items()
         }
+
+    def __reduce__(self) -> tuple[type["Imager"], tuple[Any, ...]]:
+        """Travel as arguments: workers make the kernels, 30 MB, themselves."""
+        return Imager, (self.psfs, self.energy_kev, self.pixel_arcsec)
 
     def _transformed(self, kernel: Tensor) -> Tensor:
         half = kernel.shape[0] // 2

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 
@@ -138,3 +140,12 @@ def test_input_and_target_share_no_photon(imager):
     # the test can fail: with the same photons in both, the correlation would be near 1
     shared = torch.corrcoef(torch.stack([residual_input, residual_input + residual_target]))
     assert float(shared[0, 1]) > 0.5
+
+
+def test_an_imager_travels_light(imager):
+    packed = pickle.dumps(imager)
+    assert len(packed) < 10_000
+    again = pickle.loads(packed)
+    scene = point(30.0, 40.0)
+    assert torch.equal(again.rates(scene, ONE)["target"], imager.rates(scene, ONE)["target"])
+    assert torch.equal(again.kernels["input"], imager.kernels["input"])
