@@ -14,7 +14,7 @@ Shapes: B batch, F features, H and W rows and columns of the image at hand.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import torch
@@ -94,29 +94,19 @@ class Config:
             raise InputError("every loss has weight 0; give poisson, l1, psnr, ssim or ms_ssim one")
 
 
+_REFERENCE = Config(
+    inputs=("image", "exposure"),
+    scaling="sqrt",
+    interval=False,
+    noise_free=False,
+    poisson=0.0,
+    l1=1.0,
+)
 PRESETS = {
     # "AI-Assisted Super-Resolution and De-Noising for XMM-Newton EPIC-pn": L1 and a critic.
-    "slides": Config(
-        inputs=("image", "exposure"),
-        scaling="sqrt",
-        interval=False,
-        noise_free=False,
-        poisson=0.0,
-        l1=1.0,
-        adversarial=0.01,
-    ),
+    "slides": replace(_REFERENCE, adversarial=0.01),
     # Sweere et al. (2022).
-    "published": Config(
-        blocks=4,
-        filters=32,
-        growth=32,
-        inputs=("image", "exposure"),
-        scaling="sqrt",
-        interval=False,
-        noise_free=False,
-        poisson=0.0,
-        l1=1.0,
-    ),
+    "published": replace(_REFERENCE, blocks=4, filters=32, growth=32),
 }
 
 

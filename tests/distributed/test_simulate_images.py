@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from wolter.commands import train
 from wolter.data.batches import read_split
 from wolter.data.image_simulator import ImageSimulateConfig, ImageSimulator
 from wolter.data.shards import open_dataset, shard_name
@@ -59,3 +60,14 @@ def test_a_folder_of_another_dataset_is_left_alone(dataset):
     other = dataclasses.replace(CONFIG, filter="thick")
     with pytest.raises(InputError, match="another config or seed"):
         simulate_image_dataset(other, 3, dataset.path, seed=3, fields_per_shard=2)
+
+
+def test_training_without_data_makes_the_images_that_it_needs(ray_session, monkeypatch, tmp_path):
+    monkeypatch.setenv("WOLTER_HOME", str(tmp_path))
+    monkeypatch.setattr(train, "DEFAULT_FIELDS", 2)
+    made = open_dataset(train._default_dataset("images"))
+    written = made.files[0].stat().st_mtime_ns
+    assert made.manifest.kind == "images"
+    assert {*made.read(0, ["source_id"])["source_id"].to_pylist()} == {"sim-0-0", "sim-0-1"}
+    assert train._default_dataset("images") == made.path
+    assert made.files[0].stat().st_mtime_ns == written

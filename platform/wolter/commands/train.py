@@ -10,8 +10,10 @@ import tyro
 
 from wolter import config as configs
 from wolter import family as families
+from wolter.data.image_simulator import ImageSimulateConfig, tile_corners
 from wolter.data.shards import open_dataset
 from wolter.data.simulate import simulate_dataset
+from wolter.data.simulate_images import simulate_image_dataset
 from wolter.data.simulator import SimulateConfig
 from wolter.errors import InputError
 from wolter.family import Family
@@ -22,7 +24,7 @@ from wolter.train.loop import Epoch, TrainConfig, default_config
 from wolter.train.runner import ScaleConfig, train
 from wolter.train.tracking import promote
 
-DEFAULT_FAMILY, DEFAULT_SPECTRA = "deepspectra", 20_000
+DEFAULT_FAMILY, DEFAULT_SPECTRA, DEFAULT_FIELDS = "deepspectra", 20_000, 200
 
 
 @dataclass(frozen=True)
@@ -139,10 +141,16 @@ def _preset(family: Family, name: str) -> Any:
 
 def _default_dataset(kind: str) -> Path:
     path = default_dataset(kind)
-    if not (path / "dataset.json").exists():
-        if kind != "spectra":
-            raise InputError(f"{path}: no {kind} there; make them with `wolter simulate {kind}`")
-        print(f"no --data given: simulating {DEFAULT_SPECTRA} EPIC-pn spectra into {path}")
-        with bar("simulating", DEFAULT_SPECTRA) as advance:
-            simulate_dataset(SimulateConfig(), DEFAULT_SPECTRA, path, on_shard=advance)
+    if (path / "dataset.json").exists():
+        return path
+    if kind == "images":
+        config = ImageSimulateConfig()
+        tiles = DEFAULT_FIELDS * len(tile_corners(config))
+        print(f"no --data given: simulating {DEFAULT_FIELDS} EPIC-pn fields into {path}")
+        with bar("simulating", tiles) as advance:
+            simulate_image_dataset(config, DEFAULT_FIELDS, path, on_shard=advance)
+        return path
+    print(f"no --data given: simulating {DEFAULT_SPECTRA} EPIC-pn spectra into {path}")
+    with bar("simulating", DEFAULT_SPECTRA) as advance:
+        simulate_dataset(SimulateConfig(), DEFAULT_SPECTRA, path, on_shard=advance)
     return path

@@ -3,6 +3,7 @@
 Shapes: A band of the effective area, B batch, C channel, P parameter, K component.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
@@ -76,7 +77,7 @@ class SpectraSpec:
         return torch.tensor([[p.low for p in self.parameters], [p.high for p in self.parameters]])
 
 
-class RecordBatch:
+class RecordBatch(ABC):
     """What batches of every kind of record are: dataclasses of tensors, first axis B.
 
     A tensor is None where a data set has none.
@@ -125,13 +126,13 @@ class RecordBatch:
         return cls(**columns)
 
     @property
+    @abstractmethod
     def has_expected(self) -> bool:
         """Whether noise-free counts are stored, around which noise can be drawn."""
-        raise NotImplementedError
 
+    @abstractmethod
     def redraw(self, generator: torch.Generator) -> Self:
         """Draw fresh Poisson noise around the noise-free counts."""
-        raise NotImplementedError
 
 
 @dataclass

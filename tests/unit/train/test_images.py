@@ -99,9 +99,3 @@ def test_an_unknown_preset_is_an_error_that_lists_the_known():
         command.command(["superres", "--preset", "large"])()
     with pytest.raises(InputError, match="it has none"):
         command.command(["mlp", "--preset", "large"])()
-
-
-def test_without_images_it_says_what_makes_them(monkeypatch, tmp_path):
-    monkeypatch.setenv("WOLTER_HOME", str(tmp_path))
-    with pytest.raises(InputError, match="make them with `wolter simulate images`"):
-        command.command(["superres"])("superres").run()
