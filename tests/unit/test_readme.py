@@ -19,7 +19,7 @@ def test_the_example_runs_and_finds_the_slope():
 
 def test_every_command_and_file_that_it_names_exists():
     shell = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
-    names = set(re.findall(r"^wolter (\w+(?: spectra)?)", shell, re.MULTILINE))
+    names = set(re.findall(r"^wolter (\w+(?: (?:spectra|images))?)", shell, re.MULTILINE))
     assert names
     assert names <= set(cli.COMMANDS)
     files = [*re.findall(r"\]\(([^)h][^)]*)\)", README), *re.findall(r"jobs/\w+\.py", README)]
