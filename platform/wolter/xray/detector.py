@@ -13,6 +13,7 @@ from torch import Tensor
 
 FRAME = 416
 NATIVE = (411, 403)  # rows, columns of the pipeline's images
+N_CCD = 12
 CORNER = (2, 6)  # row, column of the frame where those begin
 PIXEL_ARCSEC = 4.0
 FOCAL_MM = 7493.2
@@ -25,6 +26,7 @@ _FIELD_MIDDLE, _FIELD_RADIUS = (205.3, 201.0), 15.0 * 60 / PIXEL_ARCSEC
 _MM = math.degrees(1 / FOCAL_MM) * 3600 / PIXEL_ARCSEC  # pixels in a millimetre
 _PITCH, _GAP, _GAP_HALVES, _CCD_PIXEL = 9.79 * _MM, 0.19 * _MM, 0.29 * _MM, 0.15 * _MM
 _ROWS_KEPT = 187  # of 200: those next to the read-out are flagged
+_ORDER = ((3, 2, 1, 4, 5, 6), (12, 11, 10, 7, 8, 9))  # of CCDs, upper and lower half
 # Columns that the pipeline rejects on the lower and upper halves: first, and one past the last.
 BAD_COLUMNS: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]] = (
     ((93, 95), (129, 132), (151, 153), (190, 193), (196, 200), (235, 237), (266, 267)),
@@ -138,6 +140,19 @@ def live(
     frame_HW = torch.zeros(FRAME, FRAME, dtype=torch.bool)
     frame_HW[native()] = live_HW
     return frame_HW.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+
+
+def ccd_numbers() -> Tensor:
+    """Number of the CCD, 1 to 12, that every pixel (H, W) of a frame at scale 1 belongs to.
+
+    Pixels in gaps count to a neighbour. Quadrants of three begin next to the wafer's middle: 1 and
+    4 on the upper half, left and right, 10 and 7 on the lower (Strueder et al. 2001, A&A 365, L18).
+    """
+    row_H, column_W = (torch.arange(FRAME) - corner + 0.5 for corner in CORNER)
+    place_W = ((column_W - _MIDDLE[1]) / _PITCH + 3).floor().long().clamp(0, 5)
+    upper_W, lower_W = (torch.tensor(order)[place_W] for order in _ORDER)
+    numbers_HW: Tensor = torch.where(row_H[:, None] > _MIDDLE[0], upper_W, lower_W)
+    return numbers_HW
 
 
 def _edges(left: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,12 +23,12 @@ _NO_NAME = {"", "none", "null", "n/a", "unknown"}
 
 
 @contextmanager
-def open_tables(path: Path) -> Iterator[list[Any]]:
-    """Open a FITS file (gzip or not) and yield its binary tables as a list of HDUs.
+def open_fits(path: Path) -> Iterator[Any]:
+    """Open a FITS file (gzip or not) and yield all its HDUs.
 
     Raises:
-        InputError: missing, empty, truncated, not FITS, or without a binary table; also when the
-            body of the `with` block meets damaged data.
+        InputError: missing, empty, truncated or not FITS; also when the body of the `with` block
+            meets damaged data.
     """
     from astropy.io import fits
     from astropy.units import UnitsWarning
@@ -45,12 +45,7 @@ def open_tables(path: Path) -> Iterator[list[Any]]:
         warnings.filterwarnings("error", "Error validating header", AstropyUserWarning)
         try:
             with fits.open(io.BytesIO(content)) as hdus:
-                tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU)]
-                if not tables:
-                    raise InputError(
-                        f"{path}: no binary table in this FITS file; is it the right file?"
-                    )
-                yield tables
+                yield hdus
         except InputError:
             raise
         except (OSError, ValueError, TypeError, KeyError, IndexError, fits.VerifyError) as error:
@@ -58,6 +53,22 @@ def open_tables(path: Path) -> Iterator[list[Any]]:
             raise InputError(f"{path}: not a whole FITS file ({reason}); fetch it again") from error
         except AstropyUserWarning as error:
             raise InputError(f"{path}: truncated FITS file; fetch it again") from error
+
+
+@contextmanager
+def open_tables(path: Path) -> Iterator[list[Any]]:
+    """Open a FITS file (gzip or not) and yield its binary tables as a list of HDUs.
+
+    Raises:
+        InputError: as `open_fits`, and without a binary table.
+    """
+    from astropy.io import fits
+
+    with open_fits(path) as hdus:
+        tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU)]
+        if not tables:
+            raise InputError(f"{path}: no binary table in this FITS file; is it the right file?")
+        yield tables
 
 
 def _content(path: Path) -> bytes:
