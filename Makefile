@@ -87,7 +87,7 @@ weights: setup ## retrain, evaluate and write the shipped weights (models/weight
 	@$(BIN)/wolter train mlp --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
 	@$(BIN)/wolter train cnn --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
 	@$(BIN)/wolter train deepspectra --data $(STANDARD) --train.seed 1 --train.epochs 24 --promote
-	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 16 \
+	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 12 \
 		--train.batch-size 1024 --train.learning-rate 1.4e-3 --promote
 	@for family in mlp cnn deepspectra posterior; do \
 		if [ $$family = posterior ]; then data=$(VARIED); else data=$(STANDARD); fi; \
