@@ -356,4 +356,6 @@ FAMILY = Family(
     training={"batch_size": 16},
     presets=PRESETS,
     reach=lambda module: cast("Superres", module).reach,
+    variants=("denoise",),
+    variant=lambda spec: "denoise" if spec.scale == 1 else "",
 )

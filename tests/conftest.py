@@ -66,6 +66,50 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     return save
 
 
+@pytest.fixture(scope="session")
+def enhancer(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Checkpoint folder of a small superres model with random weights, by its scale."""
+    from dataclasses import replace
+
+    from tests.synthetic import IMAGES, make_images
+
+    from wolter import config as configs
+    from wolter import family as families
+    from wolter.train.checkpoint import Card, save_model
+    from wolter.train.loop import build
+
+    folder = tmp_path_factory.mktemp("enhancers")
+    family = families.load("superres")
+
+    @functools.cache
+    def save(scale: int) -> Path:
+        spec = replace(IMAGES, scale=scale, exposure_s=(5e3, 1e5))
+        config = family.config(blocks=1, filters=8, growth=8)
+        module = build(family, config, spec, seed=0)
+        family.normalise(module, make_images(8, spec=spec))
+        save_model(folder / str(scale), Card("superres", configs.to_dict(config), spec), module)
+        return folder / str(scale)
+
+    return save
+
+
+@pytest.fixture
+def picture_file(tmp_path: Path) -> Path:
+    """A 61 x 50 image of photons at 4 arcsec on the sky, 20 ks."""
+    import numpy as np
+    from astropy.io import fits
+
+    photons = np.random.default_rng(0).poisson(0.4, (61, 50)).astype(np.int32)
+    photons[30, 20] = 40
+    cards = {
+        "EXPOSURE": 2e4, "OBJECT": "a field", "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN",
+        "CRPIX1": 25.5, "CRPIX2": 31.0, "CRVAL1": 30.0, "CRVAL2": -20.0, "CDELT1": -4 / 3600,
+        "CDELT2": 4 / 3600, "CUNIT1": "deg", "CUNIT2": "deg",
+    }  # fmt: skip
+    fits.writeto(tmp_path / "field.fits", photons, fits.Header(cards))
+    return tmp_path / "field.fits"
+
+
 @pytest.fixture
 def pha(tmp_path: Path) -> Path:
     """A spectrum named source.pha, with the background.pha and pn.rsp that it names beside it."""

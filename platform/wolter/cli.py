@@ -27,7 +27,7 @@ COMMANDS = {
     "ingest spectra": ("ingest", "Read archive spectra into a shard dataset"),
     "train": ("train", "Train a model family on a dataset; prints the run id"),
     "evaluate": ("evaluate", "Tables, plots and report of a family on a test split"),
-    "predict": ("predict", "Parameters of PHA files: a table with one row a file"),
+    "predict": ("predict", "Parameters of PHA files as a table; an enhanced image of an image"),
     "fit": ("fit", "Classical fits of spectra, started from the prior or a network"),
     "label": ("label", "Observed spectra with labels from fits, to train on"),
     "export": ("export", "Write a model as weights that ship with the package"),

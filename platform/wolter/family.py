@@ -63,6 +63,9 @@ class Family:
         presets: configs by name, such as those of published networks.
         reach: `(module) -> pixels`: how far from a pixel of the input the answer for it still
             depends on others. Families of images that can work in tiles have it.
+        variants: words that tell apart its models of other questions than the main one's, such as
+            "denoise"; each has a champion of its own (see `model_name`).
+        variant: `(spec) -> word`, empty for the main question.
     """
 
     name: str
@@ -78,6 +81,18 @@ class Family:
     training: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Any] = field(default_factory=dict)
     reach: Callable[[nn.Module], int] | None = None
+    variants: tuple[str, ...] = ()
+    variant: Callable[[Any], str] | None = None
+
+    def model_name(self, spec: Any) -> str:
+        """Name of its models for such records: the family's, or FAMILY-VARIANT."""
+        word = "" if self.variant is None else self.variant(spec)
+        return f"{self.name}-{word}" if word else self.name
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Names that its models may have, the main one first."""
+        return (self.name, *(f"{self.name}-{word}" for word in self.variants))
 
 
 def names() -> tuple[str, ...]:
@@ -88,15 +103,18 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> Family:
-    """Import one family.
+    """Import one family, by its name or that of one of its models (`Family.model_name`).
 
     Raises:
         InputError: no family has this name.
     """
-    if name not in names():
+    own = name.partition("-")[0]
+    if own not in names():
         raise InputError(f"unknown family {name!r}; choose one of: {', '.join(names())}")
-    family = importlib.import_module(f"wolter.models.{name}").FAMILY
+    family = importlib.import_module(f"wolter.models.{own}").FAMILY
     assert isinstance(family, Family)
+    if name not in family.model_names:
+        raise InputError(f"unknown model {name!r}; choose one of: {', '.join(family.model_names)}")
     return family
 
 

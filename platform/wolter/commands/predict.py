@@ -1,12 +1,14 @@
 """`wolter predict`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
+from wolter import family as families
 from wolter.errors import InputError
 from wolter.predict import predict_files, predict_to_file
 from wolter.progress import bar
@@ -94,4 +96,11 @@ class Predict:
         return 0
 
 
-COMMAND = Predict
+def command(arguments: Sequence[str]) -> type[Any]:
+    """The command for the kind of records that the family reads, which the arguments name."""
+    named = set(families.names()).intersection(arguments)
+    if any(families.load(name).kind == "images" for name in named):
+        from wolter.commands.predict_images import PredictImages
+
+        return PredictImages
+    return Predict

@@ -92,10 +92,10 @@ class Train:
                 experiment=self.experiment,
                 on_epoch=show,
             )
-        print(f"run {result.run_id}  {self.family} version {result.model_version}")
+        print(f"run {result.run_id}  {result.model_name} version {result.model_version}")
         if self.promote:
-            promote(self.family, result.run_id)
-            print(f"{self.family} version {result.model_version} is the champion")
+            promote(result.model_name, result.run_id)
+            print(f"{result.model_name} version {result.model_version} is the champion")
         return 0
 
 

@@ -15,7 +15,9 @@ from wolter.data.records import Record, ResponseChoice
 from wolter.data.schema import Parameter, SpectraSpec
 from wolter.errors import InputError
 from wolter.predict import estimate_flags
+from wolter.serve import images
 from wolter.serve.config import MB, ServeConfig
+from wolter.serve.images import ServedImages
 from wolter.serve.models import DEFAULT_FAMILY, Estimates, ServedModel
 from wolter.serve.requests import ROLES, UploadReader, one_line, records_of_counts
 from wolter.serve.schemas import (
@@ -34,8 +36,8 @@ from wolter.serve.uploads import TooLargeError
 MAX_FILES = 256
 
 _ABOUT = """
-Parameters of X-ray spectra, estimated by networks that were trained on simulated ones.
-Send PHA files with their RMF, ARF and background, or counts as JSON.
+Parameters of X-ray spectra and better X-ray images, by networks that learnt from simulated ones.
+Send PHA files with their RMF, ARF and background, or counts as JSON; or FITS images of photons.
 """
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -78,6 +80,7 @@ class Service(Protocol):
 
     config: ServeConfig
     models: dict[str, ServedModel]
+    images: dict[str, ServedImages]
     uploads: UploadReader
 
 
@@ -90,16 +93,19 @@ def build_app(service: Service) -> FastAPI:
     @app.get("/healthz", responses={503: {"model": Problem, "description": "A model fails"}})
     async def healthz() -> Health:
         """Whether every model answers: 200 only then."""
-        for name, served in service.models.items():
+        every: dict[str, ServedModel | ServedImages] = {**service.models, **service.images}
+        for name, served in every.items():
             if not await served.answers():
                 raise HTTPException(503, f"{name} version {served.version} does not answer")
-        return Health(models={name: each.version for name, each in service.models.items()})
+        return Health(models={name: each.version for name, each in every.items()})
 
     @app.get("/v1/models")
     async def models() -> list[ModelInfo]:
-        """The models that answer, with their parameters, energy grids and training ranges."""
+        """The models of spectra, with their parameters, energy grids and training ranges."""
         default = _default(service.models)
         return [_info(name, served, name == default) for name, served in service.models.items()]
+
+    images.add_route(app, service.images, service.uploads, _PROBLEMS)
 
     @app.post("/v1/spectra/parameters", responses=_PROBLEMS, openapi_extra=_BODY)
     async def parameters(
@@ -221,13 +227,15 @@ def _estimate(values: Estimates, parameter: Parameter, i: int) -> Estimate:
 
 
 def _default(models: dict[str, ServedModel]) -> str:
-    return DEFAULT_FAMILY if DEFAULT_FAMILY in models else next(iter(models))
+    return DEFAULT_FAMILY if DEFAULT_FAMILY in models else next(iter(models), "")
 
 
 def _served(models: dict[str, ServedModel], family: str | None) -> ServedModel:
     name = family or _default(models)
     if name not in models:
-        raise InputError(f"family: {name[:50]!r} is not served; choose one of {', '.join(models)}")
+        raise InputError(
+            f"family: {name[:50]!r} is not served; choose one of {', '.join(models) or '(none)'}"
+        )
     return models[name]
 
 

@@ -4,6 +4,7 @@ import logging
 import signal
 import socket
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ from wolter import config as configs
 from wolter.cluster import connect, connected
 from wolter.errors import InputError
 from wolter.serve.config import ServeConfig
+from wolter.serve.images import ServedImages
 from wolter.serve.models import Chosen, choose, load
 from wolter.serve.requests import UploadReader
+from wolter.train.checkpoint import load_model
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -32,7 +35,12 @@ class Inference:
         self.uploads.pool.start()
         join = serve.batch(max_batch_size=self.config.max_ongoing, batch_wait_timeout_s=0.0)
         models = [configs.from_dict(Chosen, each) for each in chosen]
-        self.models = {each.family: load(each, join) for each in models}
+        self.models = {each.name: load(each, join) for each in models if each.kind == "spectra"}
+        self.images = {
+            each.name: ServedImages(load_model(Path(each.folder)), each.version)
+            for each in models
+            if each.kind == "images"
+        }
 
     def __serve_build_asgi_app__(self) -> "FastAPI":
         """Called by Ray Serve for the application that answers HTTP."""

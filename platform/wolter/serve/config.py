@@ -22,6 +22,7 @@ class ServeConfig:
         max_inflated_mb: largest upload once inflated.
         max_request_mb: largest request.
         max_spectra: spectra a request.
+        max_pixels: of an image to enhance.
         max_refined: spectra a request whose posteriors are refined, seconds each.
         parse_timeout_s: longest time to read one spectrum with its files.
         parse_memory_mb: memory to read one spectrum with its files.
@@ -38,6 +39,7 @@ class ServeConfig:
     max_inflated_mb: float = 200.0
     max_request_mb: float = 100.0
     max_spectra: int = 10_000
+    max_pixels: int = 2048 * 2048
     max_refined: int = 16
     parse_timeout_s: float = 10.0
     parse_memory_mb: int = 2_000

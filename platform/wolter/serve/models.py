@@ -26,16 +26,21 @@ Join = Callable[
 ]
 PIECE = 256  # spectra; a request of more is answered in pieces, between those of others
 DEFAULT_FAMILY = "deepspectra"
-SERVED = "spectra"  # kind of the records that families answer for
+SERVED = ("spectra", "images")  # kinds of records
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A model to serve: its family, checkpoint folder and version (empty for its fingerprint)."""
+    """A model to serve: name, checkpoint folder and version (empty for its fingerprint)."""
 
-    family: str
+    name: str
     folder: str
     version: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Kind of the records that it reads."""
+        return families.load(self.name).kind
 
 
 def choose(config: ServeConfig) -> tuple[Chosen, ...]:
@@ -47,12 +52,16 @@ def choose(config: ServeConfig) -> tuple[Chosen, ...]:
     if not config.models:
         return _champions()
     chosen = tuple(
-        Chosen(family, str(Path(folder).absolute())) for family, folder in config.models.items()
+        Chosen(name, str(Path(folder).absolute())) for name, folder in config.models.items()
     )
     for each in chosen:
-        found = load_model(Path(each.folder)).family.name
-        if found != families.load(each.family).name:
-            raise InputError(f"{each.folder}: holds a model of {found}, not of {each.family}")
+        wanted = families.load(each.name)
+        model = load_model(Path(each.folder))
+        found = model.family.model_name(model.card.spec)
+        if wanted.kind not in SERVED:
+            raise InputError(f"{each.name}: answers no requests; serve {' or '.join(SERVED)}")
+        if found != each.name:
+            raise InputError(f"{each.folder}: holds a model of {found}, not of {each.name}")
     return chosen
 
 
@@ -60,10 +69,9 @@ def _champions() -> tuple[Chosen, ...]:
     from wolter.train import shipped, tracking
 
     found = []
-    for name in families.names():
-        if families.load(name).kind != SERVED:
-            continue
-        if tracking.has_champion(name) or name in shipped.families():
+    every = [families.load(name) for name in families.names()]
+    for name in (name for each in every if each.kind in SERVED for name in each.model_names):
+        if tracking.has_champion(name) or name in shipped.names():
             folder, version = shipped.find(name, tracking.CHAMPION)
             found.append(Chosen(name, str(folder.absolute()), version))
     if not found:

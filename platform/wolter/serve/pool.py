@@ -8,13 +8,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from wolter import config as configs
+from wolter.data.pictures import load_picture
 from wolter.data.records import Record
 from wolter.errors import InputError
 from wolter.serve.config import ServeConfig
-from wolter.serve.reading import Job, from_json
+from wolter.serve.reading import ImageJob, Job, from_json
+from wolter.xray.picture import Picture
 
 START_TIMEOUT_S = 120.0  # imports on a busy machine
 
@@ -38,7 +41,7 @@ class Reader:
         if self._receive(START_TIMEOUT_S) is None:
             raise RuntimeError("the process that reads uploads does not start; see its log")
 
-    def ask(self, job: Job) -> dict[str, Any] | None:
+    def ask(self, job: Job | ImageJob) -> dict[str, Any] | None:
         """The answer to a job; None when the process took too long or died of it."""
         self.start()
         assert self.process is not None
@@ -103,16 +106,28 @@ class ReaderPool:
         Raises:
             InputError: the files are bad, or reading them takes too long or too much memory.
         """
+        return from_json(self._answer(job, job.pha.name)["record"])
+
+    def read_image(self, job: ImageJob) -> Picture:
+        """Read the image of a job.
+
+        Raises:
+            InputError: as `read`.
+        """
+        self._answer(job, job.image.name)
+        return load_picture(Path(job.result))
+
+    def _answer(self, job: Job | ImageJob, name: str) -> dict[str, Any]:
         with self._taken() as reader:
             answer = reader.ask(job)
         if answer is None:
             raise InputError(
-                f"{job.pha.name}: reading it takes more than {self.config.parse_timeout_s:g} s or "
+                f"{name}: reading it takes more than {self.config.parse_timeout_s:g} s or "
                 f"{self.config.parse_memory_mb} MB; send smaller files"
             )
         if "error" in answer:
             raise InputError(answer["error"])
-        return from_json(answer["record"])
+        return answer
 
     def stop(self) -> None:
         """End every process."""

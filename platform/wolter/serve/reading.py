@@ -1,4 +1,4 @@
-"""Reading of uploaded spectra; run as a process of its own, bounded in memory and time.
+"""Reading of uploaded spectra and images; run as a process of its own, bounded in memory and time.
 
 The process (`python -m wolter.serve.reading MEMORY_MB`) reads one JSON job a line and answers with
 one JSON line. Whatever a hostile file does to it, it can be killed and started again.
@@ -8,7 +8,8 @@ import json
 import os
 import resource
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ import torch
 
 from wolter import config as configs
 from wolter.data.evidence import Evidence
+from wolter.data.pictures import save_picture
 from wolter.data.records import Record, ResponseChoice, read_observed, to_record
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
 from wolter.serve.config import MB
 from wolter.serve.uploads import plain_name
 from wolter.xray.pha import Spectrum, read_spectrum
+from wolter.xray.picture import read_picture
 
 _REMEDY = {
     "RMF": "send it in the field rmf, or ask for response=embedded (EPIC-pn)",
@@ -55,6 +58,40 @@ class Job:
     evidence: str = ""
 
 
+@dataclass(frozen=True)
+class ImageJob:
+    """An image to read with its maps, at most one of each; the picture is kept in `result`."""
+
+    image: Upload
+    result: str
+    max_pixels: int
+    exposure_map: tuple[Upload, ...] = ()
+    mask: tuple[Upload, ...] = ()
+    exposure_s: float | None = None
+
+
+def read_image_job(job: ImageJob) -> None:
+    """Read the image of a job (see `wolter.xray.picture.read_picture`).
+
+    Raises:
+        InputError: a file is bad, or the image too large; it names the client's files.
+    """
+    uploads = (job.image, *job.exposure_map, *job.mask)
+    try:
+        exposure_map, mask = (
+            Path(each[0].path) if each else None for each in (job.exposure_map, job.mask)
+        )
+        picture = read_picture(Path(job.image.path), exposure_map, mask, job.exposure_s)
+        if picture.counts_HW.numel() > job.max_pixels:
+            raise InputError(
+                f"{job.image.path}: {picture.counts_HW.numel()} pixels; send at most "
+                f"{job.max_pixels}"
+            )
+        save_picture(replace(picture, file=job.image.name), Path(job.result))
+    except InputError as error:
+        raise InputError(_with_names(str(error), uploads)) from error
+
+
 def read_job(job: Job) -> Record:
     """Read the spectrum of a job.
 
@@ -79,10 +116,14 @@ def read_job(job: Job) -> Record:
         evidence.save(Path(job.evidence))
         return evidence.record
     except InputError as error:
-        message = str(error)
-        for upload in (job.pha, *job.rmf, *job.arf, *job.background):
-            message = message.replace(upload.path, upload.name)
-        raise InputError(message) from error
+        uploads = (job.pha, *job.rmf, *job.arf, *job.background)
+        raise InputError(_with_names(str(error), uploads)) from error
+
+
+def _with_names(message: str, uploads: Sequence[Upload]) -> str:
+    for upload in uploads:
+        message = message.replace(upload.path, upload.name)
+    return message
 
 
 def _background(job: Job, spectrum: Spectrum) -> str | None:
@@ -153,15 +194,19 @@ def main() -> None:
 
 
 def _answer(line: str) -> dict[str, Any]:
-    job = configs.from_dict(Job, json.loads(line))
+    values = json.loads(line)
+    name = values["image" if "image" in values else "pha"]["name"]
     try:
-        return {"record": to_json(read_job(job))}
+        if "image" in values:
+            read_image_job(configs.from_dict(ImageJob, values))
+            return {"image": name}
+        return {"record": to_json(read_job(configs.from_dict(Job, values)))}
     except InputError as error:
         return {"error": str(error)}
     except MemoryError:
-        return {"error": f"{job.pha.name}: reading it takes too much memory; send smaller files"}
+        return {"error": f"{name}: reading it takes too much memory; send smaller files"}
     except Exception as error:
-        return {"error": f"{job.pha.name}: not readable ({type(error).__name__}); check its files"}
+        return {"error": f"{name}: not readable ({type(error).__name__}); check its files"}
 
 
 def _limit_memory(size: int) -> None:

@@ -21,14 +21,16 @@ from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
 from wolter.serve.config import ServeConfig
 from wolter.serve.pool import ReaderPool
-from wolter.serve.reading import Job, Upload
+from wolter.serve.reading import ImageJob, Job, Upload
 from wolter.serve.schemas import Counts
 from wolter.serve.uploads import plain_name, store
+from wolter.xray.picture import Picture
 from wolter.xray.response import rebin_channels
 
 Read = TypeVar("Read", Record, Evidence)
 EVIDENCE = ".safetensors"  # what a spectrum's likelihood needs, beside its upload
 ROLES = ("pha", "rmf", "arf", "background")
+IMAGE_ROLES = ("image", "exposure_map", "mask")
 
 
 def records_of_counts(body: bytes, spec: SpectraSpec, max_spectra: int) -> list[Record]:
@@ -183,11 +185,33 @@ class UploadReader:
                 read.append(finish(Path(job.evidence), result))
         return read
 
+    async def picture(self, form: FormData, exposure_s: float | None) -> Picture:
+        """The uploaded image with its maps.
+
+        Raises:
+            InputError: a field or file is bad; `TooLargeError` when a file is too large.
+        """
+        uploads = _by_role(form, IMAGE_ROLES)
+        if any(len(each) > 1 for each in uploads.values()):
+            raise InputError(f"send one file in each of {', '.join(IMAGE_ROLES)}")
+        with tempfile.TemporaryDirectory(prefix="wolter-") as folder:
+            stored = await asyncio.to_thread(self._store, uploads, Path(folder))
+            job = ImageJob(
+                image=stored["image"][0],
+                result=str(Path(folder) / f"picture{EVIDENCE}"),
+                max_pixels=self.config.max_pixels,
+                exposure_map=stored["exposure_map"],
+                mask=stored["mask"],
+                exposure_s=exposure_s,
+            )
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self.pool.read_image, job)
+
     def _store(
         self, uploads: dict[str, list[UploadFile]], folder: Path
     ) -> dict[str, tuple[Upload, ...]]:
         stored: dict[str, tuple[Upload, ...]] = {}
-        for role in ROLES:
+        for role in uploads:
             kept = []
             for index, upload in enumerate(uploads[role]):
                 name, path = plain_name(upload.filename), folder / f"{role}-{index}.fits"
@@ -197,14 +221,18 @@ class UploadReader:
         return stored
 
 
-def _by_role(form: FormData) -> dict[str, list[UploadFile]]:
-    uploads: dict[str, list[UploadFile]] = {role: [] for role in ROLES}
+def _by_role(form: FormData, roles: Sequence[str] = ROLES) -> dict[str, list[UploadFile]]:
+    """The files of a form by field; the first role must have one."""
+    uploads: dict[str, list[UploadFile]] = {role: [] for role in roles}
     for name, value in form.multi_items():
         if name not in uploads:
-            raise InputError(f"unknown field {plain_name(name)!r}; send {', '.join(ROLES)}")
+            raise InputError(f"unknown field {plain_name(name)!r}; send {', '.join(roles)}")
         if not isinstance(value, UploadFile):
             raise InputError(f"field {name}: not a file; send it as a file")
         uploads[name].append(value)
-    if not uploads["pha"]:
-        raise InputError("no spectrum; send one or more PHA files in the field pha")
+    if not uploads[roles[0]]:
+        what = (
+            "spectrum; send one or more PHA files" if roles is ROLES else "image; send a FITS file"
+        )
+        raise InputError(f"no {what} in the field {roles[0]}")
     return uploads

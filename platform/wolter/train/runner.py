@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wolter import config as configs
+from wolter import family as families
 from wolter.data.batches import local_reader
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.home import home
@@ -29,12 +30,14 @@ class TrainedRun:
 
     Attributes:
         run_id: of MLflow.
-        model_version: in the registry of the family.
+        model_name: the family's, or its variant's.
+        model_version: in the registry, of that name.
         checkpoint: folder of the last epoch, from which training could go on.
         metrics: of the last epoch.
     """
 
     run_id: str
+    model_name: str
     model_version: str
     checkpoint: Path
     metrics: dict[str, float]
@@ -128,8 +131,8 @@ def train(
 class _Run:
     """A run in progress, in the driver."""
 
-    def __init__(self, run_id: str, family: str, on_epoch: OnEpoch | None) -> None:
-        self.run_id, self.family, self.user = run_id, family, on_epoch
+    def __init__(self, run_id: str, model: str, on_epoch: OnEpoch | None) -> None:
+        self.run_id, self.model, self.user = run_id, model, on_epoch
         self.folder = home() / "runs" / run_id
         self.checkpoint: Path | None = None
         self.metrics: dict[str, float] = {}
@@ -143,7 +146,7 @@ class _Run:
 
     def result(self) -> TrainedRun:
         assert self.checkpoint is not None
-        return TrainedRun(self.run_id, self.version, self.checkpoint, self.metrics)
+        return TrainedRun(self.run_id, self.model, self.version, self.checkpoint, self.metrics)
 
 
 @contextmanager
@@ -159,12 +162,13 @@ def _tracked(
     params |= {key: getattr(job, key) for key in ("start", "real") if getattr(job, key)}
     if scale is not None:
         params["scale"] = configs.to_dict(scale)
-    run = _Run(tracking.start(experiment, job.family, params, dataset), job.family, on_epoch)
+    name = families.load(job.family).model_name(dataset.spec)
+    run = _Run(tracking.start(experiment, job.family, params, dataset), name, on_epoch)
     run.folder.mkdir(parents=True)
     try:
         yield run
         assert run.checkpoint is not None
-        run.version = tracking.register(job.family, run.run_id, run.checkpoint)
+        run.version = tracking.register(name, run.run_id, run.checkpoint)
     except BaseException as error:
         tracking.finish(run.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise

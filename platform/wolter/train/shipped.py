@@ -1,6 +1,7 @@
 """Weights that come with the package: they answer until a run is promoted.
 
-`models/weights/` holds `<family>.safetensors`, in half precision, and the card `<family>.json`.
+`models/weights/` holds `<model>.safetensors`, in half precision, and the card `<model>.json`; a
+model has the name of its family, or of its variant (`Family.model_name`).
 """
 
 from dataclasses import replace
@@ -56,8 +57,8 @@ def locate(family: str, which: str) -> Path:
     return folder if (folder / CARD).is_file() else find(family, which)[0]
 
 
-def families() -> tuple[str, ...]:
-    """Families that come with weights."""
+def names() -> tuple[str, ...]:
+    """Models that come with weights."""
     folder = _folder()
     return tuple(sorted(file.stem for file in folder.glob("*.json"))) if folder.is_dir() else ()
 
@@ -82,7 +83,7 @@ def export(
     for name, value in model.module.state_dict().items():
         half = name in trained and value.is_floating_point()
         tensors[name] = (value.to(torch.float16) if half else value).cpu().contiguous()
-    weights = folder / f"{model.family.name}.safetensors"
+    weights = folder / f"{model.family.model_name(model.card.spec)}.safetensors"
     save_file(tensors, weights)
     config = dataset.get("config", {})
     spec = replace(

@@ -1,8 +1,8 @@
 """Runs and models in MLflow: by default a SQLite file and a folder under `$WOLTER_HOME`.
 
-The registry keeps one version of `wolter-<family>` for every finished run: its weights and card
-as plain files, with the SHA-256 of the weights as a tag. The alias `champion` says which one
-serves.
+The registry keeps one version of `wolter-<model>`, a family or one of its variants, for every
+finished run: its weights and card as plain files, with the SHA-256 of the weights as a tag. The
+alias `champion` says which one serves.
 """
 
 import logging
@@ -54,9 +54,9 @@ def client() -> "MlflowClient":
     return MlflowClient(tracking_uri())
 
 
-def registered_name(family: str) -> str:
-    """Name of a family's model in the registry."""
-    return f"wolter-{family}"
+def registered_name(model: str) -> str:
+    """Name of a model (see `Family.model_name`) in the registry."""
+    return f"wolter-{model}"
 
 
 def start(experiment: str, family: str, params: Mapping[str, Any], dataset: ShardDataset) -> str:
@@ -135,22 +135,22 @@ def finish(run_id: str, status: str) -> None:
     client().set_terminated(run_id, status)
 
 
-def register(family: str, run_id: str, checkpoint: Path) -> str:
-    """Keep a run's model (not what resumes the run) and make it a version of its family."""
+def register(name: str, run_id: str, checkpoint: Path) -> str:
+    """Keep a run's model (not what resumes the run) as a version of the models of its name."""
     mlflow = client()
     from mlflow.exceptions import MlflowException
 
-    for name in (WEIGHTS, CARD):
-        mlflow.log_artifact(run_id, str(checkpoint / name), ARTIFACT)
-    name = registered_name(family)
+    for file in (WEIGHTS, CARD):
+        mlflow.log_artifact(run_id, str(checkpoint / file), ARTIFACT)
+    registered = registered_name(name)
     try:
-        mlflow.create_registered_model(name)
+        mlflow.create_registered_model(registered)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     source = f"{mlflow.get_run(run_id).info.artifact_uri}/{ARTIFACT}"
-    tags = {"sha256": sha256_of(checkpoint / WEIGHTS), "family": family}
-    return str(mlflow.create_model_version(name, source, run_id, tags=tags).version)
+    tags = {"sha256": sha256_of(checkpoint / WEIGHTS), "model": name}
+    return str(mlflow.create_model_version(registered, source, run_id, tags=tags).version)
 
 
 def promote(family: str, which: str) -> str:

@@ -67,7 +67,8 @@ def _levels(counts_N: Tensor, vignetting_N: Tensor) -> Tensor:
         part_2G = levels_2[:, None] * shape_2G
         photons_2 = (part_2G * (counts_G / part_2G.sum(0))).sum(1)
         levels_2 = (photons_2 + prior_2) / (shape_2G.sum(1) + PIXELS)
-    return levels_2
+    found: Tensor = levels_2
+    return found
 
 
 def _smooth(image_NHW: Tensor, deviation: float) -> Tensor:

@@ -62,7 +62,8 @@ class Fold:
             both_2HW = self._blur(both_2HW)
         fine_HW = both_2HW[0].clamp(min=0) / both_2HW[1].clamp(min=1e-3)
         native_HW = torch.nn.functional.avg_pool2d(fine_HW[None], self.scale)[0] * self.scale**2
-        return native_HW * exposure_HW + background_HW
+        expected_HW: Tensor = native_HW * exposure_HW + background_HW
+        return expected_HW
 
     def _blur(self, images_BHW: Tensor) -> Tensor:
         kernels = self.kernels()
@@ -99,7 +100,8 @@ class Fold:
         shift = narrow.shape[1] // 2
         kernel = torch.fft.irfft2(quotient, size).roll((shift, shift), (1, 2))
         kernel = kernel[:, : 2 * half + 1, : 2 * half + 1].clamp(min=0)
-        return (kernel / kernel.sum((1, 2), keepdim=True)).float()
+        found: Tensor = (kernel / kernel.sum((1, 2), keepdim=True)).float()
+        return found
 
     def _weights(self, rows: int, columns: int) -> list[Tensor]:
         """Share (rows, columns) of every kernel: 1 in all, linear in angle and position angle."""

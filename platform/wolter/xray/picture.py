@@ -6,7 +6,6 @@ Shapes: H and W rows and columns of an image.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +15,9 @@ from torch import Tensor
 
 from wolter.errors import InputError
 from wolter.xray import detector
+from wolter.xray.attitude import DETECTOR_ARCSEC, celestial
 from wolter.xray.ogip import open_fits
 
-DETECTOR_ARCSEC = 0.05  # of a step of DETX and DETY
 CORNER_DET = (-18243.5, -17487.5)  # DETX, DETY of the first pixel of the pipeline's images
 OFF_MASK = 0.05  # share of the photons in rejected pixels, from which the mask is not the image's
 
@@ -33,6 +32,7 @@ class Picture:
         exposure_HW: exposure times vignetting (1 on the axis), s; 0 where nothing was seen.
         exposure_s: on the axis.
         pixel_arcsec: side of a pixel.
+        axis_yx: row and column of the optical axis, from the lower left corner; None: not known.
         header: of the image, with its world coordinates.
         remarks: what was assumed where the file does not say.
     """
@@ -42,6 +42,7 @@ class Picture:
     exposure_HW: Tensor
     exposure_s: float
     pixel_arcsec: float
+    axis_yx: tuple[float, float] | None
     header: fits.Header
     remarks: tuple[str, ...] = ()
 
@@ -94,7 +95,14 @@ def read_picture(
     if outside:
         remarks.append(f"{outside:.0f} photons where nothing was exposed are left out")
     counts_HW = torch.where(exposure_HW > 0, counts_HW, 0.0)
-    return Picture(str(path), counts_HW, exposure_HW, seconds, pixel, header, tuple(remarks))
+    where = _in_frame(counts_HW, header)
+    axis_yx = None
+    if where is not None:
+        column, row = detector.AXIS_XY
+        axis_yx = (row - where[0].start, column - where[1].start)
+    return Picture(
+        str(path), counts_HW, exposure_HW, seconds, pixel, axis_yx, header, tuple(remarks)
+    )
 
 
 def read_image(path: Path) -> tuple[NDArray[np.float32], fits.Header]:
@@ -148,14 +156,6 @@ def _pixel(header: fits.Header, otherwise: float) -> tuple[float, list[str]]:
         return otherwise, [f"no world coordinates: pixels are taken to be {otherwise:g} arcsec"]
     area_deg2 = float(wcs.proj_plane_pixel_area().to_value("deg2"))
     return math.sqrt(area_deg2) * 3600, []
-
-
-def celestial(header: fits.Header) -> Any:
-    """Sky coordinates of the pixels (astropy's WCS); None where the header has none."""
-    from astropy.wcs import WCS
-
-    wcs = WCS(header)
-    return wcs.celestial if wcs.has_celestial else None
 
 
 def _same_shape(path: Path, image: Path, counts_HW: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def client(untrained):
     )
     names = ("deepspectra", "mlp", "posterior")
     models = {name: load(Chosen(name, str(untrained(name)))) for name in names}
-    service = SimpleNamespace(config=config, models=models, uploads=UploadReader(config))
+    service = SimpleNamespace(config=config, models=models, images={}, uploads=UploadReader(config))
     with TestClient(build_app(service), raise_server_exceptions=False) as client:
         yield client
     service.uploads.pool.stop()

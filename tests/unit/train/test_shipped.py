@@ -50,7 +50,7 @@ def test_the_champion_comes_first_and_shipped_weights_where_there_is_none(
 
 
 def test_what_does_not_ship_is_said(weights, store):
-    assert shipped.families() == ("mlp",)
+    assert shipped.names() == ("mlp",)
     with pytest.raises(InputError, match="cnn comes without weights"):
         shipped.find("cnn", "shipped")
     with pytest.raises(InputError, match="no run or version 99"):

@@ -1,0 +1,74 @@
+"""Real images as the batches that families of images read."""
+
+import json
+from pathlib import Path
+
+from astropy.io import fits
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from wolter.data.images import ImageBatch, ImageSpec
+from wolter.errors import InputError
+from wolter.xray.backdrop import estimate_background
+from wolter.xray.picture import Picture
+
+PIXEL_TOLERANCE = 0.05  # of a pixel's side: SIXTE's 4.13 arcsec still count as 4
+
+
+def save_picture(picture: Picture, path: Path) -> None:
+    """Keep a picture as plain tensors and text, for another process to load."""
+    told = {
+        "file": picture.file,
+        "exposure_s": picture.exposure_s,
+        "pixel_arcsec": picture.pixel_arcsec,
+        "axis_yx": picture.axis_yx,
+        "header": picture.header.tostring(),
+        "remarks": picture.remarks,
+    }
+    tensors = {"counts": picture.counts_HW, "exposure": picture.exposure_HW}
+    kept = {name: value.contiguous() for name, value in tensors.items()}
+    save_file(kept, path, {"told": json.dumps(told)})
+
+
+def load_picture(path: Path) -> Picture:
+    """The picture of `save_picture`."""
+    with safe_open(path, "pt") as file:
+        told = json.loads(file.metadata()["told"])
+        counts_HW, exposure_HW = file.get_tensor("counts"), file.get_tensor("exposure")
+    axis = told["axis_yx"]
+    return Picture(
+        told["file"],
+        counts_HW,
+        exposure_HW,
+        told["exposure_s"],
+        told["pixel_arcsec"],
+        None if axis is None else (axis[0], axis[1]),
+        fits.Header.fromstring(told["header"]),
+        tuple(told["remarks"]),
+    )
+
+
+def picture_batch(picture: Picture) -> ImageBatch:
+    """A picture as a batch of one, with the background that it shows itself."""
+    background_HW = estimate_background(picture.counts_HW, picture.exposure_HW)
+    return ImageBatch(picture.counts_HW[None], picture.exposure_HW[None], background_HW[None])
+
+
+def fitness(picture: Picture, spec: ImageSpec) -> list[str]:
+    """What a user must know before a model answers for a picture.
+
+    Raises:
+        InputError: its pixels are not those that the model was trained on.
+    """
+    if abs(picture.pixel_arcsec / spec.pixel_arcsec - 1) > PIXEL_TOLERANCE:
+        raise InputError(
+            f"{picture.file}: pixels of {picture.pixel_arcsec:.3g} arcsec, and the model reads "
+            f"{spec.pixel_arcsec:.3g}; bin the events to those"
+        )
+    shortest, longest = spec.exposure_s or (0.0, float("inf"))
+    if not 0.999 * shortest <= picture.exposure_s <= 1.001 * longest:
+        return [
+            f"exposure of {picture.exposure_s:.0f} s, and the model was trained from "
+            f"{shortest:.0f} to {longest:.0f} s: uncertainties may be wrong"
+        ]
+    return []

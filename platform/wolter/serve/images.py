@@ -1,0 +1,131 @@
+"""Enhanced images over HTTP: the route, its models and its documentation."""
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from fastapi import FastAPI, HTTPException, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from wolter.data.images import ImageBatch, ImageSpec
+from wolter.enhance import enhance
+from wolter.errors import InputError
+from wolter.predict import fingerprint
+from wolter.predict_images import enhance_picture, model_name, to_hdus
+from wolter.serve.requests import IMAGE_ROLES, UploadReader
+from wolter.serve.uploads import plain_name
+from wolter.train.checkpoint import Model
+from wolter.xray.picture import Picture
+
+FAMILY = "superres"
+MEDIA_TYPE = "application/fits"
+_FILE = {"type": "string", "format": "binary"}
+BODY: Mapping[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "image": _FILE | {"description": "FITS image of counts, with EXPOSURE"},
+                        "exposure_map": _FILE
+                        | {"description": "FITS image of seconds on the same pixels"},
+                        "mask": _FILE | {"description": "FITS image, 0 where pixels are left out"},
+                    },
+                }
+            }
+        },
+    }
+}
+_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "FITS: the rate in ct/s per pixel, with extensions UNCERTAINTY, LOWER, "
+        "UPPER and CHECK; comments of its header say what was assumed",
+        "content": {MEDIA_TYPE: {"schema": _FILE}},
+    }
+}
+
+
+class ServedImages:
+    """A model that enhances images, one at a time."""
+
+    def __init__(self, model: Model, version: str = "") -> None:
+        self.model = model
+        self.version = version or fingerprint(model)
+        self._alone = ThreadPoolExecutor(1)  # each uses all cores
+
+    @property
+    def spec(self) -> ImageSpec:
+        """The images that the model reads."""
+        spec: ImageSpec = self.model.card.spec
+        return spec
+
+    async def enhance(self, picture: Picture) -> bytes:
+        """The answer as a FITS file (see `wolter.predict_images.to_hdus`).
+
+        Raises:
+            InputError: its pixels are not those that the model was trained on.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._alone, self._fits, picture)
+
+    def _fits(self, picture: Picture) -> bytes:
+        buffer = BytesIO()
+        hdus = to_hdus(enhance_picture(self.model, picture, self.version))
+        hdus.writeto(buffer, output_verify="fix+ignore")
+        return buffer.getvalue()
+
+    async def answers(self) -> bool:
+        """Whether the model gives finite rates of an even image."""
+        even_BHW = torch.ones(1, 16, 16)
+        batch = ImageBatch(even_BHW, even_BHW * 1e4, even_BHW * 0.5)
+        found = await run_in_threadpool(
+            enhance, self.model.family, self.model.module, batch, self.spec.scale
+        )
+        return all(bool(value.isfinite().all()) for value in found.values())
+
+
+def add_route(
+    app: FastAPI,
+    models: Mapping[str, ServedImages],
+    uploads: UploadReader,
+    problems: Mapping[int | str, dict[str, Any]],
+) -> None:
+    """Serve `POST /v1/images/enhance` from models by name."""
+
+    @app.post(
+        "/v1/images/enhance",
+        response_class=Response,
+        responses={**problems, **_ANSWER},
+        openapi_extra=dict(BODY),
+    )
+    async def enhanced(
+        request: Request,
+        task: Annotated[
+            str, Query(description="superres doubles the pixels, denoise keeps them")
+        ] = FAMILY,
+        exposure: Annotated[
+            float | None, Query(gt=0, description="seconds, in place of the header's EXPOSURE")
+        ] = None,
+    ) -> Response:
+        """Denoise or super-resolve an image of photons: FITS in, FITS out, on the same sky."""
+        name = model_name(FAMILY, task)
+        if name not in models:
+            raise InputError(
+                f"task: no {name} is served; choose one of {', '.join(models) or '(none)'}"
+            )
+        kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+        if kind != "multipart/form-data":
+            raise HTTPException(415, "send multipart/form-data (a FITS image in the field image)")
+        async with request.form(max_files=len(IMAGE_ROLES), max_fields=len(IMAGE_ROLES)) as form:
+            picture = await uploads.picture(form, exposure)
+        content = await models[name].enhance(picture)
+        stem = Path(plain_name(picture.file)).name.partition(".")[0]
+        headers = {"content-disposition": f'attachment; filename="{stem}-{task}.fits"'}
+        return Response(content, media_type=MEDIA_TYPE, headers=headers)

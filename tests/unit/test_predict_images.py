@@ -1,0 +1,190 @@
+import numpy as np
+import pytest
+import torch
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from wolter.cli import main
+from wolter.data.pictures import load_picture, save_picture
+from wolter.errors import InputError
+from wolter.predict_images import enhance_picture, model_name, to_hdus, write
+from wolter.train.checkpoint import load_model
+from wolter.xray.picture import read_picture
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def change(path, image=None, **cards):
+    with fits.open(path, mode="update") as hdus:
+        if image is not None:
+            hdus[0].data = image
+        hdus[0].header.update(cards)
+    return path
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_the_answer_lies_on_the_same_sky_with_its_units_and_exposure(picture_file, enhancer, scale):
+    task = "superres" if scale == 2 else "denoise"
+    out = picture_file.with_name("out.fits")
+    arguments = ["predict", "superres", str(picture_file), "--task", task, "-o", str(out)]
+    assert main([*arguments, "--checkpoint", str(enhancer(scale))]) == 0
+    with fits.open(picture_file) as hdus:
+        own = WCS(hdus[0].header)
+    with fits.open(out) as hdus:
+        names = [hdu.name for hdu in hdus]
+        assert names == ["PRIMARY", "UNCERTAINTY", "LOWER", "UPPER", "CHECK"]
+        header = hdus[0].header
+        assert (header["BUNIT"], header["EXPOSURE"], header["OBJECT"]) == ("ct/s", 2e4, "a field")
+        rate_HW, half_HW, lower_HW, upper_HW, check_HW = (hdu.data for hdu in hdus)
+        assert rate_HW.shape == (61 * scale, 50 * scale)
+        assert check_HW.shape == (61, 50)
+        assert (rate_HW > 0).all()
+        assert np.allclose(half_HW, (upper_HW - lower_HW) / 2)
+        edges = np.array([[-0.5, -0.5], [49.5, 60.5], [9.5, 20.5]])  # corners of pixels
+        fine = (edges + 0.5) * scale - 0.5
+        for hdu in hdus[:4]:
+            assert np.allclose(
+                WCS(hdu.header).pixel_to_world_values(fine), own.pixel_to_world_values(edges)
+            )
+        assert np.allclose(
+            WCS(hdus[4].header).pixel_to_world_values(edges), own.pixel_to_world_values(edges)
+        )
+        if scale == 2:  # an untrained network answers with the smoothed photons
+            place = np.unravel_index(rate_HW.argmax(), rate_HW.shape)
+            assert np.abs(np.array(place) - (61, 41)).max() <= 2
+            total = rate_HW.sum() * 2e4
+            assert total == pytest.approx(0.4 * 61 * 50 + 40, rel=0.5)
+
+
+def test_detector_coordinates_come_with_the_sky(tmp_path, enhancer):
+    cards = {
+        "EXPOSURE": 2e4, "INSTRUME": "EPN", "CTYPE1": "DETX", "CTYPE2": "DETY", "CRPIX1": 1,
+        "CRPIX2": 1, "CRVAL1": -3000.0, "CRVAL2": -2000.0, "CDELT1": 80.0, "CDELT2": 80.0,
+        "RA_PNT": 50.0, "DEC_PNT": 41.0, "PA_PNT": 262.0, "LTV1": 10.0, "LTM1_1": 0.0125,
+    }  # fmt: skip
+    photons = np.random.default_rng(0).poisson(1.0, (40, 50))
+    fits.writeto(tmp_path / "a.fits", photons, fits.Header(cards))
+    enhanced = enhance_picture(load_model(enhancer(2)), read_picture(tmp_path / "a.fits"))
+    header = to_hdus(enhanced)[0].header
+    assert (header["CTYPE1"], header["CDELT1"], header["CRPIX1"]) == ("DETX", 40.0, 1.5)
+    # physical = (image - LTV) / LTM, at the first pixel's lower edge
+    assert (0.5 - header["LTV1"]) / header["LTM1_1"] == pytest.approx((0.5 - 10) / 0.0125)
+    sky = WCS(header, key="S")
+    pixel = (-52.4 / 0.05 + 3000) / 40 + 0.5, (75.9 / 0.05 + 2000) / 40 + 0.5
+    assert np.allclose(sky.pixel_to_world_values(*pixel), (50.0, 41.0))
+
+
+def test_pixels_that_saw_nothing_are_nan(picture_file, enhancer):
+    mask = np.ones((61, 50), np.uint8)
+    mask[:, :10] = 0
+    fits.writeto(picture_file.with_name("mask.fits"), mask)
+    picture = read_picture(picture_file, mask=picture_file.with_name("mask.fits"))
+    enhanced = enhance_picture(load_model(enhancer(2)), picture)
+    for image_HW, n in ((enhanced.rate_HW, 20), (enhanced.lower_HW, 20), (enhanced.check_HW, 10)):
+        assert image_HW[:, :n].isnan().all()
+        assert not image_HW[:, n:].isnan().any()
+
+
+def test_what_was_assumed_is_said_and_kept(picture_file, enhancer, capsys):
+    change(picture_file, EXPOSURE=1e3)
+    out = picture_file.with_name("out.fits")
+    arguments = ["predict", "superres", str(picture_file), "-o", str(out)]
+    assert main([*arguments, "--checkpoint", str(enhancer(2))]) == 0
+    printed = capsys.readouterr().out
+    comments = " ".join(map(str, fits.getheader(out)["COMMENT"]))
+    for words in ("exposure of 1000 s", "no exposure map"):
+        assert words in printed
+        assert words in comments
+
+
+@pytest.mark.parametrize(
+    ("spoil", "options", "words"),
+    [
+        (lambda path: change(path, CDELT1=-8 / 3600, CDELT2=8 / 3600), [], "pixels of 8 arcsec"),
+        (lambda path: change(path, np.zeros((5, 5), np.int32)), [], "no photon"),
+        (lambda path: path.write_text("words"), [], "FITS"),
+        (lambda path: path, ["--task", "colour"], "superres has superres, denoise"),
+        (lambda path: path, ["--out", "/proc/none/out.fits"], "out.fits"),
+    ],
+)
+def test_bad_input_ends_in_one_line_and_no_file(
+    picture_file, enhancer, capsys, spoil, options, words
+):
+    spoil(picture_file)
+    out = picture_file.with_name("out.fits")
+    own = [] if "--out" in options else ["-o", str(out)]
+    arguments = ["predict", "superres", str(picture_file), *own, *options]
+    assert main([*arguments, "--checkpoint", str(enhancer(2))]) == 2
+    line = capsys.readouterr().err
+    assert words in line
+    assert line.count("\n") == 1
+    assert not out.exists()
+
+
+def test_another_telescope_is_brought_onto_the_same_pixels(picture_file, enhancer):
+    from wolter.evaluate.picture_plot import on_grid
+    from wolter.xray.attitude import celestial
+
+    sharp = np.zeros((200, 200), np.int32)
+    sharp[120, 90] = 100
+    cards = fits.getheader(picture_file)
+    for key, value in {"CRPIX1": 100.5, "CRPIX2": 100.5, "CDELT1": -1 / 3600}.items():
+        cards[key] = value
+    cards["CDELT2"] = 1 / 3600
+    other = picture_file.with_name("acis.fits")
+    fits.writeto(other, sharp, cards)
+    world = celestial(fits.getheader(picture_file))
+    image_HW = on_grid(other, world, (122, 100), 2)
+    assert np.nansum(image_HW) == pytest.approx(100)
+    right, up = WCS(cards).pixel_to_world_values(90, 120)
+    column, row = world.world_to_pixel_values(right, up)
+    place = np.unravel_index(np.nanargmax(image_HW), image_HW.shape)
+    assert place == (int((row + 0.5) * 2), int((column + 0.5) * 2))
+    assert np.isnan(image_HW).any()
+    arguments = ["predict", "superres", str(picture_file), "-o", str(other.with_name("out.fits"))]
+    arguments += ["--checkpoint", str(enhancer(2)), "--compare", str(other)]
+    assert main(arguments) == 0
+    assert other.with_name("out.png").read_bytes().startswith(b"\x89PNG")
+    cards["CRVAL1"] = 90.0
+    fits.writeto(other, sharp, cards, overwrite=True)
+    with pytest.raises(InputError, match="another part of the sky"):
+        on_grid(other, world, (122, 100), 2)
+    fits.writeto(other, sharp, overwrite=True)
+    with pytest.raises(InputError, match="no sky coordinates"):
+        on_grid(other, world, (122, 100), 2)
+
+
+def test_models_are_named_by_their_task():
+    assert model_name("superres", "superres") == "superres"
+    assert model_name("superres", "denoise") == "superres-denoise"
+    with pytest.raises(InputError, match="--task sharpen"):
+        model_name("superres", "sharpen")
+
+
+def test_pictures_pass_from_process_to_process_unchanged(picture_file):
+    picture = read_picture(picture_file)
+    save_picture(picture, picture_file.with_suffix(".safetensors"))
+    back = load_picture(picture_file.with_suffix(".safetensors"))
+    assert torch.equal(back.counts_HW, picture.counts_HW)
+    assert torch.equal(back.exposure_HW, picture.exposure_HW)
+    for name in ("file", "exposure_s", "pixel_arcsec", "axis_yx", "header", "remarks"):
+        assert getattr(back, name) == getattr(picture, name)
+
+
+def test_nothing_is_half_written(picture_file, enhancer, monkeypatch):
+    enhanced = enhance_picture(load_model(enhancer(1)), read_picture(picture_file))
+    out = picture_file.with_name("out.fits")
+
+    def fail(*_, **__):
+        raise OSError("disk is full")
+
+    monkeypatch.setattr(fits.HDUList, "writeto", fail)
+    with pytest.raises(OSError, match="full"):
+        write(enhanced, out)
+    assert not out.exists()
