@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# ct/s in one pixel, at which Sweere et al. (2022) clamp; by target pixels per input pixel of 4".
-CLAMP = {1: 0.0022336, 2: 0.0005584}
+from wolter.data.images import CLAMP as CLAMP
+
 ASINH, LOG = 0.02, 1000.0
 SIGMA, K1, K2 = 2.5, 0.01, 0.05  # of structural similarity, as there
 BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # weights of its scales (Wang et al. 2003)

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from wolter.data.schema import RecordBatch
 
+# ct/s in one pixel, at which Sweere et al. (2022) clamp; by target pixels per input pixel of 4".
+CLAMP = {1: 0.0022336, 2: 0.0005584}
+
 
 @dataclass(frozen=True)
 class ImageSpec:

@@ -1,0 +1,1 @@
+"""Evaluation of families of images: scores, baselines, sources, reports."""
