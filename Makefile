@@ -79,6 +79,7 @@ standard: setup ## the table of README.md: 200,000 spectra of the NGC 7793 respo
 	@$(BIN)/wolter evaluate deepspectra cnn mlp --data $(STANDARD) --version champion --json standard.json
 
 VARIED ?= .wolter/datasets/varied
+IMAGES ?= .wolter/datasets/images
 
 weights: setup ## retrain, evaluate and write the shipped weights (models/weights): hours on two cores
 	@$(BIN)/wolter simulate spectra --n 200000 --seed 1 --out $(STANDARD) $(OBSERVED)
@@ -89,6 +90,14 @@ weights: setup ## retrain, evaluate and write the shipped weights (models/weight
 	@$(BIN)/wolter train deepspectra --data $(STANDARD) --train.seed 1 --train.epochs 24 --promote
 	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 12 \
 		--train.batch-size 1024 --train.learning-rate 1.4e-3 --promote
+	@$(BIN)/wolter simulate images --n 480 --seed 4 --out $(IMAGES)
+	@$(BIN)/wolter simulate images --n 160 --seed 5 --scale 1 --target-background --out $(IMAGES)1
+	@for data in $(IMAGES) $(IMAGES)1; do \
+		$(BIN)/wolter train superres --data $$data --train.seed 1 --train.epochs 1 --train.batch-size 8 \
+			--train.learning-rate 1e-3 --train.precision bf16 --promote || exit; \
+	done
+	@$(BIN)/wolter export superres --data $(IMAGES)
+	@$(BIN)/wolter export superres-denoise --data $(IMAGES)1
 	@for family in mlp cnn deepspectra posterior; do \
 		if [ $$family = posterior ]; then data=$(VARIED); else data=$(STANDARD); fi; \
 		$(BIN)/wolter evaluate $$family --data $(STANDARD) --version champion --exact 1000 --json .wolter/$$family.json \

@@ -130,10 +130,10 @@ def to_hdus(enhanced: Enhanced) -> fits.HDUList:
     header["CREATOR"] = f"wolter {__version__}"
     for remark in enhanced.remarks:
         header.add_comment(f"wolter: {remark}")
-    hdus = [fits.PrimaryHDU(_image(enhanced.rate_HW), header)]
     if header.get("CTYPE1") == "DETX" and (sky := celestial(picture.header)) is not None:
         header.update(scaled_header(sky.to_header(key="S"), scale))
     world = scaled_header(header, 1, world_only=True)
+    hdus = [fits.PrimaryHDU(_image(enhanced.rate_HW), header)]
     if enhanced.lower_HW is not None and enhanced.upper_HW is not None:
         half_HW = (enhanced.upper_HW - enhanced.lower_HW) / 2
         maps = {"UNCERTAINTY": half_HW, "LOWER": enhanced.lower_HW, "UPPER": enhanced.upper_HW}
@@ -155,7 +155,12 @@ def write(enhanced: Enhanced, path: Path) -> None:
     """
     buffer = BytesIO()
     to_hdus(enhanced).writeto(buffer, output_verify="fix+ignore")
-    write_atomically(path, buffer.getvalue())
+    try:
+        write_atomically(path, buffer.getvalue())
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); choose another place"
+        ) from error
 
 
 def draw(enhanced: Enhanced, path: Path, compare: Path | None = None) -> None:

@@ -181,10 +181,10 @@ def test_nothing_is_half_written(picture_file, enhancer, monkeypatch):
     enhanced = enhance_picture(load_model(enhancer(1)), read_picture(picture_file))
     out = picture_file.with_name("out.fits")
 
-    def fail(*_, **__):
-        raise OSError("disk is full")
+    def fail(*_):
+        raise OSError(28, "disk is full")
 
-    monkeypatch.setattr(fits.HDUList, "writeto", fail)
-    with pytest.raises(OSError, match="full"):
+    monkeypatch.setattr("pathlib.Path.replace", fail)
+    with pytest.raises(InputError, match=r"out\.fits: cannot be written \(disk is full\)"):
         write(enhanced, out)
     assert not out.exists()

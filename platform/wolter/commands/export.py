@@ -9,8 +9,8 @@ import tyro
 
 from wolter.data.shards import open_dataset
 from wolter.errors import InputError
-from wolter.train import shipped
-from wolter.train.checkpoint import load_model
+from wolter.train import shipped, tracking
+from wolter.train.checkpoint import Card, load_model
 
 KEPT = (
     "n", "exposure_s", "mfe_percent", "rmse", "excess_mfe", "excess_rmse", "coverage", "ks_p"
@@ -28,7 +28,8 @@ class Export:
         data: the dataset that it was trained on, for the card.
         version: version, run id or alias of the model in the registry; "shipped" for the weights
             that come with the package.
-        evaluation: JSON of `wolter evaluate`, for the card; else it keeps what it has.
+        evaluation: JSON of `wolter evaluate`, for the card; else it keeps what it has, or tells
+            the validation metrics of the run.
         out: folder of the weights.
     """
 
@@ -40,7 +41,7 @@ class Export:
 
     def run(self) -> int:
         """Export, and say how large the weights are."""
-        folder, _ = shipped.find(self.family, self.version)
+        folder, version = shipped.find(self.family, self.version)
         model = load_model(folder)
         data = open_dataset(self.data)
         if shipped.complete(model, data):
@@ -50,10 +51,23 @@ class Export:
         for told in ("prior", "energy_edges"):  # the card's spec has them
             config.pop(told, None)
         dataset = {"rows": manifest.rows, "seed": manifest.seed, "config": config}
-        metrics = model.card.metrics if self.evaluation is None else _metrics(self.evaluation)
+        metrics = self._metrics(model.card, version)
         weights, card = shipped.export(model, self.out, dataset, metrics)
         print(f"{weights} ({weights.stat().st_size / 1e6:.1f} MB), {card}")
         return 0
+
+    def _metrics(self, card: Card, version: str) -> dict[str, Any]:
+        if self.evaluation is not None:
+            return _read(self.evaluation)
+        if card.metrics or version.startswith(shipped.SHIPPED):
+            return card.metrics
+        last = tracking.history(tracking.run_of(self.family, version))
+        validation = "validation/"
+        return {
+            name.removeprefix(validation): values[-1][1]
+            for name, values in last.items()
+            if name.startswith(validation)
+        }
 
 
 def _short(value: Any) -> Any:
@@ -63,7 +77,7 @@ def _short(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and "/" in value else value
 
 
-def _metrics(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> dict[str, Any]:
     try:
         values = json.loads(file.read_text())
     except (OSError, ValueError) as error:

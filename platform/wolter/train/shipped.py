@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from wolter import config as configs
 from wolter.data.batches import sample_split
 from wolter.data.record_kinds import RECORDS
+from wolter.data.schema import SpectraSpec
 from wolter.data.shards import ShardDataset, sha256_of
 from wolter.errors import InputError
 from wolter.train import tracking
@@ -85,12 +86,13 @@ def export(
         tensors[name] = (value.to(torch.float16) if half else value).cpu().contiguous()
     weights = folder / f"{model.family.model_name(model.card.spec)}.safetensors"
     save_file(tensors, weights)
-    config = dataset.get("config", {})
-    spec = replace(
-        model.card.spec,
-        model=model.card.spec.model or config.get("model", ""),
-        fixed=model.card.spec.fixed or config.get("fixed", {}),
-    )
+    config, spec = dataset.get("config", {}), model.card.spec
+    if isinstance(spec, SpectraSpec):
+        spec = replace(
+            spec,
+            model=spec.model or config.get("model", ""),
+            fixed=spec.fixed or config.get("fixed", {}),
+        )
     card = replace(model.card, spec=spec, dataset=dataset, metrics=metrics)
     configs.save(card, weights.with_suffix(".json"))
     return weights, weights.with_suffix(".json")

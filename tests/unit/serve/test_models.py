@@ -36,7 +36,7 @@ def test_champions_are_served_with_their_versions(registry, untrained, tmp_path,
         version = tracking.register(name, run.info.run_id, untrained(name))
     tracking.promote("mlp", version)
     (chosen,) = choose(ServeConfig())
-    assert (chosen.family, chosen.version) == ("mlp", "1")
+    assert (chosen.name, chosen.version) == ("mlp", "1")
     assert load(chosen).version == "1"
 
 
@@ -44,7 +44,7 @@ def test_shipped_weights_answer_until_a_run_is_promoted(registry, untrained, tmp
     monkeypatch.setattr(shipped, "_folder", lambda: tmp_path / "weights")
     shipped.export(load_model(untrained("mlp")), tmp_path / "weights", {}, {})
     (chosen,) = choose(ServeConfig())
-    assert chosen.family == "mlp"
+    assert chosen.name == "mlp"
     assert load(chosen).version.startswith("shipped-")
 
 
