@@ -6,13 +6,13 @@ Shapes: B tiles, H and W rows and columns of an input tile.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from wolter.data.images import ImageBatch, ImageSpec
 from wolter.data.simulator import seed_of
+from wolter.data.tiles import cut, tile_starts
 from wolter.errors import InputError
 from wolter.xray import detector, fluxes, sky
 from wolter.xray.image import Expected, Exposure, Imager
@@ -193,29 +193,7 @@ def _pair(taken: Expected, target: Expected, off: float, generator: torch.Genera
     )
 
 
-def tile_starts(size: int, tile: int, overlap: int) -> list[int]:
-    """Where tiles begin along one side, evenly spread; tile 0 is the whole side."""
-    if not tile or tile >= size:
-        return [0]
-    n = math.ceil((size - overlap) / (tile - overlap))
-    return [round(i * (size - tile) / (n - 1)) for i in range(n)]
-
-
 def tile_corners(config: ImageSimulateConfig) -> list[tuple[int, int]]:
     """Row and column where each tile of a frame begins."""
     starts = tile_starts(detector.FRAME, config.tile, config.overlap)
     return [(row, column) for row in starts for column in starts]
-
-
-def cut(pair: ImageBatch, row: int, column: int, size: int, scale: int) -> ImageBatch:
-    """One tile of every row of a batch, at input pixels (row, column) and the same sky."""
-
-    def window(name: str, value: Tensor) -> Tensor:
-        k = scale if "target" in name else 1
-        rows, columns = (slice(at * k, (at + size) * k) for at in (row, column))
-        return value[:, rows, columns]
-
-    columns: dict[str, Any] = {
-        name: None if value is None else window(name, value) for name, value in vars(pair).items()
-    }
-    return ImageBatch(**columns)

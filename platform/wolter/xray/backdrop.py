@@ -11,6 +11,7 @@ from torch import Tensor
 SCALES = ((1.5, 4.0, 0.0), (3.0, 4.0, 0.0), (6.0, 3.5, 0.2), (12.0, 3.0, 0.2))
 ROUNDS = 30
 GROUPS = 64
+SKEW = 1 / 3
 PARTICLES, PIXELS = 0.4, 2_000.0  # usual share of particles on the axis, worth so many pixels
 
 
@@ -41,10 +42,13 @@ def estimate_background(counts_HW: Tensor, exposure_HW: Tensor) -> Tensor:
     for _ in range(ROUNDS):
         levels_2 = _levels(counts_HW[free_HW], shape_2HW[0, free_HW])
         before_HW, free_HW = free_HW, live_HW
-        for (_, noise, share), (counts, *shape), spread in zip(SCALES, smooth, square, strict=True):
+        for (scale, noise, share), (counts, *shape), spread in zip(SCALES, smooth, square, strict=True):
             mean_HW = levels_2[0] * shape[0] + levels_2[1] * shape[1]
             spread_HW = levels_2[0] * spread[0] + levels_2[1] * spread[1]
-            least_HW = torch.maximum(noise * spread_HW.clamp(min=1e-12).sqrt(), share * mean_HW)
+            # Skewness where photons are few: for n of them, noise sqrt(n) + noise^2 / 3.
+            few = SKEW * noise**2 / (4 * torch.pi * scale**2)
+            least_HW = noise * spread_HW.clamp(min=1e-12).sqrt() + few
+            least_HW = torch.maximum(least_HW, share * mean_HW)
             free_HW = free_HW & (counts - mean_HW <= least_HW)
         if torch.equal(before_HW, free_HW):
             break

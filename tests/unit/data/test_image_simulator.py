@@ -10,9 +10,7 @@ from wolter.data.image_shards import image_table, round_mantissa
 from wolter.data.image_simulator import (
     ImageSimulateConfig,
     ImageSimulator,
-    cut,
     tile_corners,
-    tile_starts,
 )
 from wolter.data.images import ImageBatch, ImageSpec
 from wolter.data.shards import (
@@ -24,6 +22,7 @@ from wolter.data.shards import (
     write_shard,
 )
 from wolter.data.simulate_images import field_table
+from wolter.data.tiles import cut, tile_starts
 from wolter.errors import InputError
 from wolter.xray import detector
 

@@ -1,0 +1,152 @@
+"""Real pairs of images that share no photon: slices of event lists, or a short and a long image.
+
+Shapes: H and W rows and columns of an image.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from wolter.errors import InputError
+from wolter.xray import goodtime
+from wolter.xray.event_image import Coordinates, grid_of, picture_of
+from wolter.xray.events import Events
+from wolter.xray.goodtime import GoodTimes
+from wolter.xray.ogip import open_fits
+from wolter.xray.picture import Picture
+
+HELD, APART = 0.99, 1e-3  # shares of good time in common: all of it but rounding, and none
+_WCS = [f"{key}{i}" for key in ("CTYPE", "CRPIX", "CRVAL", "CDELT") for i in (1, 2)]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Input and target of the same sky; the target's pixels may be finer."""
+
+    input: Picture
+    target: Picture
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How an event list becomes pairs.
+
+    Attributes:
+        exposure_s: of the input.
+        target_exposure_s: of the target; None: all the rest of the observation.
+        most: pairs of an observation at most.
+        coordinates: of the images, "detector" or "sky".
+        pixel_arcsec: side of an input pixel.
+        scale: target pixels along a side of an input pixel.
+    """
+
+    exposure_s: float = 20_000.0
+    target_exposure_s: float | None = None
+    most: int = 1
+    coordinates: Coordinates = "detector"
+    pixel_arcsec: float = 4.0
+    scale: int = 1
+
+
+def pairs_of_events(events: Events, cutting: Cutting) -> list[Pair]:
+    """Cut an observation in time: a slice of it is the input, and the target is disjoint.
+
+    Raises:
+        InputError: the observation is shorter than input and target, or has no such coordinates.
+    """
+    grid = grid_of(events, cutting.coordinates, cutting.pixel_arcsec)
+    fine = grid.finer(cutting.scale)
+    wanted = cutting.exposure_s + (cutting.target_exposure_s or 0.0)
+    pairs = []
+    for block in events.slices(wanted)[: cutting.most]:
+        if cutting.target_exposure_s is None:
+            rest = without(picture_of(events, fine), picture_of(block, fine))
+            pairs.append(Pair(picture_of(block, grid), rest))
+        else:
+            first = block.slices(cutting.exposure_s)[0]
+            later = block.between(first.window[1], block.window[1])
+            pairs.append(Pair(picture_of(first, grid), picture_of(later, fine)))
+    if not pairs:
+        raise InputError(
+            f"{events.file}: {events.exposure_s:.0f} s of good exposure in all, {wanted:.0f} s "
+            "wanted; use a shorter --exposure"
+        )
+    return pairs
+
+
+def pair_of_images(short: Picture, long: Picture) -> Pair:
+    """Pair of two images of one observation, by the photons that they share.
+
+    By their good time intervals the long image either holds the short one's time, and then every
+    pixel must hold the short one's photons, which are taken away from the target; or none of it.
+    Without intervals, every pixel must hold the short one's photons.
+
+    Raises:
+        InputError: other pixels, or it is not clear which photons the images share.
+    """
+    _same_pixels(short, long)
+    fewer = int((long.counts_HW < short.counts_HW).sum())
+    share = _shared_time(Path(short.file), Path(long.file))
+    if share is not None and share <= APART:
+        return Pair(short, long)
+    if share is not None and share < HELD:
+        raise InputError(
+            f"{short.file}: {share:.0%} of its time is in {long.file} too; give images that share "
+            "all of their time or none"
+        )
+    if fewer:
+        raise InputError(
+            f"{short.file}: {fewer} of its pixels hold more photons than those of {long.file}, so "
+            "that it is not clear which ones they share; give event lists"
+        )
+    return Pair(short, without(long, short))
+
+
+def without(whole: Picture, part: Picture) -> Picture:
+    """The photons and the exposure of an image that are not those of a part of it.
+
+    Raises:
+        InputError: nothing is left, of the photons or of the exposure.
+    """
+    exposure_HW = (whole.exposure_HW - part.exposure_HW).clamp_min(0)
+    # What rounding leaves of a pixel's exposure is none.
+    exposure_HW = torch.where(exposure_HW > 1e-5 * whole.exposure_HW, exposure_HW, 0.0)
+    counts_HW = (whole.counts_HW - part.counts_HW) * (exposure_HW > 0)
+    assert bool((counts_HW >= 0).all()), "not a part of the image"
+    seconds = whole.exposure_s - part.exposure_s
+    if seconds <= 0 or not bool(counts_HW.any()):
+        raise InputError(
+            f"{part.file}: nothing is left for a target after its {part.exposure_s:.0f} s; "
+            "give a longer observation"
+        )
+    return replace(whole, counts_HW=counts_HW, exposure_HW=exposure_HW, exposure_s=seconds)
+
+
+def _same_pixels(one: Picture, other: Picture) -> None:
+    if one.counts_HW.shape != other.counts_HW.shape:
+        raise InputError(f"{one.file}: its pixels are not those of {other.file}; bin them alike")
+    for key in _WCS:
+        a, b = one.header.get(key), other.header.get(key)
+        alike = abs(a - b) <= 1e-6 * max(1.0, abs(a)) if _numbers(a, b) else a == b
+        if not alike:
+            raise InputError(f"{one.file}: {key} = {a}, {b} in {other.file}; bin them alike")
+
+
+def _numbers(*values: object) -> bool:
+    return all(isinstance(value, int | float) for value in values)
+
+
+def _shared_time(short: Path, long: Path) -> float | None:
+    """Share of the short image's good time that is in the long one's; None where not known."""
+    own, other = _good_times(short), _good_times(long)
+    ccds = sorted(own.keys() & other.keys())
+    total = sum(goodtime.length(own[ccd]) for ccd in ccds)
+    if not total:
+        return None
+    return sum(goodtime.common(own[ccd], other[ccd]) for ccd in ccds) / total
+
+
+def _good_times(path: Path) -> GoodTimes:
+    with open_fits(path) as hdus:
+        return goodtime.read_good_times(path, list(hdus))
