@@ -25,6 +25,7 @@ COMMANDS = {
     "simulate spectra": ("simulate", "Simulate spectra into a shard dataset"),
     "simulate images": ("simulate_images", "Simulate pairs of images into a shard dataset"),
     "ingest spectra": ("ingest", "Read archive spectra into a shard dataset"),
+    "ingest images": ("ingest_images", "Make pairs of real images into a shard dataset"),
     "train": ("train", "Train a model family on a dataset; prints the run id"),
     "evaluate": ("evaluate", "Tables, plots and report of a family on a test split"),
     "predict": ("predict", "Parameters of PHA files as a table; an enhanced image of an image"),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from wolter.data.images import ImageBatch, ImageSpec
 from wolter.data.simulator import seed_of

@@ -16,6 +16,7 @@ from wolter.cluster import connected
 from wolter.data.grid import default_grid
 from wolter.data.kinds import Kind, Look, look
 from wolter.data.observed import batch_of
+from wolter.data.record_kinds import Spec
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.data.shards import (
     REJECTS,
@@ -62,7 +63,7 @@ class Ingested:
     rejects: tuple[tuple[str, str], ...]
 
 
-def list_files(sources: Sequence[Path]) -> list[Path]:
+def list_files(sources: Sequence[Path], wanted: str = "PHA files") -> list[Path]:
     """All files of the given files and folders, sorted, hidden ones left out.
 
     Raises:
@@ -78,7 +79,7 @@ def list_files(sources: Sequence[Path]) -> list[Path]:
         else:
             raise InputError(f"{source}: no such file or folder; check the path")
     if not found:
-        raise InputError(f"{', '.join(map(str, sources))}: no files there; give PHA files")
+        raise InputError(f"{', '.join(map(str, sources))}: no files there; give {wanted}")
     return sorted(file.absolute() for file in found)
 
 
@@ -151,7 +152,7 @@ def ingest_dataset(
     config = config or IngestConfig()
     files = list_files(sources)
     make_folder(out)
-    writer = _Writer(out)
+    writer = RowWriter(out)
     with connected():
         # The rows of a shard must not depend on which task ends first.
         ray.data.DataContext.get_current().execution_options.preserve_order = True
@@ -177,54 +178,64 @@ def ingest_dataset(
                 writer.add(part)
                 if on_files is not None:
                     on_files(part.num_rows, spectra.num_rows)
-    return writer.finish(config, len(files), backgrounds)
+    dataset = writer.finish("spectra", SpectraSpec(config.energy_edges), configs.to_dict(config))
+    rows = dataset.manifest.rows
+    others = len(files) - rows - backgrounds - len(writer.rejects)
+    return Ingested(dataset, rows, backgrounds, others, tuple(writer.rejects))
 
 
 def _in_blocks(data: Any, n: int) -> Any:
     return data.repartition(-(-n // FILES_PER_TASK))
 
 
-class _Writer:
-    """Gathers rows into shards, and rejects; holds one shard in memory."""
+class RowWriter:
+    """Gathers rows into shards, and those with a reason into rejects; holds one shard in memory."""
 
-    def __init__(self, out: Path) -> None:
-        self.out = out
+    def __init__(self, out: Path, rows_per_shard: int = ROWS_PER_SHARD) -> None:
+        """Write into a folder that is there."""
+        self.out, self.rows_per_shard = out, rows_per_shard
         self.shards: list[Shard] = []
         self.waiting: list[pa.Table] = []
         self.rejects: list[tuple[str, str]] = []
 
     def reject(self, table: pa.Table) -> None:
+        """Note the files of a table and its reasons."""
         pairs = zip(table["file"].to_pylist(), table["reason"].to_pylist(), strict=True)
         self.rejects.extend(pairs)
 
     def add(self, table: pa.Table) -> None:
+        """Keep the rows without a reason, and reject the others.
+
+        Rows of one `parent`, or else of one `source_id`, fall into one split.
+        """
         good = pc.equal(table["reason"], "")
         self.reject(table.filter(pc.invert(good)))
         kept = table.filter(good).drop_columns(["reason"])
-        keys = name_keys(kept["source_id"].to_pylist())
+        by = "parent" if "parent" in kept.column_names else "source_id"
+        keys = name_keys(kept[by].to_pylist())
         self.waiting.append(kept.append_column("split_key", pa.array(keys)))
-        while sum(part.num_rows for part in self.waiting) >= ROWS_PER_SHARD:
-            self._write(ROWS_PER_SHARD)
+        while sum(part.num_rows for part in self.waiting) >= self.rows_per_shard:
+            self._write()
 
-    def _write(self, rows: int) -> None:
+    def _write(self) -> None:
         table = pa.concat_tables(self.waiting)
+        rows = self.rows_per_shard
         self.shards.append(write_shard(self.out, len(self.shards), table[:rows]))
         self.waiting = [table[rows:]]
 
-    def finish(self, config: IngestConfig, files: int, backgrounds: int) -> Ingested:
+    def finish(self, kind: str, spec: Spec, config: dict[str, Any]) -> ShardDataset:
+        """Write what waits, the rejects and the manifest."""
         if any(part.num_rows for part in self.waiting):
-            self._write(ROWS_PER_SHARD)
+            self._write()
         columns = {"file": [f for f, _ in self.rejects], "reason": [why for _, why in self.rejects]}
         pq.write_table(pa.table(columns, REJECT_SCHEMA), self.out / REJECTS)
         manifest = Manifest(
-            kind="spectra",
-            spec=SpectraSpec(config.energy_edges),
-            config=configs.to_dict(config),
+            kind=kind,
+            spec=spec,
+            config=config,
             seed=0,
             response_sha256="",
             shards=tuple(self.shards),
             rejects=len(self.rejects),
         )
-        dataset = write_manifest(self.out, manifest)
-        others = files - manifest.rows - backgrounds - len(self.rejects)
-        return Ingested(dataset, manifest.rows, backgrounds, others, tuple(self.rejects))
+        return write_manifest(self.out, manifest)

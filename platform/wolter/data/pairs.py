@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from wolter.errors import InputError
 from wolter.xray import goodtime
@@ -49,30 +50,50 @@ class Cutting:
     scale: int = 1
 
 
-def pairs_of_events(events: Events, cutting: Cutting) -> list[Pair]:
+def pairs_of_events(
+    events: Events,
+    cutting: Cutting,
+    spread_HW: Tensor | None = None,
+    mask_HW: Tensor | None = None,
+) -> list[Pair]:
     """Cut an observation in time: a slice of it is the input, and the target is disjoint.
+
+    Args:
+        events: of the whole observation.
+        cutting: how long and what images.
+        spread_HW: how the exposure is spread over the input's pixels; see `picture_of`.
+        mask_HW: which of them to use.
 
     Raises:
         InputError: the observation is shorter than input and target, or has no such coordinates.
     """
     grid = grid_of(events, cutting.coordinates, cutting.pixel_arcsec)
     fine = grid.finer(cutting.scale)
+    maps = (spread_HW, mask_HW)
+    fine_maps = tuple(_enlarged(each, cutting.scale) for each in maps)
     wanted = cutting.exposure_s + (cutting.target_exposure_s or 0.0)
     pairs = []
     for block in events.slices(wanted)[: cutting.most]:
+        first = block.slices(cutting.exposure_s)[0]
         if cutting.target_exposure_s is None:
-            rest = without(picture_of(events, fine), picture_of(block, fine))
-            pairs.append(Pair(picture_of(block, grid), rest))
+            whole, part = (picture_of(each, fine, *fine_maps) for each in (events, first))
+            target = without(whole, part)
         else:
-            first = block.slices(cutting.exposure_s)[0]
             later = block.between(first.window[1], block.window[1])
-            pairs.append(Pair(picture_of(first, grid), picture_of(later, fine)))
+            target = picture_of(later, fine, *fine_maps)
+        pairs.append(Pair(picture_of(first, grid, *maps), target))
     if not pairs:
         raise InputError(
             f"{events.file}: {events.exposure_s:.0f} s of good exposure in all, {wanted:.0f} s "
             "wanted; use a shorter --exposure"
         )
     return pairs
+
+
+def _enlarged(image_HW: Tensor | None, scale: int) -> Tensor | None:
+    if image_HW is None:
+        return None
+    return image_HW.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
 
 
 def pair_of_images(short: Picture, long: Picture) -> Pair:

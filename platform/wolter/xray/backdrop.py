@@ -8,7 +8,7 @@ from torch import Tensor
 
 # Gaussians that look for sources: deviation in pixels, and by how much a source stands out: in
 # deviations of the noise, and as a share of the background (faint sources crowd in wide ones).
-SCALES = ((1.5, 4.0, 0.0), (3.0, 4.0, 0.0), (6.0, 3.5, 0.2), (12.0, 3.0, 0.2))
+SCALES = ((1.5, 3.0, 0.0), (3.0, 3.0, 0.0), (6.0, 3.0, 0.2), (12.0, 3.0, 0.2))
 ROUNDS = 30
 GROUPS = 64
 SKEW = 1 / 3
@@ -42,7 +42,9 @@ def estimate_background(counts_HW: Tensor, exposure_HW: Tensor) -> Tensor:
     for _ in range(ROUNDS):
         levels_2 = _levels(counts_HW[free_HW], shape_2HW[0, free_HW])
         before_HW, free_HW = free_HW, live_HW
-        for (scale, noise, share), (counts, *shape), spread in zip(SCALES, smooth, square, strict=True):
+        for (scale, noise, share), (counts, *shape), spread in zip(
+            SCALES, smooth, square, strict=True
+        ):
             mean_HW = levels_2[0] * shape[0] + levels_2[1] * shape[1]
             spread_HW = levels_2[0] * spread[0] + levels_2[1] * spread[1]
             # Skewness where photons are few: for n of them, noise sqrt(n) + noise^2 / 3.
@@ -52,20 +54,21 @@ def estimate_background(counts_HW: Tensor, exposure_HW: Tensor) -> Tensor:
             free_HW = free_HW & (counts - mean_HW <= least_HW)
         if torch.equal(before_HW, free_HW):
             break
-    return (levels_2[:, None, None] * shape_2HW).sum(0)
+    background_HW: Tensor = (levels_2[:, None, None] * shape_2HW).sum(0)
+    return background_HW
 
 
 def _levels(counts_N: Tensor, vignetting_N: Tensor) -> Tensor:
     """Levels (2) of highest likelihood, at least 0, by expectation maximisation."""
     if not bool(counts_N.sum() > 0):
-        return counts_N.new_zeros(2)
+        return torch.zeros(2)
     group_N = (vignetting_N * GROUPS).long().clamp(max=GROUPS - 1)
     total_3G = counts_N.new_zeros(3, GROUPS)
     total_3G.index_add_(1, group_N, torch.stack([counts_N, vignetting_N, counts_N * 0 + 1]))
     counts_G, *rest = total_3G[:, total_3G[2] > 0]
     shape_2G = torch.stack(rest)
     usual_2 = counts_N.new_tensor([1 - PARTICLES, PARTICLES])
-    levels_2 = usual_2 * counts_G.sum() / (usual_2 @ shape_2G.sum(1))
+    levels_2: Tensor = usual_2 * counts_G.sum() / (usual_2 @ shape_2G.sum(1))
     prior_2 = levels_2 * PIXELS
     for _ in range(200):
         part_2G = levels_2[:, None] * shape_2G

@@ -110,7 +110,9 @@ def grid_of(
         )
     width, height = (abs(delta) * 3600 for delta in events.sky.cdelt)
     if abs(width - height) > 1e-3 * height:
-        raise InputError(f"{events.file}: X and Y count {width:g} and {height:g} arcsec; not square")
+        raise InputError(
+            f"{events.file}: X and Y count {width:g} and {height:g} arcsec; not square"
+        )
     step = pixel_arcsec / width
     low, high = events.sky_N2.min(0), events.sky_N2.max(0)
     # Pixels begin at whole steps from the reference, whichever photons there are.
@@ -125,36 +127,44 @@ def grid_of(
     return Grid(events.sky, (x, y), step, (rows, columns), pixel_arcsec)
 
 
-def picture_of(events: Events, grid: Grid) -> Picture:
+def picture_of(
+    events: Events, grid: Grid, spread_HW: Tensor | None = None, mask_HW: Tensor | None = None
+) -> Picture:
     """Image of the events on a grid, with the exposure of every pixel.
 
-    EPIC-pn's exposure is that of its CCDs in the list's window, vignetted, with the gaps and bad
-    columns of `wolter.xray.detector`; on the sky it is turned by the positions of the photons
-    themselves. Other instruments are taken as evenly exposed, and a remark says so.
+    Without `spread_HW`, EPIC-pn's exposure is that of its CCDs in the list's window, vignetted,
+    with the gaps and bad columns of `wolter.xray.detector`; on the sky it is turned by the
+    positions of the photons themselves. Other instruments are taken as evenly exposed, and a
+    remark says so.
+
+    Args:
+        events: of a whole observation or a slice.
+        grid: of the whole observation.
+        spread_HW: how the exposure is spread, 1 at its highest.
+        mask_HW: pixels to use.
 
     Raises:
-        InputError: no photon, or no exposure, is left.
+        InputError: no photon, or no exposure, is left; maps of another shape.
     """
-    on_detector = grid.axis.ctype[0] == "DETX"
-    position_N2 = events.detector_N2 if on_detector else events.sky_N2
+    position_N2 = events.detector_N2 if grid.axis.ctype[0] == "DETX" else events.sky_N2
     assert position_N2 is not None, "the grid is that of another list"
     counts_HW, seconds = grid.count(position_N2), events.exposure_s
     if not seconds > 0:
         raise InputError(f"{events.file}: no good time from {events.window[0]:.1f} s on")
     if not bool(counts_HW.any()):
         raise InputError(f"{events.file}: no photon from {events.window[0]:.1f} s on")
-    remarks: list[str] = []
-    if events.detector_N2 is not None and _is_pn(events):
-        exposure_HW, live_HW = _exposure(events, grid, on_detector)
-        share = float(counts_HW[~live_HW].sum() / counts_HW.sum())
-        if share > OFF_MASK:
-            remarks.append(f"{share:.0%} of the photons lie off EPIC-pn's live pixels; not masked")
-        else:
-            exposure_HW = exposure_HW * live_HW
-            counts_HW = torch.where(exposure_HW > 0, counts_HW, 0.0)
-    else:
-        exposure_HW = torch.full_like(counts_HW, seconds)
-        remarks.append("no exposure map: taken as evenly exposed, without vignetting or gaps")
+    for given in (spread_HW, mask_HW):
+        if given is not None and given.shape != counts_HW.shape:
+            raise InputError(
+                f"{events.file}: images of {_size(counts_HW)} pixels, and a map of {_size(given)}; "
+                "give maps on the images' pixels"
+            )
+    exposure_HW, remarks = _exposure(events, grid, counts_HW, spread_HW)
+    if mask_HW is not None:
+        exposure_HW = exposure_HW * mask_HW
+    counts_HW = torch.where(exposure_HW > 0, counts_HW, 0.0)
+    if not bool(counts_HW.any()):
+        raise InputError(f"{events.file}: no photon where there is exposure; check the maps")
     header = grid.header()
     for key in _ONE:
         if key in events.header:
@@ -164,15 +174,29 @@ def picture_of(events: Events, grid: Grid) -> Picture:
         if ccd >= 0:
             header[f"ONTIME{ccd:02d}"] = events.ccd_exposure_s(ccd)
     header["BUNIT"] = "count"
-    return Picture(
-        events.file, counts_HW, exposure_HW, seconds, grid.pixel_arcsec, header, tuple(remarks)
-    )
+    return Picture(events.file, counts_HW, exposure_HW, seconds, grid.pixel_arcsec, header, remarks)
 
 
-def _exposure(events: Events, grid: Grid, on_detector: bool) -> tuple[Tensor, Tensor]:
+def _exposure(
+    events: Events, grid: Grid, counts_HW: Tensor, spread_HW: Tensor | None
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Exposure (H, W), and what was assumed."""
+    if spread_HW is not None:
+        return spread_HW * events.exposure_s, ()
+    if events.detector_N2 is None or not _is_pn(events):
+        even_HW = torch.full_like(counts_HW, events.exposure_s)
+        return even_HW, ("no exposure map: taken as evenly exposed, without vignetting or gaps",)
+    exposure_HW, live_HW = _pn_exposure(events, grid)
+    share = float(counts_HW[~live_HW].sum() / counts_HW.sum())
+    if share <= OFF_MASK:
+        return exposure_HW * live_HW, ()
+    return exposure_HW, (f"no mask: {share:.0%} of the photons lie off EPIC-pn's live pixels",)
+
+
+def _pn_exposure(events: Events, grid: Grid) -> tuple[Tensor, Tensor]:
     """Vignetted seconds (H, W) of EPIC-pn without its mask, and the mask."""
     centre_HW2 = grid.centres()
-    if not on_detector:
+    if grid.axis.ctype[0] != "DETX":
         centre_HW2 = _to_detector(events, centre_HW2)
     first = np.array(CORNER_DET)
     native_HW2 = np.floor((centre_HW2 - first) / _NATIVE_STEP + 0.5).astype(np.int64)
@@ -202,6 +226,10 @@ def _to_detector(events: Events, sky_HW2: Array) -> Array:
     map_32, *_ = np.linalg.lstsq(known_N3, events.detector_N2, rcond=None)
     turned: Array = (sky_HW2 - middle) @ map_32[:2] + map_32[2]
     return turned
+
+
+def _size(image_HW: Tensor) -> str:
+    return " x ".join(map(str, image_HW.shape))
 
 
 def _is_epic(events: Events) -> bool:

@@ -3,6 +3,7 @@
 Shapes: N events; M intervals of good time.
 """
 
+import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ class Events:
         """
         most_M2 = goodtime.within(goodtime.longest(self.times), self.window)
         points = goodtime.cut_points(most_M2, exposure_s / self.live)
-        return [self.between(a, b) for a, b in zip(points[:-1], points[1:], strict=True)]
+        return [self.between(a, b) for a, b in itertools.pairwise(points)]
 
     def _keep(self, kept_N: NDArray[np.bool_], window: tuple[float, float]) -> "Events":
         return replace(

@@ -75,7 +75,7 @@ def read_picture(
     if "/s" in str(header.get("BUNIT", "")).replace(" ", "").lower():
         raise InputError(f"{path}: pixels in {header['BUNIT']}; give an image of counts")
     counts_HW = _counts(path, values_HW)
-    seconds = exposure_s or _exposure(path, header)
+    seconds = exposure_s or header_exposure(path, header)
     remarks = [] if (counts_HW == counts_HW.round()).all() else ["pixels are not whole counts"]
     pixel, told = _pixel(header, pixel_arcsec)
     remarks += told
@@ -134,7 +134,12 @@ def _counts(path: Path, values_HW: NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(values_HW)
 
 
-def _exposure(path: Path, header: fits.Header) -> float:
+def header_exposure(path: Path, header: fits.Header) -> float:
+    """Exposure of an image, s, by its header: EXPOSURE, LIVETIME or ONTIME.
+
+    Raises:
+        InputError: there is none, or it is no number above 0.
+    """
     for key in ("EXPOSURE", "LIVETIME", "ONTIME"):
         if key in header:
             try:

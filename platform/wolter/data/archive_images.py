@@ -1,0 +1,180 @@
+"""What the files of an archive of images are, and the maps that go with them.
+
+Shapes: H and W rows and columns of an image.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wolter.data.kinds import FITS_SUFFIXES
+from wolter.errors import InputError
+from wolter.xray import ogip
+from wolter.xray.events import is_event_list
+from wolter.xray.ogip import open_fits
+from wolter.xray.picture import Picture, header_exposure, read_image, read_picture
+
+FOR_ALL = ""  # key of a map that goes with every observation
+
+
+class Kind(Enum):
+    """Kinds of archive file."""
+
+    EVENTS = "events"
+    IMAGE = "image"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a file says of itself.
+
+    Attributes:
+        kind: the kind of file.
+        source: the observation: OBS_ID, or else the object or the file's name.
+        parent: the observed object, or the observation where OBJECT is blank.
+        group: what images must have in common to make a pair.
+        exposure_s: of an image.
+        reason: why a file that ought to give a pair cannot.
+    """
+
+    kind: Kind
+    source: str = ""
+    parent: str = ""
+    group: str = ""
+    exposure_s: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Exposure maps and masks, by OBS_ID or for all.
+
+    Attributes:
+        exposure, mask: OBS_ID -> file.
+    """
+
+    exposure: Mapping[str, str] = field(default_factory=dict)
+    mask: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, exposure: str | None, mask: str | None) -> "Maps":
+        """Maps of a file for all, or of a folder of files with an OBS_ID each.
+
+        Raises:
+            InputError: there is no such file, or a file of the folder has no OBS_ID.
+        """
+        return cls(_by_observation(exposure), _by_observation(mask))
+
+    @property
+    def files(self) -> set[str]:
+        """All the maps' files, absolute."""
+        return {*self.exposure.values(), *self.mask.values()}
+
+    def read(self, path: Path, pixel_arcsec: float) -> Picture:
+        """Image of photons with the exposure of its own maps, where there are some.
+
+        A map tells how the exposure is spread; how long it is the image's header tells, so that one
+        map serves short and long images.
+
+        Raises:
+            InputError: as `read_picture`; also pixels of another size, and no whole counts.
+        """
+        _, header = read_image(path)
+        exposure, mask = self.named(ogip.text(header, "OBS_ID"))
+        picture = read_picture(path, exposure, mask, pixel_arcsec=pixel_arcsec)
+        if abs(picture.pixel_arcsec / pixel_arcsec - 1) > 0.01:
+            raise InputError(
+                f"{path}: pixels of {picture.pixel_arcsec:.3g} arcsec; use --pixel to say so"
+            )
+        if not torch.equal(picture.counts_HW, picture.counts_HW.round()):
+            raise InputError(f"{path}: pixels are not whole counts; give photons")
+        if exposure is None:
+            return picture
+        seconds = header_exposure(path, header)
+        spread_HW = picture.exposure_HW / picture.exposure_s
+        return replace(picture, exposure_HW=spread_HW * seconds, exposure_s=seconds)
+
+    def spread(self, observation: str) -> tuple[Tensor | None, Tensor | None]:
+        """Exposure (H, W), 1 at its highest, and mask of an observation; None without a map.
+
+        Raises:
+            InputError: a map cannot be read or has no exposure.
+        """
+        exposure, mask = self.named(observation)
+        spread_HW = mask_HW = None
+        if exposure is not None:
+            spread_HW = torch.from_numpy(read_image(exposure)[0]).nan_to_num(0.0).clamp_min(0)
+            if not bool(spread_HW.any()):
+                raise InputError(f"{exposure}: no pixel has any exposure; give seconds")
+            spread_HW = spread_HW / spread_HW.max()
+        if mask is not None:
+            mask_HW = torch.from_numpy(read_image(mask)[0]) > 0
+        return spread_HW, mask_HW
+
+    def named(self, observation: str) -> tuple[Path | None, Path | None]:
+        """Files of the exposure map and the mask of an observation."""
+        found = (each.get(observation, each.get(FOR_ALL)) for each in (self.exposure, self.mask))
+        exposure, mask = (None if name is None else Path(name) for name in found)
+        return exposure, mask
+
+
+def _by_observation(name: str | None) -> dict[str, str]:
+    if name is None:
+        return {}
+    path = Path(name).absolute()
+    if path.is_file():
+        return {FOR_ALL: str(path)}
+    if not path.is_dir():
+        raise InputError(f"{name}: no such file or folder; check the path")
+    found = {}
+    for file in sorted(path.iterdir()):
+        if file.is_file() and not file.name.startswith("."):
+            observation = ogip.text(read_image(file)[1], "OBS_ID")
+            if not observation:
+                raise InputError(
+                    f"{file}: no OBS_ID in the header; add it, or give one map for all"
+                )
+            found[observation] = str(file)
+    return found
+
+
+def look(path: Path, maps: Maps, pixel_arcsec: float) -> Look:
+    """Tell event lists and images of photons from everything else, and read images wholly."""
+    try:
+        with open_fits(path) as hdus:
+            events = is_event_list(hdus)
+            headers = [hdu.header for hdu in hdus if events or _is_image(hdu)]
+            others = [hdu.header for hdu in hdus]
+    except InputError as error:
+        fits = path.suffix.lower() in FITS_SUFFIXES
+        return Look(Kind.OTHER, reason=str(error) if fits else "")
+    if not headers:
+        return Look(Kind.OTHER)
+    words = {key: _word(others, key) for key in ("OBS_ID", "OBJECT", "INSTRUME", "EXPIDSTR")}
+    source = words["OBS_ID"] or words["OBJECT"] or path.name
+    parent = words["OBJECT"].upper() or source
+    if events:
+        return Look(Kind.EVENTS, source, parent)
+    if not words["OBS_ID"]:
+        why = f"{path}: no OBS_ID in the header, by which pairs are found; add it"
+        return Look(Kind.IMAGE, source, parent, reason=why)
+    try:
+        picture = maps.read(path, pixel_arcsec)
+    except InputError as error:
+        return Look(Kind.IMAGE, source, parent, reason=str(error))
+    group = " ".join(words[key] for key in ("OBS_ID", "INSTRUME", "EXPIDSTR"))
+    return Look(Kind.IMAGE, source, parent, group, picture.exposure_s)
+
+
+def _is_image(hdu: Any) -> bool:
+    return bool(hdu.is_image and hdu.header.get("NAXIS") == 2)
+
+
+def _word(headers: list[Any], key: str) -> str:
+    return next((word for header in headers if (word := ogip.text(header, key))), "")
