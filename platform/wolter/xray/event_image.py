@@ -14,9 +14,10 @@ from torch import Tensor
 
 from wolter.errors import InputError
 from wolter.xray import detector
+from wolter.xray.attitude import DETECTOR_ARCSEC
 from wolter.xray.events import Axis, Events
 from wolter.xray.ogip import Array
-from wolter.xray.picture import CORNER_DET, DETECTOR_ARCSEC, OFF_MASK, Picture
+from wolter.xray.picture import CORNER_DET, OFF_MASK, Picture
 
 Coordinates = Literal["detector", "sky"]
 MOST_PIXELS = 8192  # along a side: damaged positions must not fill the memory
