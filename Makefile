@@ -88,7 +88,7 @@ weights: setup ## retrain, evaluate and write the shipped weights (models/weight
 	@$(BIN)/wolter train mlp --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
 	@$(BIN)/wolter train cnn --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
 	@$(BIN)/wolter train deepspectra --data $(STANDARD) --train.seed 1 --train.epochs 24 --promote
-	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 12 \
+	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 16 \
 		--train.batch-size 1024 --train.learning-rate 1.4e-3 --promote
 	@$(BIN)/wolter simulate images --n 480 --seed 4 --out $(IMAGES)
 	@$(BIN)/wolter simulate images --n 160 --seed 5 --scale 1 --target-background --out $(IMAGES)1
