@@ -1,6 +1,7 @@
 """`wolter evaluate`."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,15 +11,19 @@ from rich.console import Console
 from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import count_rows
-from wolter.data.shards import open_dataset, write_atomically
+from wolter.data.shards import ShardDataset, open_dataset, write_atomically
 from wolter.data.simulator import SimulateConfig
 from wolter.errors import InputError
+from wolter.evaluate.evaluation import Evaluation
+from wolter.evaluate.images.evaluation import ImageEvaluation
+from wolter.evaluate.images.fields import SOURCES
+from wolter.evaluate.images.report import evaluate_images, write_images
 from wolter.evaluate.report import REPORT, evaluate, write
 from wolter.evaluate.table import to_rich
 from wolter.home import default_dataset, home
 from wolter.progress import bar
 from wolter.train import shipped, tracking
-from wolter.train.checkpoint import load_model
+from wolter.train.checkpoint import Model, load_model
 
 TABLE_WIDTH = 150  # columns that the tables need; narrower terminals wrap
 
@@ -36,7 +41,9 @@ class Evaluate:
         json: also write the figures to this file.
         out: folder of the report.
         split: test, validation, train or all.
-        n: judge by at most this many spectra; 0 for all.
+        n: judge by at most this many spectra or pairs of images; 0 for all.
+        fields: families of images: also find the sources of so many whole simulated fields of
+            each kind, and draw three of them; 0: none.
         exact: sample the exact posterior of so many of the spectra, and compare with it.
         assume: folder of a simulated dataset whose model and response are taken for the spectra's:
             with --exact, adds the exact posterior of who knows nothing of a shift, and refines
@@ -53,6 +60,7 @@ class Evaluate:
     out: Path | None = None
     split: str = "test"
     n: int = 0
+    fields: int = 2
     exact: int = 0
     assume: Path | None = None
     version: str = "latest"
@@ -79,24 +87,33 @@ class Evaluate:
             if not version.startswith(shipped.SHIPPED)
         }
         assumed = None if self.assume is None else _config(self.assume)
-        rows = count_rows(dataset, self.split)
-        sampled = min(rows, self.exact) * (1 if assumed is None else 2)
-        with bar("evaluating", min(rows, self.n or rows) + sampled) as advance:
-            result = evaluate(
-                models,
-                dataset,
-                self.split,
-                self.n or None,
-                versions=[version for _, version in found],
-                exact=self.exact,
-                assumed=assumed,
-                progress=advance,
-                translator=translator,
-            )
+        result: Evaluation | ImageEvaluation
+        if dataset.manifest.kind == "images":
+            result = self._judge_images(models, dataset, [version for _, version in found])
+        else:
+            assumed = None if self.assume is None else _config(self.assume)
+            rows = count_rows(dataset, self.split)
+            sampled = min(rows, self.exact) * (1 if assumed is None else 2)
+            with bar("evaluating", min(rows, self.n or rows) + sampled) as advance:
+                result = evaluate(
+                    models,
+                    dataset,
+                    self.split,
+                    self.n or None,
+                    versions=[version for _, version in found],
+                    exact=self.exact,
+                    assumed=assumed,
+                    progress=advance,
+                    translator=translator,
+                )
         folder = self.out or home() / "reports" / "-".join(self.families)
-        labels = [model.label for model in result.models]
-        histories = {labels[i]: tracking.history(run) for i, run in runs.items()}
-        write(result, folder, histories, {"MLflow run": runs.get(0, "")})
+        own = result.networks if isinstance(result, ImageEvaluation) else result.models
+        histories = {own[i].label: tracking.history(run) for i, run in runs.items()}
+        facts = {"MLflow run": runs.get(0, "")}
+        if isinstance(result, ImageEvaluation):
+            write_images(result, folder, histories, facts)
+        else:
+            write(result, folder, histories, facts)
         for i, run in runs.items():
             tracking.log_files(run, folder, "evaluation")
             tracking.log_metrics(run, result.flat_metrics(i))
@@ -110,6 +127,24 @@ class Evaluate:
             print(f"note: {remark}")
         print(f"report: {folder / REPORT}")
         return 0
+
+    def _judge_images(
+        self, models: Sequence[Model], dataset: ShardDataset, versions: Sequence[str]
+    ) -> ImageEvaluation:
+        if self.exact or self.assume is not None or self.translator:
+            raise InputError("--exact, --assume and --translator are of spectra; leave them out")
+        rows = count_rows(dataset, self.split)
+        fields = self.fields * len(SOURCES) * len(models)
+        with bar("evaluating", min(rows, self.n or rows) + fields) as advance:
+            return evaluate_images(
+                models,
+                dataset,
+                self.split,
+                self.n or None,
+                versions=versions,
+                n_fields=self.fields,
+                progress=advance,
+            )
 
 
 def _config(folder: Path) -> SimulateConfig:

@@ -75,18 +75,23 @@ def render(
     sections = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="lead">{_lead(evaluation)}</p>',
-        _remarks(evaluation.remarks),
+        remark_list(evaluation.remarks),
         "<h2>Errors</h2>",
         *(f'<div class="scroll">{table.to_html(each)}</div>' for each in evaluation.tables),
         f'<p class="note">{DEFINITIONS.strip()}</p>',
         "<h2>Figures</h2>",
-        *(_figure(picture) for picture in pictures.values()),
+        *(figure(picture) for picture in pictures.values()),
         "<h2>Facts</h2>",
-        _facts("Dataset", evaluation.dataset.items()),
-        *(_facts(f"Training of {m.label}", m.training.items()) for m in evaluation.models),
-        _facts("Run", facts.items()),
-        _facts("Sources", (("published", reference.PUBLISHED), ("limits", reference.LIMIT))),
+        fact_table("Dataset", evaluation.dataset.items()),
+        *(fact_table(f"Training of {m.label}", m.training.items()) for m in evaluation.models),
+        fact_table("Run", facts.items()),
+        fact_table("Sources", (("published", reference.PUBLISHED), ("limits", reference.LIMIT))),
     ]
+    return document(title, sections)
+
+
+def document(title: str, sections: Iterable[str]) -> str:
+    """A whole page of HTML sections, of which empty ones are left out."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -114,12 +119,14 @@ def _lead(evaluation: Evaluation) -> str:
     return text
 
 
-def _remarks(remarks: Iterable[str]) -> str:
+def remark_list(remarks: Iterable[str]) -> str:
+    """What a reader must know, as a list."""
     items = "".join(f"<li>{escape(remark)}</li>" for remark in remarks)
     return f'<ul class="remarks">{items}</ul>' if items else ""
 
 
-def _figure(picture: Picture) -> str:
+def figure(picture: Picture) -> str:
+    """A picture with its caption, embedded."""
     data = base64.b64encode(picture.png).decode()
     return (
         f'<figure><img alt="{escape(picture.title)}" src="data:image/png;base64,{data}">'
@@ -127,7 +134,8 @@ def _figure(picture: Picture) -> str:
     )
 
 
-def _facts(title: str, rows: Iterable[tuple[str, Any]]) -> str:
+def fact_table(title: str, rows: Iterable[tuple[str, Any]]) -> str:
+    """A table of names and values, of which empty ones are left out."""
     shown = [(key, value) for key, value in rows if value not in ("", None, [], {}, ())]
     if not shown:
         return ""

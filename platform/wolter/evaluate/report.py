@@ -89,7 +89,7 @@ def evaluate(
     predictions = predict_split(several, dataset, split, limit, batch_size, progress, translator)
     names = several[0].card.spec.names
     truth_NP, first = predictions.truth_NP, predictions.answers[0]
-    labels = _labels([model.family.name for model in several], versions)
+    labels = labels_of([model.family.name for model in several], versions)
     results = []
     for i, (model, own) in enumerate(zip(several, predictions.answers, strict=True)):
         components = None
@@ -107,7 +107,7 @@ def evaluate(
                 ),
                 components=components,
                 ratio=mean_mfe_ratio(truth_NP, first.median_NP, own.median_NP, resamples, seed),
-                training=_training_facts(model),
+                training=training_facts(model),
                 calibration=own.calibration,
             )
         )
@@ -129,7 +129,7 @@ def evaluate(
     )
 
 
-def _labels(families: Sequence[str], versions: Sequence[str]) -> list[str]:
+def labels_of(families: Sequence[str], versions: Sequence[str]) -> list[str]:
     """Family and version of each model, numbered where two are the same."""
     pairs = itertools.zip_longest(families, versions[: len(families)], fillvalue="")
     plain = [f"{family} {version}".strip() for family, version in pairs]
@@ -139,7 +139,8 @@ def _labels(families: Sequence[str], versions: Sequence[str]) -> list[str]:
     ]
 
 
-def _training_facts(model: Model) -> dict[str, Any]:
+def training_facts(model: Model) -> dict[str, Any]:
+    """Where a model came from."""
     card = model.card
     return {
         "config": card.config,
@@ -199,7 +200,7 @@ def figures(
         figure = plots.predicted_against_true(
             evaluation.predictions.truth_NP, answers.mean_NP, evaluation.parameters, title
         )
-        add(f"predicted-{_file_name(model.label)}.png", figure, title, PREDICTED)
+        add(f"predicted-{file_name(model.label)}.png", figure, title, PREDICTED)
     examples = evaluation.predictions.examples
     if examples:
         title = f"{examples[0].model}: decomposition of {len(examples)} spectra, bright to faint"
@@ -211,18 +212,19 @@ def figures(
             own = model.calibration
             options = (own.ranks_NP, own.n_samples, own.names)
             figure = calibration_plots.rank_plot(*options, title=title)
-            add(f"ranks-{_file_name(model.label)}.png", figure, title, RANKS)
+            add(f"ranks-{file_name(model.label)}.png", figure, title, RANKS)
             title = f"{model.label}: coverage of credible intervals"
             figure = calibration_plots.coverage_plot(*options, title=title)
-            add(f"coverage-{_file_name(model.label)}.png", figure, title, COVERAGE)
+            add(f"coverage-{file_name(model.label)}.png", figure, title, COVERAGE)
     for label, history in (histories or {}).items():
         title = f"{label}: training"
         figure = plots.training_curves(history, title)
-        add(f"training-{_file_name(label)}.png", figure, title, TRAINING)
+        add(f"training-{file_name(label)}.png", figure, title, TRAINING)
     return found
 
 
-def _file_name(label: str) -> str:
+def file_name(label: str) -> str:
+    """A label as part of a file's name."""
     return re.sub(r"[^A-Za-z0-9.-]+", "-", label).strip("-")
 
 
@@ -246,11 +248,18 @@ def write(
     Raises:
         InputError: the folder cannot be created or written to.
     """
-    make_folder(folder)
     pictures = figures(evaluation, histories)
     html = page.render(evaluation, pictures, facts or {})
+    return write_files(folder, pictures, html, evaluation.to_json())
+
+
+def write_files(
+    folder: Path, pictures: Mapping[str, page.Picture], html: str, values: Mapping[str, Any]
+) -> Path:
+    """Write figures, page and JSON, each atomically, the JSON last; see `write`."""
+    make_folder(folder)
     files = [*pictures, REPORT]
-    result = json.dumps(evaluation.to_json() | {"files": files}, indent=2, allow_nan=False)
+    result = json.dumps({**values, "files": files}, indent=2, allow_nan=False)
     earlier = _earlier_figures(folder)
     for name, picture in pictures.items():
         write_atomically(folder / name, picture.png)

@@ -16,9 +16,10 @@ from wolter.evaluate import reference
 from wolter.evaluate.metrics import ComponentErrors, Errors, Estimate
 from wolter.evaluate.reference import Row
 
-Group = Literal["measured", "published", "limit"]
+Group = Literal["measured", "baseline", "published", "limit"]
 GROUPS: Mapping[Group, str] = {
     "measured": "this evaluation",
+    "baseline": "without a network",
     "published": "published",
     "limit": "limits",
 }
@@ -27,11 +28,12 @@ MEAN = "mean"  # name of the MFE table's last column
 
 @dataclass(frozen=True)
 class Column:
-    """A column: the parameter's name, its heading and its unit."""
+    """A column: the parameter's name, its heading and its unit; which of its values is best."""
 
     name: str
     heading: str
     unit: str
+    wanted: Literal["least", "most", "none"] = "least"
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,12 @@ class Table:
     lines: tuple[Line, ...]
 
     def best(self, column: str) -> float | None:
-        """Smallest error in a column, limits left out; None where there is nothing to compare."""
+        """Best value in a column, limits left out; None where there is nothing to compare."""
         values = [x.values[column] for x in self.lines if x.group != "limit" and column in x.values]
-        return min(values) if len(values) > 1 else None
+        wanted = next((c.wanted for c in self.columns if c.name == column), "least")
+        if wanted == "none" or len(values) < 2:
+            return None
+        return max(values) if wanted == "most" else min(values)
 
 
 def mfe_table(errors: Mapping[str, Errors], parameters: Sequence[Parameter]) -> Table:
@@ -181,7 +186,7 @@ def to_json(table: Table) -> dict[str, Any]:
 
 
 def to_rich(table: Table) -> RichTable:
-    """The table for a terminal; the smallest error of each column, limits left out, is bold."""
+    """The table for a terminal; the best value of each column, limits left out, is bold."""
     rich = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     rich.add_column("", no_wrap=True)
     for column in table.columns:
@@ -198,7 +203,7 @@ def to_rich(table: Table) -> RichTable:
 
 
 def _format(table: Table, line: Line, column: Column, bold: tuple[str, str]) -> str:
-    """A value, between the marks of the column's smallest error if it is that."""
+    """A value, between the marks of the column's best if it is that."""
     value = line.values[column.name]
     text = format_known(value) if line.group == "published" else format_value(value)
     if line.group != "limit" and value == table.best(column.name):

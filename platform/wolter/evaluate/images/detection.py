@@ -13,9 +13,9 @@ from wolter.xray import detector
 from wolter.xray.psf import Psf
 
 Array = NDArray[np.float64]
-THRESHOLD = 1.5  # sigma of the matched filter's image: all that may be a source
+THRESHOLD = 2.0  # sigma of the matched filter's image: all that may be a source
 MIN_PIXELS = 3
-DEBLENDING, CONTRAST = 32, 0.002  # levels, and the least share of flux that makes a source
+DEBLENDING, CONTRAST = 32, 0.01  # levels, and the least share of flux that makes a source
 MESH_ARCSEC = 240.0  # of the local background
 APERTURE, INNER, OUTER = 12.0, 20.0, 32.0  # arcsec: of the photometry, and of its surroundings
 LIVE = 0.9  # exposed share of an aperture that is enough to measure in it
@@ -80,34 +80,35 @@ def detect(image: Image, threshold: float = THRESHOLD) -> Detections:
     """
     # Imported where it is used: a compiled library that only this needs.
     import sep
+    from scipy.ndimage import convolve
 
     live_HW = image.exposure_HW > 0
     counts_HW = np.where(live_HW, image.rate_HW * image.exposure_HW, 0.0)
-    noise_HW = np.sqrt(np.maximum(np.where(live_HW, image.background_HW, 1.0), 1e-6))
     mesh = max(8, round(MESH_ARCSEC / image.pixel_arcsec))
-    local = sep.Background(counts_HW, mask=~live_HW, bw=mesh, bh=mesh)
-    counts_HW = np.where(live_HW, counts_HW - local.back(), 0.0)
+    counts_HW -= sep.Background(counts_HW, mask=~live_HW, bw=mesh, bh=mesh).back()
+    counts_HW[~live_HW] = 0.0
     kernel_KK = bell(image)
+    # Photons of bright sources are noise, too.
+    bright_HW = convolve(counts_HW, kernel_KK, mode="constant").clip(min=0)
+    variance_HW = np.where(live_HW, image.background_HW + bright_HW, 1.0).clip(min=1e-6)
+    signal_HW = convolve(counts_HW / variance_HW, kernel_KK, mode="constant")
+    spread_HW = convolve(live_HW / variance_HW, kernel_KK**2, mode="constant")
+    ratio_HW = signal_HW / np.sqrt(spread_HW.clip(min=1e-12))
     found = sep.extract(
-        counts_HW,
+        ratio_HW * live_HW,
         threshold,
-        err=noise_HW,
-        mask=~live_HW,
         minarea=MIN_PIXELS,
-        filter_kernel=kernel_KK,
-        filter_type="matched",
+        filter_kernel=None,
         deblend_nthresh=DEBLENDING,
         deblend_cont=CONTRAST,
         clean=False,
     )
-    from scipy.ndimage import convolve
-
-    signal_HW = convolve(counts_HW / noise_HW**2 * live_HW, kernel_KK, mode="constant")
-    spread_HW = convolve(live_HW / noise_HW**2, kernel_KK**2, mode="constant")
-    ratio_HW = signal_HW / np.sqrt(np.maximum(spread_HW, 1e-12))
+    column_N, row_N = found["xpeak"], found["ypeak"]
+    # From the peak: the middle of a large, faint island is nothing's place.
+    sigma = image.psf.fwhm() / 2.3548 / image.pixel_arcsec
+    x_N, y_N, _ = sep.winpos(counts_HW, column_N.astype(float), row_N.astype(float), sigma)
     return Detections(
-        arcsec_N2=image.arcsec(np.stack([found["x"], found["y"]], 1)),
-        score_N=ratio_HW[found["ycpeak"], found["xcpeak"]],
+        arcsec_N2=image.arcsec(np.stack([x_N, y_N], 1)), score_N=ratio_HW[row_N, column_N]
     )
 
 

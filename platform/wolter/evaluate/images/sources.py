@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from wolter.evaluate.images.detection import Array, Detections, Image, detect, photometry
 
-RADIUS_ARCSEC = 8.0  # between a source and its detection
+RADIUS_ARCSEC = 10.0  # between a source and its detection
 PURITY = 0.95
 FAINTEST = 5e-16  # erg cm^-2 s^-1: fainter sources count as none
 FLUXES = (5e-16, 1e-15, 2e-15, 4e-15, 8e-15, 2e-14, 1e-12)  # edges of bins

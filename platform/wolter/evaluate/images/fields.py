@@ -1,0 +1,132 @@
+"""Whole simulated fields through a network: its sources beside the input's, and its pictures.
+
+Shapes: H and W rows and columns of the input, S H and S W those of the answer.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wolter import config as configs
+from wolter.data.image_simulator import Field, ImageSimulateConfig, ImageSimulator
+from wolter.data.shards import ShardDataset
+from wolter.enhance import enhance
+from wolter.evaluate.images import sources
+from wolter.evaluate.images.baselines import INPUT, input_rate
+from wolter.evaluate.images.detection import Image
+from wolter.evaluate.images.judging import fold_of
+from wolter.evaluate.images.scores import enlarge
+from wolter.evaluate.inference import Model
+from wolter.xray import detector
+from wolter.xray.check import check_map
+
+EXPOSURE_S = 20_000.0
+SOURCES = ("agn", "pairs")  # scenes whose sources are counted
+PICTURES = ("remnant", "cluster", "agn")
+AXIS_YX = (detector.AXIS_XY[1], detector.AXIS_XY[0])
+SEED = 20_220_501  # of the fields: no data set has it by chance
+
+
+@dataclass(frozen=True)
+class Example:
+    """One field to look at.
+
+    Attributes:
+        title: its scene and exposure.
+        input_HW: counts over exposure of the input, ct/s in an input pixel.
+        output_HW: the answer, ct/s in an output pixel.
+        target_HW: the target's photons over exposure, ct/s in an output pixel.
+        check_HW: significance of the input's counts over the folded answer, sigma.
+    """
+
+    title: str
+    input_HW: Tensor
+    output_HW: Tensor
+    target_HW: Tensor
+    check_HW: Tensor
+
+
+def simulator(dataset: ShardDataset, scene: str) -> ImageSimulator | None:
+    """Whole fields of one scene as a simulated data set has them; None if it was not simulated."""
+    if "scenes" not in dataset.manifest.config:
+        return None
+    config = configs.from_dict(ImageSimulateConfig, dataset.manifest.config)
+    exposure = min(max(EXPOSURE_S, config.exposure_s[0]), config.exposure_s[1])
+    own = replace(config, scenes=(scene,), maps=(), exposure_s=(exposure,) * 2, tile=0)
+    return ImageSimulator(own)
+
+
+def find_sources(
+    model: Model, dataset: ShardDataset, n: int, progress: Callable[[int], None] | None = None
+) -> dict[str, Any]:
+    """Sources of `n` fields of each of `SOURCES`, in the input and in the network's answer.
+
+    Both at the same purity; completeness also at the flux where the input's is 50 %. Empty where
+    the data set was not simulated.
+    """
+    parts: dict[str, list[sources.Matched]] = {INPUT: [], "network": []}
+    for scene in SOURCES:
+        made = simulator(dataset, scene)
+        if made is None:
+            return {}
+        for index in range(n):
+            field = made.draw(SEED, index)
+            for name, image in _images(model, made, field).items():
+                point_N3 = field.scene.point_N3.double().numpy()
+                rate = made.counts_per_flux[field.scene.point_spectrum]
+                parts[name].append(sources.match(image, point_N3, rate))
+            if progress is not None:
+                progress(1)
+    joined = {name: sources.Matched.joined(each) for name, each in parts.items()}
+    half = sources.completeness(joined[INPUT], sources.threshold(joined[INPUT])).half
+    return {name: sources.summary(each, at_flux=half) for name, each in joined.items()}
+
+
+def _images(model: Model, made: ImageSimulator, field: Field) -> Mapping[str, Image]:
+    pair, scale, pixel = field.pair, made.spec.scale, made.spec.pixel_arcsec
+    answer_HW = enhance(model.family, model.module, pair, scale)["rate_BHW"][0]
+    exposure_HW, background_HW = pair.exposure_BHW[0], pair.background_BHW[0]
+    lit_HW = exposure_HW > 0
+    excess_HW = (pair.counts_BHW[0] - background_HW) / exposure_HW.clamp(min=1) * lit_HW
+    wide, narrow = (made.imager.psfs[name][0] for name in ("input", "target"))
+    fine = enlarge(exposure_HW, scale), enlarge(background_HW, scale) / scale**2
+    return {
+        INPUT: Image.of(excess_HW, exposure_HW, background_HW, wide, pixel),
+        "network": Image.of(answer_HW, *fine, narrow, pixel / scale),
+    }
+
+
+def examples(
+    model: Model, dataset: ShardDataset, scenes: Sequence[str] = PICTURES
+) -> tuple[Example, ...]:
+    """One field of each scene; none where the data set was not simulated."""
+    found = []
+    for scene in scenes:
+        made = simulator(dataset, scene)
+        if made is None:
+            return ()
+        field = made.draw(SEED, len(PICTURES))
+        title = f"{scene}, {field.how.exposure_s / 1e3:.3g} ks"
+        found.append(_example(model, dataset, field, title))
+    return tuple(found)
+
+
+@torch.inference_mode()
+def _example(model: Model, dataset: ShardDataset, field: Field, title: str) -> Example:
+    pair, spec = field.pair, dataset.spec
+    answer_HW = enhance(model.family, model.module, pair, spec.scale)["rate_BHW"][0]
+    assert pair.target_BHW is not None
+    assert pair.target_exposure_BHW is not None
+    exposure_HW = pair.target_exposure_BHW[0]
+    check_HW = check_map(
+        answer_HW,
+        pair.counts_BHW[0],
+        pair.exposure_BHW[0],
+        pair.background_BHW[0],
+        fold_of(spec, AXIS_YX),
+    )
+    target_HW = pair.target_BHW[0] / exposure_HW.clamp(min=1) * (exposure_HW > 0)
+    return Example(title, input_rate(pair)[0], answer_HW, target_HW, check_HW)

@@ -1,0 +1,166 @@
+"""Scores of families of images and of the baselines on every pair of a split.
+
+Shapes: B batch, H and W rows and columns, N judged pairs.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wolter.data.batches import BatchConfig, local_reader
+from wolter.data.images import ImageBatch, ImageSpec
+from wolter.data.shards import ShardDataset
+from wolter.errors import InputError
+from wolter.evaluate.images import baselines, scores
+from wolter.evaluate.images.detection import Array
+from wolter.evaluate.inference import Model
+from wolter.xray.check import Fold, chi2
+from wolter.xray.psf import Psf
+
+LEVELS = {"68": ("lower_BHW", "upper_BHW"), "95": ("lower_95_BHW", "upper_95_BHW")}
+NOT_FOLDED = 1.05  # ratio of widths, below which two point-spread functions are the same
+LEAST = ("l1", "deviance", "chi2")  # beginnings of scores that are better the lower they are
+FLUX = "flux_ratio"  # better the closer to 1
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Scores (N) by name, by method and setting; a network's setting is empty.
+
+    Attributes:
+        methods: method -> setting -> score -> (N).
+        n: pairs.
+    """
+
+    methods: dict[str, dict[str, dict[str, Array]]]
+    n: int
+
+    def best(self, method: str) -> dict[str, tuple[str, Array]]:
+        """For each score the setting that has the best mean, and its values."""
+        settings = self.methods[method]
+        found = {}
+        for name in next(iter(settings.values())):
+            mean = {key: own(name, float(np.nanmean(s[name]))) for key, s in settings.items()}
+            setting = min(mean, key=mean.__getitem__)
+            found[name] = (setting, settings[setting][name])
+        return found
+
+
+def own(name: str, value: float) -> float:
+    """How bad a score is: the lower the better, whatever the score."""
+    if name == FLUX:
+        return abs(np.log(max(value, 1e-9)))
+    return value if name.removeprefix("masked_").removeprefix("true_").startswith(LEAST) else -value
+
+
+@dataclass
+class _Columns:
+    pieces: dict[str, dict[str, dict[str, list[Tensor]]]] = field(default_factory=dict)
+
+    def add(self, method: str, setting: str, values: dict[str, Tensor]) -> None:
+        own = self.pieces.setdefault(method, {}).setdefault(setting, {})
+        for name, value_B in values.items():
+            own.setdefault(name, []).append(value_B)
+
+    def joined(self, n: int) -> Judged:
+        return Judged(
+            {
+                method: {
+                    setting: {k: torch.cat(v).double().numpy() for k, v in columns.items()}
+                    for setting, columns in settings.items()
+                }
+                for method, settings in self.pieces.items()
+            },
+            n,
+        )
+
+
+def fold_of(spec: ImageSpec, axis_yx: tuple[float, float] | None = None) -> Fold:
+    """From a data set's targets to its inputs."""
+    energy = float(np.sqrt(spec.band_kev[0] * spec.band_kev[1]))
+    wide, narrow = spec.psf_fwhm_arcsec
+    ratio = wide / narrow if wide and narrow else 1.0
+    sharpness = ratio if ratio > NOT_FOLDED else 1.0
+    return Fold(spec.scale, spec.pixel_arcsec, Psf(), sharpness, energy_kev=energy, axis_yx=axis_yx)
+
+
+def judge(
+    models: Sequence[Model],
+    labels: Sequence[str],
+    dataset: ShardDataset,
+    split: str,
+    limit: int | None = None,
+    batch_size: int = 4,
+    progress: Callable[[int], None] | None = None,
+) -> Judged:
+    """Score models and baselines on the pairs of a split.
+
+    Besides `scores.scores`: `chi2` of the input's photons under the folded image, and, where
+    a network gives intervals and the truth is known, `coverage_68` and `coverage_95`.
+
+    Raises:
+        InputError: the split is empty or has no targets, or a model makes other pixels.
+    """
+    spec = dataset.spec
+    for model in models:
+        other = model.card.spec.mismatch(spec)
+        if other:
+            raise InputError(f"{dataset.path}: {model.family.name} {other}")
+    fold = fold_of(spec)
+    columns, n = _Columns(), 0
+    for batch in _batches(dataset, split, limit, batch_size):
+        target = scores.targets(batch, spec)
+        for label, model in zip(labels, models, strict=True):
+            columns.add(label, "", _network(model, batch, target, fold))
+        sharpen = fold if fold.sharpness > 1 else None
+        for each in baselines.baselines(batch, spec.scale, sharpen, spec.target_background):
+            found = scores.scores(each.rate_BHW, target)
+            columns.add(each.method, each.setting, found)
+        n += len(batch)
+        if progress is not None:
+            progress(len(batch))
+    if not n:
+        raise InputError(f"{dataset.path}: no rows in split {split!r}; use more images")
+    return columns.joined(n)
+
+
+def _batches(
+    dataset: ShardDataset, split: str, limit: int | None, size: int
+) -> Iterator[ImageBatch]:
+    config = BatchConfig(size=size, shuffle=False, fresh_noise=False, cache_bytes=0)
+    left = limit
+    for batch in local_reader(dataset, split, config)(0):
+        rows = batch if left is None else batch[:left]
+        yield rows
+        if left is not None:
+            left -= len(rows)
+            if left <= 0:
+                return
+
+
+@torch.inference_mode()
+def _network(
+    model: Model, batch: ImageBatch, target: scores.Targets, fold: Fold
+) -> dict[str, Tensor]:
+    device = next(model.module.parameters()).device
+    answer = model.family.predict(model.module.eval(), batch.to(device))
+    answer = {name: value.cpu() for name, value in answer.items()}
+    rate_BHW = answer["rate_BHW"]
+    found = scores.scores(rate_BHW, target)
+    found["chi2"] = torch.tensor([_chi2(fold, *row) for row in zip(*_check(rate_BHW, batch))])
+    if target.truth is not None:
+        for level, (low, high) in LEVELS.items():
+            if low in answer:
+                found[f"coverage_{level}"] = scores.coverage(answer[low], answer[high], target)
+    return found
+
+
+def _check(rate_BHW: Tensor, batch: ImageBatch) -> tuple[Tensor, ...]:
+    return rate_BHW, batch.counts_BHW, batch.exposure_BHW, batch.background_BHW
+
+
+def _chi2(fold: Fold, rate: Tensor, counts: Tensor, exposure: Tensor, background: Tensor) -> float:
+    return chi2(counts, fold(rate, exposure, background), exposure)
