@@ -69,7 +69,7 @@ class Fold:
         kernels = self.kernels()
         rows, columns = images_BHW.shape[1:]
         half = kernels.shape[1] // 2
-        size = (_even(rows + half), _even(columns + half))
+        size = (_even(max(rows, half + 1) + half), _even(max(columns, half + 1) + half))
         blurred_BHW = torch.zeros_like(images_BHW)
         for kernel_KK, weight_HW in zip(kernels, self._weights(rows, columns), strict=True):
             padded = images_BHW.new_zeros(size)
@@ -100,8 +100,8 @@ class Fold:
         shift = narrow.shape[1] // 2
         kernel = torch.fft.irfft2(quotient, size).roll((shift, shift), (1, 2))
         kernel = kernel[:, : 2 * half + 1, : 2 * half + 1].clamp(min=0)
-        found: Tensor = (kernel / kernel.sum((1, 2), keepdim=True)).float()
-        return found
+        normalised: Tensor = (kernel / kernel.sum((1, 2), keepdim=True)).float()
+        return normalised
 
     def _weights(self, rows: int, columns: int) -> list[Tensor]:
         """Share (rows, columns) of every kernel: 1 in all, linear in angle and position angle."""

@@ -111,7 +111,7 @@ def richardson_lucy(
     fine = exposure_BHW.shape[0], exposure_BHW.shape[1] * scale, exposure_BHW.shape[2] * scale
     kernel_KK = fold.kernels()[0]
     half = kernel_KK.shape[0] // 2
-    size = tuple(-(-(side + half) // 32) * 32 for side in fine[1:])
+    size = tuple(-(-(max(side, half + 1) + half) // 32) * 32 for side in fine[1:])
     padded = torch.zeros(size)
     padded[: 2 * half + 1, : 2 * half + 1] = kernel_KK
     transfer = torch.fft.rfft2(padded.roll((-half, -half), (0, 1)))

@@ -44,8 +44,10 @@ class Image:
         cls, rate_HW: Tensor, exposure_HW: Tensor, background_HW: Tensor, psf: Psf, pixel: float
     ) -> "Image":
         """From tensors."""
-        columns = (x.double().numpy() for x in (rate_HW, exposure_HW, background_HW))
-        return cls(*columns, psf=psf, pixel_arcsec=pixel)
+        rate, exposure, background = (
+            each.double().numpy() for each in (rate_HW, exposure_HW, background_HW)
+        )
+        return cls(rate, exposure, background, psf, pixel)
 
     def pixels(self, arcsec_N2: Array) -> Array:
         """Columns and rows (N, 2) of offsets x, y from the boresight; whole at pixel centres."""

@@ -3,6 +3,7 @@
 Shapes: B batch, H and W rows and columns, N judged pairs.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -52,7 +53,7 @@ class Judged:
 def own(name: str, value: float) -> float:
     """How bad a score is: the lower the better, whatever the score."""
     if name == FLUX:
-        return abs(np.log(max(value, 1e-9)))
+        return abs(math.log(max(value, 1e-9)))
     return value if name.removeprefix("masked_").removeprefix("true_").startswith(LEAST) else -value
 
 
@@ -150,17 +151,16 @@ def _network(
     answer = {name: value.cpu() for name, value in answer.items()}
     rate_BHW = answer["rate_BHW"]
     found = scores.scores(rate_BHW, target)
-    found["chi2"] = torch.tensor([_chi2(fold, *row) for row in zip(*_check(rate_BHW, batch))])
+    found["chi2"] = torch.tensor(
+        [
+            chi2(counts_HW, fold(rate_HW, exposure_HW, background_HW), exposure_HW)
+            for rate_HW, counts_HW, exposure_HW, background_HW in zip(
+                rate_BHW, batch.counts_BHW, batch.exposure_BHW, batch.background_BHW, strict=True
+            )
+        ]
+    )
     if target.truth is not None:
         for level, (low, high) in LEVELS.items():
             if low in answer:
                 found[f"coverage_{level}"] = scores.coverage(answer[low], answer[high], target)
     return found
-
-
-def _check(rate_BHW: Tensor, batch: ImageBatch) -> tuple[Tensor, ...]:
-    return rate_BHW, batch.counts_BHW, batch.exposure_BHW, batch.background_BHW
-
-
-def _chi2(fold: Fold, rate: Tensor, counts: Tensor, exposure: Tensor, background: Tensor) -> float:
-    return chi2(counts, fold(rate, exposure, background), exposure)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 from scipy.special import expit
 
 from wolter.evaluate.images.detection import Array, Detections, Image, detect, photometry
 
+Mask = NDArray[np.bool_]
 RADIUS_ARCSEC = 10.0  # between a source and its detection
 PURITY = 0.95
 FAINTEST = 5e-16  # erg cm^-2 s^-1: fainter sources count as none
@@ -95,7 +97,7 @@ def match(image: Image, point_N3: Array, counts_per_flux: float) -> Matched:
     )
 
 
-def _assign(arcsec_N2: Array, found: Detections) -> tuple[Array, Array, Array]:
+def _assign(arcsec_N2: Array, found: Detections) -> tuple[Array, Array, Mask]:
     """Score and distance of every source's detection; which detections are sources'."""
     n, m = len(arcsec_N2), len(found.score_N)
     score_N, offset_N, used = np.full(n, -np.inf), np.full(n, np.nan), np.zeros(m, dtype=bool)
@@ -169,7 +171,7 @@ def completeness(matched: Matched, least: float) -> Curve:
 
 
 def binned(
-    values_N: Array, found_N: Array, edges: Sequence[float]
+    values_N: Array, found_N: Mask, edges: Sequence[float]
 ) -> list[dict[str, float | int | None]]:
     """Share found in each bin, with the bin's edges and its number of sources."""
     rows: list[dict[str, float | int | None]] = []
