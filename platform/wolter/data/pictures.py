@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-from astropy.io import fits
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -32,6 +31,8 @@ def save_picture(picture: Picture, path: Path) -> None:
 
 def load_picture(path: Path) -> Picture:
     """The picture of `save_picture`."""
+    from astropy.io import fits
+
     with safe_open(path, "pt") as file:
         told = json.loads(file.metadata()["told"])
         counts_HW, exposure_HW = file.get_tensor("counts"), file.get_tensor("exposure")

@@ -2,9 +2,11 @@
 
 import math
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from astropy.io import fits
+if TYPE_CHECKING:
+    from astropy.io import fits
+
 
 DETECTOR_ARCSEC = 0.05  # of a step of DETX and DETY
 # DETX, DETY (arcsec) of the direction RA_PNT, DEC_PNT on EPIC-pn: the mean of NGC 1275, M87, NGC
@@ -13,7 +15,7 @@ DETECTOR_ARCSEC = 0.05  # of a step of DETX and DETY
 POINTING = (-52.4, 75.9)
 
 
-def celestial(header: fits.Header) -> Any:
+def celestial(header: "fits.Header") -> Any:
     """Sky coordinates of the pixels (astropy's WCS); None where nothing tells them.
 
     Images of EPIC-pn in detector coordinates get them, to some 3 arcsec, from `RA_PNT`, `DEC_PNT`

@@ -5,11 +5,10 @@ Shapes: N events, H and W rows and columns of an image.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from astropy.io import fits
 from torch import Tensor
 
 from wolter.errors import InputError
@@ -18,6 +17,9 @@ from wolter.xray.attitude import DETECTOR_ARCSEC
 from wolter.xray.events import Axis, Events
 from wolter.xray.ogip import Array
 from wolter.xray.picture import CORNER_DET, OFF_MASK, Picture
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 Coordinates = Literal["detector", "sky"]
 MOST_PIXELS = 8192  # along a side: damaged positions must not fill the memory
@@ -68,8 +70,10 @@ class Grid:
         )
         return np.stack(np.meshgrid(x_W, y_H), -1)
 
-    def header(self) -> fits.Header:
+    def header(self) -> "fits.Header":
         """World coordinates of the pixels: the middle of the first pixel is 1 (FITS)."""
+        from astropy.io import fits
+
         header = fits.Header()
         for i in (0, 1):
             header[f"CTYPE{i + 1}"] = self.axis.ctype[i]

@@ -6,16 +6,18 @@ Shapes: N events; M intervals of good time.
 import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from wolter.errors import InputError
 from wolter.xray import goodtime, ogip
 from wolter.xray.goodtime import GoodTimes
 from wolter.xray.ogip import Array
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 FIRST_ROW = 13  # RAWY of EPIC-pn; rows 1-12 next to the read-out are noisy
 SINGLES_AND_DOUBLES = 4  # the highest good PATTERN of EPIC-pn
@@ -60,7 +62,7 @@ class Events:
     """
 
     file: str
-    header: fits.Header
+    header: "fits.Header"
     band_kev: tuple[float, float]
     time_N: Array
     sky_N2: Array
@@ -174,6 +176,8 @@ def read_events(path: Path, band_kev: tuple[float, float] = (0.5, 2.0)) -> Event
 
 
 def _table(hdus: Any) -> Any:
+    from astropy.io import fits
+
     tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU)]
     found = ogip.with_columns(tables, "TIME", "X", "Y")
     named = [hdu for hdu in found if hdu.name.upper() == "EVENTS"]
@@ -224,7 +228,7 @@ def _ccds(path: Path, table: Any, names: list[str], n: int) -> NDArray[np.int64]
     return ogip.column(path, table, name).astype(np.int64)
 
 
-def _sky(header: fits.Header, names: list[str]) -> Axis | None:
+def _sky(header: "fits.Header", names: list[str]) -> Axis | None:
     """Celestial coordinates of X and Y: the columns' own keywords, or XMM-Newton's REFX and REFY.
 
     FITS standard 4.0, table 22; TCTYP, TCRPX, TCRVL and TCDLT are the older, usual spellings.
@@ -244,7 +248,7 @@ def _sky(header: fits.Header, names: list[str]) -> Axis | None:
     return None
 
 
-def _live(path: Path, header: fits.Header, good_s: float) -> float:
+def _live(path: Path, header: "fits.Header", good_s: float) -> float:
     """Live share of good time by the header: LIVETIME or EXPOSURE over ONTIME, at most 1."""
     recorded = header.get("LIVETIME", header.get("EXPOSURE"))
     if recorded is None:

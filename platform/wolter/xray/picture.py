@@ -6,10 +6,10 @@ Shapes: H and W rows and columns of an image.
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from astropy.io import fits
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,6 +17,9 @@ from wolter.errors import InputError
 from wolter.xray import detector
 from wolter.xray.attitude import DETECTOR_ARCSEC, celestial
 from wolter.xray.ogip import open_fits
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 CORNER_DET = (-18243.5, -17487.5)  # DETX, DETY of the first pixel of the pipeline's images
 OFF_MASK = 0.05  # share of the photons in rejected pixels, from which the mask is not the image's
@@ -43,7 +46,7 @@ class Picture:
     exposure_s: float
     pixel_arcsec: float
     axis_yx: tuple[float, float] | None
-    header: fits.Header
+    header: "fits.Header"
     remarks: tuple[str, ...] = ()
 
 
@@ -105,7 +108,7 @@ def read_picture(
     )
 
 
-def read_image(path: Path) -> tuple[NDArray[np.float32], fits.Header]:
+def read_image(path: Path) -> tuple[NDArray[np.float32], "fits.Header"]:
     """The first two-dimensional image (H, W) of a FITS file, and its header.
 
     Raises:
@@ -134,7 +137,7 @@ def _counts(path: Path, values_HW: NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(values_HW)
 
 
-def header_exposure(path: Path, header: fits.Header) -> float:
+def header_exposure(path: Path, header: "fits.Header") -> float:
     """Exposure of an image, s, by its header: EXPOSURE, LIVETIME or ONTIME.
 
     Raises:
@@ -152,7 +155,7 @@ def header_exposure(path: Path, header: fits.Header) -> float:
     raise InputError(f"{path}: no EXPOSURE in the header; give it, in seconds")
 
 
-def _pixel(header: fits.Header, otherwise: float) -> tuple[float, list[str]]:
+def _pixel(header: "fits.Header", otherwise: float) -> tuple[float, list[str]]:
     """Side of a pixel in arcsec, and what was assumed."""
     if header.get("CTYPE1", "") == "DETX" and header.get("CDELT1"):
         return abs(float(header["CDELT1"])) * DETECTOR_ARCSEC, []
@@ -174,7 +177,7 @@ def _same_shape(path: Path, image: Path, counts_HW: Tensor) -> Tensor:
 
 
 def _own_exposure(
-    counts_HW: Tensor, header: fits.Header, seconds: float
+    counts_HW: Tensor, header: "fits.Header", seconds: float
 ) -> tuple[Tensor, list[str]]:
     """Exposure map (H, W) of EPIC-pn in its own coordinates; of others, the same everywhere."""
     where = _in_frame(counts_HW, header)
@@ -198,7 +201,7 @@ def _own_exposure(
     return vignetted_HW * live_HW, []
 
 
-def _in_frame(counts_HW: Tensor, header: fits.Header) -> tuple[slice, slice] | None:
+def _in_frame(counts_HW: Tensor, header: "fits.Header") -> tuple[slice, slice] | None:
     """Rows and columns of the detector's frame that an image in detector coordinates covers."""
     if header.get("CTYPE1") == "DETX":
         steps = [float(header.get(f"CDELT{i}", 0)) * DETECTOR_ARCSEC for i in (1, 2)]
@@ -220,7 +223,7 @@ def _in_frame(counts_HW: Tensor, header: fits.Header) -> tuple[slice, slice] | N
     return slice(corners[0], ends[0]), slice(corners[1], ends[1])
 
 
-def _first(header: fits.Header, axis: int) -> float:
+def _first(header: "fits.Header", axis: int) -> float:
     """Coordinate of an axis's first pixel."""
     value, pixel, step = (float(header[f"{key}{axis}"]) for key in ("CRVAL", "CRPIX", "CDELT"))
     return value + (1 - pixel) * step
