@@ -88,7 +88,12 @@ def holds(intervals_M2: Array, time_N: Array) -> NDArray[np.bool_]:
 
 
 def of_ccd(times: GoodTimes, ccd: int) -> Array:
-    """Intervals of a CCD: its own, or those of all; empty where it has none."""
+    """Intervals of a CCD: its own, or those of all; empty where it has none.
+
+    An event of unknown CCD (`ALL`) may be in the intervals of any.
+    """
+    if ccd == ALL and times:
+        return merge(np.concatenate(list(times.values())))
     return times.get(ccd, times.get(ALL, np.zeros((0, 2))))
 
 
