@@ -1,0 +1,77 @@
+"""Detection finds what was put in; thresholds, curves and pairs by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from wolter.evaluate.images import sources
+from wolter.evaluate.images.detection import Image, photometry
+from wolter.xray.image import Exposure, Imager
+from wolter.xray.psf import Psf
+from wolter.xray.sky import Scene
+
+
+def test_injected_sources_are_found_at_their_places_with_their_rates():
+    at_N2 = torch.tensor([[0.0, 0.0], [-300, 200], [250, -180], [-150, -300], [40, 300]])
+    rate_N = torch.tensor([0.05, 0.03, 0.02, 0.03, 0.02])
+    imager = Imager({"input": (Psf(), 1)})
+    scene = Scene(torch.cat([at_N2, rate_N[:, None]], 1))
+    rates = imager.rates(scene, {"agn": 1.0})["input"]
+    taken = imager.expose(rates, Exposure(2e4, 1e-5), torch.ones(416, 416, dtype=torch.bool))
+    counts_HW = taken.draw(torch.Generator().manual_seed(0))
+    rate_HW = (counts_HW - taken.background_HW) / taken.exposure_HW
+    image = Image.of(rate_HW, taken.exposure_HW, taken.background_HW, Psf(), 4.0)
+    # As if fluxes were rates: all far above `FAINTEST`.
+    found = sources.match(image, scene.point_N3.double().numpy(), 1.0)
+    assert (found.score_N > 5).all()
+    assert float(np.nanmax(found.offset_N)) < 2.0
+    # Photons alone scatter the rates by 4 to 7 %.
+    assert found.ratio_N == pytest.approx(np.ones(5), abs=0.22)
+
+
+def test_rates_without_noise_are_the_true_ones_on_and_off_the_axis():
+    at_N2 = torch.tensor([[0.0, 0.0], [-300, 200], [400, 400]])
+    scene = Scene(torch.cat([at_N2, torch.full((3, 1), 0.03)], 1))
+    imager = Imager()
+    for name, scale, psf in (("input", 1, Psf()), ("target", 2, Psf(sharpness=1.9))):
+        rate_HW = imager.rates(scene, {"agn": 1.0})[name] / imager.vignetting[scale]
+        ones = torch.ones_like(rate_HW)
+        image = Image.of(rate_HW, ones, ones, psf, 4.0 / scale)
+        found_N = photometry(image, at_N2.double().numpy())
+        assert found_N == pytest.approx(np.full(3, 0.03), rel=0.04)
+
+
+def matched(score_N, false_M, flux_N=None, partner_N=None):
+    n = len(score_N)
+    none_N = np.full(n, np.nan)
+    flux_N = np.full(n, 2e-14) if flux_N is None else np.asarray(flux_N)
+    partner_N = np.full(n, -1) if partner_N is None else np.asarray(partner_N)
+    scores = np.asarray(score_N, float), np.asarray(false_M, float)
+    return sources.Matched(
+        flux_N, np.zeros(n), scores[0], none_N, none_N, none_N, partner_N, scores[1]
+    )
+
+
+def test_the_threshold_gives_the_purity():
+    # Three sources and one other from 6 on: 75 %.
+    assert sources.threshold(matched([9, 8, 7, 3], [6, 5]), purity=0.7) == 6
+    assert sources.threshold(matched([9, 8, 7, 3], [6, 5]), purity=0.8) == 7
+    assert sources.threshold(matched([9, 8, 7, 3], [6]), purity=0.8) == 3
+    assert sources.threshold(matched([-np.inf], [4]), purity=0.9) == float("inf")
+
+
+def test_the_curve_passes_through_the_flux_of_one_half():
+    generator = np.random.default_rng(0)
+    flux_N = np.exp(generator.uniform(np.log(1e-16), np.log(1e-13), 4000))
+    share_N = 1 / (1 + (flux_N / 3e-15) ** (-1 / 0.3))
+    score_N = np.where(generator.random(4000) < share_N, 9.0, -np.inf)
+    curve = sources.completeness(matched(score_N, [], flux_N), 5.0)
+    assert curve.half == pytest.approx(3e-15, rel=0.08)
+    assert curve.width == pytest.approx(0.3, rel=0.2)
+
+
+def test_fields_are_joined_with_their_pairs():
+    one = matched([9, 8], [], partner_N=[1, 0])
+    joined = sources.Matched.joined([one, matched([7], [3]), one])
+    assert joined.partner_N.tolist() == [1, 0, -1, 4, 3]
+    assert sources.summary(joined, purity=0.5)["n_found"] == 5
