@@ -91,13 +91,9 @@ weights: setup ## retrain, evaluate and write the shipped weights (models/weight
 	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 16 \
 		--train.batch-size 1024 --train.learning-rate 1.4e-3 --promote
 	@$(BIN)/wolter simulate images --n 480 --seed 4 --out $(IMAGES)
-	@$(BIN)/wolter simulate images --n 160 --seed 5 --scale 1 --target-background --out $(IMAGES)1
-	@for data in $(IMAGES) $(IMAGES)1; do \
-		$(BIN)/wolter train superres --data $$data --train.seed 1 --train.epochs 1 --train.batch-size 8 \
-			--train.learning-rate 1e-3 --train.precision bf16 --promote || exit; \
-	done
+	@$(BIN)/wolter train superres --data $(IMAGES) --train.seed 1 --train.epochs 1 --train.batch-size 8 \
+		--train.learning-rate 1e-3 --train.precision bf16 --promote
 	@$(BIN)/wolter export superres --data $(IMAGES)
-	@$(BIN)/wolter export superres-denoise --data $(IMAGES)1
 	@for family in mlp cnn deepspectra posterior; do \
 		if [ $$family = posterior ]; then data=$(VARIED); else data=$(STANDARD); fi; \
 		$(BIN)/wolter evaluate $$family --data $(STANDARD) --version champion --exact 1000 --json .wolter/$$family.json \

@@ -29,6 +29,8 @@ from wolter.xray.check import Fold, check_map
 from wolter.xray.picture import Picture
 from wolter.xray.psf import TARGET_SHARPNESS
 
+FLUX, SIGMAS = 0.03, 4.0  # an answer may miss so much of the input's photons, and their noise
+
 
 @dataclass(frozen=True)
 class Enhanced:
@@ -86,19 +88,22 @@ def enhance_picture(model: Model, picture: Picture, version: str = "") -> Enhanc
     def kept(name: str) -> Tensor | None:
         return torch.where(seen_fine_HW, found[name][0], torch.nan) if name in found else None
 
-    check_HW = check_map(
-        found["rate_BHW"][0],
-        batch.counts_BHW[0],
-        batch.exposure_BHW[0],
-        batch.background_BHW[0],
-        Fold(
-            spec.scale,
-            picture.pixel_arcsec,
-            sharpness=TARGET_SHARPNESS if spec.scale > 1 else 1.0,
-            energy_kev=math.sqrt(spec.band_kev[0] * spec.band_kev[1]),
-            axis_yx=picture.axis_yx,
-        ),
+    fold = Fold(
+        spec.scale,
+        picture.pixel_arcsec,
+        sharpness=TARGET_SHARPNESS if spec.scale > 1 else 1.0,
+        energy_kev=math.sqrt(spec.band_kev[0] * spec.band_kev[1]),
+        axis_yx=picture.axis_yx,
     )
+    photons = (batch.counts_BHW[0], batch.exposure_BHW[0], batch.background_BHW[0])
+    check_HW = check_map(found["rate_BHW"][0], *photons, fold)
+    expected = float(fold(found["rate_BHW"][0], *photons[1:]).sum())
+    seen = float(photons[0].sum())
+    if abs(expected - seen) > FLUX * seen + SIGMAS * math.sqrt(seen):
+        remarks.append(
+            f"the answer stands for {expected:.0f} photons, and the input has {seen:.0f}: it is "
+            "unlike what the model was trained on; do not measure fluxes in it"
+        )
     rate_HW = kept("rate_BHW")
     assert rate_HW is not None
     return Enhanced(

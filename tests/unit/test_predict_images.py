@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -188,3 +190,16 @@ def test_nothing_is_half_written(picture_file, enhancer, monkeypatch):
     with pytest.raises(InputError, match=r"out\.fits: cannot be written \(disk is full\)"):
         write(enhanced, out)
     assert not out.exists()
+
+
+def test_an_answer_that_makes_up_photons_is_said_to(picture_file, enhancer):
+    model = load_model(enhancer(2))
+    bias = model.module.generator.last.bias
+    fluxes = {}
+    for factor in (1.0, 2.0):
+        with torch.no_grad():
+            bias[0] += math.log(factor)
+        enhanced = enhance_picture(model, read_picture(picture_file))
+        fluxes[factor] = enhanced.rate_HW.sum()
+    assert fluxes[2.0] == pytest.approx(2 * fluxes[1.0], rel=1e-3)
+    assert any("do not measure fluxes" in remark for remark in enhanced.remarks)
