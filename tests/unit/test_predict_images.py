@@ -200,6 +200,6 @@ def test_an_answer_that_makes_up_photons_is_said_to(picture_file, enhancer):
         with torch.no_grad():
             bias[0] += math.log(factor)
         enhanced = enhance_picture(model, read_picture(picture_file))
-        fluxes[factor] = enhanced.rate_HW.sum()
+        fluxes[factor] = float(enhanced.rate_HW.sum())
     assert fluxes[2.0] == pytest.approx(2 * fluxes[1.0], rel=1e-3)
     assert any("do not measure fluxes" in remark for remark in enhanced.remarks)
