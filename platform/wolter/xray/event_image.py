@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Coordinates = Literal["detector", "sky"]
 MOST_PIXELS = 8192  # along a side: damaged positions must not fill the memory
 _NATIVE_STEP = detector.PIXEL_ARCSEC / DETECTOR_ARCSEC
+_BORESIGHT_DET = np.array(CORNER_DET) + (np.array(detector.BORESIGHT[::-1]) - 0.5) * _NATIVE_STEP
 _ONE = ("OBS_ID", "OBJECT", "TELESCOP", "INSTRUME", "FILTER", "DATE-OBS", "RA_PNT", "DEC_PNT",
         "PA_PNT")  # fmt: skip
 
@@ -179,7 +180,27 @@ def picture_of(
         if ccd >= 0:
             header[f"ONTIME{ccd:02d}"] = events.ccd_exposure_s(ccd)
     header["BUNIT"] = "count"
-    return Picture(events.file, counts_HW, exposure_HW, seconds, grid.pixel_arcsec, header, remarks)
+    return Picture(
+        file=events.file,
+        counts_HW=counts_HW,
+        exposure_HW=exposure_HW,
+        exposure_s=seconds,
+        pixel_arcsec=grid.pixel_arcsec,
+        axis_yx=_optical_axis(events, grid),
+        header=header,
+        remarks=remarks,
+    )
+
+
+def _optical_axis(events: Events, grid: Grid) -> tuple[float, float] | None:
+    """Row and column of EPIC-pn's axis, from the lower left corner; None for other instruments."""
+    if events.detector_N2 is None or not _is_pn(events):
+        return None
+    axis_2 = _BORESIGHT_DET
+    if grid.axis.ctype[0] != "DETX":
+        axis_2 = _carried(events, events.detector_N2, events.sky_N2, axis_2)
+    x, y = (axis_2 - np.array(grid.lower)) / grid.step
+    return float(y), float(x)
 
 
 def _exposure(
@@ -200,9 +221,10 @@ def _exposure(
 
 def _pn_exposure(events: Events, grid: Grid) -> tuple[Tensor, Tensor]:
     """Vignetted seconds (H, W) of EPIC-pn without its mask, and the mask."""
+    assert events.detector_N2 is not None
     centre_HW2 = grid.centres()
     if grid.axis.ctype[0] != "DETX":
-        centre_HW2 = _to_detector(events, centre_HW2)
+        centre_HW2 = _carried(events, events.sky_N2, events.detector_N2, centre_HW2)
     first = np.array(CORNER_DET)
     native_HW2 = np.floor((centre_HW2 - first) / _NATIVE_STEP + 0.5).astype(np.int64)
     column_HW, row_HW = (
@@ -212,25 +234,22 @@ def _pn_exposure(events: Events, grid: Grid) -> tuple[Tensor, Tensor]:
     inside_HW = (row_HW >= 0) & (row_HW < len(frame)) & (column_HW >= 0) & (column_HW < len(frame))
     at = (row_HW.clamp(0, frame[-1]), column_HW.clamp(0, frame[-1]))
     seconds_C = torch.tensor([events.ccd_exposure_s(i + 1) for i in range(detector.N_CCD)])
-    boresight = first + (np.array(detector.BORESIGHT[::-1]) - 0.5) * _NATIVE_STEP
-    theta_HW = np.hypot(*np.moveaxis(centre_HW2 - boresight, -1, 0)) * DETECTOR_ARCSEC / 60
+    theta_HW = np.hypot(*np.moveaxis(centre_HW2 - _BORESIGHT_DET, -1, 0)) * DETECTOR_ARCSEC / 60
     energy = math.sqrt(events.band_kev[0] * events.band_kev[1])
     vignetting_HW = detector.vignetting(torch.from_numpy(theta_HW.astype(np.float32)), energy)
     exposure_HW = seconds_C[detector.ccd_numbers()[at] - 1] * vignetting_HW
     return exposure_HW * inside_HW, detector.live()[at] & inside_HW
 
 
-def _to_detector(events: Events, sky_HW2: Array) -> Array:
-    """DETX and DETY of sky positions, by the linear map that suits the photons best."""
-    assert events.detector_N2 is not None
-    known_N3 = np.column_stack([events.sky_N2, np.ones(len(events))])
-    if np.linalg.matrix_rank(known_N3 - known_N3.mean(0) * [1, 1, 0]) < 3:
+def _carried(events: Events, known_N2: Array, image_N2: Array, at: Array) -> Array:
+    """Where positions (..., 2) lie in other coordinates, by the photons' best linear map."""
+    middle = known_N2.mean(0)  # keeps the numbers small
+    shifted_N3 = np.column_stack([known_N2 - middle, np.ones(len(known_N2))])
+    if np.linalg.matrix_rank(shifted_N3) < 3:
         raise InputError(f"{events.file}: too few photons to turn the exposure map by")
-    middle = events.sky_N2.mean(0)  # keeps the numbers small
-    known_N3[:, :2] -= middle
-    map_32, *_ = np.linalg.lstsq(known_N3, events.detector_N2, rcond=None)
-    turned: Array = (sky_HW2 - middle) @ map_32[:2] + map_32[2]
-    return turned
+    map_32, *_ = np.linalg.lstsq(shifted_N3, image_N2, rcond=None)
+    carried: Array = (at - middle) @ map_32[:2] + map_32[2]
+    return carried
 
 
 def _size(image_HW: Tensor) -> str:

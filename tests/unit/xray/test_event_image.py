@@ -41,6 +41,7 @@ def test_the_exposure_is_the_one_that_a_reader_of_the_image_finds(events, tmp_pa
     assert again.exposure_s == pytest.approx(27_000)
     assert torch.allclose(again.exposure_HW, picture.exposure_HW, rtol=2e-3)
     assert torch.equal(again.counts_HW, picture.counts_HW)
+    assert picture.axis_yx == pytest.approx(again.axis_yx)
 
 
 @pytest.mark.parametrize("coordinates", ["detector", "sky"])
@@ -94,6 +95,9 @@ def test_the_sky_exposure_is_the_detectors_turned(events):
     ra, dec = WCS(sky.header).wcs_pix2world([[column, row]], 0)[0]
     away = np.hypot((ra - event_lists.POINTING[0]) * np.cos(np.radians(dec)), dec - 22.014) * 3600
     assert away < 30
+    # The axis looks where the list's reference position is.
+    column, row = WCS(sky.header).wcs_world2pix([event_lists.POINTING], 0)[0]
+    assert sky.axis_yx == pytest.approx((row + 0.5, column + 0.5), abs=0.05)
 
 
 def test_a_chandra_source_is_where_its_coordinates_say(tmp_path):
@@ -120,6 +124,7 @@ def test_a_chandra_source_is_where_its_coordinates_say(tmp_path):
     column, row = skycoord_to_pixel(target, WCS(picture.header), origin=0)
     assert picture.counts_HW[round(float(row)), round(float(column))] >= 30
     assert "evenly exposed" in picture.remarks[0]
+    assert picture.axis_yx is None
     with pytest.raises(InputError, match="use --coordinates sky"):
         grid_of(events)
 
