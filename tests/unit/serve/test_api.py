@@ -62,7 +62,7 @@ def test_health_fails_with_a_model(untrained):
     served = load(Chosen("mlp", str(untrained("mlp"))))
     for parameter in served.model.module.parameters():
         parameter.data.fill_(float("nan"))
-    service = SimpleNamespace(config=ServeConfig(), models={"mlp": served}, uploads=None)
+    service = SimpleNamespace(config=ServeConfig(), images={}, models={"mlp": served}, uploads=None)
     response = TestClient(build_app(service)).get("/healthz")
     assert "mlp version" in refused(response, 503)
 
