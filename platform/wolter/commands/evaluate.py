@@ -68,11 +68,15 @@ class Evaluate:
 
     def run(self) -> int:
         """Evaluate, write the report and log it."""
-        for name in self.families:
-            families.load(name)
         if not self.families:
             raise InputError(f"name a family: {', '.join(families.names())}")
-        dataset = open_dataset(self.data or default_dataset())
+        kinds = {families.load(name).kind for name in self.families}
+        dataset = open_dataset(self.data or default_dataset(min(kinds)))
+        if kinds != {dataset.manifest.kind}:
+            raise InputError(
+                f"{dataset.path}: a dataset of {dataset.manifest.kind}, and {self.families[0]} "
+                f"reads {' and '.join(sorted(kinds))}; give families of its kind"
+            )
         if self.translator and self.exact:
             raise InputError("--translator: what it gives has no likelihood; leave out --exact")
         translator = None
@@ -86,7 +90,6 @@ class Evaluate:
             for i, (name, (_, version)) in enumerate(zip(self.families, found, strict=True))
             if not version.startswith(shipped.SHIPPED)
         }
-        assumed = None if self.assume is None else _config(self.assume)
         result: Evaluation | ImageEvaluation
         if dataset.manifest.kind == "images":
             result = self._judge_images(models, dataset, [version for _, version in found])

@@ -1,5 +1,6 @@
 """`wolter ingest spectra`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from wolter.data.ingest import IngestConfig, ingest_dataset
 from wolter.data.shards import REJECTS
 from wolter.home import home
 from wolter.progress import bar
+
+SHOWN = 10  # rejects that are printed
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,16 @@ class IngestSpectra:
             f"{result.read} spectra read, {len(result.rejects)} rejected, "
             f"{result.backgrounds} backgrounds, {result.others} other files: {self.out}"
         )
-        for file, reason in result.rejects[:10]:
-            print(f"  rejected {reason if reason.startswith(file) else f'{file}: {reason}'}")
-        if len(result.rejects) > 10:
-            print(f"  and {len(result.rejects) - 10} more in {self.out / REJECTS}")
+        print_rejects(result.rejects, self.out)
         return 0
+
+
+def print_rejects(rejects: Sequence[tuple[str, str]], out: Path) -> None:
+    """Tell the first files that an ingest rejected, with the reasons, and where the rest are."""
+    for file, reason in rejects[:SHOWN]:
+        print(f"  rejected {reason if reason.startswith(file) else f'{file}: {reason}'}")
+    if len(rejects) > SHOWN:
+        print(f"  and {len(rejects) - SHOWN} more in {out / REJECTS}")
 
 
 COMMAND = IngestSpectra

@@ -6,9 +6,9 @@ from typing import Literal
 
 import tyro
 
+from wolter.commands.ingest import print_rejects
 from wolter.commands.simulate import numbers
 from wolter.data.ingest_images import ImageIngestConfig, ingest_image_dataset
-from wolter.data.shards import REJECTS
 from wolter.home import home
 from wolter.progress import bar
 
@@ -78,10 +78,7 @@ class IngestImages:
             f"{result.pairs} pairs of {result.used} files in {result.dataset.manifest.rows} "
             f"records, {len(result.rejects)} rejected, {result.others} other files: {self.out}"
         )
-        for file, reason in result.rejects[:10]:
-            print(f"  rejected {reason if reason.startswith(file) else f'{file}: {reason}'}")
-        if len(result.rejects) > 10:
-            print(f"  and {len(result.rejects) - 10} more in {self.out / REJECTS}")
+        print_rejects(result.rejects, self.out)
         return 0
 
 

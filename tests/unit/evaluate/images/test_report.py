@@ -12,6 +12,7 @@ from tests.synthetic import IMAGES, make_image_dataset, make_images
 from torch import nn
 
 from wolter import family as families
+from wolter.cli import main
 from wolter.data.images import ImageSpec
 from wolter.errors import InputError
 from wolter.evaluate.images.judging import Judged
@@ -92,3 +93,19 @@ def test_a_limit_is_kept_and_other_pixels_are_refused(dataset):
     other = superres(replace(IMAGES, scale=1))
     with pytest.raises(InputError, match="1x images"):
         evaluate_images([other], dataset, "all", resamples=5)
+
+
+def test_the_command_judges_shipped_weights_and_writes_the_report(dataset, tmp_path, capsys):
+    out = tmp_path / "report"
+    arguments = ["evaluate", "superres", "--version", "shipped", "--data", str(dataset.path)]
+    figures = tmp_path / "figures.json"
+    arguments += ["--split", "all", "--n", "4", "--fields", "0", "--out", str(out)]
+    assert main([*arguments, "--json", str(figures)]) == 0
+    assert json.loads(figures.read_text())["n"] == 4
+    assert [*out.glob("*.html")]
+    assert "report:" in capsys.readouterr().out
+
+
+def test_families_of_another_kind_are_refused(dataset, capsys):
+    assert main(["evaluate", "mlp", "--version", "shipped", "--data", str(dataset.path)]) == 2
+    assert "a dataset of images, and mlp reads spectra" in capsys.readouterr().err
