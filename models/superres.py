@@ -2,9 +2,10 @@
 
 Two ways in and out of the same network. With `scaling = "counts"`, our own: it sees photons,
 exposure and expected background as they are, at any exposure; a smoothed image carries the
-brightness, of which the network gives the logarithm of a correction; the answer is the expected
-rate of the sources, learnt by the likelihood of the target's photons. Nothing is clamped, so no
-flux is lost. With the other scalings, the reference's (Sweere et al. 2022): brightness is clamped,
+brightness, which the network corrects; the answer is the expected rate of the sources, learnt by
+the likelihood of the target's photons. Nothing is clamped, so no flux is lost. To super-resolve,
+the correction is a factor. To denoise, it is a step between the smoothed image and the photons, and
+a few times their noise besides: however bright, no answer is far from what was counted. With the other scalings, the reference's (Sweere et al. 2022): brightness is clamped,
 divided by the clamp and stretched, and the network's output is a stretched image.
 
 With `interval`, the expected rate of each pixel has a Gamma distribution, whose mean is the rate
@@ -36,6 +37,9 @@ BACKBONE = 1  # which of them the answer starts from
 TRUNCATE = 3  # deviations at which a Gaussian ends
 FLOOR = 0.02  # counts a pixel, below which a smoothed image does not fall where it is exposed
 EDGE, NOTHING = 0.05, 0.002  # exposures, in its unit: hardly any, and as good as none
+QUARTER = 0.375  # Anscombe's: the root of n + 3/8 has nearly the deviation 1/2, whatever n
+STEP = 2.0  # most that a denoised root differs from that of smoothed and counted photons
+SOFT, SMALL = 0.05, 1e-4  # of the background: sources fainter than this are not told from none; in counts
 NORMALISING = 64  # images whose pixels set the mean and deviation of each feature
 IMAGE_LOSSES = {"psnr": losses.psnr, "ssim": losses.ssim, "ms_ssim": losses.ms_ssim}
 
@@ -120,13 +124,14 @@ class Superres(nn.Module):
         self.config, self.scale = config, spec.scale
         self.target_background = spec.target_background
         self.native = config.scaling == "counts"
+        self.bounded = self.native and spec.scale == 1
         area = (spec.pixel_arcsec / 4.0) ** 2
         self.clamp, self.input_clamp = losses.CLAMP[spec.scale] * area, losses.CLAMP[1] * area
         channels = sum(self._channels(name) for name in config.inputs)
         self.standardise = Standardise(channels, 1, 1) if self.native else nn.Identity()
         self.generator = Generator(
             channels,
-            1 + config.interval,
+            1 + config.interval + self.bounded,
             config.blocks,
             config.filters,
             config.growth,
@@ -144,7 +149,7 @@ class Superres(nn.Module):
     def _channels(self, name: str) -> int:
         if not self.native:
             return 1
-        return {"image": 1 + len(SMOOTHINGS), "exposure": 2, "background": 1}[name]
+        return {"image": 2 + len(SMOOTHINGS), "exposure": 2, "background": 1}[name]
 
     @property
     def reach(self) -> int:
@@ -164,9 +169,11 @@ class Superres(nn.Module):
             chosen = torch.stack([columns[name] for name in self.config.inputs], 1)
             return chosen, chosen[:, 0]
         smoothed = [_log_rate(counts_BHW, exposure_BHW, sigma) for sigma in SMOOTHINGS]
+        # In units of its noise, and logarithmic where that is exceeded: none is too bright to see.
+        step_BHW = _root(counts_BHW) - _root(smoothed[0].exp() * exposure_BHW)
         logarithm_BHW = torch.where(seen_BHW, exposure_BHW, 1.0).log()
         groups = {
-            "image": [counts_BHW.sqrt(), *smoothed],
+            "image": [counts_BHW.sqrt().asinh(), (2 * step_BHW).asinh(), *smoothed],
             "exposure": [logarithm_BHW, seen_BHW.float()],
             "background": [batch.background_BHW.sqrt()],
         }
@@ -182,14 +189,27 @@ class Superres(nn.Module):
         if not self.native:
             image_BHW = output_BFHW[:, 0].clamp(0, 1)
             return losses.unstretch(image_BHW, self.config.scaling) * self.clamp, None
+        shape_BHW = shape_of(output_BFHW[:, 1]) if self.config.interval else None
+        if self.bounded:
+            return self._stepped(batch, backbone_BHW, output_BFHW), shape_BHW
         if self.scale > 1:
             backbone_BHW = nn.functional.interpolate(
                 backbone_BHW[:, None], scale_factor=self.scale, mode="bilinear"
             )[:, 0]
         per_pixel = EXPOSURE_S * self.scale**2
-        rate_BHW = (backbone_BHW + output_BFHW[:, 0]).exp() / per_pixel
-        shape_BHW = shape_of(output_BFHW[:, 1]) if self.config.interval else None
-        return rate_BHW, shape_BHW
+        return (backbone_BHW + output_BFHW[:, 0]).exp() / per_pixel, shape_BHW
+
+    def _stepped(self, batch: ImageBatch, backbone_BHW: Tensor, output_BFHW: Tensor) -> Tensor:
+        """Rate between the smoothed image and the photons, give or take a few times their noise."""
+        exposure_BHW = batch.exposure_BHW
+        smooth_BHW = _root(backbone_BHW.exp() * exposure_BHW / EXPOSURE_S)
+        share_BHW, step_BHW = output_BFHW[:, -1].sigmoid(), output_BFHW[:, 0]
+        root_BHW = smooth_BHW.lerp(_root(batch.counts_BHW), share_BHW)
+        root_BHW = (root_BHW + STEP * (step_BHW / STEP).tanh()).clamp_min(0)
+        excess_BHW = root_BHW.square() - QUARTER - batch.background_BHW
+        soft_BHW = SOFT * batch.background_BHW + SMALL
+        source_BHW = (excess_BHW + torch.hypot(excess_BHW, soft_BHW)) / 2
+        return source_BHW / exposure_BHW.clamp_min(NOTHING * EXPOSURE_S)
 
     def stretched(self, rate_BHW: Tensor, scale: int) -> Tensor:
         """A rate image as image losses compare it; clamped in the reference's scalings alone."""
@@ -329,6 +349,11 @@ def _log_rate(counts_BHW: Tensor, exposure_BHW: Tensor, sigma: float) -> Tensor:
     counts_BHW, exposure_BHW = both_BFHW.unbind(1)
     floor_BHW = FLOOR * exposure_BHW / (exposure_BHW + EDGE) + EDGE * NOTHING
     return (counts_BHW + floor_BHW).log() - (exposure_BHW + NOTHING).log()
+
+
+def _root(counts_BHW: Tensor) -> Tensor:
+    """Photons on a scale on which their noise is everywhere the same (Anscombe 1948)."""
+    return (counts_BHW + QUARTER).sqrt()
 
 
 def _enlarge(image_BHW: Tensor, scale: int) -> Tensor:

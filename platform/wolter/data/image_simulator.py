@@ -4,7 +4,7 @@ Shapes: B tiles, H and W rows and columns of an input tile.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from wolter.data.simulator import seed_of
 from wolter.data.tiles import cut, tile_starts
 from wolter.errors import InputError
 from wolter.xray import detector, fluxes, sky
+from wolter.xray.backdrop import estimate_background
 from wolter.xray.image import Expected, Exposure, Imager
 from wolter.xray.psf import TARGET_SHARPNESS, Psf
 
@@ -29,13 +30,17 @@ class ImageSimulateConfig:
         target_exposure_s: of the target, s.
         scale: target pixels along a side of an input pixel: 2 to super-resolve (with sharper
             mirrors), 1 to denoise.
-        target_background: the target holds the background too.
+        target_background: the target holds the background and out-of-time events too, as a longer
+            observation would.
         band_kev: energies of the photons.
         filter: of EPIC-pn: thin, medium or thick.
         background: log-uniform range, counts/s in an input pixel on the axis.
         particles: uniform range of the share of it that is not vignetted.
         background_error: relative scatter of the background that families are told of.
-        out_of_time: shares of out-of-time events in inputs, equally often; targets have none.
+        estimated: share of the fields whose told background is estimated from their photons, as
+            that of an observation is, errors and all.
+        out_of_time: shares of out-of-time events in inputs, equally often; targets that
+            hold no background have none.
         bad_columns: most places of rejected columns in a frame; their number is uniform.
         faintest: flux above which AGN are drawn one by one, erg cm^-2 s^-1.
         reach_arcsec: where the point-spread function ends.
@@ -54,6 +59,7 @@ class ImageSimulateConfig:
     background: tuple[float, float] = (5e-6, 2e-5)
     particles: tuple[float, float] = (0.0, 0.8)
     background_error: float = 0.05
+    estimated: float = 0.7
     out_of_time: tuple[float, ...] = (0.0, 0.023, 0.063)
     bad_columns: int = 12
     faintest: float = 2e-16
@@ -160,12 +166,17 @@ class ImageSimulator:
             exposure_s=c.target_exposure_s,
             background=how.background if c.target_background else 0.0,
             particles=how.particles,
+            out_of_time=how.out_of_time if c.target_background else 0.0,
         )
         rates = self.imager.rates(scene, self.counts_per_flux)
         taken = self.imager.expose(rates["input"], how, detector.live(1, columns))
         target = self.imager.expose(rates["target"], target_how, detector.live(c.scale, columns))
         off = 1 + c.background_error * float(torch.randn(1, generator=generator))
-        return Field(scene, kind, _pair(taken, target, max(off, 0.5), generator), how)
+        pair = _pair(taken, target, max(off, 0.5), generator)
+        if float(torch.rand(1, generator=generator)) < c.estimated:
+            told_HW = estimate_background(pair.counts_BHW[0], pair.exposure_BHW[0])
+            pair = replace(pair, background_BHW=told_HW[None])
+        return Field(scene, kind, pair, how)
 
     def tiles(self, pair: ImageBatch) -> ImageBatch:
         """Cut a frame into the tiles of the config (B of them)."""

@@ -19,6 +19,7 @@ from wolter.xray import detector, shapes
 
 FIELD_ARCSEC = 416 * 4.0  # side of the frame
 _DEG2 = (FIELD_ARCSEC / 3600) ** 2
+TAIL, FAMOUS = 0.2, 30.0  # share of extended scenes that are brighter than most, and how much
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,13 @@ def agn_field(
     return Scene(torch.cat([position_N2, flux_N[:, None]], 1))
 
 
+def bright_agn(generator: torch.Generator) -> Scene:
+    """One bright AGN near the axis, where an observation is pointed at it."""
+    draw = shapes.Draw(generator)
+    flux = draw.log_uniform(1e-13, 3e-11)
+    return Scene(torch.tensor([[draw.normal(0, 20), draw.normal(0, 20), flux]]))
+
+
 def agn_pairs(generator: torch.Generator) -> Scene:
     """Six to twenty close pairs, 4-40 arcsec apart, with flux ratios of 1-10."""
     draw = shapes.Draw(generator)
@@ -127,7 +135,7 @@ def cluster(generator: torch.Generator) -> Scene:
         map_FF = map_FF + level * other.beta_model(x_1F, y_F1, size, draw.uniform(0.5, 0.8))
     rough = shapes.rough_field(generator, len(y_F1), slope=draw.uniform(2.5, 3.5))
     map_FF = map_FF * (draw.uniform(0, 0.4) * rough).exp()
-    return _scaled(map_FF, draw.log_uniform(3e-13, 3e-11), "cluster")
+    return _scaled(map_FF, _flux(draw, 3e-13, 3e-11), "cluster")
 
 
 def remnant(generator: torch.Generator) -> Scene:
@@ -141,7 +149,7 @@ def remnant(generator: torch.Generator) -> Scene:
     ridges = shapes.ridged_field(generator, len(y_F1), slope=draw.uniform(2.2, 3.2))
     filaments = draw.uniform(0.2, 1.0)
     map_FF = map_FF * (1 - filaments + filaments * 4 * ridges ** draw.uniform(2, 6))
-    return _scaled(map_FF, draw.log_uniform(1e-12, 5e-11), "remnant")
+    return _scaled(map_FF, _flux(draw, 1e-12, 5e-11), "remnant")
 
 
 def galaxy(generator: torch.Generator) -> Scene:
@@ -153,7 +161,7 @@ def galaxy(generator: torch.Generator) -> Scene:
     map_FF = (-disc.radius(x_1F, y_F1) / scale).exp()
     rough = shapes.rough_field(generator, len(y_F1), slope=draw.uniform(2.0, 3.0))
     map_FF = map_FF * (draw.uniform(0.3, 1.0) * rough).exp()
-    flux = draw.log_uniform(1e-13, 3e-12)
+    flux = _flux(draw, 1e-13, 3e-12)
     n = draw.integer(5, 60)
     radius_N = scale * (draw.uniforms(n, 0.02, 1).log() + draw.uniforms(n, 0.02, 1).log()).abs()
     position_N2 = disc.place(radius_N, draw.uniforms(n, 0, 2 * math.pi))
@@ -177,7 +185,7 @@ def web(generator: torch.Generator) -> Scene:
     ridges = shapes.ridged_field(generator, len(y_F1), slope=draw.uniform(2.5, 3.5))
     map_FF = map_FF * (draw.uniform(0.5, 1.6) * rough).exp()
     map_FF = map_FF * (0.3 + draw.uniform(0, 3) * ridges ** draw.uniform(2, 5))
-    return _scaled(map_FF, draw.log_uniform(5e-13, 3e-11), "cluster")
+    return _scaled(map_FF, _flux(draw, 5e-13, 3e-11), "cluster")
 
 
 def from_map(generator: torch.Generator, image: Tensor) -> Scene:
@@ -190,7 +198,7 @@ def from_map(generator: torch.Generator, image: Tensor) -> Scene:
     draw = shapes.Draw(generator)
     size = 2 * detector.FRAME
     map_FF = shapes.resample(draw, image, size, zoom=draw.uniform(1, 2))
-    return _scaled(map_FF, draw.log_uniform(5e-13, 3e-11), "cluster")
+    return _scaled(map_FF, _flux(draw, 5e-13, 3e-11), "cluster")
 
 
 def read_map(path: Path) -> Tensor:
@@ -216,6 +224,12 @@ def read_map(path: Path) -> Tensor:
     return torch.from_numpy(image.clip(min=0))
 
 
+def _flux(draw: shapes.Draw, low: float, high: float) -> float:
+    """Log-uniform, with a tail: an archive is full of the sky's brightest."""
+    tail = draw.log_uniform(1, FAMOUS) if draw.chance(TAIL) else 1.0
+    return draw.log_uniform(low, high) * tail
+
+
 def _scaled(map_FF: Tensor, flux: float, spectrum: str) -> Scene:
     total = map_FF.sum()
     assert bool(total > 0), "nothing in the frame"
@@ -224,6 +238,7 @@ def _scaled(map_FF: Tensor, flux: float, spectrum: str) -> Scene:
 
 SCENES: Mapping[str, Callable[[torch.Generator], Scene]] = {
     "agn": lambda _: Scene(torch.zeros(0, 3)),  # the field that every scene is given
+    "bright": bright_agn,
     "pairs": agn_pairs,
     "cluster": cluster,
     "remnant": remnant,
