@@ -39,7 +39,10 @@ FLOOR = 0.02  # counts a pixel, below which a smoothed image does not fall where
 EDGE, NOTHING = 0.05, 0.002  # exposures, in its unit: hardly any, and as good as none
 QUARTER = 0.375  # Anscombe's: the root of n + 3/8 has nearly the deviation 1/2, whatever n
 STEP = 2.0  # most that a denoised root differs from that of smoothed and counted photons
-SOFT, SMALL = 0.05, 1e-4  # of the background: sources fainter than this are not told from none; in counts
+SOFT, SMALL = (
+    0.05,
+    1e-4,
+)  # of the background: sources fainter than this are not told from none; in counts
 NORMALISING = 64  # images whose pixels set the mean and deviation of each feature
 IMAGE_LOSSES = {"psnr": losses.psnr, "ssim": losses.ssim, "ms_ssim": losses.ms_ssim}
 

@@ -18,6 +18,8 @@ from wolter.xray.backdrop import estimate_background
 from wolter.xray.image import Expected, Exposure, Imager
 from wolter.xray.psf import TARGET_SHARPNESS, Psf
 
+PILED = 0.5  # ct/s in a pixel, above which full frames pile photons up: scenes are dimmed to it
+
 
 @dataclass(frozen=True)
 class ImageSimulateConfig:
@@ -169,6 +171,8 @@ class ImageSimulator:
             out_of_time=how.out_of_time if c.target_background else 0.0,
         )
         rates = self.imager.rates(scene, self.counts_per_flux)
+        dim = min(1.0, PILED / max(float(rate_HW.max()) for rate_HW in rates.values()))
+        scene, rates = scene.dimmed(dim), {name: dim * rate_HW for name, rate_HW in rates.items()}
         taken = self.imager.expose(rates["input"], how, detector.live(1, columns))
         target = self.imager.expose(rates["target"], target_how, detector.live(c.scale, columns))
         off = 1 + c.background_error * float(torch.randn(1, generator=generator))

@@ -41,6 +41,12 @@ class Scene:
         """The same with more point sources."""
         return replace(self, point_N3=torch.cat([self.point_N3, point_N3]))
 
+    def dimmed(self, factor: float) -> "Scene":
+        """The same with all fluxes times a factor."""
+        point_N3 = self.point_N3 * self.point_N3.new_tensor([1, 1, factor])
+        map_FF = None if self.brightness_FF is None else self.brightness_FF * factor
+        return replace(self, point_N3=point_N3, brightness_FF=map_FF)
+
 
 @dataclass(frozen=True)
 class LogNLogS:
