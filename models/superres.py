@@ -5,8 +5,10 @@ exposure and expected background as they are, at any exposure; a smoothed image 
 brightness, which the network corrects; the answer is the expected rate of the sources, learnt by
 the likelihood of the target's photons. Nothing is clamped, so no flux is lost. To super-resolve,
 the correction is a factor. To denoise, it is a step between the smoothed image and the photons, and
-a few times their noise besides: however bright, no answer is far from what was counted. With the other scalings, the reference's (Sweere et al. 2022): brightness is clamped,
-divided by the clamp and stretched, and the network's output is a stretched image.
+a few times their noise besides: however bright, no answer is far from what was counted.
+
+With the other scalings, the reference's (Sweere et al. 2022): brightness is clamped, divided by the
+clamp and stretched, and the network's output is a stretched image.
 
 With `interval`, the expected rate of each pixel has a Gamma distribution, whose mean is the rate
 and whose shape the network gives as well; photons then are negative-binomial.

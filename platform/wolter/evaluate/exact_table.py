@@ -31,8 +31,14 @@ def excess_tables(comparison: Comparison, parameters: Sequence[Parameter]) -> tu
             width = dict(zip(comparison.names, row.width_P.tolist(), strict=True))
             lines.append(Line(f"{row.label}: |mean shift|/σ", "measured", shift, {}))
             lines.append(Line(f"{row.label}: σ ratio", "measured", width, {}))
+    shares = [
+        f"{row.label}: {row.effective:.0%} of the samples effective"
+        for row in comparison.rows
+        if row.effective is not None
+    ]
     if lines:
         title = f"Agreement with the exact posterior, medians over {comparison.n:,} spectra"
+        title = "; ".join([title, *shares])
         tables.append(Table(title, columns, tuple(lines)))
     return tuple(tables)
 
