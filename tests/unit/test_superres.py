@@ -20,7 +20,7 @@ from wolter.models import _image_losses as losses
 from wolter.models._critics import ImageCritic, adversarial
 from wolter.models._gamma import LIMITS, GammaLimits, log_negative_binomial
 from wolter.models._image_losses import poisson_deviance, stretch, unstretch
-from wolter.models.superres import PRESETS, Config
+from wolter.models.superres import BACKBONE, PRESETS, SMOOTHINGS, TRUNCATE, Config
 from wolter.train.loop import TrainConfig, Trainer, build
 
 FAMILY = families.load("superres")
@@ -40,6 +40,21 @@ def made(config=SMALL, spec=IMAGES, seed=0):
     module = build(FAMILY, config, spec, seed)
     FAMILY.normalise(module, make_images(32, spec=spec, gaps=True))
     return module
+
+
+def smoothed(batch):
+    """Counts expected where the image is smoothed as the answer's start is, by scipy."""
+    sigma = SMOOTHINGS[BACKBONE]
+    counts, exposure = (
+        np.stack(
+            [
+                scipy.ndimage.gaussian_filter(each, sigma, mode="constant", truncate=TRUNCATE)
+                for each in images.double().numpy()
+            ]
+        )
+        for images in (batch.counts_BHW, batch.exposure_BHW)
+    )
+    return torch.from_numpy(counts / exposure.clip(1)).float() * batch.exposure_BHW
 
 
 class TestGenerator:
@@ -72,6 +87,27 @@ class TestGenerator:
         furthest = max((rows - size // 2).abs().max(), (columns - size // 2).abs().max())
         # The smoothed image that the answer starts from is enlarged from its neighbours.
         assert furthest == module.reach - (module.native and 1)
+
+    @pytest.mark.parametrize("brightness", [0.01, 1.0, 1e4])
+    def test_no_denoised_image_is_far_from_its_photons(self, brightness):
+        """Whatever the weights: two in the root is four times the noise of the photons."""
+        spec = replace(DENOISE, target_background=True)
+        module, batch = made(spec=spec), make_images(2, spec=spec)
+        generator = torch.Generator().manual_seed(0)
+        rate_BHW = brightness * torch.rand(batch.counts_BHW.shape, generator=generator)
+        batch.counts_BHW = torch.poisson(rate_BHW, generator)
+        with torch.no_grad():
+            for weights in module.generator.parameters():
+                weights.mul_(5)
+        total_BHW = FAMILY.predict(module, batch)["rate_BHW"] * batch.exposure_BHW
+        total_BHW = total_BHW + batch.background_BHW + 0.375
+        photons_BHW = batch.counts_BHW + 0.375
+        smooth_BHW = smoothed(batch) + 0.375
+        low_BHW, high_BHW = (f(photons_BHW, smooth_BHW) for f in (torch.minimum, torch.maximum))
+        # The floors of the smoothed image and of the sources allow a little more.
+        assert bool((total_BHW.sqrt() <= high_BHW.sqrt() + 2.1).all())
+        source_or_none_BHW = torch.maximum(low_BHW.sqrt() - 2.1, torch.zeros(()))
+        assert bool((total_BHW.sqrt() >= source_or_none_BHW).all())
 
     def test_other_scales_are_refused(self):
         with pytest.raises(InputError, match="give 1x or 2x"):

@@ -8,6 +8,7 @@ import torch
 
 from wolter.data.image_shards import image_table, round_mantissa
 from wolter.data.image_simulator import (
+    PILED,
     ImageSimulateConfig,
     ImageSimulator,
     tile_corners,
@@ -25,6 +26,7 @@ from wolter.data.simulate_images import field_table
 from wolter.data.tiles import cut, tile_starts
 from wolter.errors import InputError
 from wolter.xray import detector
+from wolter.xray.backdrop import estimate_background
 
 CONFIG = ImageSimulateConfig(scenes=("agn", "cluster"), exposure_s=(20e3, 20e3))
 
@@ -50,6 +52,40 @@ def test_a_field_is_a_pair_of_whole_frames(field, simulator):
     assert bool((pair.counts_BHW[dark] == 0).all() & (pair.expected_BHW[dark] == 0).all())
     wide, sharp = simulator.spec.psf_fwhm_arcsec
     assert wide == pytest.approx(1.9 * sharp)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_no_pixel_is_so_bright_that_photons_pile_up(scale):
+    """Scenes of the tail would be: their point sources are dimmed with all else."""
+    config = dataclasses.replace(CONFIG, scenes=("bright",), scale=scale, background=(1e-9, 1e-9))
+    simulator, piled = ImageSimulator(config), 0
+    for index in range(6):
+        field = simulator.draw(4, index)
+        scene, _ = simulator.scene(4, index)
+        peak = float(field.pair.expected_target_BHW.max()) / config.target_exposure_s
+        dimmed = field.scene.point_N3[:, 2] / scene.point_N3[:, 2]
+        assert float(dimmed.max() - dimmed.min()) < 1e-5
+        assert peak <= PILED * (1 + 1e-4)
+        piled += bool(dimmed[0] < 1)
+        assert (peak > 0.8 * PILED) or not dimmed[0] < 1
+    assert 0 < piled < 6
+
+
+def test_the_told_background_is_estimated_from_the_photons_alone():
+    config = dataclasses.replace(CONFIG, estimated=1.0)
+    pair = ImageSimulator(config).draw(1, 0).pair
+    estimate_HW = estimate_background(pair.counts_BHW[0], pair.exposure_BHW[0])
+    assert torch.equal(pair.background_BHW[0], estimate_HW)
+
+
+def test_a_target_with_background_is_what_a_longer_observation_would_be():
+    config = dataclasses.replace(
+        CONFIG, scenes=("bright",), scale=1, target_background=True, out_of_time=(0.063,)
+    )
+    pair = ImageSimulator(config).draw(1, 0).pair
+    ratio = pair.expected_target_BHW / pair.expected_BHW
+    seen = pair.exposure_BHW > 0
+    assert ratio[seen].numpy() == pytest.approx(5.0, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["", "target_"])
@@ -164,7 +200,7 @@ def test_rounding_keeps_twelve_bits():
         ({"exposure_s": (0.0, 1.0)}, "exposure_s = 0.0, 1.0: give 0 < low <= high"),
         ({"target_exposure_s": 0.0}, "target_exposure_s = 0.0"),
         ({"scale": 3}, "scale = 3: give 1 to denoise or 2"),
-        ({"scenes": ("nebula",)}, "unknown scene nebula; choose from: agn, pairs"),
+        ({"scenes": ("nebula",)}, "unknown scene nebula; choose from: agn, bright, pairs"),
         ({"scenes": ()}, "unknown scene"),
         ({"tile": 500}, "tile = 500"),
         ({"overlap": 128}, "overlap = 128"),

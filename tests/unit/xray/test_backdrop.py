@@ -31,7 +31,7 @@ def test_images_of_the_simulator():
     """Among AGN of the log N - log S, which count as background where they are too faint."""
     for scene, tolerance in (("agn", 0.15), ("pairs", 0.15), ("remnant", 0.2)):
         config = ImageSimulateConfig(
-            scenes=(scene,), exposure_s=(2e4, 2e4), scale=1, background_error=0.0
+            scenes=(scene,), exposure_s=(2e4, 2e4), scale=1, background_error=0.0, estimated=0.0
         )
         pair = ImageSimulator(config).draw(5, 0).pair
         found_HW = estimate_background(pair.counts_BHW[0], pair.exposure_BHW[0])

@@ -19,7 +19,12 @@ AXIS = (detector.AXIS_XY[1], detector.AXIS_XY[0])
 def parts(scale: int = 2):
     """True rate, and photons, exposure and background of the input, of a cluster among AGN."""
     config = ImageSimulateConfig(
-        scenes=("cluster",), out_of_time=(0.0,), background_error=0.0, scale=scale, tile=0
+        scenes=("cluster",),
+        out_of_time=(0.0,),
+        background_error=0.0,
+        estimated=0.0,
+        scale=scale,
+        tile=0,
     )
     simulator = ImageSimulator(config)
     scene, _ = simulator.scene(3, 0)
