@@ -90,12 +90,16 @@ weights: setup ## retrain, evaluate and write the shipped weights (models/weight
 	@$(BIN)/wolter train deepspectra --data $(STANDARD) --train.seed 1 --train.epochs 24 --promote
 	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 16 \
 		--train.batch-size 1024 --train.learning-rate 1.4e-3 --promote
+	@$(BIN)/wolter simulate spectra --n 1000000 --seed 7 --out $(VARIED)7 --exposure 4000,125000 $(OBSERVED) \
+		--variety.filters thin medium thick --variety.area 0.5 1.1 --variety.tilt 0.05 --variety.backgrounds
+	@$(BIN)/wolter train posterior --data $(VARIED)7 --from champion --train.seed 2 --train.epochs 9 \
+		--train.batch-size 1024 --train.learning-rate 5e-4 --promote
 	@$(BIN)/wolter simulate images --n 480 --seed 4 --out $(IMAGES)
 	@$(BIN)/wolter train superres --data $(IMAGES) --train.seed 1 --train.epochs 1 --train.batch-size 8 \
 		--train.learning-rate 1e-3 --train.precision bf16 --promote
 	@$(BIN)/wolter export superres --data $(IMAGES)
 	@for family in mlp cnn deepspectra posterior; do \
-		if [ $$family = posterior ]; then data=$(VARIED); else data=$(STANDARD); fi; \
+		if [ $$family = posterior ]; then data=$(VARIED)7; else data=$(STANDARD); fi; \
 		$(BIN)/wolter evaluate $$family --data $(STANDARD) --version champion --exact 1000 --json .wolter/$$family.json \
 		&& $(BIN)/wolter export $$family --data $$data --evaluation .wolter/$$family.json || exit; \
 	done
