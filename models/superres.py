@@ -11,7 +11,8 @@ With the other scalings, the reference's (Sweere et al. 2022): brightness is cla
 clamp and stretched, and the network's output is a stretched image.
 
 With `interval`, the expected rate of each pixel has a Gamma distribution, whose mean is the rate
-and whose shape the network gives as well; photons then are negative-binomial.
+and whose shape the network gives as well; photons then are negative-binomial. To denoise, it is the
+rate of sources and background together that has it.
 
 Shapes: B batch, F features, H and W rows and columns of the image at hand.
 """
@@ -216,6 +217,16 @@ class Superres(nn.Module):
         source_BHW = (excess_BHW + torch.hypot(excess_BHW, soft_BHW)) / 2
         return source_BHW / exposure_BHW.clamp_min(NOTHING * EXPOSURE_S)
 
+    def limit(self, batch: ImageBatch, rate_BHW: Tensor, shape_BHW: Tensor, number: int) -> Tensor:
+        """Rate (B, S H, S W) that the truth exceeds with one of the probabilities `LIMITS`."""
+        assert self.limits is not None
+        if not self.bounded:
+            return cast("Tensor", self.limits(rate_BHW, shape_BHW, number))
+        exposure_BHW = batch.exposure_BHW.clamp_min(NOTHING * EXPOSURE_S)
+        background_BHW = batch.background_BHW / exposure_BHW
+        total_BHW = self.limits(rate_BHW + background_BHW, shape_BHW, number)
+        return (total_BHW - background_BHW).clamp_min(0)
+
     def stretched(self, rate_BHW: Tensor, scale: int) -> Tensor:
         """A rate image as image losses compare it; clamped in the reference's scalings alone."""
         clamp = self.clamp if scale == self.scale else self.input_clamp
@@ -251,7 +262,9 @@ def loss(module: nn.Module, batch: ImageBatch) -> tuple[Tensor, dict[str, Tensor
     model = cast("Superres", module)
     config, target = model.config, model.target(batch)
     rate_BHW, shape_BHW = model(batch)
-    parts = {"poisson": -_log_likelihood(target, rate_BHW, shape_BHW)} if config.poisson else {}
+    parts = (
+        {"poisson": -_log_likelihood(model, target, rate_BHW, shape_BHW)} if config.poisson else {}
+    )
     made_BHW = model.stretched(rate_BHW, model.scale)
     true_BHW = model.stretched(target.rate(config.noise_free), model.scale)
     # Where nothing was seen, nothing is wrong.
@@ -274,14 +287,17 @@ def loss(module: nn.Module, batch: ImageBatch) -> tuple[Tensor, dict[str, Tensor
     return pixels * (mixed + critical), {name: value.detach() for name, value in named.items()}
 
 
-def _log_likelihood(target: Target, rate_BHW: Tensor, shape_BHW: Tensor | None) -> Tensor:
+def _log_likelihood(
+    model: Superres, target: Target, rate_BHW: Tensor, shape_BHW: Tensor | None
+) -> Tensor:
     """Log-likelihood of the photons in nats a pixel, of which a perfect fit has 0."""
     mean_BHW = target.mean(rate_BHW)
     excess_BHW = -0.5 * losses.poisson_deviance(target.photons, mean_BHW)
     if shape_BHW is not None:
-        # A Gamma distribution with the mean and variance of source and background together.
-        source_BHW = (rate_BHW * target.exposure).clamp_min(1e-12)
-        shape_BHW = shape_BHW * (mean_BHW / source_BHW).square()
+        if not model.bounded:
+            # A Gamma distribution with the mean and variance of source and background together.
+            source_BHW = (rate_BHW * target.exposure).clamp_min(1e-12)
+            shape_BHW = shape_BHW * (mean_BHW / source_BHW).square()
         n_BHW = target.photons
         perfect_BHW = torch.xlogy(n_BHW, n_BHW) - n_BHW - (n_BHW + 1).lgamma()
         excess_BHW = log_negative_binomial(n_BHW, mean_BHW, shape_BHW) - perfect_BHW
@@ -307,9 +323,10 @@ def metrics(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
     clamped = [(r / model.clamp).clamp(0, 1) * valid for r in (rate_BHW, true_BHW)]
     found["psnr"] = losses.psnr(*clamped)
     found["psnr_sqrt"] = losses.psnr(*(each.sqrt() for each in clamped))
-    if shape_BHW is not None and model.limits is not None:
-        lower_BHW, upper_BHW = (model.limits(rate_BHW, shape_BHW, i) for i in range(2))
-        inside_BHW = (lower_BHW <= true_BHW) & (true_BHW <= upper_BHW) & valid
+    if shape_BHW is not None:
+        lower_BHW, upper_BHW = (model.limit(batch, rate_BHW, shape_BHW, i) for i in range(2))
+        source_BHW = true_BHW.clamp_min(0)  # a told background may be too high
+        inside_BHW = (lower_BHW <= source_BHW) & (source_BHW <= upper_BHW) & valid
         found["coverage_68"] = inside_BHW.sum() / n_valid
     return found
 
@@ -323,10 +340,10 @@ def predict(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
     """
     model = cast("Superres", module)
     rate_BHW, shape_BHW = model(batch)
-    if shape_BHW is None or model.limits is None:
+    if shape_BHW is None:
         return {"rate_BHW": rate_BHW}
     names = ("lower_BHW", "upper_BHW", "lower_95_BHW", "upper_95_BHW")
-    limits = {name: model.limits(rate_BHW, shape_BHW, i) for i, name in enumerate(names)}
+    limits = {name: model.limit(batch, rate_BHW, shape_BHW, i) for i, name in enumerate(names)}
     return {"rate_BHW": rate_BHW, **limits}
 
 
