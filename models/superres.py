@@ -25,12 +25,12 @@ import torch
 from torch import Tensor, nn
 
 from wolter.data.images import ImageBatch, ImageSpec
+from wolter.data.targets import Targets, clamp_of, targets
 from wolter.errors import InputError
 from wolter.family import Choice, Family, Range
 from wolter.models import _critics
 from wolter.models import _image_losses as losses
 from wolter.models._gamma import GammaLimits, log_negative_binomial, shape_of
-from wolter.models._image_losses import Target
 from wolter.models._rrdb import Generator
 from wolter.models._spectra import Standardise
 
@@ -125,14 +125,10 @@ class Superres(nn.Module):
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
-        if spec.scale not in losses.CLAMP:
-            raise InputError(f"superres: targets of {spec.scale}x the pixels; give 1x or 2x")
-        self.config, self.scale = config, spec.scale
-        self.target_background = spec.target_background
+        self.config, self.spec, self.scale = config, spec, spec.scale
+        self.clamp, self.input_clamp = clamp_of(spec), clamp_of(spec, 1)
         self.native = config.scaling == "counts"
         self.bounded = self.native and spec.scale == 1
-        area = (spec.pixel_arcsec / 4.0) ** 2
-        self.clamp, self.input_clamp = losses.CLAMP[spec.scale] * area, losses.CLAMP[1] * area
         channels = sum(self._channels(name) for name in config.inputs)
         self.standardise = Standardise(channels, 1, 1) if self.native else nn.Identity()
         self.generator = Generator(
@@ -220,11 +216,11 @@ class Superres(nn.Module):
     def limit(self, batch: ImageBatch, rate_BHW: Tensor, shape_BHW: Tensor, number: int) -> Tensor:
         """Rate (B, S H, S W) that the truth exceeds with one of the probabilities `LIMITS`."""
         assert self.limits is not None
-        if not self.bounded:
-            return cast("Tensor", self.limits(rate_BHW, shape_BHW, number))
-        exposure_BHW = batch.exposure_BHW.clamp_min(NOTHING * EXPOSURE_S)
-        background_BHW = batch.background_BHW / exposure_BHW
-        total_BHW = self.limits(rate_BHW + background_BHW, shape_BHW, number)
+        background_BHW = torch.zeros_like(rate_BHW)
+        if self.bounded:
+            exposure_BHW = batch.exposure_BHW.clamp_min(NOTHING * EXPOSURE_S)
+            background_BHW = batch.background_BHW / exposure_BHW
+        total_BHW: Tensor = self.limits(rate_BHW + background_BHW, shape_BHW, number)
         return (total_BHW - background_BHW).clamp_min(0)
 
     def stretched(self, rate_BHW: Tensor, scale: int) -> Tensor:
@@ -235,26 +231,9 @@ class Superres(nn.Module):
             return losses.stretch(image_BHW, "sqrt")
         return losses.stretch(image_BHW.clamp_max(1), self.config.scaling)
 
-    def target(self, batch: ImageBatch) -> Target:
-        """What the answer is judged by."""
-        photons_BHW, exposure_BHW = batch.target_BHW, batch.target_exposure_BHW
-        if photons_BHW is None or exposure_BHW is None:
-            raise InputError("superres learns from pairs of images; these have no target")
-        valid_BHW = (exposure_BHW > 0) & photons_BHW.isfinite()
-        background_BHW = torch.zeros_like(photons_BHW)
-        if self.target_background and self.native:
-            own_BHW = _enlarge(batch.exposure_BHW, self.scale)
-            valid_BHW = valid_BHW & (own_BHW > 0)
-            ratio_BHW = exposure_BHW / own_BHW.clamp_min(1e-6)
-            background_BHW = _enlarge(batch.background_BHW, self.scale) / self.scale**2 * ratio_BHW
-        expected_BHW = batch.expected_target_BHW
-        return Target(
-            valid_BHW,
-            torch.where(valid_BHW, photons_BHW, 0.0),
-            torch.where(valid_BHW, exposure_BHW, 1.0),
-            torch.where(valid_BHW, background_BHW, 0.0),
-            None if expected_BHW is None else torch.where(valid_BHW, expected_BHW, 0.0),
-        )
+    def target(self, batch: ImageBatch) -> Targets:
+        """What the answer is judged by; with the reference's scalings it holds the background."""
+        return targets(batch, self.spec, background=not self.native)
 
 
 def loss(module: nn.Module, batch: ImageBatch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -266,7 +245,8 @@ def loss(module: nn.Module, batch: ImageBatch) -> tuple[Tensor, dict[str, Tensor
         {"poisson": -_log_likelihood(model, target, rate_BHW, shape_BHW)} if config.poisson else {}
     )
     made_BHW = model.stretched(rate_BHW, model.scale)
-    true_BHW = model.stretched(target.rate(config.noise_free), model.scale)
+    truth_BHW = target.truth if config.noise_free else None
+    true_BHW = model.stretched(target.rate if truth_BHW is None else truth_BHW, model.scale)
     # Where nothing was seen, nothing is wrong.
     true_BHW = torch.where(target.valid, true_BHW, made_BHW.detach())
     if config.l1:
@@ -288,7 +268,7 @@ def loss(module: nn.Module, batch: ImageBatch) -> tuple[Tensor, dict[str, Tensor
 
 
 def _log_likelihood(
-    model: Superres, target: Target, rate_BHW: Tensor, shape_BHW: Tensor | None
+    model: Superres, target: Targets, rate_BHW: Tensor, shape_BHW: Tensor | None
 ) -> Tensor:
     """Log-likelihood of the photons in nats a pixel, of which a perfect fit has 0."""
     mean_BHW = target.mean(rate_BHW)
@@ -317,9 +297,9 @@ def metrics(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
     deviance_BHW = losses.poisson_deviance(target.photons, target.mean(rate_BHW))
     valid, n_valid = target.valid, target.valid.sum().clamp_min(1)
     found = {"deviance": (deviance_BHW * valid).sum() / n_valid}
-    if target.expected is None:
+    true_BHW = target.truth
+    if true_BHW is None:
         return found
-    true_BHW = target.rate(noise_free=True)
     clamped = [(r / model.clamp).clamp(0, 1) * valid for r in (rate_BHW, true_BHW)]
     found["psnr"] = losses.psnr(*clamped)
     found["psnr_sqrt"] = losses.psnr(*(each.sqrt() for each in clamped))
@@ -376,11 +356,6 @@ def _log_rate(counts_BHW: Tensor, exposure_BHW: Tensor, sigma: float) -> Tensor:
 def _root(counts_BHW: Tensor) -> Tensor:
     """Photons on a scale on which their noise is everywhere the same (Anscombe 1948)."""
     return (counts_BHW + QUARTER).sqrt()
-
-
-def _enlarge(image_BHW: Tensor, scale: int) -> Tensor:
-    """Repeat pixels."""
-    return image_BHW.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
 
 
 FAMILY = Family(

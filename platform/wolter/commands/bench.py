@@ -18,23 +18,28 @@ class Bench:
     """Run one race of benchmarks/, both sides in one run, and print its figures as JSON.
 
     Attributes:
-        name: the race: simulate, train, fit, infer, observed, shifted or
-            images.
+        name: the race: simulate, train, fit, infer, observed, shifted, images or superres.
         json: also write the figures to this file, and pictures, of a race that has any, beside it.
         n: size of the race; 0: the race's own.
         pha: spectrum of the race `observed`, with the files that it names.
+        weights: folder or card of the network that the race `superres` judges, in place of the
+            registry's.
+        pictures: draw what the race `superres` judges.
     """
 
     name: tyro.conf.Positional[str]
     json: Path | None = None
     n: int = 0
     pha: Path | None = None
+    weights: Path | None = None
+    pictures: bool = False
 
     def run(self) -> int:
         """Run it."""
         race = _load(self.name)
-        options = {"n": self.n, "pha": self.pha}
-        figures = race(**{name: value for name, value in options.items() if value})
+        names = ("n", "pha", "weights", "pictures")
+        given = {name: value for name in names if (value := getattr(self, name))}
+        figures = race(**given)
         pictures = figures.pop("pictures", {})
         text = json.dumps(figures, indent=2) + "\n"
         print(text, end="")

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from wolter.data.images import ImageBatch
-from wolter.evaluate.images.scores import enlarge
+from wolter.data.targets import enlarge
 from wolter.xray.check import Fold
 
 SIGMAS = (0.7, 1.0, 1.5, 2.0, 3.0)  # deviations of the Gaussians, input pixels

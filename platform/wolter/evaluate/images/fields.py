@@ -13,12 +13,12 @@ from torch import Tensor
 from wolter import config as configs
 from wolter.data.image_simulator import Field, ImageSimulateConfig, ImageSimulator
 from wolter.data.shards import ShardDataset
+from wolter.data.targets import enlarge
 from wolter.enhance import enhance
 from wolter.evaluate.images import sources
 from wolter.evaluate.images.baselines import INPUT, input_rate
 from wolter.evaluate.images.detection import Image
 from wolter.evaluate.images.judging import fold_of
-from wolter.evaluate.images.scores import enlarge
 from wolter.evaluate.inference import Model
 from wolter.xray import detector
 from wolter.xray.check import check_map

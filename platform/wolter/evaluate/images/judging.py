@@ -14,6 +14,7 @@ from torch import Tensor
 from wolter.data.batches import BatchConfig, local_reader
 from wolter.data.images import ImageBatch, ImageSpec
 from wolter.data.shards import ShardDataset
+from wolter.data.targets import Targets, targets
 from wolter.errors import InputError
 from wolter.evaluate.images import baselines, scores
 from wolter.evaluate.images.detection import Array
@@ -113,12 +114,14 @@ def judge(
     fold = fold_of(spec)
     columns, n = _Columns(), 0
     for batch in _batches(dataset, split, limit, batch_size):
-        target = scores.targets(batch, spec)
+        target = targets(batch, spec)
         for label, model in zip(labels, models, strict=True):
             columns.add(label, "", _network(model, batch, target, fold))
         sharpen = fold if fold.sharpness > 1 else None
         for each in baselines.baselines(batch, spec.scale, sharpen, spec.target_background):
-            found = scores.scores(each.rate_BHW, target)
+            # Targets with background are judged by sources alone, and their background added.
+            rate_BHW = each.rate_BHW - target.background / target.exposure
+            found = scores.scores(rate_BHW, target)
             columns.add(each.method, each.setting, found)
         n += len(batch)
         if progress is not None:
@@ -143,9 +146,7 @@ def _batches(
 
 
 @torch.inference_mode()
-def _network(
-    model: Model, batch: ImageBatch, target: scores.Targets, fold: Fold
-) -> dict[str, Tensor]:
+def _network(model: Model, batch: ImageBatch, target: Targets, fold: Fold) -> dict[str, Tensor]:
     device = next(model.module.parameters()).device
     answer = model.family.predict(model.module.eval(), batch.to(device))
     answer = {name: value.cpu() for name, value in answer.items()}

@@ -3,77 +3,15 @@
 Shapes: B batch, H and W rows and columns of the target.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from wolter.data.images import CLAMP, ImageBatch, ImageSpec
-from wolter.errors import InputError
-from wolter.evaluate.images.similarity import ms_ssim, ssim
+from wolter.data.targets import Targets
+from wolter.xray.similarity import ms_ssim, ssim
 
 STRETCHES = {"linear": 1.0, "sqrt": 0.5}  # powers of the brightness in units of the clamp
 SMALLEST = 1e-12  # mean squared error: 120 dB
 FAINTEST = 1e-9  # counts that a prediction of nothing is taken to mean
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What predictions are judged by; all (B, H, W).
-
-    Attributes:
-        valid: where photons could be seen.
-        photons: counted, independent of the input's.
-        exposure: s; 1 where not valid.
-        background: expected background counts, where `photons` holds them and an answer does not.
-        truth: noise-free rate, ct/s; None where not known.
-        clamp: ct/s a pixel at which comparisons with a target saturate, as the reference's do.
-    """
-
-    valid: Tensor
-    photons: Tensor
-    exposure: Tensor
-    background: Tensor
-    truth: Tensor | None
-    clamp: float
-
-    @property
-    def rate(self) -> Tensor:
-        """ct/s that the photons mean; noisy."""
-        return (self.photons - self.background) / self.exposure
-
-
-def targets(batch: ImageBatch, spec: ImageSpec) -> Targets:
-    """The targets of a batch of pairs.
-
-    Raises:
-        InputError: they have none, or are scaled otherwise than once or twice.
-    """
-    photons_BHW, exposure_BHW = batch.target_BHW, batch.target_exposure_BHW
-    if photons_BHW is None or exposure_BHW is None:
-        raise InputError("no targets to judge by; evaluate on pairs of images")
-    if spec.scale not in CLAMP:
-        raise InputError(f"targets of {spec.scale}x the pixels; give 1x or 2x")
-    valid = (exposure_BHW > 0) & photons_BHW.isfinite()
-    background_BHW = torch.zeros_like(photons_BHW)
-    if spec.target_background:
-        own_BHW, level_BHW = (
-            enlarge(each, spec.scale) for each in (batch.exposure_BHW, batch.background_BHW)
-        )
-        valid = valid & (own_BHW > 0)
-        background_BHW = level_BHW / spec.scale**2 * exposure_BHW / own_BHW.clamp(min=1e-6)
-    safe_BHW = torch.where(valid, exposure_BHW, 1.0)
-    truth_BHW = None
-    if batch.expected_target_BHW is not None:
-        truth_BHW = (batch.expected_target_BHW - background_BHW) / safe_BHW * valid
-    return Targets(
-        valid=valid,
-        photons=torch.where(valid, photons_BHW, 0.0),
-        exposure=safe_BHW,
-        background=torch.where(valid, background_BHW, 0.0),
-        truth=truth_BHW,
-        clamp=CLAMP[spec.scale] * (spec.pixel_arcsec / 4.0) ** 2,
-    )
 
 
 def scores(rate_BHW: Tensor, target: Targets) -> dict[str, Tensor]:
@@ -140,11 +78,6 @@ def coverage(lower_BHW: Tensor, upper_BHW: Tensor, target: Targets) -> Tensor:
     assert target.truth is not None
     inside = (lower_BHW <= target.truth) & (target.truth <= upper_BHW)
     return _mean(inside.float(), target.valid)
-
-
-def enlarge(image_BHW: Tensor, scale: int) -> Tensor:
-    """Repeat pixels."""
-    return image_BHW.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
 
 
 def _mean(values_BHW: Tensor, valid_BHW: Tensor | None) -> Tensor:

@@ -6,8 +6,9 @@ import pytest
 import torch
 from tests.synthetic import IMAGES, make_images
 
+from wolter.data.targets import targets
 from wolter.evaluate.images import baselines
-from wolter.evaluate.images.scores import deviance, targets
+from wolter.evaluate.images.scores import deviance
 from wolter.xray.check import Fold
 
 SPEC = replace(IMAGES, shape=(96, 96))

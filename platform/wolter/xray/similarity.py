@@ -1,7 +1,7 @@
 """Structural similarity of images in a window of known size, over pixels that may be masked.
 
 As Sweere et al. (2022) set it: Gaussian window of 13 pixels, deviation 2.5, K1 = 0.01, K2 = 0.05.
-(torchmetrics takes the size of a Gaussian window from its deviation: 19 pixels at 2.5.)
+It is both a score and, for it has slopes everywhere, a loss.
 
 Shapes: B batch, H and W rows and columns, N window.
 """
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 WINDOW, SIGMA, K1, K2 = 13, 2.5, 0.01, 0.05
+SMALLEST = 1e-12
 BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # weights of the scales (Wang et al. 2003)
 
 
@@ -51,8 +52,9 @@ def ms_ssim(
         luminance_BHW, term_BHW = _terms(made_BHW, true_BHW, window)
         if i + 1 == n:
             term_BHW = luminance_BHW * term_BHW
-        mean_B = _mean(term_BHW, valid_BHW).clamp(min=0)
-        total = total * mean_B ** (beta / sum(BETAS[:n]))
+        mean_B, power = _mean(term_BHW, valid_BHW), beta / sum(BETAS[:n])
+        # A power's slope at zero has no bound.
+        total = total * torch.where(mean_B > 0, mean_B.clamp(min=SMALLEST) ** power, 0.0)
     return total
 
 
