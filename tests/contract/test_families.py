@@ -9,9 +9,10 @@ from tests.synthetic import IMAGES, SPEC, make_batch, make_images
 from wolter import config as configs
 from wolter import family as families
 from wolter.errors import InputError
-from wolter.family import Choice, Range
+from wolter.family import Range
 from wolter.train.checkpoint import Card, load_model, save_model
 from wolter.train.loop import TrainConfig, Trainer, build
+from wolter.train.space import draw
 
 RECORDS = {"spectra": (SPEC, make_batch), "images": (IMAGES, make_images)}
 
@@ -131,8 +132,12 @@ def test_search_keys_and_values_belong_to_the_config(family):
     known = {field.name for field in fields(family.config)}
     assert family.search_space
     assert set(family.search_space) <= known
+    drawn = draw(family, {}, family.search_space, 60)
+    for config in drawn:
+        configs.from_dict(family.config, config)
     for key, space in family.search_space.items():
-        values = space.values if isinstance(space, Choice) else (space.low, space.high)
-        assert isinstance(space, Choice | Range)
-        for value in values:
-            configs.from_dict(family.config, configs.to_dict({key: value}))
+        found = [config[key] for config in drawn[1:]]
+        if isinstance(space, Range):
+            assert all(space.low <= value <= space.high for value in found)
+        else:  # all of them are worth trying
+            assert all(value in found for value in configs.to_dict({key: space.values})[key])

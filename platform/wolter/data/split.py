@@ -12,14 +12,16 @@ SPLITS = {"test": (0.0, 0.05), "validation": (0.05, 0.10), "train": (0.10, 1.0),
 
 
 def split_bounds(split: str) -> tuple[float, float]:
-    """Interval of keys that makes up a split.
+    """Interval of keys that makes up a split, or the first share of it: `train`, `train:0.25`.
 
     Raises:
         InputError: no split has this name.
     """
-    if split not in SPLITS:
-        raise InputError(f"unknown split {split!r}; choose one of: {', '.join(SPLITS)}")
-    return SPLITS[split]
+    name, _, share = split.partition(":")
+    if name not in SPLITS:
+        raise InputError(f"unknown split {name!r}; choose one of: {', '.join(SPLITS)}")
+    low, high = SPLITS[name]
+    return low, low + (high - low) * float(share) if share else high
 
 
 def index_keys(seed: int, index_B: NDArray[np.int64]) -> NDArray[np.float64]:

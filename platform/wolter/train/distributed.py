@@ -51,7 +51,10 @@ def fit(job: Job, scale: ScaleConfig, folder: Path, on_epoch: OnEpoch) -> Path:
                 callbacks=[_Progress(str(folder / PROGRESS))],
                 logging_config=ray.train.LoggingConfig(log_level="WARNING"),
             ),
-            datasets={split: ray_dataset(dataset, split) for split in ("train", "validation")},
+            datasets={
+                "train": ray_dataset(dataset, job.train.split),
+                "validation": ray_dataset(dataset, "validation"),
+            },
             dataset_config=ray.train.DataConfig(["train"], execution_options=in_order),
         )
         result = _in_thread(trainer)

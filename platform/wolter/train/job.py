@@ -150,7 +150,7 @@ def make_job(
     if real is not None:
         check_observed(open_dataset(real), dataset.spec)
         observed_rows(train.batch_size // scale.workers, train.real_share)
-    rows = count_rows(dataset, "train")
+    rows = count_rows(dataset, train.split)
     if min(rows, train.batch_size) < scale.workers:
         raise InputError(
             f"{dataset.path}: {rows} training rows in batches of {train.batch_size} cannot be "
@@ -212,7 +212,7 @@ def prepare(
     else:
         module = build(family, configs.from_dict(family.config, job.config), spec, train.seed)
         if not resume:
-            family.normalise(module, sample_split(dataset, "train", kind.sample_rows(spec)))
+            family.normalise(module, sample_split(dataset, train.split, kind.sample_rows(spec)))
     n_observed = observed_rows(size, train.real_share) if job.real else 0
     steps = math.ceil(job.rows // world / (size - n_observed))
     trainer = Trainer(family, module, train, steps * size * world, rank)

@@ -20,6 +20,7 @@ class TrainConfig:
 
     Attributes:
         epochs: passes over the training split.
+        share: of the training split that is used, by sources; below 1 for quick trials.
         batch_size: rows a step, over all workers together.
         learning_rate: peak of a one-cycle schedule: linear warm-up, then cosine to zero.
         weight_decay: AdamW's.
@@ -33,6 +34,7 @@ class TrainConfig:
     """
 
     epochs: int = 30
+    share: float = 1.0
     batch_size: int = 512
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
@@ -48,12 +50,19 @@ class TrainConfig:
         """Check the values."""
         if self.epochs < 1 or self.batch_size < 1 or self.learning_rate <= 0:
             raise InputError("train: epochs, batch_size and learning_rate must be positive")
+        if not 0 < self.share <= 1:
+            raise InputError(f"train: share = {self.share}; give 0 < share <= 1")
         if not 0 < self.real_share < 1:
             raise InputError(f"train: real_share = {self.real_share}; give 0 < real_share < 1")
         if self.precision not in ("auto", "float32", "bf16"):
             raise InputError(f"precision {self.precision!r}: choose auto, float32 or bf16")
         if self.device.split(":")[0] not in ("auto", "cpu", "cuda"):
             raise InputError(f"device {self.device!r}: choose auto, cpu or cuda")
+
+    @property
+    def split(self) -> str:
+        """Name of what is trained on; see `wolter.data.split.split_bounds`."""
+        return "train" if self.share == 1 else f"train:{self.share}"
 
 
 @dataclass

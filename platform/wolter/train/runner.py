@@ -60,7 +60,7 @@ def fit_local(job: Job, folder: Path, on_epoch: OnEpoch | None = None) -> Path:
             on_epoch(epoch)
 
     ready.trainer.run(
-        ready.mix(local_reader(ready.dataset, "train", ready.train)),
+        ready.mix(local_reader(ready.dataset, job.train.split, ready.train)),
         local_reader(ready.dataset, "validation", ready.validation),
         on_epoch=after,
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CHAMPION, LATEST = "champion", "latest"
 ARTIFACT = "checkpoint"  # folder of a run's artifacts that holds its model
+PARENT, NAME = "mlflow.parentRunId", "mlflow.runName"  # tags that MLflow's pages know
 
 
 def tracking_uri() -> str:
@@ -59,7 +60,13 @@ def registered_name(model: str) -> str:
     return f"wolter-{model}"
 
 
-def start(experiment: str, family: str, params: Mapping[str, Any], dataset: ShardDataset) -> str:
+def start(
+    experiment: str,
+    family: str,
+    params: Mapping[str, Any],
+    dataset: ShardDataset,
+    tags: Mapping[str, str] | None = None,
+) -> str:
     """Begin a run; return its id.
 
     Args:
@@ -67,12 +74,13 @@ def start(experiment: str, family: str, params: Mapping[str, Any], dataset: Shar
         family: name of the family.
         params: nested configs.
         dataset: what it trains on.
+        tags: more of them, such as `child_of`.
     """
     mlflow = client()
     from mlflow.entities import Param
 
-    tags = {"family": family, "code_version": __version__}
-    run = mlflow.create_run(_experiment(mlflow, experiment), tags=tags)
+    own = {"family": family, "code_version": __version__, **(tags or {})}
+    run = mlflow.create_run(_experiment(mlflow, experiment), tags=own)
     about = {
         "path": str(dataset.path.absolute()),
         "sha256": dataset.sha256(),
@@ -81,6 +89,25 @@ def start(experiment: str, family: str, params: Mapping[str, Any], dataset: Shar
     flat = flatten({**params, "dataset": about})
     mlflow.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in flat.items()])
     return str(run.info.run_id)
+
+
+def child_of(parent: str, name: str) -> dict[str, str]:
+    """Tags of a run that belongs to another, among whose children it has this name."""
+    return {PARENT: parent, NAME: name}
+
+
+def children(parent: str) -> dict[str, str]:
+    """Ids of the runs that belong to a run, by name."""
+    mlflow = client()
+    experiment = mlflow.get_run(parent).info.experiment_id
+    found, page = {}, None
+    while True:
+        wanted = f"tags.`{PARENT}` = '{parent}'"
+        runs = mlflow.search_runs([experiment], wanted, page_token=page)
+        found |= {run.data.tags[NAME]: str(run.info.run_id) for run in runs}
+        page = runs.token
+        if not page:
+            return found
 
 
 def _experiment(mlflow: "MlflowClient", name: str) -> str:

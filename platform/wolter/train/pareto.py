@@ -1,0 +1,31 @@
+"""Which of several candidates are worth having when they are judged by several metrics.
+
+Shapes: N candidates, M metrics.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def front(badness_NM: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which candidates (N) no other one dominates: is as good in all metrics and better in one.
+
+    Args:
+        badness_NM: finite, the lower the better.
+    """
+    below_NNM = badness_NM[:, None] <= badness_NM
+    strictly_NNM = badness_NM[:, None] < badness_NM
+    dominates_NN = below_NNM.all(2) & strictly_NNM.any(2)
+    return ~dominates_NN.any(0)  # type: ignore[no-any-return]  # numpy types ~ as Any
+
+
+def compromise(badness_NM: NDArray[np.float64]) -> int:
+    """The candidate with the best mean rank over the metrics, which is always one of the front.
+
+    Ranks know neither units nor how far off the worst candidates are; the first of equals wins.
+
+    Args:
+        badness_NM: finite, the lower the better; N of at least 1.
+    """
+    better_NNM = badness_NM < badness_NM[:, None]
+    return int(better_NNM.sum((1, 2)).argmin())

@@ -1,0 +1,185 @@
+"""Trials of a search: what each of them runs in its worker, and how they are tracked."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from wolter import config as configs
+from wolter.data.batches import local_reader
+from wolter.data.shards import open_dataset
+from wolter.errors import InputError
+from wolter.train import tracking
+from wolter.train.checkpoint import resume_training, save_training
+from wolter.train.job import Job, prepare
+from wolter.train.loop import Epoch
+from wolter.train.runner import epoch_metrics
+
+JUDGED, REASON = "judged", "reason"  # what a trial reports beside its epochs
+HOPELESS = 1e30  # judgement of a trial that cannot go on
+
+OnTrial = Callable[[int, Epoch], None]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a search does, as its folder keeps it to go on from.
+
+    Attributes:
+        run_id: the parent run of MLflow.
+        experiment: of MLflow.
+        job: what all trials have in common.
+        points: complete configs of the trials; the first is the one that was given.
+        over: keys that differ between them.
+        metrics: "min" or "max" by name of a metric of the validation split; the first one says
+            which trials end early.
+        grace: epochs that every trial gets.
+        reduction: the best one in this many goes on, wherever trials are compared.
+        parallel: trials at once; 0 for one a GPU, or one a core where there is none.
+    """
+
+    run_id: str
+    experiment: str
+    job: Job
+    points: tuple[dict[str, Any], ...]
+    over: tuple[str, ...]
+    metrics: dict[str, str]
+    grace: int
+    reduction: float
+    parallel: int
+
+    def job_of(self, number: int) -> Job:
+        """What trial `number` trains."""
+        return replace(self.job, config=self.points[number])
+
+    def badness(self, metrics: Mapping[str, float]) -> list[float]:
+        """Values of the metrics that trials are judged by, the lower the better."""
+        signs = {"min": 1.0, "max": -1.0}
+        return [signs[mode] * metrics[name] for name, mode in self.metrics.items()]
+
+
+def run_trial(values: dict[str, Any]) -> None:
+    """Train one trial in a worker of Ray Tune, from its last checkpoint if it has one.
+
+    Args:
+        values: `sweep`, path of the file of a `Sweep`; `number`, of the trial; `threads`, of torch.
+    """
+    sweep = configs.load(Sweep, Path(values["sweep"]))
+    torch.set_num_threads(values["threads"])
+    job, checkpoint = sweep.job_of(values["number"]), tune.get_checkpoint()
+
+    def report(epoch: Epoch) -> None:
+        judged = sweep.badness(epoch.validation)[0]
+        with tempfile.TemporaryDirectory() as path:
+            save_training(Path(path), ready.card, ready.trainer)
+            saved = tune.Checkpoint.from_directory(path)
+            tune.report({JUDGED: judged, **asdict(epoch)}, checkpoint=saved)
+
+    try:
+        ready = prepare(job, resume=checkpoint is not None)
+        if checkpoint is not None:
+            with checkpoint.as_directory() as path:
+                resume_training(Path(path), ready.trainer)
+        ready.trainer.run(
+            ready.mix(local_reader(ready.dataset, job.train.split, ready.train)),
+            local_reader(ready.dataset, "validation", ready.validation),
+            on_epoch=report,
+        )
+    except InputError as error:  # such as a loss that is not finite: trying again would not help
+        tune.report({JUDGED: HOPELESS, REASON: str(error)})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended.
+
+    Attributes:
+        number: of the trial.
+        config: its own, complete.
+        status: "finished" its epochs, "stopped" early, or "failed".
+        epochs: done.
+        metrics: of the validation split after the last of them.
+        seconds: of training.
+        run_id: child run of MLflow.
+        reason: why it failed.
+    """
+
+    number: int
+    config: dict[str, Any]
+    status: str
+    epochs: int
+    metrics: dict[str, float]
+    seconds: float
+    run_id: str
+    reason: str = ""
+
+
+class Tracker(tune.Callback):  # type: ignore[misc]  # Ray is untyped
+    """Notes every trial as a child run of MLflow, in the process that runs the search."""
+
+    def __init__(self, sweep: Sweep, on_epoch: OnTrial | None) -> None:
+        """Go on with the child runs that there are."""
+        self.sweep, self.user = sweep, on_epoch
+        self.dataset = open_dataset(sweep.job.dataset)
+        self.runs = tracking.children(sweep.run_id)
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        """Begin its run, unless it has one."""
+        number = trial.config["number"]
+        if _name(number) in self.runs:
+            return
+        job = self.sweep.job_of(number)
+        self.runs[_name(number)] = tracking.start(
+            self.sweep.experiment,
+            job.family,
+            {"model": job.config, "train": configs.to_dict(job.train)},
+            self.dataset,
+            tracking.child_of(self.sweep.run_id, _name(number)),
+        )
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
+    ) -> None:
+        """Note its epoch."""
+        if REASON in result:
+            return
+        number, epoch = trial.config["number"], _epoch(result)
+        tracking.log_metrics(self.runs[_name(number)], epoch_metrics(epoch), epoch.number)
+        if self.user is not None:
+            self.user(number, epoch)
+
+    def outcome(self, trial: Any) -> Outcome | None:
+        """How a trial ended, which its run is told; None if it did not."""
+        number, last = trial.config["number"], trial.last_result or {}
+        if trial.status not in ("TERMINATED", "ERROR"):
+            return None
+        done = last.get("number", 0)
+        reason = last.get(REASON, "")
+        if trial.status == "ERROR":
+            reason = str(trial.get_error() or "its worker was lost")
+        stopped = "finished" if done == self.sweep.job.train.epochs else "stopped"
+        status = "failed" if reason else stopped
+        run_id = self.runs[_name(number)]
+        tracking.finish(run_id, "FAILED" if reason else "FINISHED")
+        return Outcome(
+            number=number,
+            config=self.sweep.points[number],
+            status=status,
+            epochs=done,
+            metrics=dict(last.get("validation", {})),
+            seconds=float(last.get("time_total_s", 0.0)),
+            run_id=run_id,
+            reason=reason,
+        )
+
+
+def _name(number: int) -> str:
+    return f"trial {number}"
+
+
+def _epoch(result: Mapping[str, Any]) -> Epoch:
+    return Epoch(**{name: result[name] for name in Epoch.__dataclass_fields__})
