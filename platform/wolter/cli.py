@@ -27,6 +27,7 @@ COMMANDS = {
     "ingest spectra": ("ingest", "Read archive spectra into a shard dataset"),
     "ingest images": ("ingest_images", "Make pairs of real images into a shard dataset"),
     "train": ("train", "Train a model family on a dataset; prints the run id"),
+    "tune": ("tune", "Search a family's configs; prints the Pareto front"),
     "evaluate": ("evaluate", "Tables, plots and report of a family on a test split"),
     "predict": ("predict", "Parameters of PHA files as a table; an enhanced image of an image"),
     "fit": ("fit", "Classical fits of spectra, started from the prior or a network"),

@@ -68,7 +68,7 @@ class Train:
 
     def run(self) -> int:
         """Train, register, and promote if asked to."""
-        data = self.data or _default_dataset(families.load(self.family).kind)
+        data = self.data or default_data(families.load(self.family).kind)
         open_dataset(data)
         start = shipped.locate(self.family, self.start) if self.start else None
         with bar(f"training {self.family}", self.train.epochs) as advance:
@@ -107,7 +107,7 @@ def command(arguments: Sequence[str]) -> type[Train]:
     """
     name = next(iter(arguments), DEFAULT_FAMILY)
     family = families.load(DEFAULT_FAMILY if name.startswith("-") else name)
-    config = partial(_preset, family, _value(arguments, "--preset"))
+    config = partial(preset_of, family, value_of(arguments, "--preset"))
     return make_dataclass(
         "Train",
         [
@@ -121,7 +121,7 @@ def command(arguments: Sequence[str]) -> type[Train]:
     )
 
 
-def _value(arguments: Sequence[str], option: str) -> str:
+def value_of(arguments: Sequence[str], option: str) -> str:
     """What an option is given as, which decides what others there are."""
     for i, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
@@ -130,7 +130,12 @@ def _value(arguments: Sequence[str], option: str) -> str:
     return ""
 
 
-def _preset(family: Family, name: str) -> Any:
+def preset_of(family: Family, name: str) -> Any:
+    """A named config of a family; the default one where there is no name.
+
+    Raises:
+        InputError: the family has none of this name.
+    """
     if not name:
         return family.config()
     if name not in family.presets:
@@ -139,7 +144,8 @@ def _preset(family: Family, name: str) -> Any:
     return family.presets[name]
 
 
-def _default_dataset(kind: str) -> Path:
+def default_data(kind: str) -> Path:
+    """The default dataset of a kind of records, which is simulated if it is missing."""
     path = default_dataset(kind)
     if (path / "dataset.json").exists():
         return path
