@@ -55,4 +55,5 @@ def ms_ssim(made_BHW: Tensor, true_BHW: Tensor) -> Tensor:
 
 def poisson_deviance(counts: Tensor, expected: Tensor) -> Tensor:
     """Twice the log-likelihood that counts lack of that of a perfect fit, elementwise."""
-    return 2 * (expected - counts + torch.xlogy(counts, counts / expected))
+    seen = torch.where(counts > 0, counts, 1.0)  # xlogy(0, 0) has a slope that is not a number
+    return 2 * (expected - counts + counts * (seen / expected).log())
