@@ -25,7 +25,8 @@ from wolter.progress import bar
 from wolter.train import search as searches
 from wolter.train import tracking
 from wolter.train.loop import Epoch, TrainConfig, default_config
-from wolter.train.search import SearchConfig, SearchResult
+from wolter.train.plan import SearchConfig, Sweep, plan, planned
+from wolter.train.search import SearchResult
 
 EPOCHS, SHARE = 3, 0.25  # of a trial, where nothing is said
 ARTIFACT = "search"  # folder of a run's artifacts
@@ -63,7 +64,7 @@ class Tune:
 
     def run(self) -> int:
         """Search, print, and keep the answer with the run."""
-        sweep = searches.planned(self.resume) if self.resume else self._plan()
+        sweep = planned(self.resume) if self.resume else self._plan()
         job = sweep.job
         print(
             f"search {sweep.run_id}  {len(sweep.points)} trials of {job.family}, "
@@ -88,8 +89,8 @@ class Tune:
         print(f"recommended: trial {result.recommended}; in full: {command}")
         return 0
 
-    def _plan(self) -> searches.Sweep:
-        return searches.plan(
+    def _plan(self) -> Sweep:
+        return plan(
             self.family,
             self.data or default_data(families.load(self.family).kind),
             config=configs.to_dict(getattr(self, "model")),  # noqa: B009  # added by `command`

@@ -50,7 +50,15 @@ def front_plot(
         for kind in shown:
             colour, marker, size = KINDS[kind]
             of_kind = kind_N == kind
-            axes.scatter(x_N[of_kind], y_N[of_kind], size, colour, marker, label=kind, zorder=3)
+            axes.scatter(
+                x_N[of_kind],
+                y_N[of_kind],
+                s=size,
+                c=colour,
+                marker=marker,
+                label=kind,
+                zorder=3,
+            )
         for number, x, y, kind in zip(numbers, x_N, y_N, kinds, strict=True):
             if kind in ("front", "recommended"):
                 axes.annotate(

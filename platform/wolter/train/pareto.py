@@ -16,7 +16,7 @@ def front(badness_NM: NDArray[np.float64]) -> NDArray[np.bool_]:
     below_NNM = badness_NM[:, None] <= badness_NM
     strictly_NNM = badness_NM[:, None] < badness_NM
     dominates_NN = below_NNM.all(2) & strictly_NNM.any(2)
-    return ~dominates_NN.any(0)  # type: ignore[no-any-return]  # numpy types ~ as Any
+    return np.logical_not(dominates_NN.any(axis=0))
 
 
 def compromise(badness_NM: NDArray[np.float64]) -> int:

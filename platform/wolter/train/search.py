@@ -6,71 +6,26 @@ that are not is their Pareto front. The metrics are the family's own, never the 
 what is searched.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+import ray
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
 from wolter import config as configs
 from wolter import family as families
 from wolter.cluster import connected, cores
-from wolter.data.batches import read_split
-from wolter.data.shards import open_dataset
 from wolter.errors import InputError
-from wolter.home import home
 from wolter.train import pareto, tracking
-from wolter.train.job import Job, make_job
-from wolter.train.loop import TrainConfig, build
-from wolter.train.space import draw, subspace
-from wolter.train.trials import JUDGED, OnTrial, Outcome, Sweep, Tracker, run_trial
+from wolter.train.plan import SWEEP, Sweep, folder_of
+from wolter.train.trials import JUDGED, OnTrial, Outcome, Tracker, run_trial
 
-SWEEP, TUNE = "sweep.json", "tune"  # in the folder of a search
-TOLD_BY = {  # which way is better, of metrics that families have
-    "deviance": "min",
-    "psnr": "max",
-    "psnr_sqrt": "max",
-    "mfe_percent": "min",
-    "squared_error": "min",
-    "information": "max",
-}
-
-
-@dataclass(frozen=True)
-class SearchConfig:
-    """How to search.
-
-    Attributes:
-        trials: configs to try, the given one first.
-        over: keys of the family's search space to vary; none for all of them.
-        metrics: of the validation split to judge by, as NAME, NAME:min or NAME:max; the first one
-            says which trials are ended early; none for the family's own.
-        grace: epochs that every trial gets; as many as it has at most: none is ended early.
-        reduction: after 1, R, R^2 ... times `grace` epochs the best of every R trials go on.
-        parallel: trials at once; 0 for one a GPU, or one a core where there is none.
-        seed: of the configs that are drawn.
-    """
-
-    trials: int = 12
-    over: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
-    grace: int = 1
-    reduction: float = 3.0
-    parallel: int = 0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        if self.trials < 1 or self.grace < 1 or self.parallel < 0:
-            raise InputError(
-                f"search: trials = {self.trials}, grace = {self.grace}, parallel = "
-                f"{self.parallel}; give trials and grace of at least 1, parallel of at least 0"
-            )
-        if self.reduction <= 1:
-            raise InputError(f"search: reduction = {self.reduction}; give more than 1")
+TUNE = "tune"  # in the folder of a search
 
 
 @dataclass(frozen=True)
@@ -120,82 +75,11 @@ class SearchResult:
         }
 
 
-def folder_of(run_id: str) -> Path:
-    """Where a search keeps what it can be resumed from."""
-    return home() / "sweeps" / run_id
-
-
-def plan(
-    family: str,
-    dataset: Path,
-    *,
-    config: Any = None,
-    train: TrainConfig | None = None,
-    search: SearchConfig | None = None,
-    real: Path | None = None,
-    experiment: str = "spectra",
-) -> Sweep:
-    """Draw the trials of a search and begin its run.
-
-    Args:
-        family: name of the family.
-        dataset: folder of the shard dataset.
-        config: of the family, or its keys that are not the defaults: the first trial, and what the
-            others are where the space says nothing.
-        train: how each trial is trained: its budget.
-        search: how to search.
-        real: folder of observed spectra to mix in; see `runner.train`.
-        experiment: of MLflow.
-
-    Raises:
-        InputError: bad input; see `make_job`, `draw` and `subspace`.
-    """
-    loaded, opened, search = families.load(family), open_dataset(dataset), search or SearchConfig()
-    space = subspace(loaded, search.over)
-    job = make_job(family, opened, config, train, real=real)
-    points = draw(loaded, job.config, space, search.trials, search.seed)
-    if not job.validation_rows:
-        raise InputError(
-            f"{dataset}: no rows in split 'validation', by which trials are judged; use more "
-            f"{loaded.kind}"
-        )
-    metrics = _chosen(search.metrics, _known(job))
-    params = {"search": configs.to_dict(search), "train": configs.to_dict(job.train)}
-    tags = {tracking.NAME: f"search {family}"}
-    run_id = tracking.start(experiment, family, {**params, "model": job.config}, opened, tags)
-    sweep = Sweep(
-        run_id=run_id,
-        experiment=experiment,
-        job=job,
-        points=tuple(points),
-        over=tuple(space),
-        metrics=metrics,
-        grace=search.grace,
-        reduction=search.reduction,
-        parallel=search.parallel,
-    )
-    folder_of(run_id).mkdir(parents=True)
-    configs.save(sweep, folder_of(run_id) / SWEEP)
-    return sweep
-
-
-def planned(run_id: str) -> Sweep:
-    """The plan of a search that was begun, to go on with.
-
-    Raises:
-        InputError: there is none of this run.
-    """
-    file = folder_of(run_id) / SWEEP
-    if not file.is_file():
-        raise InputError(f"{file}: no search has the run {run_id!r}; begin one with `wolter tune`")
-    return configs.load(Sweep, file)
-
-
 def run(sweep: Sweep, on_epoch: OnTrial | None = None) -> SearchResult:
     """Run the trials of a search that are not done yet, and compare them all.
 
     Args:
-        sweep: from `plan` or `planned`.
+        sweep: from `plan.plan` or `plan.planned`.
         on_epoch: called with the number of a trial after each of its epochs.
 
     Raises:
@@ -217,11 +101,8 @@ def run(sweep: Sweep, on_epoch: OnTrial | None = None) -> SearchResult:
 
 
 def _outcomes(sweep: Sweep, tracker: Tracker) -> list[Outcome]:
-    # Results are kept in MLflow, and not in files of Tune's own.
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    from ray import tune
-    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
-
+    """Run Ray Tune from where it was, and tell how every trial ended."""
+    _quiet()
     epochs, folder = sweep.job.train.epochs, folder_of(sweep.run_id)
     scheduler = FIFOScheduler()
     if sweep.grace < epochs:
@@ -236,25 +117,30 @@ def _outcomes(sweep: Sweep, tracker: Tracker) -> list[Outcome]:
         parallel, resources = _share(sweep)
         begun = any((folder / TUNE).glob("experiment_state-*.json"))
         kinds = tune.ResumeConfig.ResumeType
-        analysis = tune.run(
-            run_trial,
-            name=TUNE,
-            storage_path=str(folder),
-            config={
-                "number": tune.grid_search(list(range(len(sweep.points)))),
-                "sweep": str(folder / SWEEP),
-                "threads": max(1, cores() // parallel),
-            },
-            resources_per_trial=resources,
-            max_concurrent_trials=parallel,
-            scheduler=scheduler,
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
-            max_failures=2,  # workers that were lost
-            raise_on_failed_trial=False,
-            resume_config=tune.ResumeConfig(errored=kinds.RESUME) if begun else None,
-            callbacks=[tracker],
-            verbose=0,
-        )
+        try:
+            analysis = tune.run(
+                run_trial,
+                name=TUNE,
+                storage_path=str(folder),
+                config={
+                    "number": tune.grid_search(list(range(len(sweep.points)))),
+                    "sweep": str(folder / SWEEP),
+                    "threads": max(1, cores() // parallel),
+                },
+                resources_per_trial=resources,
+                max_concurrent_trials=parallel,
+                scheduler=scheduler,
+                checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+                max_failures=2,  # workers that were lost
+                raise_on_failed_trial=False,
+                reuse_actors=True,  # they take seconds to start
+                resume_config=tune.ResumeConfig(errored=kinds.RESUME) if begun else None,
+                callbacks=[tracker],
+                verbose=0,
+            )
+        except tune.TuneError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise RuntimeError(f"the search failed on Ray: {reason}") from error
     found = [tracker.outcome(trial) for trial in analysis.trials]
     outcomes = [each for each in found if each is not None]
     if len(outcomes) < len(sweep.points):
@@ -262,10 +148,15 @@ def _outcomes(sweep: Sweep, tracker: Tracker) -> list[Outcome]:
     return sorted(outcomes, key=lambda each: each.number)
 
 
+def _quiet() -> None:
+    """Keep Ray Tune from files and messages of its own: MLflow keeps results, and we tell them."""
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the newer one prints even when told not to
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
 def _share(sweep: Sweep) -> tuple[int, dict[str, float]]:
     """Trials at once, and what each of them takes."""
-    import ray
-
     have = ray.cluster_resources()
     gpus = 0 if sweep.job.train.device == "cpu" else int(have.get("GPU", 0))
     parallel = sweep.parallel or gpus or int(have["CPU"])
@@ -289,30 +180,3 @@ def _compare(sweep: Sweep, outcomes: Sequence[Outcome]) -> SearchResult:
     front = numbers[pareto.front(badness_NM)].tolist()
     best = int(numbers[pareto.compromise(badness_NM)])
     return SearchResult(sweep, tuple(outcomes), tuple(front), best)
-
-
-@torch.no_grad()
-def _known(job: Job) -> tuple[str, ...]:
-    """Names of the metrics that a family has on the validation split of a dataset."""
-    family, dataset = families.load(job.family), open_dataset(job.dataset)
-    batch = read_split(dataset, "validation", 2)
-    config = configs.from_dict(family.config, job.config)
-    module = build(family, config, dataset.spec, job.train.seed).eval()
-    family.normalise(module, batch)
-    return tuple(family.metrics(module, batch))
-
-
-def _chosen(wanted: Sequence[str], known: Sequence[str]) -> dict[str, str]:
-    """Metrics to judge by and which way is better."""
-    chosen = {}
-    for text in wanted or [name for name in TOLD_BY if name in known]:
-        name, _, mode = text.partition(":")
-        mode = mode or TOLD_BY.get(name, "")
-        if name not in known:
-            raise InputError(f"--metrics {name}: not measured; choose from {', '.join(known)}")
-        if mode not in ("min", "max"):
-            raise InputError(f"--metrics {text}: give {name}:min or {name}:max")
-        chosen[name] = mode
-    if not chosen:
-        raise InputError(f"give --metrics to judge by, of {', '.join(known)}")
-    return chosen

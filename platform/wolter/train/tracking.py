@@ -100,7 +100,8 @@ def children(parent: str) -> dict[str, str]:
     """Ids of the runs that belong to a run, by name."""
     mlflow = client()
     experiment = mlflow.get_run(parent).info.experiment_id
-    found, page = {}, None
+    found: dict[str, str] = {}
+    page = None
     while True:
         wanted = f"tags.`{PARENT}` = '{parent}'"
         runs = mlflow.search_runs([experiment], wanted, page_token=page)

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,51 +15,15 @@ from wolter.data.shards import open_dataset
 from wolter.errors import InputError
 from wolter.train import tracking
 from wolter.train.checkpoint import resume_training, save_training
-from wolter.train.job import Job, prepare
+from wolter.train.job import prepare
 from wolter.train.loop import Epoch
+from wolter.train.plan import Sweep
 from wolter.train.runner import epoch_metrics
 
 JUDGED, REASON = "judged", "reason"  # what a trial reports beside its epochs
 HOPELESS = 1e30  # judgement of a trial that cannot go on
 
 OnTrial = Callable[[int, Epoch], None]
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What a search does, as its folder keeps it to go on from.
-
-    Attributes:
-        run_id: the parent run of MLflow.
-        experiment: of MLflow.
-        job: what all trials have in common.
-        points: complete configs of the trials; the first is the one that was given.
-        over: keys that differ between them.
-        metrics: "min" or "max" by name of a metric of the validation split; the first one says
-            which trials end early.
-        grace: epochs that every trial gets.
-        reduction: the best one in this many goes on, wherever trials are compared.
-        parallel: trials at once; 0 for one a GPU, or one a core where there is none.
-    """
-
-    run_id: str
-    experiment: str
-    job: Job
-    points: tuple[dict[str, Any], ...]
-    over: tuple[str, ...]
-    metrics: dict[str, str]
-    grace: int
-    reduction: float
-    parallel: int
-
-    def job_of(self, number: int) -> Job:
-        """What trial `number` trains."""
-        return replace(self.job, config=self.points[number])
-
-    def badness(self, metrics: Mapping[str, float]) -> list[float]:
-        """Values of the metrics that trials are judged by, the lower the better."""
-        signs = {"min": 1.0, "max": -1.0}
-        return [signs[mode] * metrics[name] for name, mode in self.metrics.items()]
 
 
 def run_trial(values: dict[str, Any]) -> None:
@@ -127,7 +91,7 @@ class Tracker(tune.Callback):  # type: ignore[misc]  # Ray is untyped
         self.dataset = open_dataset(sweep.job.dataset)
         self.runs = tracking.children(sweep.run_id)
 
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+    def on_trial_start(self, *, trial: Any, **_: Any) -> None:
         """Begin its run, unless it has one."""
         number = trial.config["number"]
         if _name(number) in self.runs:
@@ -141,9 +105,7 @@ class Tracker(tune.Callback):  # type: ignore[misc]  # Ray is untyped
             tracking.child_of(self.sweep.run_id, _name(number)),
         )
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
-    ) -> None:
+    def on_trial_result(self, *, trial: Any, result: dict[str, Any], **_: Any) -> None:
         """Note its epoch."""
         if REASON in result:
             return
