@@ -1,5 +1,6 @@
 """The jobs as users submit them: `ray start --head` in the checkout, then `ray job submit`."""
 
+import json
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from tests import event_lists
 from tests.synthetic import make_dataset, make_image_dataset
 
 pytestmark = pytest.mark.distributed
@@ -120,6 +122,32 @@ def test_train_images_as_a_job(submit, tmp_path):
         *("--model.blocks", "1", "--model.filters", "8", "--model.growth", "8"),
     )
     assert "superres version 1" in output
+
+
+@pytest.mark.slow
+def test_search_images_as_a_job(submit, tmp_path):
+    images = make_image_dataset(tmp_path, 120)
+    found = tmp_path / "sweep.json"
+    output = submit(
+        *("--", "python", "jobs/tune_sr.py", "--data", str(images.path), "--trials", "2"),
+        *("--over", "l1", "--train.epochs", "1", "--train.share", "0.5", "--json", str(found)),
+        *("--model.blocks", "1", "--model.filters", "8", "--model.growth", "8"),
+    )
+    assert "Pareto front: " in output
+    assert "in full: wolter train superres --data" in output
+    trials = json.loads(found.read_text())["trials"]
+    assert [trial["status"] for trial in trials] == ["finished"] * 2
+
+
+@pytest.mark.slow
+def test_ingest_images_as_a_job(submit, tmp_path):
+    (tmp_path / "archive").mkdir()
+    event_lists.epic_pn(tmp_path / "archive" / "a.fits", 20_000, OBS_ID="0000000001", OBJECT="One")
+    output = submit(
+        *("--", "python", "jobs/ingest_images.py", str(tmp_path / "archive")),
+        *("--out", str(tmp_path / "out"), "--exposure", "9000", "--pairs", "1"),
+    )
+    assert "1 pairs of 1 files in 16 records, 0 rejected, 0 other files" in output
 
 
 def test_simulate_fit_and_ingest_as_jobs(submit, home, pha):

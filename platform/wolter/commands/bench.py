@@ -18,13 +18,15 @@ class Bench:
     """Run one race of benchmarks/, both sides in one run, and print its figures as JSON.
 
     Attributes:
-        name: the race: simulate, train, fit, infer, observed, shifted, images or superres.
+        name: the race: simulate, train, fit, infer, observed, shifted, images,
+            superres or losses.
         json: also write the figures to this file, and pictures, of a race that has any, beside it.
         n: size of the race; 0: the race's own.
         pha: spectrum of the race `observed`, with the files that it names.
         weights: folder or card of the network that the race `superres` judges, in place of the
             registry's.
         pictures: draw what the race `superres` judges.
+        sweep: JSON of `wolter tune superres`, whose best losses the race `losses` takes part with.
     """
 
     name: tyro.conf.Positional[str]
@@ -33,11 +35,12 @@ class Bench:
     pha: Path | None = None
     weights: Path | None = None
     pictures: bool = False
+    sweep: Path | None = None
 
     def run(self) -> int:
         """Run it."""
         race = _load(self.name)
-        names = ("n", "pha", "weights", "pictures")
+        names = ("n", "pha", "weights", "pictures", "sweep")
         given = {name: value for name in names if (value := getattr(self, name))}
         figures = race(**given)
         pictures = figures.pop("pictures", {})
