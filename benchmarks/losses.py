@@ -23,6 +23,7 @@ from wolter.data.batches import BatchConfig, local_reader
 from wolter.data.image_simulator import ImageSimulateConfig
 from wolter.data.shards import ShardDataset
 from wolter.data.simulate_images import simulate_image_dataset
+from wolter.data.targets import targets
 from wolter.errors import InputError
 from wolter.evaluate.images import scores
 from wolter.train import search
@@ -125,7 +126,7 @@ def _scores(checkpoint: Path, held: ShardDataset) -> dict[str, float]:
     sums, n = dict.fromkeys(COLUMNS, 0.0), 0
     batches = BatchConfig(size=8, shuffle=False, fresh_noise=False, cache_bytes=0)
     for batch in local_reader(held, "all", batches)(0):
-        target = scores.targets(batch, held.spec)
+        target = targets(batch, held.spec)
         rate_BHW = model.family.predict(model.module, batch)["rate_BHW"]
         found = scores.scores(rate_BHW, target)
         seen = target.valid.flatten(1).any(1)  # tiles of which the detector sees a part
