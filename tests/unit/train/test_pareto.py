@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -11,11 +11,15 @@ TABLES = arrays.arrays(
     elements=st.integers(-3, 3).map(float) | st.floats(-1e6, 1e6),
 )
 
+# Tables of any shape take long to draw on a busy machine.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 def dominates(a, b):
     return bool((a <= b).all() and (a < b).any())
 
 
+@UNHURRIED
 @given(TABLES)
 def test_the_front_is_what_nothing_dominates_and_dominates_the_rest(badness_NM):
     own_N = front(badness_NM)
@@ -25,6 +29,7 @@ def test_the_front_is_what_nothing_dominates_and_dominates_the_rest(badness_NM):
     assert all(any(dominates(a, b) for a in members) for b in badness_NM[~own_N])
 
 
+@UNHURRIED
 @given(TABLES)
 def test_the_compromise_is_of_the_front_whatever_the_units(badness_NM):
     best = compromise(badness_NM)
