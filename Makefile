@@ -80,6 +80,7 @@ standard: setup ## the table of README.md: 200,000 spectra of the NGC 7793 respo
 
 VARIED ?= .wolter/datasets/varied
 IMAGES ?= .wolter/datasets/images
+ENHANCER = --train.epochs 1 --train.batch-size 8 --train.precision bf16 --promote
 
 weights: setup ## retrain, evaluate and write the shipped weights (models/weights): hours on two cores
 	@$(BIN)/wolter simulate spectra --n 200000 --seed 1 --out $(STANDARD) $(OBSERVED)
@@ -94,10 +95,15 @@ weights: setup ## retrain, evaluate and write the shipped weights (models/weight
 		--variety.filters thin medium thick --variety.area 0.5 1.1 --variety.tilt 0.05 --variety.backgrounds
 	@$(BIN)/wolter train posterior --data $(VARIED)7 --from champion --train.seed 2 --train.epochs 9 \
 		--train.batch-size 1024 --train.learning-rate 5e-4 --promote
-	@$(BIN)/wolter simulate images --n 480 --seed 4 --out $(IMAGES)
-	@$(BIN)/wolter train superres --data $(IMAGES) --train.seed 1 --train.epochs 1 --train.batch-size 8 \
-		--train.learning-rate 1e-3 --train.precision bf16 --promote
+	@$(BIN)/wolter simulate images --n 640 --seed 4 --out $(IMAGES)
+	@$(BIN)/wolter train superres --data $(IMAGES) --train.seed 1 $(ENHANCER) --train.learning-rate 1e-3
 	@$(BIN)/wolter export superres --data $(IMAGES)
+	@$(BIN)/wolter simulate images --n 400 --seed 5 --scale 1 --target-background --out $(IMAGES)1
+	@$(BIN)/wolter train superres --data $(IMAGES)1 --train.seed 1 $(ENHANCER) --train.learning-rate 1e-3
+	@$(BIN)/wolter simulate images --n 120 --seed 6 --scale 1 --target-background --out $(IMAGES)2
+	@$(BIN)/wolter train superres --data $(IMAGES)2 --from champion --train.seed 2 $(ENHANCER) \
+		--train.learning-rate 5e-4
+	@$(BIN)/wolter export superres-denoise --data $(IMAGES)2
 	@for family in mlp cnn deepspectra posterior; do \
 		if [ $$family = posterior ]; then data=$(VARIED)7; else data=$(STANDARD); fi; \
 		$(BIN)/wolter evaluate $$family --data $(STANDARD) --version champion --exact 1000 --json .wolter/$$family.json \

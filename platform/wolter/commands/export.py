@@ -24,7 +24,7 @@ class Export:
     What older weights lack, their novelty, is learnt from the dataset, and nothing else.
 
     Attributes:
-        family: name of the family.
+        family: name of the model: of a family, or its variant, such as superres-denoise.
         data: the dataset that it was trained on, for the card.
         version: version, run id or alias of the model in the registry; "shipped" for the weights
             that come with the package.

@@ -37,7 +37,7 @@ class Train:
             reads, simulated first if missing.
         preset: a named config of the family to start from, such as that of a published network.
         start: weights to go on from, with their config and normalisation: shipped, champion, a run
-            id or version of the family, or the folder of a checkpoint; without it fresh ones.
+            id or version of the model, or the folder of a checkpoint; without it fresh ones.
         real: folder of a dataset of observed spectra to mix into every batch; its labels are used
             where `wolter label` gave them.
         train: epochs, batches, learning rate.
@@ -69,8 +69,8 @@ class Train:
     def run(self) -> int:
         """Train, register, and promote if asked to."""
         data = self.data or default_data(families.load(self.family).kind)
-        open_dataset(data)
-        start = shipped.locate(self.family, self.start) if self.start else None
+        name = families.load(self.family).model_name(open_dataset(data).spec)
+        start = shipped.locate(name, self.start) if self.start else None
         with bar(f"training {self.family}", self.train.epochs) as advance:
 
             def show(epoch: Epoch) -> None:

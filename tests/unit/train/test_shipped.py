@@ -67,10 +67,12 @@ def test_the_package_ships_a_model_of_at_most_5_mb(family):
     assert model.card.metrics["excess_mfe"].keys() == set(model.card.spec.names)
 
 
-def test_the_package_ships_an_enhancer_of_at_most_8_mb():
-    card, _ = shipped.find("superres", "shipped")
+@pytest.mark.parametrize(("name", "scale"), [("superres", 2), ("superres-denoise", 1)])
+def test_the_package_ships_an_enhancer_of_at_most_8_mb(name, scale):
+    card, _ = shipped.find(name, "shipped")
     assert card.with_suffix(".safetensors").stat().st_size <= 8e6
     model = load_model(card)
-    assert model.family.model_name(model.card.spec) == "superres"
+    assert model.family.model_name(model.card.spec) == name
+    assert model.card.spec.scale == scale
     assert model.card.dataset["rows"] >= 1000
     assert model.card.metrics["psnr"] > 30
