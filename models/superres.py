@@ -4,7 +4,8 @@ Two ways in and out of the same network. With `scaling = "counts"`, our own: it 
 exposure and expected background as they are, at any exposure; a smoothed image carries the
 brightness, which the network corrects; the answer is the expected rate of the sources, learnt by
 the likelihood of the target's photons. Nothing is clamped, so no flux is lost. To super-resolve,
-the correction is a factor. To denoise, it is a step between the smoothed image and the photons, and
+the correction is a factor; what comes of it is then brought to the photons that were counted around
+every place. To denoise, it is a step between the smoothed image and the photons, and
 a few times their noise besides: however bright, no answer is far from what was counted.
 
 With the other scalings, the reference's (Sweere et al. 2022): brightness is clamped, divided by the
@@ -42,6 +43,9 @@ FLOOR = 0.02  # counts a pixel, below which a smoothed image does not fall where
 EDGE, NOTHING = 0.05, 0.002  # exposures, in its unit: hardly any, and as good as none
 QUARTER = 0.375  # Anscombe's: the root of n + 3/8 has nearly the deviation 1/2, whatever n
 STEP = 2.0  # most that a denoised root differs from that of smoothed and counted photons
+# Deviation, input pixels, within which a super-resolved image is brought to the photons; how many
+# photons are too few to do so; and the largest factor.
+AROUND, FEW, MOST = 6.0, 50.0, 2.0
 SOFT, SMALL = (
     0.05,
     1e-4,
@@ -156,8 +160,10 @@ class Superres(nn.Module):
     @property
     def reach(self) -> int:
         """How far from an input pixel the answer at its place depends on others."""
-        smoothed = math.ceil(TRUNCATE * max(SMOOTHINGS)) + 1 if self.native else 0
-        return self.generator.reach + smoothed
+        if not self.native:
+            return self.generator.reach
+        smoothed = self.generator.reach + math.ceil(TRUNCATE * max(SMOOTHINGS)) + 1
+        return smoothed if self.bounded else smoothed + math.ceil(TRUNCATE * AROUND) + 1
 
     def features(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
         """What the network sees (B, F, H, W), and the logarithm of the rate that it corrects."""
@@ -187,7 +193,7 @@ class Superres(nn.Module):
         features_BFHW, backbone_BHW = self.features(batch)
         inputs_BFHW = self.standardise(features_BFHW)
         inputs_BFHW = inputs_BFHW.contiguous(memory_format=torch.channels_last)
-        output_BFHW = self.generator(inputs_BFHW).float()
+        output_BFHW = self.generator(inputs_BFHW).to(batch.counts_BHW.dtype)
         if not self.native:
             image_BHW = output_BFHW[:, 0].clamp(0, 1)
             return losses.unstretch(image_BHW, self.config.scaling) * self.clamp, None
@@ -195,11 +201,22 @@ class Superres(nn.Module):
         if self.bounded:
             return self._stepped(batch, backbone_BHW, output_BFHW), shape_BHW
         if self.scale > 1:
-            backbone_BHW = nn.functional.interpolate(
-                backbone_BHW[:, None], scale_factor=self.scale, mode="bilinear"
-            )[:, 0]
+            backbone_BHW = _enlarge_smoothly(backbone_BHW, self.scale)
         per_pixel = EXPOSURE_S * self.scale**2
-        return (backbone_BHW + output_BFHW[:, 0]).exp() / per_pixel, shape_BHW
+        rate_BHW = (backbone_BHW + output_BFHW[:, 0]).exp() / per_pixel
+        return rate_BHW * self._balance(batch, rate_BHW), shape_BHW
+
+    def _balance(self, batch: ImageBatch, rate_BHW: Tensor) -> Tensor:
+        """Factor (B, S H, S W) from photons that a rate stands for to those around each place.
+
+        The telescope's blur is left to the network, which learns with this.
+        """
+        made_BHW = nn.functional.avg_pool2d(rate_BHW, self.scale) * self.scale**2
+        made_BHW = made_BHW * batch.exposure_BHW + batch.background_BHW
+        smoothed_BFHW = _smooth(torch.stack([batch.counts_BHW, made_BHW], 1), AROUND)
+        few = FEW / (4 * math.pi * AROUND**2)
+        ratio_BHW = (smoothed_BFHW[:, 0] + few) / (smoothed_BFHW[:, 1] + few)
+        return _enlarge_smoothly(ratio_BHW.clamp(1 / MOST, MOST), self.scale)
 
     def _stepped(self, batch: ImageBatch, backbone_BHW: Tensor, output_BFHW: Tensor) -> Tensor:
         """Rate between the smoothed image and the photons, give or take a few times their noise."""
@@ -338,19 +355,31 @@ def normalise(module: nn.Module, batch: ImageBatch) -> None:
 
 def _log_rate(counts_BHW: Tensor, exposure_BHW: Tensor, sigma: float) -> Tensor:
     """Logarithm of smoothed counts per smoothed exposure."""
-    radius = math.ceil(TRUNCATE * sigma)
-    offset_N = torch.arange(-radius, radius + 1, device=counts_BHW.device)
-    weight_N = torch.exp(-0.5 * (offset_N / sigma).square())
-    weight_N = (weight_N / weight_N.sum()).to(counts_BHW.dtype)
-    both_BFHW = torch.stack([counts_BHW, exposure_BHW], 1)
-    conv = nn.functional.conv2d
-    with torch.autocast(counts_BHW.device.type, enabled=False):
-        both_BFHW = conv(both_BFHW, weight_N.expand(2, 1, 1, -1), padding=(0, radius), groups=2)
-        kernel = weight_N[:, None].expand(2, 1, -1, 1)
-        both_BFHW = conv(both_BFHW, kernel, padding=(radius, 0), groups=2)
+    both_BFHW = _smooth(torch.stack([counts_BHW, exposure_BHW], 1), sigma)
     counts_BHW, exposure_BHW = both_BFHW.unbind(1)
     floor_BHW = FLOOR * exposure_BHW / (exposure_BHW + EDGE) + EDGE * NOTHING
     return (counts_BHW + floor_BHW).log() - (exposure_BHW + NOTHING).log()
+
+
+def _smooth(images_BFHW: Tensor, sigma: float) -> Tensor:
+    """Images convolved with a Gaussian; nothing lies beyond their edges."""
+    radius, n = math.ceil(TRUNCATE * sigma), images_BFHW.shape[1]
+    offset_N = torch.arange(-radius, radius + 1, device=images_BFHW.device)
+    weight_N = torch.exp(-0.5 * (offset_N / sigma).square())
+    weight_N = (weight_N / weight_N.sum()).to(images_BFHW.dtype)
+    conv = nn.functional.conv2d
+    with torch.autocast(images_BFHW.device.type, enabled=False):
+        rows_BFHW = conv(images_BFHW, weight_N.expand(n, 1, 1, -1), padding=(0, radius), groups=n)
+        kernel = weight_N[:, None].expand(n, 1, -1, 1)
+        return conv(rows_BFHW, kernel, padding=(radius, 0), groups=n)
+
+
+def _enlarge_smoothly(image_BHW: Tensor, scale: int) -> Tensor:
+    """Interpolate linearly between the middles of pixels."""
+    larger: Tensor = nn.functional.interpolate(
+        image_BHW[:, None], scale_factor=scale, mode="bilinear"
+    )[:, 0]
+    return larger
 
 
 def _root(counts_BHW: Tensor) -> Tensor:
