@@ -1,11 +1,12 @@
-"""Detection and photometry of point sources in counts and in enhanced images, both alike.
+"""Detection of point sources in counts and in enhanced images, both alike.
 
-Shapes: H and W rows and columns of an image, N detections or sources.
+Shapes: H and W rows and columns of an image, N detections or sources, K those of a cut-out.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,8 +18,6 @@ THRESHOLD = 2.0  # sigma of the matched filter's image: all that may be a source
 MIN_PIXELS = 3
 DEBLENDING, CONTRAST = 32, 0.01  # levels, and the least share of flux that makes a source
 MESH_ARCSEC = 240.0  # of the local background
-APERTURE, INNER, OUTER = 12.0, 20.0, 32.0  # arcsec: of the photometry, and of its surroundings
-LIVE = 0.9  # exposed share of an aperture that is enough to measure in it
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,8 @@ class Image:
         background_HW: expected counts in the exposure: the noise.
         psf: of the image.
         pixel_arcsec: side of a pixel.
+        in_place: share of the photons that are where they fell: not read out while moving.
+        energy_kev: of the photons.
     """
 
     rate_HW: Array
@@ -38,16 +39,25 @@ class Image:
     background_HW: Array
     psf: Psf
     pixel_arcsec: float
+    in_place: float = 1.0
+    energy_kev: float = 1.0
 
     @classmethod
     def of(
-        cls, rate_HW: Tensor, exposure_HW: Tensor, background_HW: Tensor, psf: Psf, pixel: float
+        cls,
+        rate_HW: Tensor,
+        exposure_HW: Tensor,
+        background_HW: Tensor,
+        psf: Psf,
+        pixel: float,
+        in_place: float = 1.0,
+        energy_kev: float = 1.0,
     ) -> "Image":
         """From tensors."""
         rate, exposure, background = (
             each.double().numpy() for each in (rate_HW, exposure_HW, background_HW)
         )
-        return cls(rate, exposure, background, psf, pixel)
+        return cls(rate, exposure, background, psf, pixel, in_place, energy_kev)
 
     def pixels(self, arcsec_N2: Array) -> Array:
         """Columns and rows (N, 2) of offsets x, y from the boresight; whole at pixel centres."""
@@ -60,6 +70,22 @@ class Image:
         scale = detector.PIXEL_ARCSEC / self.pixel_arcsec
         found: Array = (pixel_N2 + 0.5 - np.array(detector.AXIS_XY) * scale) * self.pixel_arcsec
         return found
+
+    def stamps(self, arcsec_N2: Array, reach: int) -> Array:
+        """Images (N, K, K) of sources of 1 count, `reach` pixels around those nearest to them."""
+        place_N2 = self.pixels(arcsec_N2)
+        within_N2 = place_N2 - np.floor(place_N2 + 0.5)
+        x_N, y_N = arcsec_N2.T
+        stamp_NKK = self.psf.stamps(
+            torch.from_numpy(within_N2),
+            torch.from_numpy(np.hypot(x_N, y_N) / 60),
+            torch.from_numpy(np.arctan2(y_N, x_N)),
+            self.pixel_arcsec,
+            self.energy_kev,
+        )
+        beyond = reach - stamp_NKK.shape[1] // 2  # below 0 crops
+        around: Array = torch.nn.functional.pad(stamp_NKK, (beyond,) * 4).numpy()
+        return around
 
 
 @dataclass(frozen=True)
@@ -122,47 +148,3 @@ def bell(image: Image) -> Array:
     weight = np.exp(-0.5 * (at / sigma) ** 2)
     kernel: Array = np.outer(weight, weight) / weight.sum() ** 2
     return kernel
-
-
-def photometry(image: Image, arcsec_N2: Array) -> Array:
-    """Rates (N) of point sources at known places, ct/s on the axis; NaN where little is exposed.
-
-    Sum in an aperture less the mean of a ring around it, over the share of a source's photons that
-    this difference holds.
-    """
-    import sep
-
-    live_HW = image.exposure_HW > 0
-    x_N, y_N = image.pixels(arcsec_N2).T
-    side = image.pixel_arcsec
-    options = {"mask": ~live_HW, "subpix": 5}
-    rate_N, _, _ = sep.sum_circle(
-        np.where(live_HW, image.rate_HW, 0.0),
-        x_N,
-        y_N,
-        APERTURE / side,
-        bkgann=(INNER / side, OUTER / side),
-        **options,
-    )
-    exposed_N, _, _ = sep.sum_circle(live_HW.astype(float), x_N, y_N, APERTURE / side, subpix=5)
-    enough_N = exposed_N >= LIVE * np.pi * (APERTURE / side) ** 2
-    theta_N = np.hypot(*arcsec_N2.T) / 60
-    measured: Array = np.where(enough_N, rate_N / held(image.psf, theta_N), np.nan)
-    return measured
-
-
-def held(psf: Psf, theta_N: Array) -> Array:
-    """Share of a source's photons in the aperture, less what the ring takes for background."""
-    import torch
-
-    theta = torch.from_numpy(theta_N)
-    r0_N, alpha_N = psf.core(theta).numpy(), psf.alpha(theta).numpy()
-
-    def enclosed(radius: float) -> Array:
-        share: Array = 1 - (1 + (radius / r0_N) ** 2) ** (1 - alpha_N)
-        return share
-
-    ring = (enclosed(OUTER) - enclosed(INNER)) * APERTURE**2 / (OUTER**2 - INNER**2)
-    whole = enclosed(1.1 * psf.reach_arcsec / psf.sharpness)  # as if the square were a circle
-    share: Array = (enclosed(APERTURE) - ring) / whole
-    return share

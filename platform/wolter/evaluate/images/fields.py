@@ -93,9 +93,12 @@ def _images(model: Model, made: ImageSimulator, field: Field) -> Mapping[str, Im
     excess_HW = (pair.counts_BHW[0] - background_HW) / exposure_HW.clamp(min=1) * lit_HW
     wide, narrow = (made.imager.psfs[name][0] for name in ("input", "target"))
     fine = enlarge(exposure_HW, scale), enlarge(background_HW, scale) / scale**2
+    in_place, energy = 1 - field.how.out_of_time, made.imager.energy_kev
+    coarse = exposure_HW, background_HW
     return {
-        INPUT: Image.of(excess_HW, exposure_HW, background_HW, wide, pixel),
-        "network": Image.of(answer_HW, *fine, narrow, pixel / scale),
+        INPUT: Image.of(excess_HW, *coarse, wide, pixel, in_place, energy),
+        # Networks learn to bring the others back.
+        "network": Image.of(answer_HW, *fine, narrow, pixel / scale, energy_kev=energy),
     }
 
 

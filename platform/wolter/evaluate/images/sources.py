@@ -13,7 +13,8 @@ from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 from scipy.special import expit
 
-from wolter.evaluate.images.detection import Array, Detections, Image, detect, photometry
+from wolter.evaluate.images.detection import Array, Detections, Image, detect
+from wolter.evaluate.images.photometry import photometry
 
 Mask = NDArray[np.bool_]
 RADIUS_ARCSEC = 10.0  # between a source and its detection
@@ -23,7 +24,8 @@ FLUXES = (5e-16, 1e-15, 2e-15, 4e-15, 8e-15, 2e-14, 1e-12)  # edges of bins
 ANGLES = (0.0, 4.0, 8.0, 12.0, 16.0)  # edges of bins, arcmin
 SEPARATIONS = (4.0, 8.0, 12.0, 16.0, 24.0, 40.0)  # edges of bins, arcsec
 PAIRED = 2e-15  # erg cm^-2 s^-1: faintest source of a pair
-MEASURED = 1e-14  # erg cm^-2 s^-1: faintest source whose flux and position are judged
+COUNTS = 50.0  # expected in the input: fewest of a source whose flux and position are judged
+ALONE_ARCSEC, ALONE = 45.0, 0.1  # a source is alone if others around it have less of its flux
 
 
 @dataclass(frozen=True)
@@ -32,20 +34,24 @@ class Matched:
 
     Attributes:
         flux_N: erg cm^-2 s^-1.
+        counts_N: expected in the exposure.
         theta_N: arcmin.
         score_N: of its detection; -inf where there is none.
         offset_N: arcsec from its detection; NaN.
         ratio_N: measured over true rate, at the true place; NaN where not measured.
+        alone_N: whether no other source to speak of is near.
         apart_N: distance to the other source of its pair, arcsec; NaN where it is in none.
         partner_N: number of that source; -1.
         false_M: scores of detections that are no source.
     """
 
     flux_N: Array
+    counts_N: Array
     theta_N: Array
     score_N: Array
     offset_N: Array
     ratio_N: Array
+    alone_N: Mask
     apart_N: Array
     partner_N: Array
     false_M: Array
@@ -75,22 +81,27 @@ def match(image: Image, point_N3: Array, counts_per_flux: float) -> Matched:
         counts_per_flux: ct/s on the axis per erg cm^-2 s^-1.
     """
     point_N3 = point_N3[point_N3[:, 2] >= FAINTEST]
+    point_N3 = point_N3[np.argsort(-point_N3[:, 2])]
+    alone_N = _alone(point_N3)
     column_N, row_N = np.floor(image.pixels(point_N3[:, :2]) + 0.5).astype(int).T
     rows, columns = image.exposure_HW.shape
     inside_N = (column_N >= 0) & (column_N < columns) & (row_N >= 0) & (row_N < rows)
     live_N = inside_N.copy()
     live_N[inside_N] = image.exposure_HW[row_N[inside_N], column_N[inside_N]] > 0
-    point_N3 = point_N3[live_N][np.argsort(-point_N3[live_N, 2])]
+    point_N3, alone_N = point_N3[live_N], alone_N[live_N]
+    exposure_N = image.exposure_HW[row_N[live_N], column_N[live_N]]
     found = detect(image)
     score_N, offset_N, used = _assign(point_N3[:, :2], found)
     rate_N = point_N3[:, 2] * counts_per_flux
     apart_N, partner_N = _pairs(point_N3)
     return Matched(
         flux_N=point_N3[:, 2],
+        counts_N=rate_N * exposure_N,
         theta_N=np.hypot(point_N3[:, 0], point_N3[:, 1]) / 60,
         score_N=score_N,
         offset_N=offset_N,
         ratio_N=photometry(image, point_N3[:, :2]) / rate_N,
+        alone_N=alone_N,
         apart_N=apart_N,
         partner_N=partner_N,
         false_M=found.score_N[~used],
@@ -112,6 +123,15 @@ def _assign(arcsec_N2: Array, found: Detections) -> tuple[Array, Array, Mask]:
             used[best] = True
             score_N[i], offset_N[i] = found.score_N[best], distances[best]
     return score_N, offset_N, used
+
+
+def _alone(point_N3: Array) -> Mask:
+    """Whether the others within `ALONE_ARCSEC` of a source are faint beside it, all together."""
+    near = cKDTree(point_N3[:, :2]).query_ball_point(point_N3[:, :2], ALONE_ARCSEC)
+    flux_N = point_N3[:, 2]
+    others_N = np.array([flux_N[each].sum() for each in near]) - flux_N
+    alone_N: Mask = others_N < ALONE * flux_N
+    return alone_N
 
 
 def _pairs(point_N3: Array) -> tuple[Array, Array]:
@@ -197,8 +217,9 @@ def summary(
     found_N = matched.score_N >= least
     n_false = int((matched.false_M >= least).sum())
     curve = completeness(matched, least)
-    judged = found_N & (matched.flux_N >= MEASURED)
-    ratio = matched.ratio_N[judged & np.isfinite(matched.ratio_N) & np.isnan(matched.apart_N)]
+    judged = matched.alone_N & (matched.counts_N >= COUNTS)
+    # Found or not: at known places there is no bias of selection.
+    ratio = matched.ratio_N[judged & np.isfinite(matched.ratio_N)]
     first = matched.partner_N > np.arange(len(matched.flux_N))
     both = found_N & found_N[matched.partner_N]
     result: dict[str, object] = {
@@ -212,7 +233,7 @@ def summary(
             matched.theta_N[matched.flux_N >= 2e-15], found_N[matched.flux_N >= 2e-15], ANGLES
         ),
         "flux_ratio": _quantiles(ratio),
-        "offset_arcsec": _quantiles(matched.offset_N[judged]),
+        "offset_arcsec": _quantiles(matched.offset_N[judged & found_N]),
         "pairs_resolved": binned(matched.apart_N[first], both[first], SEPARATIONS),
     }
     if at_flux is not None:

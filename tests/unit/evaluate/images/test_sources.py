@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from wolter.evaluate.images import sources
-from wolter.evaluate.images.detection import Image, photometry
+from wolter.evaluate.images.detection import Image
+from wolter.evaluate.images.photometry import photometry
+from wolter.xray import detector
 from wolter.xray.image import Exposure, Imager
 from wolter.xray.psf import Psf
 from wolter.xray.sky import Scene
@@ -38,7 +40,36 @@ def test_rates_without_noise_are_the_true_ones_on_and_off_the_axis():
         ones = torch.ones_like(rate_HW)
         image = Image.of(rate_HW, ones, ones, psf, 4.0 / scale)
         found_N = photometry(image, at_N2.double().numpy())
-        assert found_N == pytest.approx(np.full(3, 0.03), rel=0.04)
+        assert found_N == pytest.approx(np.full(3, 0.03), rel=0.01)
+
+
+def test_rates_without_noise_are_the_true_ones_beside_gaps_and_with_events_out_of_time():
+    at_N2 = torch.tensor([[0.0, 0.0], [-300, 200], [-180, -260], [300, 100], [-500, 120]])
+    scene = Scene(torch.cat([at_N2, torch.full((5, 1), 0.03)], 1))
+    imager = Imager()
+    for name, scale, psf in (("input", 1, Psf()), ("target", 2, Psf(sharpness=1.9))):
+        how = Exposure(2e4, 1e-5, 0.3, out_of_time=0.063)
+        taken = imager.expose(imager.rates(scene, {"agn": 1.0})[name], how, detector.live(scale))
+        rate_HW = (taken.counts_HW - taken.background_HW) / taken.exposure_HW.clamp(min=1)
+        others = taken.exposure_HW, taken.background_HW
+        image = Image.of(rate_HW, *others, psf, 4.0 / scale, in_place=1 - 0.063)
+        found_N = photometry(image, at_N2.double().numpy())
+        known_N = np.isfinite(found_N)
+        assert known_N.sum() >= 3
+        assert found_N[known_N] == pytest.approx(np.full(known_N.sum(), 0.03), rel=0.01)
+
+
+def test_sources_near_others_are_not_alone():
+    point_N3 = np.array([[0, 0, 1e-13], [20, 0, 5e-15], [300, 0, 1e-14], [310, 0, 2e-15]])
+    ones_HW = np.ones((416, 416))
+    found = sources.match(Image(0 * ones_HW, ones_HW * 1e4, ones_HW, Psf(), 4.0), point_N3, 8e11)
+    assert dict(zip(found.flux_N.tolist(), found.alone_N.tolist(), strict=True)) == {
+        1e-13: True,
+        1e-14: False,
+        5e-15: False,
+        2e-15: False,
+    }
+    assert found.counts_N[0] == pytest.approx(800)
 
 
 def matched(score_N, false_M, flux_N=None, partner_N=None):
@@ -47,8 +78,18 @@ def matched(score_N, false_M, flux_N=None, partner_N=None):
     flux_N = np.full(n, 2e-14) if flux_N is None else np.asarray(flux_N)
     partner_N = np.full(n, -1) if partner_N is None else np.asarray(partner_N)
     scores = np.asarray(score_N, float), np.asarray(false_M, float)
+    alone_N = np.ones(n, dtype=bool)
     return sources.Matched(
-        flux_N, np.zeros(n), scores[0], none_N, none_N, none_N, partner_N, scores[1]
+        flux_N,
+        1e16 * flux_N,
+        np.zeros(n),
+        scores[0],
+        none_N,
+        none_N,
+        alone_N,
+        none_N,
+        partner_N,
+        scores[1],
     )
 
 
