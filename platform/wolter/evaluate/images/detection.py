@@ -8,16 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, maximum_filter
 from torch import Tensor
 
 from wolter.xray import detector
 from wolter.xray.psf import Psf
 
 Array = NDArray[np.float64]
-THRESHOLD = 2.0  # sigma of the matched filter's image: all that may be a source
-MIN_PIXELS = 3
-DEBLENDING, CONTRAST = 32, 0.01  # levels, and the least share of flux that makes a source
-MESH_ARCSEC = 240.0  # of the local background
+LEAST = 0.2  # sigma: all that may be a source; thresholds are set by purity later
+WIDER = 1.0  # filter's width over that of the point-spread function
+AROUND = 3.0  # width of the surroundings over the filter's
+WITHIN = 0.5  # of the width at half maximum: a peak is the highest so far around it
+FWHM = 2.3548  # deviations
 
 
 @dataclass(frozen=True)
@@ -94,57 +96,57 @@ class Detections:
 
     Attributes:
         arcsec_N2: offsets x, y from the boresight.
-        score_N: peak of the matched filter, sigma of the background's noise.
+        score_N: significance, sigma.
     """
 
     arcsec_N2: Array
     score_N: Array
 
 
-def detect(image: Image, threshold: float = THRESHOLD) -> Detections:
-    """Sources, as SExtractor finds them (Bertin & Arnouts 1996) behind a matched filter.
+def detect(image: Image) -> Detections:
+    """Peaks of a matched filter, by how far they stand above their surroundings.
 
-    The image is taken in counts, so that noise is that of the expected background in the exposure.
+    In sigma of the noise that photons of background and peak would have in the exposure: where an
+    image is smoother than that, the scores are low, but their order holds.
     """
-    # Imported where it is used: a compiled library that only this needs.
-    import sep
-    from scipy.ndimage import convolve
-
     live_HW = image.exposure_HW > 0
     counts_HW = np.where(live_HW, image.rate_HW * image.exposure_HW, 0.0)
-    mesh = max(8, round(MESH_ARCSEC / image.pixel_arcsec))
-    counts_HW -= sep.Background(counts_HW, mask=~live_HW, bw=mesh, bh=mesh).back()
-    counts_HW[~live_HW] = 0.0
-    kernel_KK = bell(image)
-    # Photons of bright sources are noise, too.
-    bright_HW = convolve(counts_HW, kernel_KK, mode="constant").clip(min=0)
-    variance_HW = np.where(live_HW, image.background_HW + bright_HW, 1.0).clip(min=1e-6)
-    signal_HW = convolve(counts_HW / variance_HW, kernel_KK, mode="constant")
-    spread_HW = convolve(live_HW / variance_HW, kernel_KK**2, mode="constant")
-    ratio_HW = signal_HW / np.sqrt(spread_HW.clip(min=1e-12))
-    found = sep.extract(
-        ratio_HW * live_HW,
-        threshold,
-        minarea=MIN_PIXELS,
-        filter_kernel=None,
-        deblend_nthresh=DEBLENDING,
-        deblend_cont=CONTRAST,
-        clean=False,
-    )
-    column_N, row_N = found["xpeak"], found["ypeak"]
-    # From the peak: the middle of a large, faint island is nothing's place.
-    sigma = image.psf.fwhm() / 2.3548 / image.pixel_arcsec
-    x_N, y_N, _ = sep.winpos(counts_HW, column_N.astype(float), row_N.astype(float), sigma)
-    return Detections(
-        arcsec_N2=image.arcsec(np.stack([x_N, y_N], 1)), score_N=ratio_HW[row_N, column_N]
-    )
+    deviation = WIDER * image.psf.fwhm() / FWHM / image.pixel_arcsec
+    core_HW, wide_HW = (_smooth(counts_HW, live_HW, d) for d in (deviation, AROUND * deviation))
+    area = 4 * np.pi * deviation**2  # pixels: one over the sum of the squared kernel
+    background_HW = np.where(live_HW, image.background_HW, 1.0)
+    noise_HW = np.sqrt((background_HW + core_HW.clip(min=0)).clip(min=1e-12) / area)
+    ratio_HW = np.where(live_HW, (core_HW - wide_HW) / noise_HW, 0.0)
+    place_N2, score_N = peaks(ratio_HW, LEAST, WITHIN * image.psf.fwhm() / image.pixel_arcsec)
+    return Detections(image.arcsec(place_N2), score_N)
 
 
-def bell(image: Image) -> Array:
-    """Gaussian kernel (odd rows and columns) as wide as the image's point-spread function."""
-    sigma = image.psf.fwhm() / 2.3548 / image.pixel_arcsec
-    half = max(1, round(2.5 * sigma))
-    at = np.arange(-half, half + 1)
-    weight = np.exp(-0.5 * (at / sigma) ** 2)
-    kernel: Array = np.outer(weight, weight) / weight.sum() ** 2
-    return kernel
+def peaks(image_HW: Array, least: float, radius: float) -> tuple[Array, Array]:
+    """Columns and rows (N, 2), to fractions of a pixel, and heights (N) of the local maxima.
+
+    Args:
+        image_HW: to look at.
+        least: height that is exceeded.
+        radius: half the side of the square whose highest pixel a maximum is, pixels.
+    """
+    highest_HW = maximum_filter(image_HW, size=2 * max(1, round(radius)) + 1)
+    row_N, column_N = np.nonzero((image_HW == highest_HW) & (image_HW > least))
+    padded = np.pad(image_HW, 1, mode="edge")
+    middle_N = image_HW[row_N, column_N]
+    x_N = _vertex(padded[row_N + 1, column_N], middle_N, padded[row_N + 1, column_N + 2])
+    y_N = _vertex(padded[row_N, column_N + 1], middle_N, padded[row_N + 2, column_N + 1])
+    return np.stack([column_N + x_N, row_N + y_N], 1), middle_N
+
+
+def _vertex(before_N: Array, at_N: Array, after_N: Array) -> Array:
+    """Where parabolas through three heights are highest, pixels from the middle."""
+    bend_N = np.minimum(before_N - 2 * at_N + after_N, -1e-12)
+    place_N: Array = (0.5 * (before_N - after_N) / bend_N).clip(-0.499, 0.499)
+    return place_N
+
+
+def _smooth(image_HW: Array, live_HW: NDArray[np.bool_], deviation: float) -> Array:
+    """Mean under a Gaussian over the pixels that are exposed."""
+    share_HW = gaussian_filter(live_HW.astype(float), deviation, mode="constant")
+    mean_HW: Array = gaussian_filter(image_HW, deviation, mode="constant") / share_HW.clip(1e-3)
+    return mean_HW

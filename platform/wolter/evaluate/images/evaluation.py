@@ -151,6 +151,7 @@ class ImageEvaluation:
             "model_version": network.version,
             "scores": self._scores_json(network.label),
             "sources": dict(network.sources),
+            "completeness_at_half": network.sources.get("network", {}).get("completeness_at_half"),
             "training": dict(network.training),
         }
 
@@ -171,8 +172,8 @@ class ImageEvaluation:
         means = self.means(own_network.label)
         flat = {f"{split}/{name}": estimate.value for name, (_, estimate) in means.items()}
         found = own_network.sources.get("network", {})
-        for name in ("flux_50", "completeness_at_flux"):
-            if name in found:
+        for name in ("flux_50", "completeness_at_half"):
+            if found.get(name) is not None:
                 flat[f"{split}/sources_{name}"] = found[name]
         return flat
 

@@ -3,7 +3,7 @@
 Shapes: N true sources, M detections.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,7 +17,7 @@ from wolter.evaluate.images.detection import Array, Detections, Image, detect
 from wolter.evaluate.images.photometry import photometry
 
 Mask = NDArray[np.bool_]
-RADIUS_ARCSEC = 10.0  # between a source and its detection
+RADIUS_ARCSEC = 8.0  # between a source and its detection
 PURITY = 0.95
 FAINTEST = 5e-16  # erg cm^-2 s^-1: fainter sources count as none
 FLUXES = (5e-16, 1e-15, 2e-15, 4e-15, 8e-15, 2e-14, 1e-12)  # edges of bins
@@ -72,13 +72,21 @@ class Matched:
         return cls(**columns)
 
 
-def match(image: Image, point_N3: Array, counts_per_flux: float) -> Matched:
+def match(
+    image: Image,
+    point_N3: Array,
+    counts_per_flux: float,
+    find: Callable[[Image], Detections] = detect,
+    paired: bool = True,
+) -> Matched:
     """Find sources in an image and compare with the true ones, brightest first.
 
     Args:
         image: of one field.
         point_N3: x, y (arcsec) and flux of the true sources.
         counts_per_flux: ct/s on the axis per erg cm^-2 s^-1.
+        find: detects.
+        paired: look for close pairs.
     """
     point_N3 = point_N3[point_N3[:, 2] >= FAINTEST]
     point_N3 = point_N3[np.argsort(-point_N3[:, 2])]
@@ -90,10 +98,10 @@ def match(image: Image, point_N3: Array, counts_per_flux: float) -> Matched:
     live_N[inside_N] = image.exposure_HW[row_N[inside_N], column_N[inside_N]] > 0
     point_N3, alone_N = point_N3[live_N], alone_N[live_N]
     exposure_N = image.exposure_HW[row_N[live_N], column_N[live_N]]
-    found = detect(image)
+    found = find(image)
     score_N, offset_N, used = _assign(point_N3[:, :2], found)
     rate_N = point_N3[:, 2] * counts_per_flux
-    apart_N, partner_N = _pairs(point_N3)
+    apart_N, partner_N = _pairs(point_N3 if paired else point_N3[:0], len(point_N3))
     return Matched(
         flux_N=point_N3[:, 2],
         counts_N=rate_N * exposure_N,
@@ -134,9 +142,9 @@ def _alone(point_N3: Array) -> Mask:
     return alone_N
 
 
-def _pairs(point_N3: Array) -> tuple[Array, Array]:
-    """Distances and numbers of mutual nearest neighbours among the brighter sources."""
-    apart_N, partner_N = np.full(len(point_N3), np.nan), np.full(len(point_N3), -1)
+def _pairs(point_N3: Array, n: int) -> tuple[Array, Array]:
+    """Distances and numbers (n) of mutual nearest neighbours among the brighter sources."""
+    apart_N, partner_N = np.full(n, np.nan), np.full(n, -1)
     bright = np.flatnonzero(point_N3[:, 2] >= PAIRED)
     if len(bright) < 2:
         return apart_N, partner_N
@@ -203,15 +211,36 @@ def binned(
     return rows
 
 
+def deblending(matched: Matched, least: float) -> list[dict[str, float | int | None]]:
+    """Pairs found as two, in bins of separation: each within half of it from its detection.
+
+    Rows give the bin's edges, the number of pairs and the share found, and of these pairs the
+    median of the flux ratio, bright over faint, and of the counts expected of the fainter.
+    """
+    near_N = matched.offset_N <= np.minimum(RADIUS_ARCSEC, matched.apart_N / 2)
+    found_N = (matched.score_N >= least) & near_N
+    first = np.flatnonzero(matched.partner_N > np.arange(len(matched.flux_N)))
+    second = matched.partner_N[first]
+    apart = matched.apart_N[first]
+    rows = binned(apart, found_N[first] & found_N[second], SEPARATIONS)
+    ratio = matched.flux_N[first] / matched.flux_N[second]  # brightest come first
+    counts = np.minimum(matched.counts_N[first], matched.counts_N[second])
+    for row, (low, high) in zip(rows, pairwise(SEPARATIONS), strict=True):
+        inside = (apart >= low) & (apart < high)
+        row["flux_ratio"] = float(np.median(ratio[inside])) if inside.any() else None
+        row["counts"] = float(np.median(counts[inside])) if inside.any() else None
+    return rows
+
+
 def summary(
-    matched: Matched, purity: float = PURITY, at_flux: float | None = None
+    matched: Matched, purity: float = PURITY, at_flux: Mapping[str, float] | None = None
 ) -> dict[str, object]:
     """What a report says of the sources found, at a purity.
 
     Args:
         matched: of all fields.
         purity: share of detections that are sources.
-        at_flux: also give the completeness at this flux.
+        at_flux: give the completeness at these fluxes, too, under their names.
     """
     least = threshold(matched, purity)
     found_N = matched.score_N >= least
@@ -220,25 +249,21 @@ def summary(
     judged = matched.alone_N & (matched.counts_N >= COUNTS)
     # Found or not: at known places there is no bias of selection.
     ratio = matched.ratio_N[judged & np.isfinite(matched.ratio_N)]
-    first = matched.partner_N > np.arange(len(matched.flux_N))
-    both = found_N & found_N[matched.partner_N]
-    result: dict[str, object] = {
+    return {
         "n_sources": len(found_N),
         "n_found": int(found_N.sum()),
         "purity": float(found_N.sum() / max(found_N.sum() + n_false, 1)),
         "threshold_sigma": least if np.isfinite(least) else None,
-        "flux_50": curve.half,
+        "flux_50": curve.half if np.isfinite(least) else None,
         "completeness_by_flux": binned(matched.flux_N, found_N, FLUXES),
         "completeness_by_off_axis": binned(
             matched.theta_N[matched.flux_N >= 2e-15], found_N[matched.flux_N >= 2e-15], ANGLES
         ),
         "flux_ratio": _quantiles(ratio),
         "offset_arcsec": _quantiles(matched.offset_N[judged & found_N]),
-        "pairs_resolved": binned(matched.apart_N[first], both[first], SEPARATIONS),
+        "pairs_resolved": deblending(matched, least),
+        **{name: curve(flux) for name, flux in (at_flux or {}).items()},
     }
-    if at_flux is not None:
-        result |= {"at_flux": at_flux, "completeness_at_flux": curve(at_flux)}
-    return result
 
 
 def _quantiles(values: Array) -> dict[str, float | int | None]:

@@ -1,11 +1,14 @@
 """Detection finds what was put in; thresholds, curves and pairs by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from wolter.evaluate.images import sources
 from wolter.evaluate.images.detection import Image
+from wolter.evaluate.images.likelihood import detect_photons
 from wolter.evaluate.images.photometry import photometry
 from wolter.xray import detector
 from wolter.xray.image import Exposure, Imager
@@ -116,3 +119,41 @@ def test_fields_are_joined_with_their_pairs():
     joined = sources.Matched.joined([one, matched([7], [3]), one])
     assert joined.partner_N.tolist() == [1, 0, -1, 4, 3]
     assert sources.summary(joined, purity=0.5)["n_found"] == 5
+
+
+def test_likelihood_parts_close_pairs_and_finds_nothing_in_background():
+    place_N2 = torch.tensor([[-300.0, 200.0], [-300.0, 210.0], [200.0, -300.0], [100.0, 300.0]])
+    rate_N = torch.tensor([0.1, 0.05, 0.2, 2e-3])
+    imager = Imager({"input": (Psf(), 1)})
+    scene = Scene(torch.cat([place_N2, rate_N[:, None]], 1))
+    rates = imager.rates(scene, {"agn": 1.0})["input"]
+    taken = imager.expose(rates, Exposure(2e4, 1e-5), torch.ones(416, 416, dtype=torch.bool))
+    counts_HW = taken.draw(torch.Generator().manual_seed(0))
+    rate_HW = (counts_HW - taken.background_HW) / taken.exposure_HW
+    image = Image.of(rate_HW, taken.exposure_HW, taken.background_HW, Psf(), 4.0)
+    found = detect_photons(image)
+    sure = found.arcsec_N2[found.score_N > 5.5]
+    assert len(sure) == 4
+    away = np.hypot(*(sure[:, None] - place_N2.double().numpy()[None]).transpose(2, 0, 1))
+    assert (away.min(0) < [0.5, 1.0, 0.5, 3.0]).all()
+
+
+def test_pairs_are_parted_only_by_detections_at_both_places():
+    none_N = np.full(2, np.nan)
+    pair = sources.Matched(
+        flux_N=np.array([2e-14, 1e-14]),
+        counts_N=np.array([200.0, 100.0]),
+        theta_N=np.zeros(2),
+        score_N=np.array([9.0, 8.0]),
+        offset_N=np.array([0.5, 3.0]),
+        ratio_N=none_N,
+        alone_N=np.zeros(2, dtype=bool),
+        apart_N=np.array([10.0, 10.0]),
+        partner_N=np.array([1, 0]),
+        false_M=np.zeros(0),
+    )
+    row = sources.deblending(pair, 5.0)[1]
+    assert row == {"low": 8, "high": 12, "n": 1, "share": 1, "flux_ratio": 2, "counts": 100}
+    assert sources.deblending(pair, 8.5)[1]["share"] == 0
+    far = replace(pair, offset_N=np.array([0.5, 6.0]))
+    assert sources.deblending(far, 5.0)[1]["share"] == 0
