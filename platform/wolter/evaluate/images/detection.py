@@ -16,7 +16,8 @@ from wolter.xray.psf import Psf
 
 Array = NDArray[np.float64]
 LEAST = 0.2  # sigma: all that may be a source; thresholds are set by purity later
-WIDER = 1.0  # filter's width over that of the point-spread function
+WIDER = 1.0  # filter's width over that of the point-spread function: best for enhanced images,
+WIDER_PHOTONS = 1.5  # and for photons
 AROUND = 3.0  # width of the surroundings over the filter's
 WITHIN = 0.5  # of the width at half maximum: a peak is the highest so far around it
 FWHM = 2.3548  # deviations
@@ -103,15 +104,19 @@ class Detections:
     score_N: Array
 
 
-def detect(image: Image) -> Detections:
+def detect(image: Image, wider: float = WIDER) -> Detections:
     """Peaks of a matched filter, by how far they stand above their surroundings.
 
     In sigma of the noise that photons of background and peak would have in the exposure: where an
     image is smoother than that, the scores are low, but their order holds.
+
+    Args:
+        image: of photons, or enhanced.
+        wider: width of the filter over that of the point-spread function.
     """
     live_HW = image.exposure_HW > 0
     counts_HW = np.where(live_HW, image.rate_HW * image.exposure_HW, 0.0)
-    deviation = WIDER * image.psf.fwhm() / FWHM / image.pixel_arcsec
+    deviation = wider * image.psf.fwhm() / FWHM / image.pixel_arcsec
     core_HW, wide_HW = (_smooth(counts_HW, live_HW, d) for d in (deviation, AROUND * deviation))
     area = 4 * np.pi * deviation**2  # pixels: one over the sum of the squared kernel
     background_HW = np.where(live_HW, image.background_HW, 1.0)

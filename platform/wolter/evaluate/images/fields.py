@@ -5,6 +5,7 @@ Shapes: H and W rows and columns of the input, S H and S W those of the answer.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from wolter.data.targets import enlarge
 from wolter.enhance import enhance
 from wolter.evaluate.images import sources
 from wolter.evaluate.images.baselines import INPUT, LUCY, input_rate, richardson_lucy
-from wolter.evaluate.images.detection import Image, detect
+from wolter.evaluate.images.detection import WIDER_PHOTONS, Detections, Image, detect
 from wolter.evaluate.images.judging import fold_of
 from wolter.evaluate.images.likelihood import detect_photons
 from wolter.evaluate.inference import Model
@@ -27,6 +28,10 @@ from wolter.xray.check import check_map
 EXPOSURE_S = 20_000.0
 SOURCES = ("agn", "pairs")  # scenes whose sources are counted
 FILTERED = "input, filtered"
+FINDERS: Mapping[str, Callable[[Image], Detections]] = {
+    INPUT: detect_photons,
+    FILTERED: partial(detect, wider=WIDER_PHOTONS),
+}
 ITERATIONS = 25  # of Richardson and Lucy, in whose images sources are counted
 PICTURES = ("remnant", "cluster", "agn")
 AXIS_YX = (detector.AXIS_XY[1], detector.AXIS_XY[0])
@@ -83,8 +88,7 @@ def find_sources(
             point_N3 = field.scene.point_N3.double().numpy()
             rate, paired = made.counts_per_flux[field.scene.point_spectrum], scene == "pairs"
             for name, image in _images(model, made, field).items():
-                find = detect_photons if name == INPUT else detect
-                found = sources.match(image, point_N3, rate, find, paired)
+                found = sources.match(image, point_N3, rate, FINDERS.get(name, detect), paired)
                 parts.setdefault(name, []).append(found)
             if progress is not None:
                 progress(1)

@@ -15,9 +15,9 @@ from scipy.sparse import csr_array
 
 from wolter.evaluate.images.detection import Array, Detections, Image, peaks
 
-LEAST = 2.0  # sigma of the score test: what may be a source
+LEAST = 3.0  # sigma of the score test: what may be a source
 ROUNDS = 5  # of looking for more
-FITS = 25  # steps of expectation maximisation in each
+MOVES, FITS = 3, 12  # times that places are fitted in each; before each, steps of the counts'
 THETA = 6.0  # arcmin: the kernel of the score test is that of this off-axis angle
 CORE_ARCSEC, WHOLE_ARCSEC = 24.0, 150.0  # reach of faint sources' images, and of bright ones'
 BRIGHT = 100.0  # counts
@@ -75,18 +75,20 @@ def _refit(
     live_P = image.exposure_HW.ravel() > 0
     photons_P, background_P = counts_HW.ravel(), background_HW.ravel()
     level = fit.level
-    shape = _Shapes.of(image, place_N2, counts_N > BRIGHT)
-    own_PN = shape.matrix(shape.stamps, live_P)
-    own_NP = own_PN.T.tocsr()
-    exposed_N = np.asarray(own_PN.sum(0)).ravel().clip(min=NOTHING)
-    for _ in range(FITS):
+    for move in range(MOVES):
+        shape = _Shapes.of(image, place_N2, counts_N > BRIGHT)
+        own_PN = shape.matrix(shape.stamps, live_P)
+        own_NP = own_PN.T.tocsr()
+        exposed_N = np.asarray(own_PN.sum(0)).ravel().clip(min=NOTHING)
+        for _ in range(FITS):
+            model_P = (background_P * level + own_PN @ counts_N).clip(min=NOTHING)
+            ratio_P = np.where(live_P, photons_P / model_P, 0.0)
+            counts_N = counts_N * (own_NP @ ratio_P) / exposed_N
+            level *= float(background_P @ ratio_P / background_P.sum())
         model_P = (background_P * level + own_PN @ counts_N).clip(min=NOTHING)
-        ratio_P = np.where(live_P, photons_P / model_P, 0.0)
-        counts_N = counts_N * (own_NP @ ratio_P) / exposed_N
-        level *= float(background_P @ ratio_P / background_P.sum())
-    model_P = (background_P * level + own_PN @ counts_N).clip(min=NOTHING)
-    score_N = _worth(own_NP, counts_N, photons_P, model_P)
-    moved_N2 = place_N2 + shape.steps(live_P, photons_P, model_P, counts_N, score_N)
+        score_N = _worth(own_NP, counts_N, photons_P, model_P)
+        if move + 1 < MOVES:
+            place_N2 = place_N2 + shape.steps(live_P, photons_P, model_P, counts_N, score_N)
     before_P = fit.model_HW.ravel().clip(min=NOTHING)
     gain_P = np.where(live_P, photons_P * np.log(model_P / before_P) - model_P + before_P, 0.0)
     # Of new ones beside old ones, only what no change of these explains.
@@ -95,7 +97,7 @@ def _refit(
     score_N[old:] = np.minimum(score_N[old:], np.sqrt(2 * gained_N[old:].clip(min=0)))
     kept_N = score_N > LEAST / 2
     return _Fit(
-        moved_N2[kept_N], counts_N[kept_N], score_N[kept_N], level, model_P.reshape(counts_HW.shape)
+        place_N2[kept_N], counts_N[kept_N], score_N[kept_N], level, model_P.reshape(counts_HW.shape)
     )
 
 
