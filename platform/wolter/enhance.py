@@ -3,13 +3,14 @@
 Shapes: B batch, H and W rows and columns of the input, S H and S W those of the answer.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise, product
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from wolter.data.images import ImageBatch
+from wolter.data.images import ImageBatch, ImageSpec
 from wolter.errors import InputError
 from wolter.family import Family
 
@@ -80,6 +81,18 @@ def enhance(
         return {name: value.to(home) for name, value in found.items()}
 
     return in_tiles(predict, batch, scale, family.reach(module), tile)
+
+
+def holds_background(spec: ImageSpec, config: Mapping[str, Any]) -> bool:
+    """Whether the answers of a model hold the background, which then must not be added again.
+
+    Those of the reference's scalings do where the targets did.
+
+    Args:
+        spec: of the images it learnt from.
+        config: its family's.
+    """
+    return spec.target_background and config.get("scaling", "counts") != "counts"
 
 
 def _spans(size: int, tile: int) -> Iterator[tuple[int, int]]:

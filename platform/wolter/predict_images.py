@@ -21,7 +21,7 @@ from wolter import family as families
 from wolter.data.images import ImageSpec
 from wolter.data.pictures import fitness, picture_batch
 from wolter.data.shards import write_atomically
-from wolter.enhance import enhance
+from wolter.enhance import enhance, holds_background
 from wolter.errors import InputError
 from wolter.train.checkpoint import Model
 from wolter.xray.attitude import celestial
@@ -96,6 +96,8 @@ def enhance_picture(model: Model, picture: Picture, version: str = "") -> Enhanc
         axis_yx=picture.axis_yx,
     )
     photons = (batch.counts_BHW[0], batch.exposure_BHW[0], batch.background_BHW[0])
+    if holds_background(spec, model.card.config):
+        photons = (*photons[:2], torch.zeros_like(photons[2]))
     check_HW = check_map(found["rate_BHW"][0], *photons, fold)
     expected = float(fold(found["rate_BHW"][0], *photons[1:]).sum())
     seen = float(photons[0].sum())

@@ -71,14 +71,19 @@ class ImageEvaluation:
         return self.judged.n
 
     def means(self, method: str) -> dict[str, tuple[str, Estimate]]:
-        """For every score of a method its best setting, and its mean over the pairs."""
-        best = {k: v for k, v in self.judged.best(method).items() if np.isfinite(v[1]).all()}
-        values_NM = np.stack([values_N for _, values_N in best.values()], 1)
-        resampled_RM = bootstrap_means(values_NM, self.resamples, self.seed)
-        return {
-            name: (setting, with_intervals(values_N.mean(), resampled_RM[:, i]))
-            for i, (name, (setting, values_N)) in enumerate(best.items())
-        }
+        """For every score of a method its best setting, and its mean over the pairs.
+
+        Fields are resampled, with all their pairs.
+        """
+        best = {k: v for k, v in self.judged.best(method).items() if v[2].all()}
+        columns = [self.judged.by_field(each) for _, *both in best.values() for each in both]
+        sums_RM = bootstrap_means(np.stack(columns, 1), self.resamples, self.seed)
+        found = {}
+        for i, (name, (setting, values_N, weights_N)) in enumerate(best.items()):
+            resampled_R = sums_RM[:, 2 * i] / sums_RM[:, 2 * i + 1]
+            value = float(values_N.sum() / weights_N.sum())
+            found[name] = (setting, with_intervals(value, resampled_R))
+        return found
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -150,6 +155,7 @@ class ImageEvaluation:
             "family": network.family,
             "model_version": network.version,
             "scores": self._scores_json(network.label),
+            "coverage_by_brightness": self.judged.coverage.get(network.label, []),
             "sources": dict(network.sources),
             "completeness_at_half": network.sources.get("network", {}).get("completeness_at_half"),
             "training": dict(network.training),

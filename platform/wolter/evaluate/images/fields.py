@@ -15,7 +15,7 @@ from wolter import config as configs
 from wolter.data.image_simulator import Field, ImageSimulateConfig, ImageSimulator
 from wolter.data.shards import ShardDataset
 from wolter.data.targets import enlarge
-from wolter.enhance import enhance
+from wolter.enhance import enhance, holds_background
 from wolter.evaluate.images import sources
 from wolter.evaluate.images.baselines import INPUT, LUCY, input_rate, richardson_lucy
 from wolter.evaluate.images.detection import WIDER_PHOTONS, Detections, Image, detect
@@ -150,11 +150,14 @@ def _example(model: Model, dataset: ShardDataset, field: Field, title: str) -> E
     assert pair.target_BHW is not None
     assert pair.target_exposure_BHW is not None
     exposure_HW = pair.target_exposure_BHW[0]
+    background_HW = pair.background_BHW[0]
+    if holds_background(model.card.spec, model.card.config):
+        background_HW = torch.zeros_like(background_HW)
     check_HW = check_map(
         answer_HW,
         pair.counts_BHW[0],
         pair.exposure_BHW[0],
-        pair.background_BHW[0],
+        background_HW,
         fold_of(spec, AXIS_YX),
     )
     target_HW = pair.target_BHW[0] / exposure_HW.clamp(min=1) * (exposure_HW > 0)

@@ -4,8 +4,9 @@ Shapes: B batch, H and W rows and columns, N judged pairs.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +16,11 @@ from wolter.data.batches import BatchConfig, local_reader
 from wolter.data.images import ImageBatch, ImageSpec
 from wolter.data.shards import ShardDataset
 from wolter.data.targets import Targets, targets
+from wolter.data.stream import read_selected
+from wolter.enhance import holds_background
 from wolter.errors import InputError
 from wolter.evaluate.images import baselines, scores
+from wolter.evaluate.images.brightness import Coverage
 from wolter.evaluate.images.detection import Array
 from wolter.evaluate.inference import Model
 from wolter.xray.check import Fold, chi2
@@ -25,7 +29,8 @@ from wolter.xray.psf import Psf
 LEVELS = {"68": ("lower_BHW", "upper_BHW"), "95": ("lower_95_BHW", "upper_95_BHW")}
 NOT_FOLDED = 1.05  # ratio of widths, below which two point-spread functions are the same
 LEAST = ("l1", "deviance", "chi2")  # beginnings of scores that are better the lower they are
-FLUX = "flux_ratio"  # better the closer to 1
+FLUX = "flux_ratio"  # better the closer to 1; of the sums of two scores
+MADE, SEEN = "flux_made", "flux_seen"
 
 
 @dataclass(frozen=True)
@@ -35,20 +40,50 @@ class Judged:
     Attributes:
         methods: method -> setting -> score -> (N).
         n: pairs.
+        fields: name (N) of the field of each pair; empty: all are of different fields.
+        coverage: method -> coverage of its intervals by brightness.
     """
 
     methods: dict[str, dict[str, dict[str, Array]]]
     n: int
+    fields: tuple[str, ...] = ()
+    coverage: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
-    def best(self, method: str) -> dict[str, tuple[str, Array]]:
-        """For each score the setting that has the best mean, and its values."""
+    def best(self, method: str) -> dict[str, tuple[str, Array, Array]]:
+        """For each score the setting with the best mean; of this, values (N) and weights (N).
+
+        The mean is the sum of the values over that of the weights: 1, or the photons' counts.
+        """
         settings = self.methods[method]
         found = {}
-        for name in next(iter(settings.values())):
-            mean = {key: own(name, float(np.nanmean(s[name]))) for key, s in settings.items()}
+        for name in _names(next(iter(settings.values()))):
+            parts = {key: _parts(name, columns) for key, columns in settings.items()}
+            mean = {key: own(name, float(v.sum() / w.sum())) for key, (v, w) in parts.items()}
             setting = min(mean, key=mean.__getitem__)
-            found[name] = (setting, settings[setting][name])
+            found[name] = (setting, *parts[setting])
         return found
+
+    def by_field(self, values_N: Array) -> Array:
+        """Sums over the pairs of each field, which are not independent."""
+        if not self.fields:
+            return values_N
+        _, field_N = np.unique(self.fields, return_inverse=True)
+        sums: Array = np.bincount(field_N, weights=values_N)
+        return sums
+
+
+def _names(columns: Mapping[str, Array]) -> list[str]:
+    names = [name for name in columns if name not in (MADE, SEEN)]
+    return [FLUX, *names] if SEEN in columns else names
+
+
+def _parts(name: str, columns: Mapping[str, Array]) -> tuple[Array, Array]:
+    """Values and weights of a score, 0 where it has none."""
+    values_N, weights_N = columns[MADE if name == FLUX else name], None
+    if name == FLUX:
+        weights_N = columns[SEEN]
+    known_N = np.isfinite(values_N)
+    return np.where(known_N, values_N, 0.0), known_N * (1.0 if weights_N is None else weights_N)
 
 
 def own(name: str, value: float) -> float:
@@ -61,13 +96,14 @@ def own(name: str, value: float) -> float:
 @dataclass
 class _Columns:
     pieces: dict[str, dict[str, dict[str, list[Tensor]]]] = field(default_factory=dict)
+    coverage: dict[str, Coverage] = field(default_factory=dict)
 
     def add(self, method: str, setting: str, values: dict[str, Tensor]) -> None:
         own = self.pieces.setdefault(method, {}).setdefault(setting, {})
         for name, value_B in values.items():
             own.setdefault(name, []).append(value_B)
 
-    def joined(self, n: int) -> Judged:
+    def joined(self, n: int, fields: tuple[str, ...]) -> Judged:
         return Judged(
             {
                 method: {
@@ -77,6 +113,8 @@ class _Columns:
                 for method, settings in self.pieces.items()
             },
             n,
+            fields,
+            {method: each.deciles() for method, each in self.coverage.items()},
         )
 
 
@@ -116,7 +154,11 @@ def judge(
     for batch in _batches(dataset, split, limit, batch_size):
         target = targets(batch, spec)
         for label, model in zip(labels, models, strict=True):
-            columns.add(label, "", _network(model, batch, target, fold))
+            found, limits = _network(model, batch, target, fold)
+            columns.add(label, "", found)
+            if limits and target.truth is not None:
+                covered = columns.coverage.setdefault(label, Coverage())
+                covered.add(target.truth, target.valid, limits)
         sharpen = fold if fold.sharpness > 1 else None
         for each in baselines.baselines(batch, spec.scale, sharpen, spec.target_background):
             # Targets with background are judged by sources alone, and their background added.
@@ -128,7 +170,16 @@ def judge(
             progress(len(batch))
     if not n:
         raise InputError(f"{dataset.path}: no rows in split {split!r}; use more images")
-    return columns.joined(n)
+    return columns.joined(n, _fields(dataset, split, n))
+
+
+def _fields(dataset: ShardDataset, split: str, n: int) -> tuple[str, ...]:
+    """Source ids of the first rows of a split, in the order in which they are read."""
+    names: list[str] = []
+    for file in dataset.files:
+        if len(names) < n:
+            names += read_selected(file, split, ("source_id",))["source_id"].to_pylist()
+    return tuple(names[:n])
 
 
 def _batches(
@@ -146,22 +197,28 @@ def _batches(
 
 
 @torch.inference_mode()
-def _network(model: Model, batch: ImageBatch, target: Targets, fold: Fold) -> dict[str, Tensor]:
+def _network(
+    model: Model, batch: ImageBatch, target: Targets, fold: Fold
+) -> tuple[dict[str, Tensor], dict[str, tuple[Tensor, Tensor]]]:
+    """Scores (B), and the limits of intervals by level."""
     device = next(model.module.parameters()).device
     answer = model.family.predict(model.module.eval(), batch.to(device))
     answer = {name: value.cpu() for name, value in answer.items()}
     rate_BHW = answer["rate_BHW"]
     found = scores.scores(rate_BHW, target)
+    level_BHW = batch.background_BHW
+    if holds_background(model.card.spec, model.card.config):
+        level_BHW = torch.zeros_like(level_BHW)
     found["chi2"] = torch.tensor(
         [
             chi2(counts_HW, fold(rate_HW, exposure_HW, background_HW), exposure_HW)
             for rate_HW, counts_HW, exposure_HW, background_HW in zip(
-                rate_BHW, batch.counts_BHW, batch.exposure_BHW, batch.background_BHW, strict=True
+                rate_BHW, batch.counts_BHW, batch.exposure_BHW, level_BHW, strict=True
             )
         ]
     )
+    limits = {k: (answer[low], answer[high]) for k, (low, high) in LEVELS.items() if low in answer}
     if target.truth is not None:
-        for level, (low, high) in LEVELS.items():
-            if low in answer:
-                found[f"coverage_{level}"] = scores.coverage(answer[low], answer[high], target)
-    return found
+        for level, ends in limits.items():
+            found[f"coverage_{level}"] = scores.coverage(*ends, target)
+    return found, limits

@@ -26,7 +26,8 @@ lowest in the mean for the truth. χ² is Pearson's of the input's own counts in
 pixels under the output folded back onto them. PSNR, SSIM (window 13, σ 2.5, K 0.01 and 0.05) and
 MS-SSIM are of brightness clamped as the reference does, and of its root. A target's own noise
 limits them; against the noise-free truth nothing does. Of baselines with a setting the best of
-each column stands. The figure after ± is half the 68 % bootstrap interval over pairs.
+each column stands. The figure after ± is half the 68 % bootstrap interval over fields,
+each with all its pairs.
 """
 
 

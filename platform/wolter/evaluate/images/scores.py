@@ -20,15 +20,15 @@ def scores(rate_BHW: Tensor, target: Targets) -> dict[str, Tensor]:
     `deviance`, per pixel, of the target's photons: a proper score, lowest for the truth. Then
     `<metric>_<stretch>` of `compare` against the photons' rate over the whole frame; the same
     with `masked_` in front over valid pixels alone; and with `true_` in front over valid pixels
-    against the noise-free truth, where that is known. `flux_ratio` is the sum of the predicted
-    counts over that of the photons.
+    against the noise-free truth, where that is known. `flux_made` is the sum of the predicted
+    counts, `flux_seen` that of the photons.
     """
     valid = target.valid
     rate_BHW = torch.where(valid, rate_BHW, 0.0)
     found = {
         "deviance": deviance(rate_BHW, target),
-        "flux_ratio": (rate_BHW * target.exposure).flatten(1).sum(1)
-        / (target.photons - target.background).flatten(1).sum(1),
+        "flux_made": (rate_BHW * target.exposure).flatten(1).sum(1),
+        "flux_seen": (target.photons - target.background).flatten(1).sum(1),
         **compare(rate_BHW, target.rate * valid, target.clamp),
     }
     masked = compare(rate_BHW, target.rate * valid, target.clamp, valid)

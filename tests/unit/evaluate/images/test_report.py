@@ -82,7 +82,7 @@ def test_the_best_setting_is_chosen_for_each_score():
         "2": {"deviance": np.array([2.0, 2.0]), "psnr_sqrt": np.array([21.0, 22.0])},
     }
     best = Judged({"Gaussian": settings}, 2).best("Gaussian")
-    assert {name: setting for name, (setting, _) in best.items()} == {
+    assert {name: setting for name, (setting, *_) in best.items()} == {
         "deviance": "1",
         "psnr_sqrt": "2",
     }
