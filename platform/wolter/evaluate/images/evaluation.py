@@ -12,6 +12,7 @@ import numpy as np
 from wolter.evaluate import table
 from wolter.evaluate.images.fields import Example
 from wolter.evaluate.images.judging import FLUX, Judged, own
+from wolter.evaluate.images.source_tables import source_tables
 from wolter.evaluate.metrics import Estimate, bootstrap_means, with_intervals
 from wolter.evaluate.table import Column, Line, Table
 
@@ -98,6 +99,8 @@ class ImageEvaluation:
             ]
             if any(name in means[self.networks[0].label] for name in names):
                 found.append(self._table(title, names, means))
+        for network in self.networks:
+            found += source_tables(network.sources, network.label)
         return tuple(found)
 
     def _table(

@@ -27,7 +27,10 @@ pixels under the output folded back onto them. PSNR, SSIM (window 13, σ 2.5, K 
 MS-SSIM are of brightness clamped as the reference does, and of its root. A target's own noise
 limits them; against the noise-free truth nothing does. Of baselines with a setting the best of
 each column stands. The figure after ± is half the 68 % bootstrap interval over fields,
-each with all its pairs.
+each with all its pairs. Sources: the input is searched by Poisson likelihood and by the filter that
+also searches the other images, each at the threshold of 95 % purity on the same fields; fluxes are
+those of sources that stand alone and have 50 counts or more; of pairs, number, median counts of the
+fainter and median flux ratio are given, and both must be found within half their separation.
 """
 
 

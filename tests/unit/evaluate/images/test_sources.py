@@ -1,6 +1,7 @@
 """Detection finds what was put in; thresholds, curves and pairs by hand."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from wolter.evaluate.images import sources
 from wolter.evaluate.images.detection import Image
 from wolter.evaluate.images.likelihood import detect_photons
 from wolter.evaluate.images.photometry import photometry
+from wolter.evaluate.images.source_tables import source_tables
+from wolter.evaluate.images.sources import SEPARATIONS as EDGES
 from wolter.xray import detector
 from wolter.xray.image import Exposure, Imager
 from wolter.xray.psf import Psf
@@ -157,3 +160,24 @@ def test_pairs_are_parted_only_by_detections_at_both_places():
     assert sources.deblending(pair, 8.5)[1]["share"] == 0
     far = replace(pair, offset_N=np.array([0.5, 6.0]))
     assert sources.deblending(far, 5.0)[1]["share"] == 0
+
+
+def test_tables_of_sources():
+    columns = {"flux_ratio": 2, "n": 3, "counts": 100.0}
+    rows = [{"low": low, "high": high, "share": 0.5, **columns} for low, high in pairwise(EDGES)]
+    each = {
+        "completeness_at_half": 0.6,
+        "flux_50": 2e-15,
+        "flux_ratio": {"median": 0.98},
+        "offset_arcsec": {"median": None},
+        "pairs_resolved": rows,
+    }
+    figures, pairs = source_tables({"input": each, "network": each}, "superres 1")
+    assert figures.lines[0].label == "superres 1"
+    assert figures.lines[1].values == {
+        "completeness_at_half": 0.6,
+        "flux_50": pytest.approx(2),
+        "flux_ratio": 0.98,
+    }
+    assert pairs.columns[0].unit == "3 pairs, 100 counts, 1:2.0"
+    assert source_tables({}, "none") == ()
