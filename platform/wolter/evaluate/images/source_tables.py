@@ -1,6 +1,7 @@
 """What was found of the sources of simulated fields, as tables of a report."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from wolter.evaluate.images.sources import SEPARATIONS
@@ -26,7 +27,7 @@ def source_tables(found: Mapping[str, Mapping[str, Any]], label: str) -> tuple[T
         return ()
     pairs = tuple(
         Column(f"{low:g}", f'{low:g}-{high:g}"', _pairs_unit(found, i), "most")
-        for i, (low, high) in enumerate(zip(SEPARATIONS, SEPARATIONS[1:], strict=False))
+        for i, (low, high) in enumerate(pairwise(SEPARATIONS))
     )
     return (
         Table("Point sources at one purity", FIGURES, _lines(found, label, _figures)),
