@@ -15,8 +15,8 @@ from torch import Tensor
 from wolter.data.batches import BatchConfig, local_reader
 from wolter.data.images import ImageBatch, ImageSpec
 from wolter.data.shards import ShardDataset
-from wolter.data.targets import Targets, targets
 from wolter.data.stream import read_selected
+from wolter.data.targets import Targets, targets
 from wolter.enhance import holds_background
 from wolter.errors import InputError
 from wolter.evaluate.images import baselines, scores
