@@ -16,7 +16,7 @@ from wolter.data.image_simulator import Field, ImageSimulateConfig, ImageSimulat
 from wolter.data.shards import ShardDataset
 from wolter.data.targets import enlarge
 from wolter.enhance import enhance, holds_background
-from wolter.evaluate.images import sources
+from wolter.evaluate.images import matching, sources
 from wolter.evaluate.images.baselines import INPUT, LUCY, input_rate, richardson_lucy
 from wolter.evaluate.images.detection import WIDER_PHOTONS, Detections, Image, detect
 from wolter.evaluate.images.judging import fold_of
@@ -78,7 +78,7 @@ def find_sources(
     and where its by the filter is (`completeness_at_filter_half`). Empty where the data set was
     not simulated.
     """
-    parts: dict[str, list[sources.Matched]] = {}
+    parts: dict[str, list[matching.Matched]] = {}
     for scene in SOURCES:
         made = simulator(dataset, scene)
         if made is None:
@@ -88,11 +88,11 @@ def find_sources(
             point_N3 = field.scene.point_N3.double().numpy()
             rate, paired = made.counts_per_flux[field.scene.point_spectrum], scene == "pairs"
             for name, image in _images(model, made, field).items():
-                found = sources.match(image, point_N3, rate, FINDERS.get(name, detect), paired)
+                found = matching.match(image, point_N3, rate, FINDERS.get(name, detect), paired)
                 parts.setdefault(name, []).append(found)
             if progress is not None:
                 progress(1)
-    joined = {name: sources.Matched.joined(each) for name, each in parts.items()}
+    joined = {name: matching.Matched.joined(each) for name, each in parts.items()}
     half = {
         key: sources.completeness(joined[name], sources.threshold(joined[name])).half
         for key, name in (

@@ -4,7 +4,8 @@ Round by round, sources are added where the photons exceed all that was found so
 fitted together, as matching pursuit and the emldetect of the XMM-Newton pipeline do. With sources
 known, this is the most powerful test (Neyman & Pearson 1933) for one more.
 
-Shapes: H and W rows and columns of an image, N sources, K rows and columns of a cut-out.
+Shapes: H and W rows and columns of an image, P its pixels, N sources, K rows and columns of a
+cut-out.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import fftconvolve
 from scipy.sparse import csr_array
+from scipy.special import xlogy
 
 from wolter.evaluate.images.detection import Array, Detections, Image, peaks
 
@@ -26,12 +28,19 @@ NOTHING = 1e-9  # counts
 
 
 @dataclass(frozen=True)
+class _Photons:
+    image: Image
+    counts_P: Array  # 0 where nothing is exposed, as is the background
+    background_P: Array
+
+
+@dataclass(frozen=True)
 class _Fit:
     place_N2: Array
     counts_N: Array
     score_N: Array
-    level: float
-    model_HW: Array
+    level: float  # of the background over the expected one
+    model_P: Array
 
 
 def detect_photons(image: Image) -> Detections:
@@ -43,143 +52,102 @@ def detect_photons(image: Image) -> Detections:
     live_HW = image.exposure_HW > 0
     background_HW = np.where(live_HW, image.background_HW.clip(min=NOTHING), 0.0)
     counts_HW = np.where(live_HW, image.rate_HW * image.exposure_HW + background_HW, 0.0)
-    kernel_KK = image.psf.kernel(THETA, image.pixel_arcsec, image.energy_kev).numpy()
-    reach = kernel_KK.shape[0] // 2
-    near = round(CORE_ARCSEC / image.pixel_arcsec)
-    kernel_KK = kernel_KK[reach - near : reach + near + 1, reach - near : reach + near + 1]
+    photons = _Photons(image, counts_HW.ravel(), background_HW.ravel())
     none_N = np.zeros(0)
-    fit = _Fit(np.zeros((0, 2)), none_N, none_N, 1.0, background_HW)
+    fit = _Fit(np.zeros((0, 2)), none_N, none_N, 1.0, photons.background_P.clip(min=NOTHING))
     for _ in range(ROUNDS):
-        excess_HW = np.where(live_HW, counts_HW / fit.model_HW.clip(min=NOTHING) - 1, 0.0)
-        weight_HW = np.where(live_HW, 1 / fit.model_HW.clip(min=NOTHING), 0.0)
-        slope_HW = fftconvolve(excess_HW, kernel_KK, mode="same")
-        bend_HW = fftconvolve(weight_HW, kernel_KK**2, mode="same").clip(min=NOTHING)
-        ratio_HW = np.where(live_HW, slope_HW / np.sqrt(bend_HW), 0.0)
-        radius = image.psf.fwhm() / image.pixel_arcsec
-        place_N2, _ = peaks(ratio_HW, LEAST, radius)
-        column_N, row_N = np.floor(place_N2 + 0.5).astype(int).T
+        place_N2, first_N = _more(image, counts_HW, fit.model_P.reshape(counts_HW.shape))
         if not len(place_N2):
             break
-        first_N = (slope_HW / bend_HW)[row_N, column_N].clip(min=0.1)
-        fit = _refit(image, counts_HW, background_HW, fit, place_N2, first_N)
+        fit = _refit(photons, fit, place_N2, first_N)
     return Detections(image.arcsec(fit.place_N2), fit.score_N)
 
 
-def _refit(
-    image: Image, counts_HW: Array, background_HW: Array, fit: _Fit, new_N2: Array, first_N: Array
-) -> _Fit:
+def _more(image: Image, counts_HW: Array, model_HW: Array) -> tuple[Array, Array]:
+    """Places (N, 2) and counts (N) of sources that a model lacks, by Rao's score test.
+
+    One in each neighbourhood: where two overlap, the place of the first is to be fitted before
+    what it leaves is taken for the second.
+    """
+    kernel_KK = image.psf.kernel(THETA, image.pixel_arcsec, image.energy_kev).numpy()
+    near = round(CORE_ARCSEC / image.pixel_arcsec)
+    cut = slice(kernel_KK.shape[0] // 2 - near, kernel_KK.shape[0] // 2 + near + 1)
+    kernel_KK = kernel_KK[cut, cut]
+    weight_HW = (image.exposure_HW > 0) / model_HW
+    slope_HW = fftconvolve((counts_HW - model_HW) * weight_HW, kernel_KK, mode="same")
+    bend_HW = fftconvolve(weight_HW, kernel_KK**2, mode="same").clip(min=NOTHING)
+    ratio_HW = np.where(image.exposure_HW > 0, slope_HW / np.sqrt(bend_HW), 0.0)
+    place_N2, _ = peaks(ratio_HW, LEAST, near)
+    column_N, row_N = np.floor(place_N2 + 0.5).astype(int).T
+    return place_N2, (slope_HW / bend_HW)[row_N, column_N].clip(min=0.1)
+
+
+def _refit(photons: _Photons, fit: _Fit, new_N2: Array, first_N: Array) -> _Fit:
     """Fit all sources together with new ones; what these are worth is scored once, now."""
-    old = len(fit.counts_N)
+    old, level = len(fit.counts_N), fit.level
+    counts_P, background_P = photons.counts_P, photons.background_P
     place_N2 = np.concatenate([fit.place_N2, new_N2])
     counts_N = np.concatenate([fit.counts_N, first_N])
-    live_P = image.exposure_HW.ravel() > 0
-    photons_P, background_P = counts_HW.ravel(), background_HW.ravel()
-    level = fit.level
     for move in range(MOVES):
-        shape = _Shapes.of(image, place_N2, counts_N > BRIGHT)
-        own_PN = shape.matrix(shape.stamps, live_P)
-        own_NP = own_PN.T.tocsr()
-        exposed_N = np.asarray(own_PN.sum(0)).ravel().clip(min=NOTHING)
+        own_NP, slopes, core_NP = _responses(photons.image, place_N2, counts_N > BRIGHT)
+        exposed_N = own_NP.sum(1).clip(min=NOTHING)
         for _ in range(FITS):
-            model_P = (background_P * level + own_PN @ counts_N).clip(min=NOTHING)
-            ratio_P = np.where(live_P, photons_P / model_P, 0.0)
-            counts_N = counts_N * (own_NP @ ratio_P) / exposed_N
-            level *= float(background_P @ ratio_P / background_P.sum())
-        model_P = (background_P * level + own_PN @ counts_N).clip(min=NOTHING)
-        score_N = _worth(own_NP, counts_N, photons_P, model_P)
-        if move + 1 < MOVES:
-            place_N2 = place_N2 + shape.steps(live_P, photons_P, model_P, counts_N, score_N)
-    before_P = fit.model_HW.ravel().clip(min=NOTHING)
-    gain_P = np.where(live_P, photons_P * np.log(model_P / before_P) - model_P + before_P, 0.0)
+            model_P = (background_P * level + counts_N @ own_NP).clip(min=NOTHING)
+            counts_N = counts_N * (own_NP @ (counts_P / model_P)) / exposed_N
+            level *= float(background_P @ (counts_P / model_P) / background_P.sum())
+        model_P = (background_P * level + counts_N @ own_NP).clip(min=NOTHING)
+        score_N = _worth(own_NP, counts_N, counts_P, model_P)
+        if move + 1 < MOVES:  # Fisher's scoring
+            wanted = [slope_NP @ (counts_P / model_P - 1) for slope_NP in slopes]
+            bends = [counts_N * (slope_NP.power(2) @ (1 / model_P)) for slope_NP in slopes]
+            steps_N2 = np.stack(wanted, 1) / np.stack(bends, 1).clip(min=NOTHING)
+            steps_N2[score_N <= MOVED] = 0.0
+            corner = np.array(photons.image.exposure_HW.shape[::-1]) - 1.0
+            place_N2 = (place_N2 + steps_N2.clip(-0.5, 0.5)).clip(0.0, corner)
+    gain_P = xlogy(counts_P, model_P / fit.model_P) - model_P + fit.model_P
     # Of new ones beside old ones, only what no change of these explains.
-    gained_N = shape.within @ gain_P
-    score_N[:old] = fit.score_N
-    score_N[old:] = np.minimum(score_N[old:], np.sqrt(2 * gained_N[old:].clip(min=0)))
+    gained_N = np.sqrt(2 * (core_NP @ gain_P).clip(min=0))
+    score_N = np.concatenate([fit.score_N, np.minimum(score_N, gained_N)[old:]])
     kept_N = score_N > LEAST / 2
-    return _Fit(
-        place_N2[kept_N], counts_N[kept_N], score_N[kept_N], level, model_P.reshape(counts_HW.shape)
-    )
+    return _Fit(place_N2[kept_N], counts_N[kept_N], score_N[kept_N], level, model_P)
 
 
-def _worth(own_NP: csr_array, counts_N: Array, photons_P: Array, model_P: Array) -> Array:
+def _worth(own_NP: csr_array, counts_N: Array, counts_P: Array, model_P: Array) -> Array:
     """Root of twice the loss of log-likelihood without each source, all others kept."""
-    each = own_NP.copy()
-    pixel_J = each.indices
-    part_J = each.data * np.repeat(counts_N, np.diff(each.indptr)) / model_P[pixel_J]
-    each.data = -photons_P[pixel_J] * np.log1p(-part_J.clip(max=1 - 1e-9))
-    each.data -= part_J * model_P[pixel_J]
-    worth_N: Array = np.sqrt(2 * np.asarray(each.sum(1)).ravel().clip(min=0))
+    loss_NP = own_NP.copy()
+    pixel_J = loss_NP.indices
+    part_J = loss_NP.data * np.repeat(counts_N, np.diff(loss_NP.indptr)) / model_P[pixel_J]
+    loss_NP.data = -counts_P[pixel_J] * np.log1p(-part_J.clip(max=1 - 1e-9))
+    loss_NP.data -= part_J * model_P[pixel_J]
+    worth_N: Array = np.sqrt(2 * loss_NP.sum(1).clip(min=0))
     return worth_N
 
 
-@dataclass(frozen=True)
-class _Shapes:
-    """Images of sources of 1 count: those of faint ones are cut off near the core.
+def _responses(
+    image: Image, place_N2: Array, bright_N: Array
+) -> tuple[csr_array, tuple[csr_array, ...], csr_array]:
+    """What sources of 1 count give in the exposed pixels, faint ones in their cores alone.
 
-    Attributes:
-        groups: number (N) of each source, its pixels (N, K, K) in the flat image and its stamp, by
-            the size of the cut-outs; pixels beyond the edges are -1.
-        size: pixels of the image.
-        n: sources.
-        within: (N, pixels) 1 in the core of each source.
+    Returns:
+        Their images (N, P), how these change from column to column and from row to row of their
+        place, and 1 in their cores.
     """
+    reach, near = (round(each / image.pixel_arcsec) for each in (WHOLE_ARCSEC, CORE_ARCSEC))
+    at_K = np.arange(-reach, reach + 1)
+    core_K = abs(at_K) <= near
+    core_NKK = np.broadcast_to(core_K[:, None] & core_K, (len(place_N2), len(at_K), len(at_K)))
+    nearest_N2 = np.floor(place_N2 + 0.5).astype(int)
+    column_NK, row_NK = (nearest_N2[:, i, None] + at_K for i in range(2))
+    live_HW = np.pad(image.exposure_HW > 0, reach)
+    live_NKK = live_HW[row_NK[:, :, None] + reach, column_NK[:, None] + reach]
+    kept = np.nonzero((core_NKK | bright_N[:, None, None]) & live_NKK)
+    source, row, column = kept
+    pixel = row_NK[source, row] * image.exposure_HW.shape[1] + column_NK[source, column]
 
-    stamps: list[Array]
-    groups: list[tuple[Array, Array]]
-    size: int
-    n: int
-    within: csr_array
+    def matrix(values_NKK: Array) -> csr_array:
+        shape = len(place_N2), image.exposure_HW.size
+        return csr_array((values_NKK[kept], (source, pixel)), shape=shape)
 
-    @classmethod
-    def of(cls, image: Image, place_N2: Array, bright_N: Array) -> "_Shapes":
-        rows, columns = image.exposure_HW.shape
-        stamps, groups = [], []
-        nearest_N2 = np.floor(place_N2 + 0.5).astype(int)
-        for wanted_N, arcsec in ((~bright_N, CORE_ARCSEC), (bright_N, WHOLE_ARCSEC)):
-            number_N = np.flatnonzero(wanted_N)
-            reach = round(arcsec / image.pixel_arcsec)
-            at_K = np.arange(-reach, reach + 1)
-            column_NK, row_NK = (nearest_N2[number_N, i, None] + at_K for i in range(2))
-            inside_NKK = ((row_NK >= 0) & (row_NK < rows))[:, :, None] & (
-                (column_NK >= 0) & (column_NK < columns)
-            )[:, None, :]
-            pixel_NKK = np.where(inside_NKK, row_NK[:, :, None] * columns + column_NK[:, None], -1)
-            groups.append((number_N, pixel_NKK))
-            stamps.append(image.stamps(image.arcsec(place_N2[number_N]), reach))
-        made = cls(stamps, groups, rows * columns, len(place_N2), csr_array((0, 0)))
-        near = [np.ones_like(stamps[0]), _cropped_ones(stamps[1], stamps[0].shape[1] // 2)]
-        within = made.matrix(near, np.ones(rows * columns, dtype=bool)).T.tocsr()
-        return cls(stamps, groups, rows * columns, len(place_N2), within)
-
-    def matrix(self, values: list[Array], live_P: Array) -> csr_array:
-        """Values of the stamps' pixels by pixel and source (P, N), those that are exposed."""
-        parts = []
-        for (number_N, pixel_NKK), value_NKK in zip(self.groups, values, strict=True):
-            kept = (pixel_NKK >= 0) & live_P[pixel_NKK] & (value_NKK != 0)
-            source_NKK = np.broadcast_to(number_N[:, None, None], pixel_NKK.shape)
-            parts.append((value_NKK[kept], pixel_NKK[kept], source_NKK[kept]))
-        value, pixel, source = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return csr_array((value, (pixel, source)), shape=(self.size, self.n))
-
-    def steps(
-        self, live_P: Array, photons_P: Array, model_P: Array, counts_N: Array, score_N: Array
-    ) -> Array:
-        """By how many pixels (N, 2) the likelihood wants sources moved: Fisher's scoring."""
-        excess_P = np.where(live_P, photons_P / model_P - 1, 0.0)
-        steps_N2 = np.zeros((self.n, 2))
-        for i, axis in enumerate((2, 1)):
-            slope_PN = self.matrix([-np.gradient(each, axis=axis) for each in self.stamps], live_P)
-            slope_NP = slope_PN.T.tocsr()
-            wanted_N = slope_NP @ excess_P
-            bend_N = slope_NP.power(2) @ (1 / model_P)
-            step_N = wanted_N / (bend_N * counts_N).clip(min=NOTHING)
-            steps_N2[:, i] = np.where(score_N > MOVED, step_N.clip(-0.5, 0.5), 0.0)
-        return steps_N2
-
-
-def _cropped_ones(stamp_NKK: Array, reach: int) -> Array:
-    ones_NKK = np.zeros_like(stamp_NKK)
-    middle = stamp_NKK.shape[1] // 2
-    inner = slice(middle - reach, middle + reach + 1)
-    ones_NKK[:, inner, inner] = 1.0
-    return ones_NKK
+    stamp_NKK = image.stamps(image.arcsec(place_N2), reach)
+    slopes = tuple(matrix(-np.gradient(stamp_NKK, axis=axis)) for axis in (2, 1))
+    return matrix(stamp_NKK), slopes, matrix(core_NKK.astype(float))

@@ -19,6 +19,10 @@ SIDES = (
     "input's counts over the output folded back onto them, in discs of 10 arcsec: blue where the "
     "output shows more than was seen, red where it shows less."
 )
+COVERED = (
+    "Pixels whose noise-free rate lies in the network's interval, in tenths of the valid pixels "
+    "from faint to bright; dashed what the intervals claim."
+)
 FOUND = "Point sources of simulated fields, at 95 % purity, in the input and in the output."
 DEFINITIONS = """
 Deviance: 2 (m − n + n ln n/m) of the target's photons n, which the input does not hold, per pixel;
@@ -121,6 +125,11 @@ def figures(
             title = f"{network.label}: completeness"
             png = style.to_png(pictures.completeness(network.sources, title))
             found[f"sources-{name}.png"] = page.Picture(title, FOUND, png)
+        rows = evaluation.judged.coverage.get(network.label)
+        if rows:
+            title = f"{network.label}: coverage by brightness"
+            png = style.to_png(pictures.coverage(rows, title))
+            found[f"coverage-{name}.png"] = page.Picture(title, COVERED, png)
     for label, history in (histories or {}).items():
         title = f"{label}: training"
         png = style.to_png(plots.training_curves(history, title))

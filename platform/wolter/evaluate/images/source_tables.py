@@ -1,10 +1,10 @@
 """What was found of the sources of simulated fields, as tables of a report."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from wolter.evaluate.images.sources import SEPARATIONS
+from wolter.evaluate.images.matching import SEPARATIONS
 from wolter.evaluate.table import Column, Line, Table
 
 FIGURES = (
@@ -35,14 +35,14 @@ def source_tables(found: Mapping[str, Mapping[str, Any]], label: str) -> tuple[T
     )
 
 
-def _lines(found: Mapping[str, Mapping[str, Any]], label: str, values: Any) -> tuple[Line, ...]:
-    ordered = sorted(found, key=lambda name: name != "network")
-    return tuple(
-        Line(label, "measured", values(found[name]), {})
-        if name == "network"
-        else Line(name, "baseline", values(found[name]), {})
-        for name in ordered
-    )
+def _lines(
+    found: Mapping[str, Mapping[str, Any]],
+    label: str,
+    values: Callable[[Mapping[str, Any]], dict[str, float]],
+) -> tuple[Line, ...]:
+    own = Line(label, "measured", values(found["network"]), {})
+    others = (Line(k, "baseline", values(v), {}) for k, v in found.items() if k != "network")
+    return (own, *others)
 
 
 def _figures(each: Mapping[str, Any]) -> dict[str, float]:

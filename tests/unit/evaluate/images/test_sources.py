@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from wolter.evaluate.images import sources
+from wolter.evaluate.images import matching, sources
 from wolter.evaluate.images.detection import Image
 from wolter.evaluate.images.likelihood import detect_photons
 from wolter.evaluate.images.photometry import photometry
 from wolter.evaluate.images.source_tables import source_tables
-from wolter.evaluate.images.sources import SEPARATIONS as EDGES
 from wolter.xray import detector
 from wolter.xray.image import Exposure, Imager
 from wolter.xray.psf import Psf
@@ -30,7 +29,7 @@ def test_injected_sources_are_found_at_their_places_with_their_rates():
     rate_HW = (counts_HW - taken.background_HW) / taken.exposure_HW
     image = Image.of(rate_HW, taken.exposure_HW, taken.background_HW, Psf(), 4.0)
     # As if fluxes were rates: all far above `FAINTEST`.
-    found = sources.match(image, scene.point_N3.double().numpy(), 1.0)
+    found = matching.match(image, scene.point_N3.double().numpy(), 1.0)
     assert (found.score_N > 5).all()
     assert float(np.nanmax(found.offset_N)) < 2.0
     # Photons alone scatter the rates by 4 to 7 %.
@@ -68,7 +67,7 @@ def test_rates_without_noise_are_the_true_ones_beside_gaps_and_with_events_out_o
 def test_sources_near_others_are_not_alone():
     point_N3 = np.array([[0, 0, 1e-13], [20, 0, 5e-15], [300, 0, 1e-14], [310, 0, 2e-15]])
     ones_HW = np.ones((416, 416))
-    found = sources.match(Image(0 * ones_HW, ones_HW * 1e4, ones_HW, Psf(), 4.0), point_N3, 8e11)
+    found = matching.match(Image(0 * ones_HW, ones_HW * 1e4, ones_HW, Psf(), 4.0), point_N3, 8e11)
     assert dict(zip(found.flux_N.tolist(), found.alone_N.tolist(), strict=True)) == {
         1e-13: True,
         1e-14: False,
@@ -85,7 +84,7 @@ def matched(score_N, false_M, flux_N=None, partner_N=None):
     partner_N = np.full(n, -1) if partner_N is None else np.asarray(partner_N)
     scores = np.asarray(score_N, float), np.asarray(false_M, float)
     alone_N = np.ones(n, dtype=bool)
-    return sources.Matched(
+    return matching.Matched(
         flux_N,
         1e16 * flux_N,
         np.zeros(n),
@@ -119,7 +118,7 @@ def test_the_curve_passes_through_the_flux_of_one_half():
 
 def test_fields_are_joined_with_their_pairs():
     one = matched([9, 8], [], partner_N=[1, 0])
-    joined = sources.Matched.joined([one, matched([7], [3]), one])
+    joined = matching.Matched.joined([one, matched([7], [3]), one])
     assert joined.partner_N.tolist() == [1, 0, -1, 4, 3]
     assert sources.summary(joined, purity=0.5)["n_found"] == 5
 
@@ -143,7 +142,7 @@ def test_likelihood_parts_close_pairs_and_finds_nothing_in_background():
 
 def test_pairs_are_parted_only_by_detections_at_both_places():
     none_N = np.full(2, np.nan)
-    pair = sources.Matched(
+    pair = matching.Matched(
         flux_N=np.array([2e-14, 1e-14]),
         counts_N=np.array([200.0, 100.0]),
         theta_N=np.zeros(2),
@@ -164,7 +163,10 @@ def test_pairs_are_parted_only_by_detections_at_both_places():
 
 def test_tables_of_sources():
     columns = {"flux_ratio": 2, "n": 3, "counts": 100.0}
-    rows = [{"low": low, "high": high, "share": 0.5, **columns} for low, high in pairwise(EDGES)]
+    rows = [
+        {"low": low, "high": high, "share": 0.5, **columns}
+        for low, high in pairwise(matching.SEPARATIONS)
+    ]
     each = {
         "completeness_at_half": 0.6,
         "flux_50": 2e-15,
