@@ -31,8 +31,8 @@ class Card(Protocol):
     """What a checkpoint says of its model."""
 
     @property
-    def spec(self) -> SpectraSpec:
-        """The spectra it was trained on."""
+    def spec(self) -> Any:
+        """The spectra or images it was trained on."""
 
     @property
     def config(self) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class Judged:
         if not self.fields:
             return values_N
         _, field_N = np.unique(self.fields, return_inverse=True)
-        sums: Array = np.bincount(field_N, weights=values_N)
+        sums: Array = np.bincount(field_N, weights=values_N).astype(np.float64)
         return sums
 
 

@@ -11,6 +11,7 @@ cut-out.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 from scipy.sparse import csr_array
 from scipy.special import xlogy
@@ -124,7 +125,7 @@ def _worth(own_NP: csr_array, counts_N: Array, counts_P: Array, model_P: Array) 
 
 
 def _responses(
-    image: Image, place_N2: Array, bright_N: Array
+    image: Image, place_N2: Array, bright_N: NDArray[np.bool_]
 ) -> tuple[csr_array, tuple[csr_array, ...], csr_array]:
     """What sources of 1 count give in the exposed pixels, faint ones in their cores alone.
 
