@@ -162,7 +162,7 @@ class Superres(nn.Module):
         """How far from an input pixel the answer at its place depends on others."""
         if not self.native:
             return self.generator.reach
-        smoothed = self.generator.reach + math.ceil(TRUNCATE * max(SMOOTHINGS)) + 1
+        smoothed = self.generator.reach + math.ceil(TRUNCATE * max(SMOOTHINGS))
         return smoothed if self.bounded else smoothed + math.ceil(TRUNCATE * AROUND) + 1
 
     def features(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:

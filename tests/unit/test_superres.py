@@ -89,8 +89,7 @@ class TestGenerator:
         output[0, 0, piece, piece].sum().backward()
         rows, columns = batch.counts_BHW.grad[0].nonzero().T
         furthest = max((rows - size // 2).abs().max(), (columns - size // 2).abs().max())
-        # What is as large as the input needs no neighbours to be enlarged from.
-        assert furthest == module.reach - module.bounded
+        assert furthest == module.reach
 
     @pytest.mark.parametrize("brightness", [0.01, 1.0, 1e4])
     def test_no_denoised_image_is_far_from_its_photons(self, brightness):
