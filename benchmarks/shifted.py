@@ -160,8 +160,8 @@ def _shifted(
 ) -> dict[str, Any]:
     config = configs.from_dict(SimulateConfig, assumed.manifest.config)
     several, labels, n = list(models.values()), list(models), judged.manifest.rows
-    found = compare(several, labels, judged, "all", n, assumed=config)
-    rows = {row.label: row for row in found.rows if not row.label.endswith(" refined")}
+    found = compare(several, labels, judged, "all", n, assumed=config, refined=False)
+    rows = {row.label: row for row in found.rows}
     rows["wrong"] = rows.pop(ASSUMED)
     return {
         "r_hat": found.r_hat,

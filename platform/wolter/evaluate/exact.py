@@ -96,6 +96,7 @@ def compare(
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
     assumed: SimulateConfig | None = None,
+    refined: bool = True,
 ) -> Comparison:
     """Sample the exact posteriors of the first `n` spectra, and set models beside them.
 
@@ -110,6 +111,8 @@ def compare(
         progress: called with the number of spectra that were sampled.
         assumed: what somebody who does not know how the spectra were made takes for it; its exact
             posterior gets a row, and posteriors are refined with its likelihood.
+        refined: give posteriors a second row, refined: slow where the likelihood disagrees with
+            them.
 
     Raises:
         InputError: the dataset, a model or what is assumed does not fit.
@@ -132,7 +135,7 @@ def compare(
         samples_NSP = values.get("samples")
         own = None if samples_NSP is None else _Posterior(samples_NSP)
         rows.append(judge.row(label, _estimates(values, dataset.spec.names), own))
-        if samples_NSP is not None:
+        if samples_NSP is not None and refined:
             fine = _refined(likelihood, samples_NSP, values["log_density"], seed)
             own = _Posterior(fine.parameters_BSP, fine.weights_BS)
             summary = summarise(fine.parameters_BSP, dataset.spec.names, fine.weights_BS)
