@@ -31,6 +31,7 @@ from wolter.errors import InputError
 from wolter.family import Choice, Family, Range
 from wolter.models import _critics
 from wolter.models import _image_losses as losses
+from wolter.models import _smoothing as smoothing
 from wolter.models._gamma import GammaLimits, log_negative_binomial, shape_of
 from wolter.models._rrdb import Generator
 from wolter.models._spectra import Standardise
@@ -38,10 +39,6 @@ from wolter.models._spectra import Standardise
 EXPOSURE_S = 2e4  # unit of exposures
 SMOOTHINGS = (1.0, 2.0, 4.0)  # deviations of the smoothed images that the network sees, pixels
 BACKBONE = 1  # which of them the answer starts from
-TRUNCATE = 3  # deviations at which a Gaussian ends
-FLOOR = 0.02  # counts a pixel, below which a smoothed image does not fall where it is exposed
-EDGE, NOTHING = 0.05, 0.002  # exposures, in its unit: hardly any, and as good as none
-QUARTER = 0.375  # Anscombe's: the root of n + 3/8 has nearly the deviation 1/2, whatever n
 STEP = 2.0  # most that a denoised root differs from that of smoothed and counted photons
 # Deviation, input pixels, within which a super-resolved image is brought to the photons; how many
 # photons are too few to do so; and the largest factor.
@@ -162,8 +159,8 @@ class Superres(nn.Module):
         """How far from an input pixel the answer at its place depends on others."""
         if not self.native:
             return self.generator.reach
-        smoothed = self.generator.reach + math.ceil(TRUNCATE * max(SMOOTHINGS))
-        return smoothed if self.bounded else smoothed + math.ceil(TRUNCATE * AROUND) + 1
+        smoothed = self.generator.reach + math.ceil(smoothing.TRUNCATE * max(SMOOTHINGS))
+        return smoothed if self.bounded else smoothed + math.ceil(smoothing.TRUNCATE * AROUND) + 1
 
     def features(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
         """What the network sees (B, F, H, W), and the logarithm of the rate that it corrects."""
@@ -176,9 +173,9 @@ class Superres(nn.Module):
             columns["exposure"] = exposure_BHW
             chosen = torch.stack([columns[name] for name in self.config.inputs], 1)
             return chosen, chosen[:, 0]
-        smoothed = [_log_rate(counts_BHW, exposure_BHW, sigma) for sigma in SMOOTHINGS]
+        smoothed = [smoothing.log_rate(counts_BHW, exposure_BHW, sigma) for sigma in SMOOTHINGS]
         # In units of its noise, and logarithmic where that is exceeded: none is too bright to see.
-        step_BHW = _root(counts_BHW) - _root(smoothed[0].exp() * exposure_BHW)
+        step_BHW = smoothing.root(counts_BHW) - smoothing.root(smoothed[0].exp() * exposure_BHW)
         logarithm_BHW = torch.where(seen_BHW, exposure_BHW, 1.0).log()
         groups = {
             "image": [counts_BHW.sqrt().asinh(), (2 * step_BHW).asinh(), *smoothed],
@@ -201,7 +198,7 @@ class Superres(nn.Module):
         if self.bounded:
             return self._stepped(batch, backbone_BHW, output_BFHW), shape_BHW
         if self.scale > 1:
-            backbone_BHW = _enlarge_smoothly(backbone_BHW, self.scale)
+            backbone_BHW = smoothing.enlarge_smoothly(backbone_BHW, self.scale)
         per_pixel = EXPOSURE_S * self.scale**2
         rate_BHW = (backbone_BHW + output_BFHW[:, 0]).exp() / per_pixel
         return rate_BHW * self._balance(batch, rate_BHW), shape_BHW
@@ -213,29 +210,29 @@ class Superres(nn.Module):
         """
         made_BHW = nn.functional.avg_pool2d(rate_BHW, self.scale) * self.scale**2
         made_BHW = made_BHW * batch.exposure_BHW + batch.background_BHW
-        smoothed_BFHW = _smooth(torch.stack([batch.counts_BHW, made_BHW], 1), AROUND)
+        smoothed_BFHW = smoothing.smooth(torch.stack([batch.counts_BHW, made_BHW], 1), AROUND)
         few = FEW / (4 * math.pi * AROUND**2)
         ratio_BHW = (smoothed_BFHW[:, 0] + few) / (smoothed_BFHW[:, 1] + few)
-        return _enlarge_smoothly(ratio_BHW.clamp(1 / MOST, MOST), self.scale)
+        return smoothing.enlarge_smoothly(ratio_BHW.clamp(1 / MOST, MOST), self.scale)
 
     def _stepped(self, batch: ImageBatch, backbone_BHW: Tensor, output_BFHW: Tensor) -> Tensor:
         """Rate between the smoothed image and the photons, give or take a few times their noise."""
         exposure_BHW = batch.exposure_BHW
-        smooth_BHW = _root(backbone_BHW.exp() * exposure_BHW / EXPOSURE_S)
+        smooth_BHW = smoothing.root(backbone_BHW.exp() * exposure_BHW / EXPOSURE_S)
         share_BHW, step_BHW = output_BFHW[:, -1].sigmoid(), output_BFHW[:, 0]
-        root_BHW = smooth_BHW.lerp(_root(batch.counts_BHW), share_BHW)
+        root_BHW = smooth_BHW.lerp(smoothing.root(batch.counts_BHW), share_BHW)
         root_BHW = (root_BHW + STEP * (step_BHW / STEP).tanh()).clamp_min(0)
-        excess_BHW = root_BHW.square() - QUARTER - batch.background_BHW
+        excess_BHW = root_BHW.square() - smoothing.QUARTER - batch.background_BHW
         soft_BHW = SOFT * batch.background_BHW + SMALL
         source_BHW = (excess_BHW + torch.hypot(excess_BHW, soft_BHW)) / 2
-        return source_BHW / exposure_BHW.clamp_min(NOTHING * EXPOSURE_S)
+        return source_BHW / exposure_BHW.clamp_min(smoothing.NOTHING * EXPOSURE_S)
 
     def limit(self, batch: ImageBatch, rate_BHW: Tensor, shape_BHW: Tensor, number: int) -> Tensor:
         """Rate (B, S H, S W) that the truth exceeds with one of the probabilities `LIMITS`."""
         assert self.limits is not None
         background_BHW = torch.zeros_like(rate_BHW)
         if self.bounded:
-            exposure_BHW = batch.exposure_BHW.clamp_min(NOTHING * EXPOSURE_S)
+            exposure_BHW = batch.exposure_BHW.clamp_min(smoothing.NOTHING * EXPOSURE_S)
             background_BHW = batch.background_BHW / exposure_BHW
         total_BHW: Tensor = self.limits(rate_BHW + background_BHW, shape_BHW, number)
         return (total_BHW - background_BHW).clamp_min(0)
@@ -351,40 +348,6 @@ def normalise(module: nn.Module, batch: ImageBatch) -> None:
         # Every pixel is a sample: features mean the same wherever they are.
         features_BFHW, _ = model.features(batch[:: max(1, len(batch) // NORMALISING)])
         model.standardise.learn(features_BFHW.movedim(1, -1).flatten(0, 2)[:, :, None, None])
-
-
-def _log_rate(counts_BHW: Tensor, exposure_BHW: Tensor, sigma: float) -> Tensor:
-    """Logarithm of smoothed counts per smoothed exposure."""
-    both_BFHW = _smooth(torch.stack([counts_BHW, exposure_BHW], 1), sigma)
-    counts_BHW, exposure_BHW = both_BFHW.unbind(1)
-    floor_BHW = FLOOR * exposure_BHW / (exposure_BHW + EDGE) + EDGE * NOTHING
-    return (counts_BHW + floor_BHW).log() - (exposure_BHW + NOTHING).log()
-
-
-def _smooth(images_BFHW: Tensor, sigma: float) -> Tensor:
-    """Images convolved with a Gaussian; nothing lies beyond their edges."""
-    radius, n = math.ceil(TRUNCATE * sigma), images_BFHW.shape[1]
-    offset_N = torch.arange(-radius, radius + 1, device=images_BFHW.device)
-    weight_N = torch.exp(-0.5 * (offset_N / sigma).square())
-    weight_N = (weight_N / weight_N.sum()).to(images_BFHW.dtype)
-    conv = nn.functional.conv2d
-    with torch.autocast(images_BFHW.device.type, enabled=False):
-        rows_BFHW = conv(images_BFHW, weight_N.expand(n, 1, 1, -1), padding=(0, radius), groups=n)
-        kernel = weight_N[:, None].expand(n, 1, -1, 1)
-        return conv(rows_BFHW, kernel, padding=(radius, 0), groups=n)
-
-
-def _enlarge_smoothly(image_BHW: Tensor, scale: int) -> Tensor:
-    """Interpolate linearly between the middles of pixels."""
-    larger: Tensor = nn.functional.interpolate(
-        image_BHW[:, None], scale_factor=scale, mode="bilinear"
-    )[:, 0]
-    return larger
-
-
-def _root(counts_BHW: Tensor) -> Tensor:
-    """Photons on a scale on which their noise is everywhere the same (Anscombe 1948)."""
-    return (counts_BHW + QUARTER).sqrt()
 
 
 FAMILY = Family(

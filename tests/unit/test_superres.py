@@ -20,7 +20,8 @@ from wolter.models import _image_losses as losses
 from wolter.models._critics import ImageCritic, adversarial
 from wolter.models._gamma import LIMITS, GammaLimits, log_negative_binomial
 from wolter.models._image_losses import poisson_deviance, stretch, unstretch
-from wolter.models.superres import BACKBONE, PRESETS, SMOOTHINGS, TRUNCATE, Config
+from wolter.models._smoothing import TRUNCATE
+from wolter.models.superres import BACKBONE, PRESETS, SMOOTHINGS, Config
 from wolter.train.loop import TrainConfig, Trainer, build
 
 FAMILY = families.load("superres")
