@@ -192,9 +192,7 @@ def test_nothing_is_half_written(picture_file, enhancer, monkeypatch):
     assert not out.exists()
 
 
-def test_made_up_photons_are_taken_back_as_far_as_may_be_and_said_where_not(
-    picture_file, enhancer
-):
+def test_made_up_photons_are_taken_back_as_far_as_may_be_and_said_where_not(picture_file, enhancer):
     model = load_model(enhancer(2))
     last = model.module.generator.last
     fluxes = {}
