@@ -65,9 +65,9 @@ def test_a_folder_of_another_dataset_is_left_alone(dataset):
 def test_training_without_data_makes_the_images_that_it_needs(ray_session, monkeypatch, tmp_path):
     monkeypatch.setenv("WOLTER_HOME", str(tmp_path))
     monkeypatch.setattr(train, "DEFAULT_FIELDS", 2)
-    made = open_dataset(train._default_dataset("images"))
+    made = open_dataset(train.default_data("images"))
     written = made.files[0].stat().st_mtime_ns
     assert made.manifest.kind == "images"
     assert {*made.read(0, ["source_id"])["source_id"].to_pylist()} == {"sim-0-0", "sim-0-1"}
-    assert train._default_dataset("images") == made.path
+    assert train.default_data("images") == made.path
     assert made.files[0].stat().st_mtime_ns == written
