@@ -1,10 +1,10 @@
 """`wolter train`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
@@ -24,6 +24,7 @@ from wolter.train.loop import Epoch, TrainConfig, default_config
 from wolter.train.runner import ScaleConfig, train
 from wolter.train.tracking import promote
 
+Command = TypeVar("Command")
 DEFAULT_FAMILY, DEFAULT_SPECTRA, DEFAULT_FIELDS = "deepspectra", 20_000, 200
 
 
@@ -105,18 +106,34 @@ def command(arguments: Sequence[str]) -> type[Train]:
     Raises:
         InputError: there is no such family or preset.
     """
+    return with_family(Train, arguments, default_config)
+
+
+def with_family(
+    base: type[Command], arguments: Sequence[str], usual: Callable[[Family], TrainConfig]
+) -> type[Command]:
+    """A command with the config of the family that its arguments name, and how it is trained.
+
+    Args:
+        base: the command, which reads `model`, `train` and `experiment`.
+        arguments: of the command line.
+        usual: how a family is trained unless told otherwise.
+
+    Raises:
+        InputError: there is no such family or preset.
+    """
     name = next(iter(arguments), DEFAULT_FAMILY)
     family = families.load(DEFAULT_FAMILY if name.startswith("-") else name)
     config = partial(preset_of, family, value_of(arguments, "--preset"))
     return make_dataclass(
-        "Train",
+        base.__name__,
         [
             ("model", family.config, field(default_factory=config)),
-            ("train", TrainConfig, field(default_factory=partial(default_config, family))),
+            ("train", TrainConfig, field(default_factory=partial(usual, family))),
             ("experiment", str, field(default=family.kind)),
         ],
-        bases=(Train,),
-        namespace={"__doc__": Train.__doc__},
+        bases=(base,),
+        namespace={"__doc__": base.__doc__},
         frozen=True,
     )
 

@@ -3,8 +3,7 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, make_dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from rich.table import Table
 
 from wolter import config as configs
 from wolter import family as families
-from wolter.commands.train import DEFAULT_FAMILY, default_data, preset_of, value_of
+from wolter.commands.train import DEFAULT_FAMILY, default_data, with_family
 from wolter.data.shards import write_atomically
 from wolter.evaluate import style
 from wolter.evaluate.search_plot import front_plot
@@ -107,20 +106,7 @@ def command(arguments: Sequence[str]) -> type[Tune]:
     Raises:
         InputError: there is no such family or preset.
     """
-    name = next(iter(arguments), DEFAULT_FAMILY)
-    family = families.load(DEFAULT_FAMILY if name.startswith("-") else name)
-    config = partial(preset_of, family, value_of(arguments, "--preset"))
-    return make_dataclass(
-        "Tune",
-        [
-            ("model", family.config, field(default_factory=config)),
-            ("train", TrainConfig, field(default_factory=partial(_budget, family))),
-            ("experiment", str, field(default=family.kind)),
-        ],
-        bases=(Tune,),
-        namespace={"__doc__": Tune.__doc__},
-        frozen=True,
-    )
+    return with_family(Tune, arguments, _budget)
 
 
 def _budget(family: Family) -> TrainConfig:

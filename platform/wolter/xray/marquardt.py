@@ -37,8 +37,13 @@ class Box:
         return cls(model, low_P, high_P - low_P)
 
     def enter(self, parameters_BP: Tensor) -> Tensor:
-        """Points of parameters; those outside the bounds are moved to them."""
-        return ((parameters_BP.double() - self.low_P) / self.width_P).clamp(0, 1)
+        """Points of parameters; those outside the bounds are moved to them.
+
+        The middle stands for what is not a number, as a network may answer to a spectrum that is
+        unlike all that it was trained on.
+        """
+        point_BP = (parameters_BP.double() - self.low_P) / self.width_P
+        return point_BP.nan_to_num(nan=0.5).clamp(0, 1)
 
     def leave(self, point_BP: Tensor) -> Tensor:
         """Parameters of points, float64."""

@@ -150,6 +150,17 @@ def test_starts_outside_the_bounds_begin_at_them():
     assert best.parameters_BP.item() == pytest.approx(3, rel=1e-3)
 
 
+def test_a_start_that_is_not_a_number_is_the_middle(forward):
+    counts_BC = forward(TRUTH, 1e4) + 5
+    data = counted(counts_BC, torch.full_like(counts_BC, 5.0), 1e4)
+    middle_BP = BOUNDS.mean(0).expand(2, -1).clone()
+    start_BP = middle_BP.clone()
+    start_BP[:, 1:3] = torch.nan
+    lost, usual = (fit(forward, data, each, BOUNDS) for each in (start_BP, middle_BP))
+    assert torch.equal(lost.parameters_BP, usual.parameters_BP)
+    assert bool(lost.statistic_B.isfinite().all())
+
+
 def test_the_best_of_several_starts_is_kept(forward):
     counts_BC = forward(TRUTH, 1e4)
     data = counted(counts_BC, exposure_s=1e4)
