@@ -104,9 +104,11 @@ def save_training(folder: Path, card: Card, trainer: Trainer) -> None:
     """Write everything that resumes a run at the end of an epoch, into an empty folder."""
     save_model(folder, card, trainer.module)
     tensors: dict[str, Tensor] = {}
-    for index, state in trainer.optimiser.state_dict()["state"].items():
-        for name, value in state.items():
-            tensors[f"{index}.{name}"] = torch.as_tensor(value).detach().cpu().contiguous()
+    for number, optimiser in enumerate(trainer.optimisers):
+        for index, state in optimiser.state_dict()["state"].items():
+            for name, value in state.items():
+                tensor = torch.as_tensor(value).detach().cpu().contiguous()
+                tensors[f"{number}.{index}.{name}"] = tensor
     save_file(tensors, folder / OPTIMISER)
     (folder / STATE).write_text(json.dumps({"epoch": trainer.epoch}) + "\n")
 
@@ -115,10 +117,11 @@ def resume_training(folder: Path, trainer: Trainer) -> None:
     """Put a trainer of the same family and config back where `save_training` left it."""
     trainer.module.load_state_dict(load_file(folder / WEIGHTS))
     tensors = load_file(folder / OPTIMISER)
-    state: dict[int, dict[str, Tensor]] = {}
+    states: list[dict[int, dict[str, Tensor]]] = [{} for _ in trainer.optimisers]
     for key, value in tensors.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    full = trainer.optimiser.state_dict()
-    trainer.optimiser.load_state_dict({"state": state, "param_groups": full["param_groups"]})
+        number, index, name = key.split(".", 2)
+        states[int(number)].setdefault(int(index), {})[name] = value
+    for optimiser, state in zip(trainer.optimisers, states, strict=True):
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": state, "param_groups": groups})
     trainer.epoch = json.loads((folder / STATE).read_text())["epoch"]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from wolter.data.batches import Reader, epoch_seed
 from wolter.errors import InputError
 from wolter.family import Family
+from wolter.train.optimisers import OPTIMISERS, optimisers
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class TrainConfig:
         epochs: passes over the training split.
         share: of the training split that is used, by sources; below 1 for quick trials.
         batch_size: rows a step, over all workers together.
+        optimiser: "adamw" or "muon"; see `wolter.train.optimisers`.
         learning_rate: peak of a one-cycle schedule: linear warm-up, then cosine to zero.
-        weight_decay: AdamW's.
+        weight_decay: of the optimiser.
         warmup: share of all steps spent warming up.
         clip: largest gradient norm.
         fresh_noise: draw new Poisson noise each epoch, where noise-free counts are stored.
@@ -36,6 +38,7 @@ class TrainConfig:
     epochs: int = 30
     share: float = 1.0
     batch_size: int = 512
+    optimiser: str = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     warmup: float = 0.05
@@ -54,6 +57,8 @@ class TrainConfig:
             raise InputError(f"train: share = {self.share}; give 0 < share <= 1")
         if not 0 < self.real_share < 1:
             raise InputError(f"train: real_share = {self.real_share}; give 0 < real_share < 1")
+        if self.optimiser not in OPTIMISERS:
+            raise InputError(f"optimiser {self.optimiser!r}: choose {' or '.join(OPTIMISERS)}")
         if self.precision not in ("auto", "float32", "bf16"):
             raise InputError(f"precision {self.precision!r}: choose auto, float32 or bf16")
         if self.device.split(":")[0] not in ("auto", "cpu", "cuda"):
@@ -126,7 +131,7 @@ class _Loss(nn.Module):
 
 
 class Trainer:
-    """Module, optimiser and progress of one training run."""
+    """Module, optimisers and progress of one training run."""
 
     def __init__(
         self, family: Family, module: nn.Module, config: TrainConfig, rows: int, rank: int = 0
@@ -143,11 +148,8 @@ class Trainer:
         self.family, self.config, self.rank = family, config, rank
         self.device = choose_device(config.device)
         self.module = module.to(self.device)
-        self.optimiser = torch.optim.AdamW(
-            _groups(module, config.weight_decay),
-            lr=config.learning_rate,
-            betas=(0.9, 0.98),
-            fused=True,
+        self.optimisers = optimisers(
+            module, config.optimiser, config.learning_rate, config.weight_decay
         )
         self.epoch = 0  # epochs done
         self.steps_per_epoch = max(1, math.ceil(rows / config.batch_size))
@@ -205,14 +207,15 @@ class Trainer:
             torch.manual_seed(epoch_seed(self.config.seed, self.epoch, self.rank, purpose=1))
             for i, batch in enumerate(train(self.epoch)):
                 step = self.epoch * self.steps_per_epoch + i
-                for group in self.optimiser.param_groups:
-                    group["lr"] = self.learning_rate(step)
                 with self.autocast:
                     loss, parts = loss_module(batch.to(self.device))
-                self.optimiser.zero_grad(set_to_none=True)
+                self.module.zero_grad(set_to_none=True)
                 loss.backward()
                 nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip)
-                self.optimiser.step()
+                for optimiser in self.optimisers:
+                    for group in optimiser.param_groups:
+                        group["lr"] = self.learning_rate(step)
+                    optimiser.step()
                 one = torch.ones((), device=self.device)
                 for name, value in {"rows": one, "loss": loss.detach(), **parts}.items():
                     sums[name] = sums.get(name, 0.0) + len(batch) * value
@@ -245,13 +248,3 @@ class Trainer:
                 sums[name] = sums.get(name, 0.0) + len(batch) * float(value)
             rows += len(batch)
         return {name: total / rows for name, total in sums.items()}
-
-
-def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay matrices, not biases and norms."""
-    decay = [p for p in module.parameters() if p.ndim > 1]
-    rest = [p for p in module.parameters() if p.ndim <= 1]
-    return [
-        {"params": decay, "weight_decay": weight_decay},
-        {"params": rest, "weight_decay": 0.0},
-    ]

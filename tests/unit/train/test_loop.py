@@ -9,6 +9,7 @@ from wolter.data.batches import BatchConfig, count_rows, local_reader
 from wolter.errors import InputError
 from wolter.train.checkpoint import Card, load_model, resume_training, save_training
 from wolter.train.loop import TrainConfig, Trainer, build, choose_device
+from wolter.train.optimisers import OPTIMISERS, optimisers
 
 MLP = families.load("mlp")
 SMALL = MLP.config(width=16, depth=2, dropout=0.1)  # dropout, so that its state matters too
@@ -48,9 +49,13 @@ class TestLearningRate:
         assert make_trainer(self.config, rows=100).learning_rate(1000) == pytest.approx(0.0)
 
 
-def test_training_lowers_the_errors_of_held_out_records(dataset):
+@pytest.mark.parametrize(("optimiser", "rate"), [("adamw", 1e-3), ("muon", 3e-3)])
+def test_training_lowers_the_errors_of_held_out_records(dataset, optimiser, rate):
     epochs = []
-    trainer = make_trainer(TrainConfig(epochs=20, batch_size=64, device="cpu"), rows=540)
+    config = TrainConfig(
+        epochs=20, batch_size=64, device="cpu", optimiser=optimiser, learning_rate=rate
+    )
+    trainer = make_trainer(config, rows=540)
     trainer.run(reader(dataset), reader(dataset, "validation"), on_epoch=epochs.append)
     assert [e.number for e in epochs] == list(range(1, 21))
     assert {e.rows for e in epochs} == {count_rows(dataset, "train")}
@@ -58,8 +63,11 @@ def test_training_lowers_the_errors_of_held_out_records(dataset):
     assert epochs[-1].validation["mfe_percent"] < 0.5 * epochs[0].validation["mfe_percent"]
 
 
-def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(dataset, tmp_path):
-    config = TrainConfig(epochs=4, batch_size=64, device="cpu", learning_rate=1e-2)
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(dataset, tmp_path, optimiser):
+    config = TrainConfig(
+        epochs=4, batch_size=64, device="cpu", optimiser=optimiser, learning_rate=1e-2
+    )
     card = Card("mlp", {"width": 16, "depth": 2, "dropout": 0.1}, SPEC)
     whole = make_trainer(config, rows=540)
     half = tmp_path / "half"
@@ -135,6 +143,7 @@ def test_sums_of_other_workers_enter_every_mean(dataset):
         {"epochs": 0},
         {"batch_size": 0},
         {"learning_rate": 0.0},
+        {"optimiser": "sgd"},
         {"precision": "float16"},
         {"device": "tpu"},
     ],
@@ -149,3 +158,14 @@ def test_a_missing_gpu_is_an_error():
     assert choose_device("auto") == torch.device("cpu")
     with pytest.raises(InputError, match="no GPU is visible"):
         choose_device("cuda")
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_every_weight_has_one_optimiser_and_matrices_alone_go_to_muon(optimiser):
+    module = build(MLP, SMALL, SPEC, 0)
+    found = optimisers(module, optimiser, 1e-3, 1e-2)
+    moved = [p for o in found for group in o.param_groups for p in group["params"]]
+    assert sorted(map(id, moved)) == sorted(map(id, module.parameters()))
+    muon = {id(p) for group in found[1].param_groups for p in group["params"]} if found[1:] else ()
+    matrices = {id(p) for p in module.parameters() if p.ndim == 2}
+    assert set(muon) == (matrices if optimiser == "muon" else set())

@@ -1,0 +1,42 @@
+"""Which optimiser moves which weights."""
+
+from torch import nn
+from torch.optim import AdamW, Muon, Optimizer
+
+OPTIMISERS = ("adamw", "muon")
+
+
+def optimisers(
+    module: nn.Module, name: str, learning_rate: float, weight_decay: float
+) -> list[Optimizer]:
+    """Optimisers that together move all weights of a module, each weight by one of them.
+
+    Args:
+        module: what is trained.
+        name: "adamw", or "muon": matrices by Muon (Jordan et al. 2024), whose steps have the same
+            size along every direction of a matrix, and the rest by AdamW. A Muon step costs as much
+            as thousands of rows of a batch, and gains where some directions matter far more than
+            others: a posterior that is narrow in one parameter and wide in another.
+        learning_rate: the peak's; Muon's steps are scaled to the root mean square of AdamW's
+            (Liu et al. 2025), so that one rate serves both.
+        weight_decay: of matrices and kernels, not of biases and norms.
+    """
+    assert name in OPTIMISERS
+    matrices = [p for p in module.parameters() if p.ndim == 2 and name == "muon"]
+    known = {id(p) for p in matrices}
+    others = [p for p in module.parameters() if id(p) not in known]
+    groups = [
+        {"params": [p for p in others if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    found: list[Optimizer] = [AdamW(groups, learning_rate, betas=(0.9, 0.98), fused=True)]
+    if matrices:
+        found.append(
+            Muon(
+                matrices,
+                learning_rate,
+                weight_decay=weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
+        )
+    return found
