@@ -3,12 +3,15 @@
 Shapes: H and W rows and columns of an image, N detections or sources, K those of a cut-out.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, maximum_filter
+from photutils.detection import find_peaks
+from photutils.utils.exceptions import NoDetectionsWarning
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from wolter.xray import detector
@@ -134,8 +137,12 @@ def peaks(image_HW: Array, least: float, radius: float) -> tuple[Array, Array]:
         least: height that is exceeded.
         radius: half the side of the square whose highest pixel a maximum is, pixels.
     """
-    highest_HW = maximum_filter(image_HW, size=2 * max(1, round(radius)) + 1)
-    row_N, column_N = np.nonzero((image_HW == highest_HW) & (image_HW > least))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)
+        found = find_peaks(image_HW, least, box_size=2 * max(1, round(radius)) + 1)
+    if found is None:
+        return np.zeros((0, 2)), np.zeros(0)
+    row_N, column_N = (np.asarray(found[name]) for name in ("y_peak", "x_peak"))
     padded = np.pad(image_HW, 1, mode="edge")
     middle_N = image_HW[row_N, column_N]
     x_N = _vertex(padded[row_N + 1, column_N], middle_N, padded[row_N + 1, column_N + 2])
