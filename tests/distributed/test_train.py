@@ -20,7 +20,7 @@ from wolter.train.job import ScaleConfig, make_job
 from wolter.train.loop import TrainConfig
 from wolter.train.runner import fit_local, train
 
-pytestmark = pytest.mark.distributed
+pytestmark = [pytest.mark.distributed, pytest.mark.usefixtures("one_thread")]
 MODEL = {"width": 16, "depth": 2, "dropout": 0.1}
 CONFIG = TrainConfig(epochs=3, batch_size=64, device="cpu")
 ONE = ScaleConfig(workers=1, threads_per_worker=1)
@@ -30,14 +30,6 @@ TWO = ScaleConfig(workers=2, threads_per_worker=1)
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     return make_dataset(tmp_path_factory.mktemp("records"), 1500)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def in_process(dataset, folder, config):

@@ -12,16 +12,9 @@ from wolter.errors import InputError
 from wolter.models.superres import PRESETS, Config
 from wolter.train.loop import build
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 FAMILY = families.load("superres")
 SMALL = Config(blocks=1, filters=8, growth=8)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("scale", [1, 2])

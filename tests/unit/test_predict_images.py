@@ -13,13 +13,7 @@ from wolter.predict_images import enhance_picture, model_name, to_hdus, write
 from wolter.train.checkpoint import load_model
 from wolter.xray.picture import read_picture
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def change(path, image=None, **cards):

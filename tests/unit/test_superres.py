@@ -24,17 +24,10 @@ from wolter.models._smoothing import TRUNCATE
 from wolter.models.superres import BACKBONE, PRESETS, SMOOTHINGS, Config
 from wolter.train.loop import TrainConfig, Trainer, build
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 FAMILY = families.load("superres")
 SMALL = Config(blocks=1, filters=8, growth=8)
 DENOISE = replace(IMAGES, scale=1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def made(config=SMALL, spec=IMAGES, seed=0):

@@ -3,7 +3,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from astropy.io import fits
 from fastapi.testclient import TestClient
 
@@ -19,10 +18,8 @@ URL = "/v1/images/enhance"
 
 
 @pytest.fixture(scope="module")
-def client(enhancer):
+def client(enhancer, one_thread):
     """The application without Ray, with models of images alone."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     config = ServeConfig(parsers=1, max_pixels=4000)
     images = {
         name: ServedImages(load_model(enhancer(scale)), "1")
@@ -33,7 +30,6 @@ def client(enhancer):
     with TestClient(build_app(service), raise_server_exceptions=False) as client:
         yield client
     uploads.pool.stop()
-    torch.set_num_threads(before)
 
 
 def image(path):
