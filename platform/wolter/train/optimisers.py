@@ -4,6 +4,7 @@ from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
 
 OPTIMISERS = ("adamw", "muon")
+LEAST = 128  # rows and columns of a matrix that Muon moves; smaller ones belong to outputs
 
 
 def optimisers(
@@ -13,7 +14,7 @@ def optimisers(
 
     Args:
         module: what is trained.
-        name: "adamw", or "muon": matrices by Muon (Jordan et al. 2024), whose steps have the same
+        name: "adamw", or "muon": large matrices by Muon (Jordan et al. 2024), whose steps have the same
             size along every direction of a matrix, and the rest by AdamW. A Muon step costs as much
             as thousands of rows of a batch, and gains where some directions matter far more than
             others: a posterior that is narrow in one parameter and wide in another.
@@ -22,7 +23,9 @@ def optimisers(
         weight_decay: of matrices and kernels, not of biases and norms.
     """
     assert name in OPTIMISERS
-    matrices = [p for p in module.parameters() if p.ndim == 2 and name == "muon"]
+    matrices = [
+        p for p in module.parameters() if name == "muon" and p.ndim == 2 and min(p.shape) >= LEAST
+    ]
     known = {id(p) for p in matrices}
     others = [p for p in module.parameters() if id(p) not in known]
     groups = [

@@ -4,15 +4,19 @@ import pytest
 import torch
 from tests.synthetic import SPEC, make_batch
 
+from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import BatchConfig, count_rows, local_reader
 from wolter.errors import InputError
 from wolter.train.checkpoint import Card, load_model, resume_training, save_training
 from wolter.train.loop import TrainConfig, Trainer, build, choose_device
-from wolter.train.optimisers import OPTIMISERS, optimisers
+from wolter.train.optimisers import LEAST, OPTIMISERS, optimisers
 
 MLP = families.load("mlp")
 SMALL = MLP.config(width=16, depth=2, dropout=0.1)  # dropout, so that its state matters too
+
+
+LARGE = MLP.config(width=128, depth=2, dropout=0.1)  # with matrices that are large enough for Muon
 
 
 def make_trainer(config, rows, model=SMALL):
@@ -55,7 +59,7 @@ def test_training_lowers_the_errors_of_held_out_records(dataset, optimiser, rate
     config = TrainConfig(
         epochs=20, batch_size=64, device="cpu", optimiser=optimiser, learning_rate=rate
     )
-    trainer = make_trainer(config, rows=540)
+    trainer = make_trainer(config, 540, LARGE if optimiser == "muon" else SMALL)
     trainer.run(reader(dataset), reader(dataset, "validation"), on_epoch=epochs.append)
     assert [e.number for e in epochs] == list(range(1, 21))
     assert {e.rows for e in epochs} == {count_rows(dataset, "train")}
@@ -68,8 +72,9 @@ def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(dataset, tmp_pa
     config = TrainConfig(
         epochs=4, batch_size=64, device="cpu", optimiser=optimiser, learning_rate=1e-2
     )
-    card = Card("mlp", {"width": 16, "depth": 2, "dropout": 0.1}, SPEC)
-    whole = make_trainer(config, rows=540)
+    model = LARGE if optimiser == "muon" else SMALL
+    card = Card("mlp", configs.to_dict(model), SPEC)
+    whole = make_trainer(config, 540, model)
     half = tmp_path / "half"
 
     def save(epoch):
@@ -77,7 +82,7 @@ def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(dataset, tmp_pa
             save_training(half, card, whole)
 
     whole.run(reader(dataset), on_epoch=save)
-    resumed = Trainer(MLP, build(MLP, SMALL, SPEC, seed=9), config, rows=540)
+    resumed = Trainer(MLP, build(MLP, model, SPEC, seed=9), config, rows=540)
     resume_training(half, resumed)
     assert resumed.epoch == 2
     torch.rand(7)  # other random numbers drawn in the process change nothing
@@ -161,11 +166,12 @@ def test_a_missing_gpu_is_an_error():
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
-def test_every_weight_has_one_optimiser_and_matrices_alone_go_to_muon(optimiser):
-    module = build(MLP, SMALL, SPEC, 0)
+def test_every_weight_has_one_optimiser_and_large_matrices_alone_go_to_muon(optimiser):
+    module = build(MLP, LARGE, SPEC, 0)
     found = optimisers(module, optimiser, 1e-3, 1e-2)
     moved = [p for o in found for group in o.param_groups for p in group["params"]]
     assert sorted(map(id, moved)) == sorted(map(id, module.parameters()))
     muon = {id(p) for group in found[1].param_groups for p in group["params"]} if found[1:] else ()
-    matrices = {id(p) for p in module.parameters() if p.ndim == 2}
-    assert set(muon) == (matrices if optimiser == "muon" else set())
+    large = {id(p) for p in module.parameters() if p.ndim == 2 and min(p.shape) >= LEAST}
+    assert large
+    assert set(muon) == (large if optimiser == "muon" else set())
