@@ -89,12 +89,12 @@ weights: setup ## retrain, evaluate and write the shipped weights (models/weight
 	@$(BIN)/wolter train mlp --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
 	@$(BIN)/wolter train cnn --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
 	@$(BIN)/wolter train deepspectra --data $(STANDARD) --train.seed 1 --train.epochs 24 --promote
-	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 16 \
-		--train.batch-size 1024 --train.learning-rate 1.4e-3 --promote
+	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 20 \
+		--train.batch-size 4096 --train.learning-rate 3e-3 --promote
 	@$(BIN)/wolter simulate spectra --n 1000000 --seed 7 --out $(VARIED)7 --exposure 4000,125000 $(OBSERVED) \
 		--variety.filters thin medium thick --variety.area 0.5 1.1 --variety.tilt 0.05 --variety.backgrounds
-	@$(BIN)/wolter train posterior --data $(VARIED)7 --from champion --train.seed 2 --train.epochs 9 \
-		--train.batch-size 1024 --train.learning-rate 5e-4 --promote
+	@$(BIN)/wolter train posterior --data $(VARIED)7 --from champion --train.seed 2 --train.epochs 11 \
+		--train.batch-size 4096 --train.learning-rate 8e-4 --promote
 	@$(BIN)/wolter simulate images --n 640 --seed 4 --out $(IMAGES)
 	@$(BIN)/wolter train superres --data $(IMAGES) --train.seed 1 $(ENHANCER) --train.learning-rate 1e-3
 	@$(BIN)/wolter export superres --data $(IMAGES)

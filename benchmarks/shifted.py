@@ -34,6 +34,7 @@ import pyarrow.parquet as pq
 import torch
 
 from wolter import config as configs
+from wolter import family as families
 from wolter.cluster import connected
 from wolter.data.augment import Augmentation
 from wolter.data.fits import FitConfig, bounds_of, fit_dataset
@@ -52,7 +53,7 @@ from wolter.fitting import FileFits, FromNetwork, Seen
 from wolter.predict import estimate
 from wolter.train import shipped
 from wolter.train.checkpoint import Model, load_model
-from wolter.train.loop import TrainConfig
+from wolter.train.loop import TrainConfig, default_config
 from wolter.train.runner import train_local
 from wolter.xray import emission
 from wolter.xray.fit import Counted, fit
@@ -103,7 +104,8 @@ def _run(folder: Path, n: int, observed: int, judged: int) -> dict[str, Any]:
     }
     labelled = _label(folder, sets)
     posterior = shipped.find("posterior", "champion")[0]
-    how = TrainConfig(epochs=EPOCHS, batch_size=1024, learning_rate=LEARNING_RATE, seed=1)
+    usual = default_config(families.load("posterior"))
+    how = replace(usual, epochs=EPOCHS, learning_rate=LEARNING_RATE, seed=1)
 
     def further(dataset: ShardDataset, real: Path | None = None) -> Model:
         done = train_local(

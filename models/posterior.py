@@ -5,11 +5,12 @@ A gated network reads the spectrum; a normalising flow (neural spline coupling, 
 to unit normals, so that a parameter that the data do not tell costs the flow nothing; a first
 affine step with full covariance carries the narrow widths of those that they tell.
 
-Shapes: A band of the effective area, B batch, P parameter, S sample.
+Shapes: A band of the effective area, B batch, C channel, P parameter, S sample.
 """
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -29,6 +30,9 @@ from wolter.models._spectra import (
 )
 from wolter.xray.sampling import Box
 from wolter.xray.summary import summarise
+
+LOG_SCALE = (-9.0, 3.0)  # range of the logarithm of a posterior's width over the prior's
+FARTHEST = 8.0  # deviations: an input beyond is read as this far out, and the answer stays a number
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class Posterior(nn.Module):
     width_P: Tensor
     is_norm_P: Tensor
     base_SP: Tensor
+    hats_AC: Tensor
 
     def __init__(self, config: Config, spec: SpectraSpec) -> None:
         super().__init__()
@@ -98,7 +103,9 @@ class Posterior(nn.Module):
         self.register_buffer("base_SP", even_normals(config.samples, n), persistent=False)
         self.features = SpectrumFeatures(spec)
         self.area = Standardise(len(AREA_EDGES) - 1)
-        size = 2 * spec.n_channels + self.features.n_context + len(AREA_EDGES) - 1
+        self.flux = Standardise(spec.n_channels)
+        self.register_buffer("hats_AC", area_hats(spec.energy_edges), persistent=False)
+        size = 3 * spec.n_channels + self.features.n_context + len(AREA_EDGES) - 1
         self.network = Gated(size, config.width, config.blocks)
         self.to_context = nn.Linear(config.width, config.context)
         self.to_affine = nn.Linear(config.width, n + n * (n + 1) // 2)
@@ -117,8 +124,22 @@ class Posterior(nn.Module):
     def learn(self, batch: SpectraBatch) -> None:
         """Set all data-derived state from a sample of the training set."""
         self.features.learn(batch)
-        if batch.area_BA is not None:
-            self.area.learn(batch.area_BA.clamp_min(1e-3).log())
+        log_area_BA = self._log_area(batch)
+        self.area.learn(log_area_BA)
+        self.flux.learn(self._log_flux(batch, log_area_BA))
+
+    def _log_area(self, batch: SpectraBatch) -> Tensor:
+        """Logarithm of the effective area (B, A); the training set's mean where it is unknown."""
+        mean_BA = self.area.mean.expand(len(batch), -1)
+        if batch.area_BA is None:
+            return mean_BA
+        known_BA = batch.area_BA.clamp_min(1e-3).log()
+        return torch.where(known_BA.isnan(), mean_BA, known_BA)
+
+    def _log_flux(self, batch: SpectraBatch, log_area_BA: Tensor) -> Tensor:
+        """Logarithm of counts over exposure and area (B, C): the same for any filter and region."""
+        exposure_B1 = self.features.known_exposure(batch.exposure_B)[:, None]
+        return (batch.counts_BC + 0.375).log() - exposure_B1.log() - log_area_BA @ self.hats_AC
 
     def condition(self, batch: SpectraBatch) -> tuple[Tensor, Tensor, Tensor]:
         """What the network makes of spectra: context, mean (B, P) and scale (B, P, P).
@@ -127,18 +148,16 @@ class Posterior(nn.Module):
         training set's mean area.
         """
         channels, context = self.features(batch)
-        area_BA = self.area.mean.expand(len(batch), -1)
-        if batch.area_BA is not None:
-            known_BA = batch.area_BA.clamp_min(1e-3).log()
-            area_BA = torch.where(known_BA.isnan(), area_BA, known_BA)
-        inputs = [channels.flatten(1), context, self.area(area_BA)]
-        hidden = self.network(torch.cat(inputs, 1))
+        log_area_BA = self._log_area(batch)
+        flux_BC = self.flux(self._log_flux(batch, log_area_BA))
+        inputs = torch.cat([channels.flatten(1), flux_BC, context, self.area(log_area_BA)], 1)
+        hidden = self.network(inputs.clamp(-FARTHEST, FARTHEST))
         n = len(self.names)
         mean_BP, entries = self.to_affine(hidden).float().split([n, n * (n + 1) // 2], 1)
         scale_BPP = mean_BP.new_zeros(len(batch), n, n)
         scale_BPP[:, self.columns, self.rows] = entries
         # In log: widths of a hundredth of the prior's are common.
-        diagonal_BP = torch.diagonal(scale_BPP, dim1=1, dim2=2)
+        diagonal_BP = torch.diagonal(scale_BPP, dim1=1, dim2=2).clamp(*LOG_SCALE)
         scale_BPP = scale_BPP.tril(-1) * diagonal_BP.exp()[..., None] + torch.diag_embed(
             diagonal_BP.exp()
         )
@@ -175,6 +194,19 @@ class Posterior(nn.Module):
         base_S = -0.5 * self.base_SP.square().sum(1)
         base_S = base_S - 0.5 * len(self.names) * math.log(2 * math.pi)
         return normal_BPS.mT, base_S - log_volume_BS - log_scale_B[:, None]
+
+
+def area_hats(energy_edges: Sequence[float]) -> Tensor:
+    """Weights (A, C) that interpolate area bands to channels, linearly in the logarithm of keV."""
+    edges_C1, edges_A1 = torch.tensor(energy_edges), torch.tensor(AREA_EDGES)
+    at_C = ((edges_C1[1:] + edges_C1[:-1]) / 2).log()
+    knots_A = ((edges_A1[1:] + edges_A1[:-1]) / 2).log()
+    above_C = torch.searchsorted(knots_A, at_C).clamp(1, len(knots_A) - 1)
+    share_C = ((at_C - knots_A[above_C - 1]) / knots_A.diff()[above_C - 1]).clamp(0, 1)
+    hats_AC = torch.zeros(len(knots_A), len(at_C))
+    hats_AC.scatter_(0, above_C[None], share_C[None])
+    hats_AC.scatter_(0, above_C[None] - 1, 1 - share_C[None])
+    return hats_AC
 
 
 def even_normals(n: int, size: int) -> Tensor:
@@ -243,6 +275,7 @@ FAMILY = Family(
     loss=loss,
     metrics=metrics,
     predict=predict,
+    training={"optimiser": "muon", "batch_size": 1024, "learning_rate": 2e-3},
     search_space={
         "width": Choice((256, 384, 512)),
         "blocks": Choice((2, 3, 4)),

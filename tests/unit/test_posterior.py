@@ -136,6 +136,34 @@ def test_an_unknown_area_is_read_as_the_mean_one(module):
     torch.testing.assert_close(mixed[3:], none[3:], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_spectra_far_from_the_trained_get_numbers(factor):
+    """Of another telescope: areas and counts of which the network has seen nothing alike."""
+    module, batch = untrained(), with_area(make_batch(8), seed=1)
+    far = replace(batch, area_BA=batch.area_BA * factor, counts_BC=batch.counts_BC * factor)
+    with torch.no_grad():
+        for weights in module.network.parameters():
+            weights.mul_(3)
+        values = FAMILY.predict(module, far)
+    numbers = {name: value for name, value in values.items() if name != "novelty"}
+    assert all(value.isfinite().all() for value in numbers.values())
+
+
+@pytest.mark.parametrize("larger", ["area_BA", "exposure_B"])
+def test_the_flux_is_the_same_through_any_telescope(larger):
+    """More area, or more time, with as many more photons."""
+    module, batch = untrained(), with_area(make_batch(64))
+    low_s, high_s = module.features.exposure_range_2
+    more = high_s / low_s
+    batch = replace(batch, counts_BC=1e4 + batch.counts_BC, exposure_B=low_s.expand(64))
+    other = replace(
+        batch, counts_BC=more * batch.counts_BC, **{larger: more * getattr(batch, larger)}
+    )
+    own, seen = (module._log_flux(each, module._log_area(each)) for each in (batch, other))
+    assert more > 1.2
+    torch.testing.assert_close(seen, own, atol=1e-4, rtol=0)
+
+
 def test_even_normals_are_normal():
     normal_SP = posterior.even_normals(1024, 3)
     assert torch.equal(normal_SP, posterior.even_normals(1024, 3))
