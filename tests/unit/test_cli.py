@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -76,6 +77,16 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys, tmp_p
     assert code == 2
     assert len(err.strip().splitlines()) == 1
     assert any(part in err for part in message.split("|"))
+
+
+@pytest.mark.parametrize("file", [[], ["figures.json"]])
+def test_a_race_prints_json_and_writes_it_where_it_is_told_to(file, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("wolter.commands.bench._load", lambda name: lambda n: {"rows": n})
+    code, out, _ = run("bench", "simulate", "--json", *file, "--n", "7", capsys=capsys)
+    assert code == 0
+    assert json.loads(out) == {"rows": 7}
+    assert [path.read_text() for path in tmp_path.iterdir()] == [out for _ in file]
 
 
 def test_a_misspelt_option_is_bad_usage(capsys):

@@ -20,7 +20,8 @@ class Bench:
     Attributes:
         name: the race: simulate, train, fit, infer, observed, shifted, images,
             superres or losses.
-        json: also write the figures to this file, and pictures, of a race that has any, beside it.
+        json: also write the figures to this file, and pictures, of a race that has any, beside it;
+            without a file they are printed alone, as they always are.
         n: size of the race; 0: the race's own.
         pha: spectrum of the race `observed`, with the files that it names.
         weights: folder or card of the network that the race `superres` judges, in place of the
@@ -30,7 +31,7 @@ class Bench:
     """
 
     name: tyro.conf.Positional[str]
-    json: Path | None = None
+    json: tuple[()] | tuple[Path] | None = None
     n: int = 0
     pha: Path | None = None
     weights: Path | None = None
@@ -46,10 +47,11 @@ class Bench:
         pictures = figures.pop("pictures", {})
         text = json.dumps(figures, indent=2) + "\n"
         print(text, end="")
-        if self.json is not None:
-            write_atomically(self.json, text.encode())
+        if self.json:
+            (file,) = self.json
+            write_atomically(file, text.encode())
             for name, png in pictures.items():
-                write_atomically(self.json.with_name(f"{self.json.stem}-{name}.png"), png)
+                write_atomically(file.with_name(f"{file.stem}-{name}.png"), png)
         return 0
 
 
