@@ -17,12 +17,9 @@ posterior under the assumed model: perfect inference, wrong model.
 
 `real`: of every real spectrum in the reference data, how far the C-stat of each row's estimate is
 above that of the best fit near it, each through its own response: a test that needs no labels.
-Of another telescope's a network may give no number (null); means are over `n` files that all rows
-answered.
 """
 
 import json
-import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -218,12 +215,11 @@ def _real(models: dict[str, Model]) -> dict[str, Any] | None:
                 found[str(file.relative_to(folder))] = _above_best(models, how, file)
         except InputError:  # what cannot be read: `wolter ingest` says why
             continue
-    answered = [each for each in found.values() if None not in each.values()]
-    means = {label: _mean([each[label] or 0.0 for each in answered]) for label in models}
-    return {"cstat_above_best": found, "n": len(answered), "mean": means if answered else None}
+    means = {label: _mean([each[label] for each in found.values()]) for label in models}
+    return {"cstat_above_best": found, "mean": means}
 
 
-def _above_best(models: dict[str, Model], how: FileFits, file: Path) -> dict[str, float | None]:
+def _above_best(models: dict[str, Model], how: FileFits, file: Path) -> dict[str, float]:
     observation, batch, _ = how.read(file)
     response = observation.response.to(dtype=torch.float32)
     names = how.spec.names
@@ -240,8 +236,7 @@ def _above_best(models: dict[str, Model], how: FileFits, file: Path) -> dict[str
     data = Counted(counts_NC, exposure_N, background_NC)
     best = fit(seen, data, start_NP.double(), bounds_of(how.spec.parameters), search=True)
     above_N = own_N.double() - best.statistic_B.min()
-    numbers = [each if math.isfinite(each) else None for each in above_N.tolist()]
-    return dict(zip(values, numbers, strict=True))
+    return dict(zip(values, above_N.tolist(), strict=True))
 
 
 if __name__ == "__main__":

@@ -149,6 +149,14 @@ def test_spectra_far_from_the_trained_get_numbers(factor):
     assert all(value.isfinite().all() for value in numbers.values())
 
 
+def test_what_is_farther_than_far_is_read_alike(module):
+    batch = with_area(make_batch(8), seed=1)
+    far, farther = (replace(batch, area_BA=batch.area_BA * factor) for factor in (1e16, 1e24))
+    with torch.no_grad():
+        first, second = (module.condition(each) for each in (far, farther))
+    torch.testing.assert_close(first, second)
+
+
 @pytest.mark.parametrize("larger", ["area_BA", "exposure_B"])
 def test_the_flux_is_the_same_through_any_telescope(larger):
     """More area, or more time, with as many more photons."""

@@ -14,8 +14,6 @@ from wolter.train.optimisers import LEAST, OPTIMISERS, optimisers
 
 MLP = families.load("mlp")
 SMALL = MLP.config(width=16, depth=2, dropout=0.1)  # dropout, so that its state matters too
-
-
 LARGE = MLP.config(width=128, depth=2, dropout=0.1)  # with matrices that are large enough for Muon
 
 
