@@ -34,7 +34,8 @@ class Pair:
         picture: the input, as a user gives it.
         scale: target pixels along a side of an input pixel, S.
         seen: the input over its plain exposure (B, H, W), for what needs no training.
-        vignetting_HW: (S H, S W), from rates as on the axis to those that are shown.
+        vignetting_HW: (S H, S W), from rates as on the axis to those that are shown: where photons
+            were counted, less those that were out of time.
         background_HW: shown rate (S H, S W) that targets hold and answers do not.
         target: what is judged by (B, F, F); answers are to hold the background then.
     """
@@ -94,6 +95,7 @@ def observed(folder: Path, n: int = 0) -> Iterator[Pair | str]:
             continue
         vignetting_HW = detector.vignetting(detector.off_axis())[detector.native()]
         more_HW = (long.exposure_HW - picture.exposure_HW) / vignetting_HW
+        more_HW = more_HW / (1 - picture.out_of_time)
         seen_HW = (picture.exposure_HW > 0) & (more_HW > 0)
         yield _pair(name, picture, 1, photons_HW, more_HW * seen_HW)
 
@@ -102,8 +104,8 @@ def _pair(name: str, picture: Picture, scale: int, photons_HW: Tensor, seconds_H
     coarse_HW, fine_HW = (
         detector.vignetting(detector.off_axis(s))[detector.native(s)].float() for s in (1, scale)
     )
-    batch = picture_batch(picture)
-    seen = replace(batch, exposure_BHW=batch.exposure_BHW / coarse_HW)
+    batch, kept = picture_batch(picture), 1 - picture.out_of_time
+    seen = replace(batch, exposure_BHW=batch.exposure_BHW / coarse_HW / kept)
     background_HW = torch.zeros_like(fine_HW)
     if scale == 1:
         exposure_HW = seen.exposure_BHW[0]
@@ -114,10 +116,11 @@ def _pair(name: str, picture: Picture, scale: int, photons_HW: Tensor, seconds_H
         photons=_padded(photons_HW[None], scale) * valid_BFF,
         exposure=torch.where(valid_BFF, _padded(seconds_HW[None].float(), scale), 1.0),
         background=torch.zeros(valid_BFF.shape),
+        expected=None,
         truth=None,
         clamp=CLAMP[scale],
     )
-    return Pair(name, picture, scale, seen, fine_HW, background_HW, target)
+    return Pair(name, picture, scale, seen, kept * fine_HW, background_HW, target)
 
 
 def _padded(image_BHW: Tensor, scale: int) -> Tensor:

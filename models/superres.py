@@ -13,7 +13,8 @@ clamp and stretched, and the network's output is a stretched image.
 
 With `interval`, the expected rate of each pixel has a Gamma distribution, whose mean is the rate
 and whose shape the network gives as well; photons then are negative-binomial. To denoise, it is the
-rate of sources and background together that has it.
+rate of sources and background together that has it. Intervals are quantiles near its own, learnt
+from known truths.
 
 Shapes: B batch, F features, H and W rows and columns of the image at hand.
 """
@@ -26,27 +27,24 @@ import torch
 from torch import Tensor, nn
 
 from wolter.data.images import ImageBatch, ImageSpec
-from wolter.data.targets import Targets, clamp_of, targets
+from wolter.data.targets import Targets, clamp_of, enlarge, targets
 from wolter.errors import InputError
 from wolter.family import Choice, Family, Range
 from wolter.models import _critics
 from wolter.models import _image_losses as losses
 from wolter.models import _smoothing as smoothing
-from wolter.models._gamma import GammaLimits, log_negative_binomial, shape_of
+from wolter.models._gamma import GammaQuantiles, deviate, log_negative_binomial, shape_of
+from wolter.models._intervals import Intervals
 from wolter.models._rrdb import Generator
 from wolter.models._spectra import Standardise
 
 EXPOSURE_S = 2e4  # unit of exposures
-SMOOTHINGS = (1.0, 2.0, 4.0)  # deviations of the smoothed images that the network sees, pixels
+SMOOTHINGS = (1.0, 2.0, 4.0, 8.0)  # deviations of the smoothed images that the network sees, pixels
 BACKBONE = 1  # which of them the answer starts from
 STEP = 2.0  # most that a denoised root differs from that of smoothed and counted photons
-# Deviation, input pixels, within which a super-resolved image is brought to the photons; how many
-# photons are too few to do so; and the largest factor.
-AROUND, FEW, MOST = 6.0, 50.0, 2.0
-SOFT, SMALL = (
-    0.05,
-    1e-4,
-)  # of the background: sources fainter than this are not told from none; in counts
+# Share of the background and counts, below which sources are not told from none.
+SOFT, SMALL = 0.05, 1e-4
+THIN = 4  # every so many rows and columns teach intervals
 NORMALISING = 64  # images whose pixels set the mean and deviation of each feature
 IMAGE_LOSSES = {"psnr": losses.psnr, "ssim": losses.ssim, "ms_ssim": losses.ms_ssim}
 
@@ -145,7 +143,8 @@ class Superres(nn.Module):
                 for weights in self.generator.last.parameters():
                     weights.mul_(0.1)
         self.critic = _critics.ImageCritic(config.critic) if config.adversarial else None
-        self.limits = GammaLimits() if config.interval else None
+        if config.interval:
+            self.quantiles, self.intervals = GammaQuantiles(), Intervals(4)
         for module in (self.generator, self.critic or nn.Identity()):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
 
@@ -160,7 +159,7 @@ class Superres(nn.Module):
         if not self.native:
             return self.generator.reach
         smoothed = self.generator.reach + math.ceil(smoothing.TRUNCATE * max(SMOOTHINGS))
-        return smoothed if self.bounded else smoothed + math.ceil(smoothing.TRUNCATE * AROUND) + 1
+        return smoothed if self.bounded else smoothed + smoothing.BALANCE_REACH
 
     def features(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
         """What the network sees (B, F, H, W), and the logarithm of the rate that it corrects."""
@@ -201,19 +200,8 @@ class Superres(nn.Module):
             backbone_BHW = smoothing.enlarge_smoothly(backbone_BHW, self.scale)
         per_pixel = EXPOSURE_S * self.scale**2
         rate_BHW = (backbone_BHW + output_BFHW[:, 0]).exp() / per_pixel
-        return rate_BHW * self._balance(batch, rate_BHW), shape_BHW
-
-    def _balance(self, batch: ImageBatch, rate_BHW: Tensor) -> Tensor:
-        """Factor (B, S H, S W) from photons that a rate stands for to those around each place.
-
-        The telescope's blur is left to the network, which learns with this.
-        """
-        made_BHW = nn.functional.avg_pool2d(rate_BHW, self.scale) * self.scale**2
-        made_BHW = made_BHW * batch.exposure_BHW + batch.background_BHW
-        smoothed_BFHW = smoothing.smooth(torch.stack([batch.counts_BHW, made_BHW], 1), AROUND)
-        few = FEW / (4 * math.pi * AROUND**2)
-        ratio_BHW = (smoothed_BFHW[:, 0] + few) / (smoothed_BFHW[:, 1] + few)
-        return smoothing.enlarge_smoothly(ratio_BHW.clamp(1 / MOST, MOST), self.scale)
+        maps = batch.counts_BHW, batch.exposure_BHW, batch.background_BHW
+        return rate_BHW * smoothing.balance(*maps, rate_BHW, self.scale), shape_BHW
 
     def _stepped(self, batch: ImageBatch, backbone_BHW: Tensor, output_BFHW: Tensor) -> Tensor:
         """Rate between the smoothed image and the photons, give or take a few times their noise."""
@@ -227,15 +215,26 @@ class Superres(nn.Module):
         source_BHW = (excess_BHW + torch.hypot(excess_BHW, soft_BHW)) / 2
         return source_BHW / exposure_BHW.clamp_min(smoothing.NOTHING * EXPOSURE_S)
 
-    def limit(self, batch: ImageBatch, rate_BHW: Tensor, shape_BHW: Tensor, number: int) -> Tensor:
-        """Rate (B, S H, S W) that the truth exceeds with one of the probabilities `LIMITS`."""
-        assert self.limits is not None
-        background_BHW = torch.zeros_like(rate_BHW)
-        if self.bounded:
-            exposure_BHW = batch.exposure_BHW.clamp_min(smoothing.NOTHING * EXPOSURE_S)
-            background_BHW = batch.background_BHW / exposure_BHW
-        total_BHW: Tensor = self.limits(rate_BHW + background_BHW, shape_BHW, number)
-        return (total_BHW - background_BHW).clamp_min(0)
+    def told(self, batch: ImageBatch) -> Tensor | float:
+        """Background rate that has a distribution together with the sources'."""
+        if not self.bounded:
+            return 0.0
+        return batch.background_BHW / batch.exposure_BHW.clamp_min(smoothing.NOTHING * EXPOSURE_S)
+
+    def deviates(self, batch: ImageBatch, rate_BHW: Tensor, shape_BHW: Tensor) -> Tensor:
+        """Deviates (B, S H, S W, L) at which `LIMITS` are read."""
+        maps = (batch.exposure_BHW, batch.background_BHW)
+        exposure_BHW, level_BHW = (enlarge(each, self.scale) for each in maps)
+        seen = self.intervals(rate_BHW * exposure_BHW, level_BHW, shape_BHW, exposure_BHW)
+        return cast("Tensor", seen)
+
+    def limits(self, batch: ImageBatch, rate_BHW: Tensor, shape_BHW: Tensor) -> list[Tensor]:
+        """Rates (B, S H, S W) that the truth exceeds with one of the probabilities `LIMITS`."""
+        told_BHW = self.told(batch)
+        return [
+            (self.quantiles(rate_BHW + told_BHW, shape_BHW, deviate_BHW) - told_BHW).clamp_min(0)
+            for deviate_BHW in self.deviates(batch, rate_BHW, shape_BHW).unbind(-1)
+        ]
 
     def stretched(self, rate_BHW: Tensor, scale: int) -> Tensor:
         """A rate image as image losses compare it; clamped in the reference's scalings alone."""
@@ -255,9 +254,8 @@ def loss(module: nn.Module, batch: ImageBatch) -> tuple[Tensor, dict[str, Tensor
     model = cast("Superres", module)
     config, target = model.config, model.target(batch)
     rate_BHW, shape_BHW = model(batch)
-    parts = (
-        {"poisson": -_log_likelihood(model, target, rate_BHW, shape_BHW)} if config.poisson else {}
-    )
+    parts = {"poisson": _lacking(target, rate_BHW, config.noise_free)} if config.poisson else {}
+    spread = {} if shape_BHW is None else _spread(model, batch, target, rate_BHW, shape_BHW)
     made_BHW = model.stretched(rate_BHW, model.scale)
     truth_BHW = target.truth if config.noise_free else None
     true_BHW = model.stretched(target.rate if truth_BHW is None else truth_BHW, model.scale)
@@ -276,26 +274,49 @@ def loss(module: nn.Module, batch: ImageBatch) -> tuple[Tensor, dict[str, Tensor
             model.critic, true_BHW[:, None], made_BHW[:, None], config.penalty
         )
     mixed = torch.stack([getattr(config, name) * value for name, value in parts.items()]).sum()
-    named = parts if model.critic is None else {**parts, "critic": critical}
+    # What moves weights of its own needs none.
+    own = torch.stack([critical, *spread.values()]).sum()
+    named = {**parts, **spread} if model.critic is None else {**parts, **spread, "critic": critical}
     pixels = rate_BHW[0].numel()
-    return pixels * (mixed + critical), {name: value.detach() for name, value in named.items()}
+    return pixels * (mixed + own), {name: value.detach() for name, value in named.items()}
 
 
-def _log_likelihood(
-    model: Superres, target: Targets, rate_BHW: Tensor, shape_BHW: Tensor | None
-) -> Tensor:
-    """Log-likelihood of the photons in nats a pixel, of which a perfect fit has 0."""
+def _lacking(target: Targets, rate_BHW: Tensor, noise_free: bool) -> Tensor:
+    """Log-likelihood that the expected photons lack of a perfect fit's, nats a pixel.
+
+    Where it is known, the photons' own expectation stands for them: the same on average over their
+    noise, without it.
+    """
+    known = noise_free and target.expected is not None
+    photons_BHW = cast("Tensor", target.expected) if known else target.photons
+    lacking_BHW = 0.5 * losses.poisson_deviance(photons_BHW, target.mean(rate_BHW))
+    return (lacking_BHW * target.valid).mean()
+
+
+def _spread(
+    model: Superres, batch: ImageBatch, target: Targets, rate_BHW: Tensor, shape_BHW: Tensor
+) -> dict[str, Tensor]:
+    """What teaches how far off a rate may be, and leaves the rate alone; nats a pixel, deviates."""
+    rate_BHW = rate_BHW.detach()
     mean_BHW = target.mean(rate_BHW)
-    excess_BHW = -0.5 * losses.poisson_deviance(target.photons, mean_BHW)
-    if shape_BHW is not None:
-        if not model.bounded:
-            # A Gamma distribution with the mean and variance of source and background together.
-            source_BHW = (rate_BHW * target.exposure).clamp_min(1e-12)
-            shape_BHW = shape_BHW * (mean_BHW / source_BHW).square()
-        n_BHW = target.photons
-        perfect_BHW = torch.xlogy(n_BHW, n_BHW) - n_BHW - (n_BHW + 1).lgamma()
-        excess_BHW = log_negative_binomial(n_BHW, mean_BHW, shape_BHW) - perfect_BHW
-    return (excess_BHW * target.valid).mean()
+    wide_BHW = shape_BHW
+    if not model.bounded:
+        # A Gamma distribution with the mean and variance of source and background together.
+        source_BHW = (rate_BHW * target.exposure).clamp_min(1e-12)
+        wide_BHW = shape_BHW * (mean_BHW / source_BHW).square()
+    n_BHW = target.photons
+    perfect_BHW = torch.xlogy(n_BHW, n_BHW) - n_BHW - (n_BHW + 1).lgamma()
+    lacking_BHW = perfect_BHW - log_negative_binomial(n_BHW, mean_BHW, wide_BHW)
+    parts = {"shape": (lacking_BHW * target.valid).mean()}
+    deviates_BHWL = model.deviates(batch, rate_BHW, shape_BHW)
+    if target.truth is None:  # every weight has a part in the loss, as several workers need
+        return parts | {"interval": 0.0 * deviates_BHWL.sum()}
+    some = target.valid[:, ::THIN, ::THIN]
+    told_BHW = model.told(batch)
+    place = [target.truth.clamp_min(0) + told_BHW, rate_BHW + told_BHW, shape_BHW.detach()]
+    true_N = deviate(*(each[:, ::THIN, ::THIN][some] for each in place))
+    lost_N = model.intervals.loss(deviates_BHWL[:, ::THIN, ::THIN][some], true_N)
+    return parts | {"interval": lost_N.sum() / some.numel()}
 
 
 def metrics(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
@@ -303,7 +324,7 @@ def metrics(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
 
     `deviance` is the Poisson deviance of their photons a pixel. Against noise-free targets, where
     they are known: `psnr` and `psnr_sqrt` in dB, of linear brightness and of its root, clamped as
-    the reference does; `coverage_68`, the share of pixels whose rate lies in its interval.
+    the reference does; `coverage_68` and `coverage_95`, shares of pixels whose rate lies within.
     """
     model = cast("Superres", module)
     target = model.target(batch)
@@ -318,10 +339,11 @@ def metrics(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
     found["psnr"] = losses.psnr(*clamped)
     found["psnr_sqrt"] = losses.psnr(*(each.sqrt() for each in clamped))
     if shape_BHW is not None:
-        lower_BHW, upper_BHW = (model.limit(batch, rate_BHW, shape_BHW, i) for i in range(2))
+        limits = model.limits(batch, rate_BHW, shape_BHW)
         source_BHW = true_BHW.clamp_min(0)  # a told background may be too high
-        inside_BHW = (lower_BHW <= source_BHW) & (source_BHW <= upper_BHW) & valid
-        found["coverage_68"] = inside_BHW.sum() / n_valid
+        for i, share in enumerate((68, 95)):
+            inside_BHW = (limits[2 * i] <= source_BHW) & (source_BHW <= limits[2 * i + 1]) & valid
+            found[f"coverage_{share}"] = inside_BHW.sum() / n_valid
     return found
 
 
@@ -337,8 +359,8 @@ def predict(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
     if shape_BHW is None:
         return {"rate_BHW": rate_BHW}
     names = ("lower_BHW", "upper_BHW", "lower_95_BHW", "upper_95_BHW")
-    limits = {name: model.limit(batch, rate_BHW, shape_BHW, i) for i, name in enumerate(names)}
-    return {"rate_BHW": rate_BHW, **limits}
+    limits = model.limits(batch, rate_BHW, shape_BHW)
+    return {"rate_BHW": rate_BHW, **dict(zip(names, limits, strict=True))}
 
 
 def normalise(module: nn.Module, batch: ImageBatch) -> None:

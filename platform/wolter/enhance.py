@@ -14,7 +14,7 @@ from wolter.data.images import ImageBatch, ImageSpec
 from wolter.errors import InputError
 from wolter.family import Family
 
-TILE = 384  # pixels along a side, without the margin: some 500 MB at work for 80 channels
+TILE = 416  # pixels along a side, without the margin, as of whole frames
 
 Predict = Callable[[ImageBatch], dict[str, Tensor]]
 

@@ -18,8 +18,9 @@ from wolter import family as families
 from wolter.errors import InputError
 from wolter.models import _image_losses as losses
 from wolter.models._critics import ImageCritic, adversarial
-from wolter.models._gamma import LIMITS, GammaLimits, log_negative_binomial
+from wolter.models._gamma import GammaQuantiles, deviate, log_negative_binomial
 from wolter.models._image_losses import poisson_deviance, stretch, unstretch
+from wolter.models._intervals import HALVES, LIMITS, Intervals
 from wolter.models._smoothing import TRUNCATE
 from wolter.models.superres import BACKBONE, PRESETS, SMOOTHINGS, Config
 from wolter.train.loop import TrainConfig, Trainer, build
@@ -64,7 +65,7 @@ class TestGenerator:
     @pytest.mark.parametrize("config", [SMALL, replace(PRESETS["slides"], blocks=1, adversarial=0)])
     def test_it_reaches_as_far_as_it_says_and_no_further(self, config, spec):
         """By gradients: from one pixel of the answer to all of the input."""
-        size = 111
+        size = 151
         module = made(config, spec).double().eval()
         with torch.no_grad():  # no gradient is cut off below zero
             for name, value in module.generator.named_parameters():
@@ -166,13 +167,64 @@ class TestGammaPoisson:
         theirs = scipy.stats.poisson.logpmf(counts.numpy(), 3.3)
         np.testing.assert_allclose(ours.numpy(), theirs, atol=3e-3)
 
-    @pytest.mark.parametrize("limit", range(4))
-    def test_limits_are_quantiles(self, limit):
-        shape = torch.exp(torch.linspace(-3.9, 8.9, 500))
-        ours = GammaLimits()(torch.tensor(2.0), shape, limit)
+    @pytest.mark.parametrize("z", [-4.9, -2.03, -1.0, 0.01, 1.96, 4.99])
+    def test_quantiles_are_those_of_scipy(self, z):
+        """Between the points of the table; of shapes below 1, whose quantiles vary most."""
+        shape = torch.exp(torch.linspace(-3.99, 8.99, 500))
+        ours = GammaQuantiles()(torch.tensor(2.0), shape, torch.tensor(z))
         k = shape.double().numpy()
-        theirs = scipy.stats.gamma.ppf(LIMITS[limit], k, scale=2.0 / k)
-        np.testing.assert_allclose(ours.numpy(), theirs, atol=2e-3)
+        theirs = scipy.stats.gamma.ppf(scipy.stats.norm.cdf(z), k, scale=2.0 / k)
+        np.testing.assert_allclose(ours.numpy(), theirs, rtol=2e-3, atol=4e-3)
+
+    def test_deviates_lead_back_to_their_values(self):
+        """Within what the table interpolates, and float32 holds of a narrow distribution."""
+        z = torch.linspace(-4.5, 4.5, 37)[:, None]
+        shape = torch.exp(torch.linspace(0.0, 8.9, 40))
+        value = GammaQuantiles()(torch.tensor(3.0), shape, z)
+        torch.testing.assert_close(
+            deviate(value, torch.tensor(3.0), shape), z.expand_as(value), rtol=0, atol=0.03
+        )
+
+    def test_deviates_end_at_five(self):
+        places = deviate(torch.tensor([0.0, 1e9]), torch.tensor(1.0), torch.tensor(2.0))
+        assert places.tolist() == [-5.0, 5.0]
+
+
+class TestIntervals:
+    def test_they_begin_where_the_distribution_is_right(self):
+        deviates_L = Intervals(2)(torch.tensor(3.0), torch.tensor(0.0))
+        expected = scipy.stats.norm.ppf(LIMITS)
+        np.testing.assert_allclose(deviates_L.detach().numpy(), expected, atol=1e-4)
+
+    def test_they_are_nested_whatever_the_weights(self):
+        intervals = Intervals(2)
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for weights in intervals.parameters():
+                weights.copy_(3 * torch.randn(weights.shape, generator=generator))
+            pair = torch.rand(2, 1000, generator=generator) * 100
+            low, high, lowest, highest = intervals(*pair).unbind(-1)
+        assert bool((lowest <= low).all() and (low <= high).all() and (high <= highest).all())
+        assert (high - low).std() > 0
+
+    def test_they_learn_the_quantiles_of_what_is_true(self):
+        """Truths half as wide as the distribution says where counts are few, and shifted."""
+        generator = torch.Generator().manual_seed(1)
+        intervals = Intervals(1)
+        optimiser = torch.optim.Adam(intervals.parameters(), 1e-2)
+        counts = torch.where(torch.rand(4000, generator=generator) < 0.5, 0.1, 100.0)
+        width, middle = torch.where(counts < 1, 0.5, 1.0), torch.where(counts < 1, 0.3, 0.0)
+        for _ in range(400):
+            true = middle + width * torch.randn(4000, generator=generator)
+            optimiser.zero_grad()
+            intervals.loss(intervals(counts), true).mean().backward()
+            optimiser.step()
+        for value, scale, shift in ((0.1, 0.5, 0.3), (100.0, 1.0, 0.0)):
+            deviates_L = intervals(torch.tensor(value)).detach()
+            expected = shift + scale * torch.tensor([-1, 1, -1, 1]) * torch.tensor(
+                [HALVES[0], HALVES[0], HALVES[1], HALVES[1]]
+            )
+            torch.testing.assert_close(deviates_L, expected, rtol=0, atol=0.12)
 
 
 class TestComparisons:
@@ -201,14 +253,27 @@ class TestComparisons:
 
 
 class TestLoss:
-    def test_without_an_interval_it_is_half_the_deviance(self):
-        module, batch = made(replace(SMALL, interval=False)), make_images(6, gaps=True)
+    @pytest.mark.parametrize("noise_free", [True, False])
+    def test_without_an_interval_it_is_half_the_deviance(self, noise_free):
+        config = replace(SMALL, interval=False, noise_free=noise_free)
+        module, batch = made(config), make_images(6, gaps=True)
         total, parts = FAMILY.loss(module, batch)
         with torch.no_grad():
             mean_BHW = FAMILY.predict(module, batch)["rate_BHW"] * batch.target_exposure_BHW
-        half_B = 0.5 * poisson_deviance(batch.target_BHW, mean_BHW.clamp_min(1e-12)).sum((1, 2))
+        true_BHW = batch.expected_target_BHW if noise_free else batch.target_BHW
+        half_B = 0.5 * poisson_deviance(true_BHW, mean_BHW.clamp_min(1e-12)).sum((1, 2))
         assert total.item() == pytest.approx(half_B.mean().item(), rel=1e-4)
         assert parts.keys() == {"poisson"}
+
+    def test_what_teaches_intervals_leaves_the_rate_alone(self):
+        """The output's first channel is the rate's, its second the shape's."""
+        module, batch = made(replace(SMALL, poisson=1e-30)), make_images(6, gaps=True)
+        total, parts = FAMILY.loss(module, batch)
+        total.backward()
+        rate, shape = module.generator.last.weight.grad.abs().amax((1, 2, 3)).tolist()
+        assert rate < 1e-20 < shape
+        assert parts.keys() == {"poisson", "shape", "interval"}
+        assert any(p.grad.any() for p in module.intervals.parameters())
 
     def test_unseen_pixels_mean_nothing(self):
         module = made(replace(SMALL, l1=1.0, noise_free=False))
@@ -255,8 +320,13 @@ class TestLoss:
         module, batch = made(replace(SMALL, l1=1.0)), make_images(4)
         real = replace(batch, expected_BHW=None, expected_target_BHW=None)
         photons = made(replace(SMALL, l1=1.0, noise_free=False))
-        assert torch.equal(FAMILY.loss(module, real)[0], FAMILY.loss(photons, batch)[0])
-        assert not torch.equal(FAMILY.loss(module, real)[0], FAMILY.loss(module, batch)[0])
+        ours, theirs, other = (
+            FAMILY.loss(*each)[1] for each in ((module, real), (photons, batch), (module, batch))
+        )
+        for name in ("poisson", "l1", "shape"):
+            assert torch.equal(ours[name], theirs[name])
+        assert not any(torch.equal(ours[name], other[name]) for name in ("poisson", "l1"))
+        assert ours["interval"] == 0  # no truth that it could hold
         assert FAMILY.metrics(module, real).keys() == {"deviance"}
 
     def test_images_without_targets_are_refused(self):

@@ -14,7 +14,7 @@ from wolter.data.simulator import seed_of
 from wolter.data.tiles import cut, tile_starts
 from wolter.errors import InputError
 from wolter.xray import detector, fluxes, sky
-from wolter.xray.backdrop import estimate_background
+from wolter.xray.backdrop import with_streaks
 from wolter.xray.image import Expected, Exposure, Imager
 from wolter.xray.psf import TARGET_SHARPNESS, Psf
 
@@ -42,7 +42,7 @@ class ImageSimulateConfig:
         estimated: share of the fields whose told background is estimated from their photons, as
             that of an observation is, errors and all.
         out_of_time: shares of out-of-time events in inputs, equally often; targets that
-            hold no background have none.
+            hold no background have none. The told background holds those of the photons.
         bad_columns: most places of rejected columns in a frame; their number is uniform.
         faintest: flux above which AGN are drawn one by one, erg cm^-2 s^-1.
         reach_arcsec: where the point-spread function ends.
@@ -176,11 +176,17 @@ class ImageSimulator:
         taken = self.imager.expose(rates["input"], how, detector.live(1, columns))
         target = self.imager.expose(rates["target"], target_how, detector.live(c.scale, columns))
         off = 1 + c.background_error * float(torch.randn(1, generator=generator))
-        pair = _pair(taken, target, max(off, 0.5), generator)
-        if float(torch.rand(1, generator=generator)) < c.estimated:
-            told_HW = estimate_background(pair.counts_BHW[0], pair.exposure_BHW[0])
-            pair = replace(pair, background_BHW=told_HW[None])
-        return Field(scene, kind, pair, how)
+        pair = _pair(taken, target, generator)
+        estimated = float(torch.rand(1, generator=generator)) < c.estimated
+        told_HW = with_streaks(
+            pair.counts_BHW[0],
+            pair.exposure_BHW[0],
+            how.out_of_time,
+            detector.AXIS_XY[1],
+            detector.PIXEL_ARCSEC,
+            None if estimated else taken.background_HW * max(off, 0.5),
+        )
+        return Field(scene, kind, replace(pair, background_BHW=told_HW[None]), how)
 
     def tiles(self, pair: ImageBatch) -> ImageBatch:
         """Cut a frame into the tiles of the config (B of them)."""
@@ -194,12 +200,12 @@ def _log_between(ends: tuple[float, float], unit: float) -> float:
     return value
 
 
-def _pair(taken: Expected, target: Expected, off: float, generator: torch.Generator) -> ImageBatch:
+def _pair(taken: Expected, target: Expected, generator: torch.Generator) -> ImageBatch:
     """Independent photons of the two."""
     return ImageBatch(
         counts_BHW=taken.draw(generator)[None],
         exposure_BHW=taken.exposure_HW[None],
-        background_BHW=taken.background_HW[None] * off,
+        background_BHW=taken.background_HW[None],
         target_BHW=target.draw(generator)[None],
         target_exposure_BHW=target.exposure_HW[None],
         expected_BHW=taken.counts_HW[None],

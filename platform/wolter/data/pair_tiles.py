@@ -16,10 +16,10 @@ from torch import Tensor
 from wolter.data.image_shards import image_table
 from wolter.data.images import ImageBatch
 from wolter.data.pairs import Pair
+from wolter.data.pictures import own_background
 from wolter.data.tiles import cut, tile_starts
 from wolter.errors import InputError
 from wolter.xray import ogip
-from wolter.xray.backdrop import estimate_background
 
 # What a pixel of a shard can hold, photons and expected background.
 MOST_PHOTONS = float(np.iinfo(np.uint16).max)
@@ -48,7 +48,7 @@ def pair_table(pair: Pair, index: int, tiling: Tiling, words: Mapping[str, str])
         InputError: a pixel holds more than a shard can, or no tile has exposure on both sides.
     """
     taken, target = pair.input, pair.target
-    background_HW = estimate_background(taken.counts_HW, taken.exposure_HW)
+    background_HW = own_background(taken)
     most = float(max(taken.counts_HW.max(), target.counts_HW.max()))
     if most > MOST_PHOTONS or float(background_HW.max()) > MOST_BACKGROUND:
         raise InputError(f"{taken.file}: {most:.0f} photons in a pixel; use smaller pixels")

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from wolter.data.images import ImageBatch, ImageSpec
 from wolter.errors import InputError
-from wolter.xray.backdrop import estimate_background
+from wolter.xray.backdrop import estimate_background, with_streaks
 from wolter.xray.picture import Picture
 
 PIXEL_TOLERANCE = 0.05  # of a pixel's side: SIXTE's 4.13 arcsec still count as 4
@@ -23,6 +24,7 @@ def save_picture(picture: Picture, path: Path) -> None:
         "axis_yx": picture.axis_yx,
         "header": picture.header.tostring(),
         "remarks": picture.remarks,
+        "out_of_time": picture.out_of_time,
     }
     tensors = {"counts": picture.counts_HW, "exposure": picture.exposure_HW}
     kept = {name: value.contiguous() for name, value in tensors.items()}
@@ -46,13 +48,23 @@ def load_picture(path: Path) -> Picture:
         None if axis is None else (axis[0], axis[1]),
         fits.Header.fromstring(told["header"]),
         tuple(told["remarks"]),
+        told["out_of_time"],
     )
 
 
 def picture_batch(picture: Picture) -> ImageBatch:
     """A picture as a batch of one, with the background that it shows itself."""
-    background_HW = estimate_background(picture.counts_HW, picture.exposure_HW)
+    background_HW = own_background(picture)
     return ImageBatch(picture.counts_HW[None], picture.exposure_HW[None], background_HW[None])
+
+
+def own_background(picture: Picture) -> Tensor:
+    """Expected background counts (H, W) by the picture itself, with its out-of-time events."""
+    counts_HW, exposure_HW = picture.counts_HW, picture.exposure_HW
+    if not picture.out_of_time or picture.axis_yx is None:
+        return estimate_background(counts_HW, exposure_HW)
+    place = picture.axis_yx[0], picture.pixel_arcsec
+    return with_streaks(counts_HW, exposure_HW, picture.out_of_time, *place)
 
 
 def fitness(picture: Picture, spec: ImageSpec) -> list[str]:

@@ -21,6 +21,7 @@ class Targets:
         photons: counted, independent of the input's; 0 where not valid.
         exposure: s, times vignetting; 1 where not valid.
         background: expected background counts, where `photons` holds them and an answer does not.
+        expected: noise-free counts of `photons`; 0 where not valid; None where not known.
         truth: noise-free rate that an answer should give, ct/s; 0 where not valid; None where not
             known.
         clamp: ct/s a pixel at which comparisons with a target saturate, as the reference's do.
@@ -30,6 +31,7 @@ class Targets:
     photons: Tensor
     exposure: Tensor
     background: Tensor
+    expected: Tensor | None
     truth: Tensor | None
     clamp: float
 
@@ -81,15 +83,16 @@ def targets(batch: ImageBatch, spec: ImageSpec, background: bool = False) -> Tar
         valid = valid & (own_BHW > 0)
         background_BHW = level_BHW / spec.scale**2 * exposure_BHW / own_BHW.clamp(min=1e-6)
     safe_BHW = torch.where(valid, exposure_BHW, 1.0)
-    truth_BHW = None
-    if batch.expected_target_BHW is not None:
-        truth_BHW = (batch.expected_target_BHW - background_BHW) / safe_BHW
-        truth_BHW = torch.where(valid, truth_BHW, 0.0)
+    expected_BHW, truth_BHW = batch.expected_target_BHW, None
+    if expected_BHW is not None:
+        expected_BHW = torch.where(valid, expected_BHW, 0.0)
+        truth_BHW = torch.where(valid, (expected_BHW - background_BHW) / safe_BHW, 0.0)
     return Targets(
         valid=valid,
         photons=torch.where(valid, photons_BHW, 0.0),
         exposure=safe_BHW,
         background=torch.where(valid, background_BHW, 0.0),
+        expected=expected_BHW,
         truth=truth_BHW,
         clamp=clamp_of(spec),
     )

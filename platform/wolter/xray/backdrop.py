@@ -6,6 +6,8 @@ Shapes: H rows, W columns of an image; G groups of pixels of like vignetting.
 import torch
 from torch import Tensor
 
+from wolter.xray.detector import streaks
+
 # Gaussians that look for sources: deviation in pixels, and by how much a source stands out: in
 # deviations of the noise, and as a share of the background (faint sources crowd in wide ones).
 SCALES = ((1.5, 3.0, 0.0), (3.0, 3.0, 0.0), (6.0, 3.0, 0.2), (12.0, 3.0, 0.2))
@@ -58,6 +60,36 @@ def estimate_background(counts_HW: Tensor, exposure_HW: Tensor) -> Tensor:
     return background_HW
 
 
+def with_streaks(
+    counts_HW: Tensor,
+    exposure_HW: Tensor,
+    out_of_time: float,
+    axis_row: float,
+    pixel_arcsec: float,
+    level_HW: Tensor | None = None,
+) -> Tensor:
+    """Expected background counts (H, W) and out-of-time events of an image of EPIC-pn.
+
+    Args:
+        counts_HW: photons, in detector coordinates.
+        exposure_HW: see `estimate_background`.
+        out_of_time: share of the events that are.
+        axis_row: row of the boresight, from the lower edge.
+        pixel_arcsec: side of a pixel.
+        level_HW: background, where it is known; None estimates it.
+    """
+    live_HW = exposure_HW > 0
+
+    def moved(level_HW: Tensor) -> Tensor:
+        return streaks(counts_HW - level_HW, live_HW, out_of_time, axis_row, pixel_arcsec)
+
+    if level_HW is None:
+        level_HW = estimate_background(counts_HW, exposure_HW)
+        if out_of_time:  # of which some were taken for background
+            level_HW = estimate_background(counts_HW - moved(level_HW), exposure_HW)
+    return level_HW + moved(level_HW) if out_of_time else level_HW
+
+
 def _levels(counts_N: Tensor, vignetting_N: Tensor) -> Tensor:
     """Levels (2) of highest likelihood, at least 0, by expectation maximisation."""
     if not bool(counts_N.sum() > 0):
@@ -65,7 +97,7 @@ def _levels(counts_N: Tensor, vignetting_N: Tensor) -> Tensor:
     group_N = (vignetting_N * GROUPS).long().clamp(max=GROUPS - 1)
     total_3G = counts_N.new_zeros(3, GROUPS)
     total_3G.index_add_(1, group_N, torch.stack([counts_N, vignetting_N, counts_N * 0 + 1]))
-    counts_G, *rest = total_3G[:, total_3G[2] > 0]
+    counts_G, *rest = total_3G[:, total_3G[2] > 0].clamp(min=0)
     shape_2G = torch.stack(rest)
     usual_2 = counts_N.new_tensor([1 - PARTICLES, PARTICLES])
     levels_2: Tensor = usual_2 * counts_G.sum() / (usual_2 @ shape_2G.sum(1))

@@ -25,6 +25,14 @@ _MIDDLE = (205.0, 201.0)
 _FIELD_MIDDLE, _FIELD_RADIUS = (205.3, 201.0), 15.0 * 60 / PIXEL_ARCSEC
 _MM = math.degrees(1 / FOCAL_MM) * 3600 / PIXEL_ARCSEC  # pixels in a millimetre
 _PITCH, _GAP, _GAP_HALVES, _CCD_PIXEL = 9.79 * _MM, 0.19 * _MM, 0.29 * _MM, 0.15 * _MM
+# Share of all events that are read out while moving, by SUBMODE (XMM-Newton Users' Handbook,
+# section 3.3.10).
+OUT_OF_TIME = {
+    "PrimeFullWindow": 0.063,
+    "PrimeFullWindowExtended": 0.023,
+    "PrimeLargeWindow": 0.0016,
+    "PrimeSmallWindow": 0.011,
+}
 _ROWS_KEPT = 187  # of 200: those next to the read-out are flagged
 _ORDER = ((3, 2, 1, 4, 5, 6), (12, 11, 10, 7, 8, 9))  # of CCDs, upper and lower half
 # Columns that the pipeline rejects on the lower and upper halves: first, and one past the last.
@@ -178,8 +186,7 @@ def draw_bad_columns(
 def smear(rate_HW: Tensor, share: float, scale: int = 1) -> Tensor:
     """Spread a share of all events evenly along the read-out of their CCD: out-of-time events.
 
-    Every half of the wafer keeps its events. Full frame 6.3 %, extended full frame 2.3 % (Users'
-    Handbook, section 3.3.10).
+    Every half of the wafer keeps its events.
     """
     if share == 0:
         return rate_HW
@@ -192,3 +199,26 @@ def smear(rate_HW: Tensor, share: float, scale: int = 1) -> Tensor:
         ccd = rate_HW[half, columns]
         smeared_HW[half, columns] = (1 - share) * ccd + share * ccd.mean(0, keepdim=True)
     return smeared_HW
+
+
+def streaks(
+    counts_HW: Tensor, live_HW: Tensor, share: float, axis_row: float, pixel_arcsec: float
+) -> Tensor:
+    """Out-of-time events (H, W) to expect of counts that already hold them; see `smear`.
+
+    Args:
+        counts_HW: in detector coordinates, without background.
+        live_HW: pixels that record photons.
+        share: of all events that are out of time.
+        axis_row: row of the boresight, from the lower edge.
+        pixel_arcsec: side of a pixel.
+    """
+    middle = round(axis_row + (_MIDDLE[0] - BORESIGHT[0]) * PIXEL_ARCSEC / pixel_arcsec)
+    middle = min(max(middle, 0), len(counts_HW))
+    halves = [
+        live.float() * (counts * live).sum(0) / live.sum(0).clamp(min=1)
+        for counts, live in zip(
+            counts_HW.tensor_split([middle]), live_HW.tensor_split([middle]), strict=True
+        )
+    ]
+    return share * torch.cat(halves).clamp(min=0)

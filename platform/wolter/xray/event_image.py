@@ -16,7 +16,7 @@ from wolter.xray import detector
 from wolter.xray.attitude import DETECTOR_ARCSEC
 from wolter.xray.events import Axis, Events
 from wolter.xray.ogip import Array
-from wolter.xray.picture import CORNER_DET, OFF_MASK, Picture
+from wolter.xray.picture import CORNER_DET, OFF_MASK, Picture, moving_share
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -180,15 +180,17 @@ def picture_of(
         if ccd >= 0:
             header[f"ONTIME{ccd:02d}"] = events.ccd_exposure_s(ccd)
     header["BUNIT"] = "count"
+    out_of_time, left = moving_share(events.header, grid.axis.ctype[0] == "DETX")
     return Picture(
         file=events.file,
         counts_HW=counts_HW,
-        exposure_HW=exposure_HW,
+        exposure_HW=exposure_HW * (1 - out_of_time),
         exposure_s=seconds,
         pixel_arcsec=grid.pixel_arcsec,
         axis_yx=_optical_axis(events, grid),
         header=header,
-        remarks=remarks,
+        remarks=(*remarks, *left),
+        out_of_time=out_of_time,
     )
 
 

@@ -46,7 +46,8 @@ class Expected:
     Attributes:
         counts_HW: source and background, counts.
         background_HW: background alone, counts.
-        exposure_HW: exposure times vignetting, s; 0 where nothing is recorded.
+        exposure_HW: exposure times vignetting and the share of the events that stay in place, s; 0
+            where nothing is recorded.
     """
 
     counts_HW: Tensor
@@ -210,7 +211,7 @@ class Imager:
         return Expected(
             counts_HW=rate_HW * seconds_HW + background_HW,
             background_HW=background_HW,
-            exposure_HW=vignetting_HW * seconds_HW,
+            exposure_HW=vignetting_HW * seconds_HW * (1 - how.out_of_time),
         )
 
 

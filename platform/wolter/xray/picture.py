@@ -32,12 +32,14 @@ class Picture:
     Attributes:
         file: where it came from.
         counts_HW: photons.
-        exposure_HW: exposure times vignetting (1 on the axis), s; 0 where nothing was seen.
+        exposure_HW: exposure times vignetting (1 on the axis) and the share of the events that
+            stay in place, s; 0 where nothing was seen.
         exposure_s: on the axis.
         pixel_arcsec: side of a pixel.
         axis_yx: row and column of the optical axis, from the lower left corner; None: not known.
         header: of the image, with its world coordinates.
         remarks: what was assumed where the file does not say.
+        out_of_time: share of the events that moved along columns of the image; see `moving_share`.
     """
 
     file: str
@@ -48,6 +50,22 @@ class Picture:
     axis_yx: tuple[float, float] | None
     header: "fits.Header"
     remarks: tuple[str, ...] = ()
+    out_of_time: float = 0.0
+
+
+def moving_share(header: "fits.Header", columns: bool) -> tuple[float, tuple[str, ...]]:
+    """Share of the events that EPIC-pn reads out while they move, and a remark if it is ignored.
+
+    Args:
+        header: of the image or of its events, with INSTRUME and SUBMODE.
+        columns: whether they move along columns of the image: it is in detector coordinates.
+    """
+    if str(header.get("INSTRUME", "")).strip().upper() != "EPN":
+        return 0.0, ()
+    share = detector.OUT_OF_TIME.get(str(header.get("SUBMODE", "")).strip(), 0.0)
+    if share and not columns:
+        return 0.0, (f"{share:.1%} of the events are out of time, and are left where they are",)
+    return share, ()
 
 
 def read_picture(
@@ -100,11 +118,20 @@ def read_picture(
     counts_HW = torch.where(exposure_HW > 0, counts_HW, 0.0)
     where = _in_frame(counts_HW, header)
     axis_yx = None
+    out_of_time, left = moving_share(header, where is not None)
     if where is not None:
         column, row = detector.AXIS_XY
         axis_yx = (row - where[0].start, column - where[1].start)
     return Picture(
-        str(path), counts_HW, exposure_HW, seconds, pixel, axis_yx, header, tuple(remarks)
+        str(path),
+        counts_HW,
+        exposure_HW * (1 - out_of_time),
+        seconds,
+        pixel,
+        axis_yx,
+        header,
+        (*remarks, *left),
+        out_of_time,
     )
 
 

@@ -46,7 +46,8 @@ def test_a_field_is_a_pair_of_whole_frames(field, simulator):
     assert pair.counts_BHW.shape == (1, 416, 416)
     assert pair.target_BHW.shape == (1, 832, 832)
     assert field.kind in CONFIG.scenes
-    assert float(pair.exposure_BHW.max()) == pytest.approx(20_000, rel=0.01)
+    in_place = (1 - field.how.out_of_time) * 20_000
+    assert float(pair.exposure_BHW.max()) == pytest.approx(in_place, rel=0.01)
     assert float(pair.target_exposure_BHW.max()) == pytest.approx(100_000, rel=0.01)
     dark = pair.exposure_BHW == 0
     assert bool((pair.counts_BHW[dark] == 0).all() & (pair.expected_BHW[dark] == 0).all())
@@ -72,7 +73,7 @@ def test_no_pixel_is_so_bright_that_photons_pile_up(scale):
 
 
 def test_the_told_background_is_estimated_from_the_photons_alone():
-    config = dataclasses.replace(CONFIG, estimated=1.0)
+    config = dataclasses.replace(CONFIG, estimated=1.0, out_of_time=(0.0,))
     pair = ImageSimulator(config).draw(1, 0).pair
     estimate_HW = estimate_background(pair.counts_BHW[0], pair.exposure_BHW[0])
     assert torch.equal(pair.background_BHW[0], estimate_HW)
@@ -86,6 +87,19 @@ def test_a_target_with_background_is_what_a_longer_observation_would_be():
     ratio = pair.expected_target_BHW / pair.expected_BHW
     seen = pair.exposure_BHW > 0
     assert ratio[seen].numpy() == pytest.approx(5.0, rel=1e-4)
+
+
+def test_sources_and_what_is_told_make_up_what_is_seen():
+    """Photons out of time included, of which a source's own exposure knows nothing."""
+    config = dataclasses.replace(
+        CONFIG, scenes=("cluster",), out_of_time=(0.063,), estimated=0.0, background_error=0.0
+    )
+    made = ImageSimulator(config)
+    pair = made.draw(1, 0).pair
+    rate_HW = made.imager.rates(made.scene(1, 0)[0], made.counts_per_flux)["input"]
+    told = (rate_HW * pair.exposure_BHW[0] / made.imager.vignetting[1]).sum()
+    total = float(told + pair.background_BHW.sum())
+    assert total == pytest.approx(float(pair.expected_BHW.sum()), rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["", "target_"])

@@ -3,7 +3,7 @@ import torch
 
 from wolter.data.image_simulator import ImageSimulateConfig, ImageSimulator
 from wolter.xray import detector
-from wolter.xray.backdrop import estimate_background
+from wolter.xray.backdrop import estimate_background, with_streaks
 
 LIVE_HW, VIGNETTING_HW = detector.live(), detector.vignetting(detector.off_axis())
 
@@ -37,6 +37,31 @@ def test_images_of_the_simulator():
         found_HW = estimate_background(pair.counts_BHW[0], pair.exposure_BHW[0])
         ratio = float(found_HW.sum() / pair.background_BHW.sum())
         assert ratio == pytest.approx(1, abs=tolerance), scene
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_events_out_of_time_are_told_with_the_background(known):
+    """A hundred thousand photons of one source, of which some lie all along its columns."""
+    level_HW = 0.2 * VIGNETTING_HW * LIVE_HW
+    rate_HW = torch.zeros(416, 416)
+    rate_HW[300:306, 150:156] = 1e5 / 36
+    seen_HW = detector.smear(rate_HW, 0.063) * LIVE_HW
+    in_place_HW = 0.937 * rate_HW * LIVE_HW
+    counts_HW = torch.poisson(seen_HW + level_HW, torch.Generator().manual_seed(0))
+    found_HW = with_streaks(
+        counts_HW,
+        2e4 * VIGNETTING_HW * LIVE_HW,
+        0.063,
+        detector.AXIS_XY[1],
+        4.0,
+        level_HW if known else None,
+    )
+    streak_HW = (found_HW - level_HW)[210:, 150:156]
+    true_HW = (seen_HW - in_place_HW)[210:, 150:156]
+    assert float(true_HW.sum()) > 5000
+    # Half a percent is the photons' noise; the rest, rows that are read out and not live.
+    assert float(streak_HW.sum() / true_HW.sum()) == pytest.approx(1, abs=0.08)
+    assert float(found_HW[:200].sum() / level_HW[:200].sum()) == pytest.approx(1, abs=0.05)
 
 
 def test_nothing_comes_from_nothing():

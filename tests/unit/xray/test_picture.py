@@ -62,6 +62,24 @@ def test_detector_images_have_vignetting_gaps_and_the_time_of_every_ccd(tmp_path
     assert torch.allclose(lower[live[:200]], torch.tensor(2e4))
 
 
+@pytest.mark.parametrize(
+    ("mode", "share"), [("PrimeFullWindow", 0.063), ("PrimeFullWindowExtended", 0.023), ("", 0.0)]
+)
+def test_the_mode_tells_how_many_events_are_out_of_time(tmp_path, mode, share):
+    image = detector.live()[detector.native()].int().numpy()
+    cards = {**DETECTOR, "INSTRUME": "EPN", "SUBMODE": mode}
+    picture = read_picture(write(tmp_path / "a.fits", image, **cards))
+    assert picture.out_of_time == share
+    assert float(picture.exposure_HW.max()) == pytest.approx(2e4 * (1 - share), rel=1e-3)
+
+
+def test_columns_of_the_sky_are_not_those_that_events_move_along(tmp_path, photons):
+    path = write(tmp_path / "a.fits", photons, INSTRUME="EPN", SUBMODE="PrimeFullWindow", **SKY)
+    picture = read_picture(path)
+    assert picture.out_of_time == 0
+    assert any("6.3% of the events are out of time" in remark for remark in picture.remarks)
+
+
 def test_a_part_of_the_detector_is_placed_by_its_coordinates(tmp_path):
     whole = np.ones(detector.NATIVE, np.int32)
     cards = {**DETECTOR, "CRVAL1": DETECTOR["CRVAL1"] + 80 * 30, "CRVAL2": -17487.5 + 80 * 11}

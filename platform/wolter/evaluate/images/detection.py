@@ -36,7 +36,6 @@ class Image:
         background_HW: expected counts in the exposure: the noise.
         psf: of the image.
         pixel_arcsec: side of a pixel.
-        in_place: share of the photons that are where they fell: not read out while moving.
         energy_kev: of the photons.
     """
 
@@ -45,7 +44,6 @@ class Image:
     background_HW: Array
     psf: Psf
     pixel_arcsec: float
-    in_place: float = 1.0
     energy_kev: float = 1.0
 
     @classmethod
@@ -56,14 +54,13 @@ class Image:
         background_HW: Tensor,
         psf: Psf,
         pixel: float,
-        in_place: float = 1.0,
         energy_kev: float = 1.0,
     ) -> "Image":
         """From tensors."""
         rate, exposure, background = (
             each.double().numpy() for each in (rate_HW, exposure_HW, background_HW)
         )
-        return cls(rate, exposure, background, psf, pixel, in_place, energy_kev)
+        return cls(rate, exposure, background, psf, pixel, energy_kev)
 
     def pixels(self, arcsec_N2: Array) -> Array:
         """Columns and rows (N, 2) of offsets x, y from the boresight; whole at pixel centres."""

@@ -108,23 +108,18 @@ def _images(model: Model, made: ImageSimulator, field: Field) -> Mapping[str, Im
     scale, pixel = spec.scale, spec.pixel_arcsec
     answer_HW = enhance(model.family, model.module, pair, scale)["rate_BHW"][0]
     exposure_HW, background_HW = pair.exposure_BHW[0], pair.background_BHW[0]
-    out_of_time, energy = field.how.out_of_time, made.imager.energy_kev
-    # Columns on which sources leave a streak count as background.
-    excess_HW = pair.counts_BHW[0] - background_HW
-    streak_HW = out_of_time * detector.smear(excess_HW, 1.0).clamp(min=0)
-    background_HW = background_HW + streak_HW * (exposure_HW > 0)
+    energy = made.imager.energy_kev
     wide, narrow = (made.imager.psfs[name][0] for name in ("input", "target"))
     coarse = exposure_HW, background_HW
     fine = enlarge(exposure_HW, scale), enlarge(background_HW, scale) / scale**2
     excess_HW = (pair.counts_BHW[0] - background_HW) / exposure_HW.clamp(min=1) * (exposure_HW > 0)
-    seen = Image.of(excess_HW, *coarse, wide, pixel, 1 - out_of_time, energy)
+    seen = Image.of(excess_HW, *coarse, wide, pixel, energy)
     found = {INPUT: seen, FILTERED: seen}
     fold = fold_of(spec)
     if fold.sharpness > 1:
         ((_, lucy_BHW),) = richardson_lucy(pair, fold, (ITERATIONS,))
-        found[LUCY] = Image.of(lucy_BHW[0], *fine, narrow, pixel / scale, 1 - out_of_time, energy)
-    # Networks learn to bring photons back from the streaks.
-    found["network"] = Image.of(answer_HW, *fine, narrow, pixel / scale, energy_kev=energy)
+        found[LUCY] = Image.of(lucy_BHW[0], *fine, narrow, pixel / scale, energy)
+    found["network"] = Image.of(answer_HW, *fine, narrow, pixel / scale, energy)
     return found
 
 

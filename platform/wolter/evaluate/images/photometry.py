@@ -45,7 +45,7 @@ def photometry(image: Image, arcsec_N2: Array) -> Array:
             continue
         parts = inside_KK & live_KK, ring_KK & live_KK
         measured_N[i] = _over(rate_HW[window], *parts) / _over(stamp_NKK[i], *parts)
-    return measured_N / image.in_place
+    return measured_N
 
 
 def _over(image_KK: Array, inside_KK: NDArray[np.bool_], ring_KK: NDArray[np.bool_]) -> float:

@@ -57,7 +57,7 @@ def test_rates_without_noise_are_the_true_ones_beside_gaps_and_with_events_out_o
         taken = imager.expose(imager.rates(scene, {"agn": 1.0})[name], how, detector.live(scale))
         rate_HW = (taken.counts_HW - taken.background_HW) / taken.exposure_HW.clamp(min=1)
         others = taken.exposure_HW, taken.background_HW
-        image = Image.of(rate_HW, *others, psf, 4.0 / scale, in_place=1 - 0.063)
+        image = Image.of(rate_HW, *others, psf, 4.0 / scale)
         found_N = photometry(image, at_N2.double().numpy())
         known_N = np.isfinite(found_N)
         assert known_N.sum() >= 3
