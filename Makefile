@@ -80,32 +80,37 @@ standard: setup ## the table of README.md: 200,000 spectra of the NGC 7793 respo
 
 VARIED ?= .wolter/datasets/varied
 IMAGES ?= .wolter/datasets/images
-ENHANCER = --train.epochs 1 --train.batch-size 8 --train.precision bf16 --promote
+VARIETY = --exposure 4000,125000 $(OBSERVED) --variety.filters thin medium thick \
+	--variety.area 0.5 1.1 --variety.tilt 0.05 --variety.backgrounds
+ENHANCER = --train.batch-size 32 --promote
+ENHANCER_SIZE = --model.blocks 4 --model.filters 24 --model.growth 24
 
-weights: setup ## retrain, evaluate and write the shipped weights (models/weights): hours on two cores
+weights: setup ## retrain, evaluate and write the shipped weights (models/weights): an hour with a GPU, days on two cores
 	@$(BIN)/wolter simulate spectra --n 200000 --seed 1 --out $(STANDARD) $(OBSERVED)
-	@$(BIN)/wolter simulate spectra --n 1000000 --seed 2 --out $(VARIED) --exposure 4000,125000 $(OBSERVED) \
-		--variety.filters thin medium thick --variety.area 0.5 1.1 --variety.tilt 0.05 --variety.backgrounds
+	@$(BIN)/wolter simulate spectra --n 1000000 --seed 2 --out $(VARIED) $(VARIETY)
 	@$(BIN)/wolter train mlp --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
 	@$(BIN)/wolter train cnn --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
 	@$(BIN)/wolter train deepspectra --data $(STANDARD) --train.seed 1 --train.epochs 24 --promote
 	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 20 \
 		--train.batch-size 4096 --train.learning-rate 3e-3 --promote
-	@$(BIN)/wolter simulate spectra --n 1000000 --seed 7 --out $(VARIED)7 --exposure 4000,125000 $(OBSERVED) \
-		--variety.filters thin medium thick --variety.area 0.5 1.1 --variety.tilt 0.05 --variety.backgrounds
+	@$(BIN)/wolter simulate spectra --n 1000000 --seed 7 --out $(VARIED)7 $(VARIETY)
 	@$(BIN)/wolter train posterior --data $(VARIED)7 --from champion --train.seed 2 --train.epochs 11 \
 		--train.batch-size 4096 --train.learning-rate 8e-4 --promote
-	@$(BIN)/wolter simulate images --n 640 --seed 4 --out $(IMAGES)
-	@$(BIN)/wolter train superres --data $(IMAGES) --train.seed 1 $(ENHANCER) --train.learning-rate 1e-3
+	@$(BIN)/wolter simulate spectra --n 1228800 --seed 8 --out $(VARIED)8 $(VARIETY)
+	@$(BIN)/wolter train posterior --data $(VARIED)8 --from champion --train.seed 3 --train.epochs 30 \
+		--train.batch-size 4096 --train.learning-rate 1.5e-3 --train.precision float32 --promote
+	@$(BIN)/wolter simulate images --n 900 --seed 4 --out $(IMAGES)
+	@$(BIN)/wolter train superres --data $(IMAGES) --train.seed 1 --train.epochs 6 $(ENHANCER) \
+		$(ENHANCER_SIZE) --train.learning-rate 1.5e-3
+	@$(BIN)/wolter train superres --data $(IMAGES) --from champion --train.seed 2 --train.epochs 3 $(ENHANCER) \
+		--train.learning-rate 6e-4
 	@$(BIN)/wolter export superres --data $(IMAGES)
-	@$(BIN)/wolter simulate images --n 400 --seed 5 --scale 1 --target-background --out $(IMAGES)1
-	@$(BIN)/wolter train superres --data $(IMAGES)1 --train.seed 1 $(ENHANCER) --train.learning-rate 1e-3
-	@$(BIN)/wolter simulate images --n 120 --seed 6 --scale 1 --target-background --out $(IMAGES)2
-	@$(BIN)/wolter train superres --data $(IMAGES)2 --from champion --train.seed 2 $(ENHANCER) \
-		--train.learning-rate 5e-4
-	@$(BIN)/wolter export superres-denoise --data $(IMAGES)2
+	@$(BIN)/wolter simulate images --n 450 --seed 5 --scale 1 --target-background --out $(IMAGES)1
+	@$(BIN)/wolter train superres --data $(IMAGES)1 --train.seed 1 --train.epochs 10 $(ENHANCER) \
+		$(ENHANCER_SIZE) --train.learning-rate 1.5e-3
+	@$(BIN)/wolter export superres-denoise --data $(IMAGES)1
 	@for family in mlp cnn deepspectra posterior; do \
-		if [ $$family = posterior ]; then data=$(VARIED)7; else data=$(STANDARD); fi; \
+		if [ $$family = posterior ]; then data=$(VARIED)8; else data=$(STANDARD); fi; \
 		$(BIN)/wolter evaluate $$family --data $(STANDARD) --version champion --exact 1000 --json .wolter/$$family.json \
 		&& $(BIN)/wolter export $$family --data $$data --evaluation .wolter/$$family.json || exit; \
 	done

@@ -18,7 +18,7 @@ class Bench:
     """Run one race of benchmarks/, both sides in one run, and print its figures as JSON.
 
     Attributes:
-        name: the race: simulate, train, fit, infer, observed, shifted, images,
+        name: the race: simulate, train, optimisers, fit, infer, observed, shifted, images,
             superres or losses.
         json: also write the figures to this file, and pictures, of a race that has any, beside it;
             without a file they are printed alone, as they always are.

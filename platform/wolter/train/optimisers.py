@@ -1,7 +1,9 @@
 """Which optimiser moves which weights."""
 
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
+
+from wolter.train.muon import Muon
 
 OPTIMISERS = ("adamw", "muon")
 LEAST = 128  # rows and columns of a matrix that Muon moves; smaller ones belong to outputs
@@ -34,12 +36,5 @@ def optimisers(
     ]
     found: list[Optimizer] = [AdamW(groups, learning_rate, betas=(0.9, 0.98), fused=True)]
     if matrices:
-        found.append(
-            Muon(
-                matrices,
-                learning_rate,
-                weight_decay=weight_decay,
-                adjust_lr_fn="match_rms_adamw",
-            )
-        )
+        found.append(Muon(matrices, learning_rate, weight_decay))
     return found
