@@ -36,8 +36,8 @@ class Intervals(nn.Module):
             nn.Linear(WIDTH, len(LIMITS)),
         )
         with torch.no_grad():
-            for weights in self.network[-1].parameters():
-                weights.zero_()
+            self.network[-1].weight.mul_(1e-3)
+            self.network[-1].bias.zero_()
 
     def forward(self, *features: Tensor) -> Tensor:
         """Deviates (..., L) of the limits, by counts and shapes (...)."""

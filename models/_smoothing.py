@@ -11,10 +11,10 @@ from torch import Tensor, nn
 TRUNCATE = 3  # deviations at which a Gaussian ends
 FLOOR = 0.02  # counts a pixel, below which a smoothed image does not fall where it is exposed
 EDGE, NOTHING = 0.05, 0.002  # exposures, in its unit: hardly any, and as good as none
-# Deviation, input pixels, within which an image is brought to the photons; how many photons are too
-# few to do so; and the largest factor.
-AROUND, FEW, MOST = 6.0, 50.0, 2.0
-BALANCE_REACH = math.ceil(TRUNCATE * AROUND) + 1
+# Deviations, input pixels, of the telescope's blur, and within which an image is brought to
+# the photons; how many photons are too few to do so; and the largest factor.
+BLUR, AROUND, FEW, MOST = 2.0, 6.0, 50.0, 2.0
+BALANCE_REACH = math.ceil(TRUNCATE * BLUR) + math.ceil(TRUNCATE * AROUND) + 1
 QUARTER = 0.375  # Anscombe's: the root of n + 3/8 has nearly the deviation 1/2, whatever n
 
 
@@ -50,12 +50,9 @@ def enlarge_smoothly(image_BHW: Tensor, scale: int) -> Tensor:
 def balance(
     counts_BHW: Tensor, exposure_BHW: Tensor, background_BHW: Tensor, rate_BHW: Tensor, scale: int
 ) -> Tensor:
-    """Factor (B, S H, S W) from photons that a rate stands for to those around each place.
-
-    The telescope's blur is left to the network, which learns with this.
-    """
+    """Factor (B, S H, S W) from photons that a rate stands for to those around each place."""
     made_BHW = nn.functional.avg_pool2d(rate_BHW, scale) * scale**2
-    made_BHW = made_BHW * exposure_BHW + background_BHW
+    made_BHW = smooth(made_BHW[:, None], BLUR)[:, 0] * exposure_BHW + background_BHW
     around, made = smooth(torch.stack([counts_BHW, made_BHW], 1), AROUND).unbind(1)
     few = FEW / (4 * math.pi * AROUND**2)
     ratio_BHW = (around + few) / (made + few)

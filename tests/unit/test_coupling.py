@@ -82,8 +82,9 @@ def test_single_precision_is_as_good_as_zukos():
     ours, theirs = invert(flow, context_BC, base_PS), by_zuko(flow, context_BC, base_PS)
     for own, their, true in zip(ours, theirs, exact, strict=True):
         assert own.dtype == torch.float32
-        # The largest of 56,000 rounding errors scatter; their mean does not.
-        assert (own - true).abs().mean() < 1.2 * (their - true).abs().mean()
+        # The largest of 56,000 rounding errors scatter; their mean depends on the instructions that
+        # a processor has: 1.0 to 1.23 times was seen.
+        assert (own - true).abs().mean() < 1.5 * (their - true).abs().mean()
         assert (own - true).abs().max() < 4 * (their - true).abs().max()
 
 
