@@ -28,16 +28,12 @@ class Intervals(nn.Module):
         """Build for `features` numbers a pixel, each counts or a shape."""
         super().__init__()
         self.register_buffer("limits_L", torch.tensor(LIMITS), persistent=False)
-        self.network = nn.Sequential(
-            nn.Linear(features, WIDTH),
-            nn.GELU(),
-            nn.Linear(WIDTH, WIDTH),
-            nn.GELU(),
-            nn.Linear(WIDTH, len(LIMITS)),
-        )
+        last = nn.Linear(WIDTH, len(LIMITS))
         with torch.no_grad():
-            self.network[-1].weight.mul_(1e-3)
-            self.network[-1].bias.zero_()
+            last.weight.mul_(1e-3)
+            last.bias.zero_()
+        hidden = nn.Linear(features, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH), nn.GELU()
+        self.network = nn.Sequential(*hidden, last)
 
     def forward(self, *features: Tensor) -> Tensor:
         """Deviates (..., L) of the limits, by counts and shapes (...)."""
