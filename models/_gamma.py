@@ -27,7 +27,7 @@ def deviate(value: Tensor, mean: Tensor, shape: Tensor) -> Tensor:
         mean: of the distribution, above zero.
         shape: of it.
     """
-    x = shape * value / mean
+    x = shape * value / mean.clamp_min(1e-30)
     below, above = torch.special.gammainc(shape, x), torch.special.gammaincc(shape, x)
     left, right = torch.special.ndtri(below), -torch.special.ndtri(above)
     # Each is exact in its own tail.

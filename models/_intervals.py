@@ -3,7 +3,7 @@
 A distribution is a guess, whose intervals hold too few truths here and too many there. A small
 network reads how bright, how certain and on how much background an answer is, and tells at which
 deviates of the distribution its quantiles are to be read; it learns by their pinball loss, whose
-least value a quantile has (Koenker and Bassett 1978), and changes nothing else.
+least value a quantile has (Koenker and Bassett 1978), which reaches no other weights.
 
 Shapes: F features, L limits, N pixels.
 """

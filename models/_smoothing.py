@@ -52,7 +52,9 @@ def balance(
 ) -> Tensor:
     """Factor (B, S H, S W) from photons that a rate stands for to those around each place."""
     made_BHW = nn.functional.avg_pool2d(rate_BHW, scale) * scale**2
-    made_BHW = smooth(made_BHW[:, None], BLUR)[:, 0] * exposure_BHW + background_BHW
+    # What lies beyond the edges is like what lies inside: its photons are scattered in, too.
+    blurred, inside = smooth(torch.stack([made_BHW, torch.ones_like(made_BHW)], 1), BLUR).unbind(1)
+    made_BHW = blurred / inside * exposure_BHW + background_BHW
     around, made = smooth(torch.stack([counts_BHW, made_BHW], 1), AROUND).unbind(1)
     few = FEW / (4 * math.pi * AROUND**2)
     ratio_BHW = (around + few) / (made + few)

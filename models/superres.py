@@ -3,18 +3,18 @@
 Two ways in and out of the same network. With `scaling = "counts"`, our own: it sees photons,
 exposure and expected background as they are, at any exposure; a smoothed image carries the
 brightness, which the network corrects; the answer is the expected rate of the sources, learnt by
-the likelihood of the target's photons. Nothing is clamped, so no flux is lost. To super-resolve,
-the correction is a factor; what comes of it is then brought to the photons that were counted around
-every place. To denoise, it is a step between the smoothed image and the photons, and
-a few times their noise besides: however bright, no answer is far from what was counted.
+the likelihood of the target's photons, or of their expectation where it is known. Nothing is
+clamped, so no flux is lost. To super-resolve, the correction is a factor; what comes of it is then
+brought to the photons that were counted around every place. To denoise, it is a step between the
+smoothed image and the photons, and a few times their noise besides: however bright, no answer is
+far from what was counted.
 
 With the other scalings, the reference's (Sweere et al. 2022): brightness is clamped, divided by the
 clamp and stretched, and the network's output is a stretched image.
 
 With `interval`, the expected rate of each pixel has a Gamma distribution, whose mean is the rate
 and whose shape the network gives as well; photons then are negative-binomial. To denoise, it is the
-rate of sources and background together that has it. Intervals are quantiles near its own, learnt
-from known truths.
+rate of sources and background together. Intervals are quantiles learnt from known truths.
 
 Shapes: B batch, F features, H and W rows and columns of the image at hand.
 """
@@ -60,9 +60,9 @@ class Config:
         inputs: what the network sees: "image", "exposure", "background".
         scaling: "counts", or the reference's "linear", "sqrt", "asinh" or "log".
         interval: learn how far off the rate may be, too (scaling "counts").
-        noise_free: image losses compare with the noise-free target where it is known, and not with
-            its photons.
-        poisson: weight of the negative log-likelihood of the target's photons, nats a pixel.
+        noise_free: losses compare with the noise-free target where it is known, and not with its
+            photons.
+        poisson: weight of the negative log-likelihood of the target, nats a pixel.
         l1: weight of the mean absolute difference of stretched images.
         psnr: weight of minus their peak signal-to-noise ratio, dB.
         ssim: weight of 1 - their structural similarity.
@@ -274,7 +274,7 @@ def loss(module: nn.Module, batch: ImageBatch) -> tuple[Tensor, dict[str, Tensor
             model.critic, true_BHW[:, None], made_BHW[:, None], config.penalty
         )
     mixed = torch.stack([getattr(config, name) * value for name, value in parts.items()]).sum()
-    # What moves weights of its own needs none.
+    # The critic's, the shape's and the intervals' losses judge no rate.
     own = torch.stack([critical, *spread.values()]).sum()
     named = {**parts, **spread} if model.critic is None else {**parts, **spread, "critic": critical}
     pixels = rate_BHW[0].numel()
@@ -296,7 +296,7 @@ def _lacking(target: Targets, rate_BHW: Tensor, noise_free: bool) -> Tensor:
 def _spread(
     model: Superres, batch: ImageBatch, target: Targets, rate_BHW: Tensor, shape_BHW: Tensor
 ) -> dict[str, Tensor]:
-    """What teaches how far off a rate may be, and leaves the rate alone; nats a pixel, deviates."""
+    """What teaches how far off a rate may be, and judges no rate; nats a pixel, and deviates."""
     rate_BHW = rate_BHW.detach()
     mean_BHW = target.mean(rate_BHW)
     wide_BHW = shape_BHW

@@ -37,9 +37,9 @@ class Muon(Optimizer):
                 if matrix.grad is None:
                     continue
                 state = self.state[matrix]
-                if not state:
-                    state["momentum"] = torch.zeros_like(matrix)
-                mean_MN = state["momentum"].lerp_(matrix.grad, 1 - MOMENTUM)
+                if not state:  # named as PyTorch's, whose runs can go on
+                    state["momentum_buffer"] = torch.zeros_like(matrix)
+                mean_MN = state["momentum_buffer"].lerp_(matrix.grad, 1 - MOMENTUM)
                 step_MN = orthogonal(matrix.grad.lerp(mean_MN, MOMENTUM))
                 matrix.mul_(1 - group["lr"] * group["weight_decay"])
                 size = RMS * math.sqrt(max(matrix.shape))

@@ -26,9 +26,10 @@ def estimate_background(counts_HW: Tensor, exposure_HW: Tensor) -> Tensor:
     """Expected background counts of every pixel of one image.
 
     The background is the sum of a part that the mirrors vignette, like the exposure map, and of an
-    even one (particles). Their two levels are those of highest Poisson likelihood in the pixels
-    where no source stands out on any of `SCALES`. The search begins with all pixels, and goes on
-    until sources and levels agree. Sources too faint to be seen count as background.
+    even one (particles). Their two levels are the most probable ones by the pixels where no source
+    stands out on any of `SCALES`, of which a usual share of particles counts for `PIXELS`. The
+    search begins with all pixels, and goes on until sources and levels agree. Sources too faint to
+    be seen count as background.
 
     Args:
         counts_HW: photons.

@@ -26,12 +26,10 @@ _FIELD_MIDDLE, _FIELD_RADIUS = (205.3, 201.0), 15.0 * 60 / PIXEL_ARCSEC
 _MM = math.degrees(1 / FOCAL_MM) * 3600 / PIXEL_ARCSEC  # pixels in a millimetre
 _PITCH, _GAP, _GAP_HALVES, _CCD_PIXEL = 9.79 * _MM, 0.19 * _MM, 0.29 * _MM, 0.15 * _MM
 # Share of all events that are read out while moving, by SUBMODE (XMM-Newton Users' Handbook,
-# section 3.3.10).
+# section 3.3.10); windows, which have few, read other rows.
 OUT_OF_TIME = {
     "PrimeFullWindow": 0.063,
     "PrimeFullWindowExtended": 0.023,
-    "PrimeLargeWindow": 0.0016,
-    "PrimeSmallWindow": 0.011,
 }
 _ROWS_KEPT = 187  # of 200: those next to the read-out are flagged
 _ORDER = ((3, 2, 1, 4, 5, 6), (12, 11, 10, 7, 8, 9))  # of CCDs, upper and lower half

@@ -25,8 +25,8 @@ Coordinates = Literal["detector", "sky"]
 MOST_PIXELS = 8192  # along a side: damaged positions must not fill the memory
 _NATIVE_STEP = detector.PIXEL_ARCSEC / DETECTOR_ARCSEC
 _BORESIGHT_DET = np.array(CORNER_DET) + (np.array(detector.BORESIGHT[::-1]) - 0.5) * _NATIVE_STEP
-_ONE = ("OBS_ID", "OBJECT", "TELESCOP", "INSTRUME", "FILTER", "DATE-OBS", "RA_PNT", "DEC_PNT",
-        "PA_PNT")  # fmt: skip
+_ONE = ("OBS_ID", "OBJECT", "TELESCOP", "INSTRUME", "SUBMODE", "FILTER", "DATE-OBS", "RA_PNT",
+        "DEC_PNT", "PA_PNT")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -180,17 +180,17 @@ def picture_of(
         if ccd >= 0:
             header[f"ONTIME{ccd:02d}"] = events.ccd_exposure_s(ccd)
     header["BUNIT"] = "count"
-    out_of_time, left = moving_share(events.header, grid.axis.ctype[0] == "DETX")
+    share, streaks, left = moving_share(events.header, grid.axis.ctype[0] == "DETX")
     return Picture(
         file=events.file,
         counts_HW=counts_HW,
-        exposure_HW=exposure_HW * (1 - out_of_time),
+        exposure_HW=exposure_HW * (1 - share),
         exposure_s=seconds,
         pixel_arcsec=grid.pixel_arcsec,
         axis_yx=_optical_axis(events, grid),
         header=header,
         remarks=(*remarks, *left),
-        out_of_time=out_of_time,
+        out_of_time=streaks,
     )
 
 

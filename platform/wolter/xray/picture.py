@@ -53,19 +53,23 @@ class Picture:
     out_of_time: float = 0.0
 
 
-def moving_share(header: "fits.Header", columns: bool) -> tuple[float, tuple[str, ...]]:
-    """Share of the events that EPIC-pn reads out while they move, and a remark if it is ignored.
+def moving_share(header: "fits.Header", columns: bool) -> tuple[float, float, tuple[str, ...]]:
+    """Share of the events that EPIC-pn reads out while they move.
 
     Args:
         header: of the image or of its events, with INSTRUME and SUBMODE.
         columns: whether they move along columns of the image: it is in detector coordinates.
+
+    Returns:
+        The share, that whose streaks can be told, and a remark where they cannot.
     """
     if str(header.get("INSTRUME", "")).strip().upper() != "EPN":
-        return 0.0, ()
+        return 0.0, 0.0, ()
     share = detector.OUT_OF_TIME.get(str(header.get("SUBMODE", "")).strip(), 0.0)
     if share and not columns:
-        return 0.0, (f"{share:.1%} of the events are out of time, and are left where they are",)
-    return share, ()
+        left = f"{share:.1%} of the events are out of time; their streaks are left where they are"
+        return share, 0.0, (left,)
+    return share, share, ()
 
 
 def read_picture(
@@ -118,20 +122,20 @@ def read_picture(
     counts_HW = torch.where(exposure_HW > 0, counts_HW, 0.0)
     where = _in_frame(counts_HW, header)
     axis_yx = None
-    out_of_time, left = moving_share(header, where is not None)
+    share, streaks, left = moving_share(header, where is not None)
     if where is not None:
         column, row = detector.AXIS_XY
         axis_yx = (row - where[0].start, column - where[1].start)
     return Picture(
         str(path),
         counts_HW,
-        exposure_HW * (1 - out_of_time),
+        exposure_HW * (1 - share),
         seconds,
         pixel,
         axis_yx,
         header,
         (*remarks, *left),
-        out_of_time,
+        streaks,
     )
 
 

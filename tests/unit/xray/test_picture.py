@@ -77,6 +77,7 @@ def test_columns_of_the_sky_are_not_those_that_events_move_along(tmp_path, photo
     path = write(tmp_path / "a.fits", photons, INSTRUME="EPN", SUBMODE="PrimeFullWindow", **SKY)
     picture = read_picture(path)
     assert picture.out_of_time == 0
+    assert float(picture.exposure_HW.max()) == pytest.approx(2e4 * 0.937)
     assert any("6.3% of the events are out of time" in remark for remark in picture.remarks)
 
 
