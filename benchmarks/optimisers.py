@@ -4,9 +4,10 @@
 
 The posterior learns from spectra of any exposure and filter by either, at several learning rates
 each; `information` is what it then tells of held-out spectra beyond their prior, in nats, the more
-the better, and `seconds` the time that training took.
+the better (null where training diverged), and `seconds` the time that training took.
 """
 
+import contextlib
 import json
 import sys
 import tempfile
@@ -19,12 +20,13 @@ from wolter.cluster import connected
 from wolter.data.simulate import simulate_dataset
 from wolter.data.simulator import SimulateConfig
 from wolter.data.variety import Variety
+from wolter.errors import InputError
 from wolter.train.job import make_job
 from wolter.train.loop import Epoch, TrainConfig
 from wolter.train.optimisers import OPTIMISERS
 from wolter.train.runner import fit_local
 
-RATES = (1e-3, 2e-3, 4e-3)
+RATES = (5e-4, 1e-3, 2e-3)
 DOMAIN = SimulateConfig(
     exposure_s=(4_000.0, 125_000.0),
     variety=Variety(filters=("thin", "medium", "thick"), area=(0.5, 1.1), tilt=0.05),
@@ -43,15 +45,17 @@ def run(n: int = 40_000, epochs: int = 5) -> dict[str, Any]:
                 own = replace(config, optimiser=optimiser, learning_rate=rate)
                 job = make_job("posterior", dataset, train=own)
                 seen: list[Epoch] = []
+                information = None
                 start = time.perf_counter()
-                fit_local(job, Path(name), seen.append)
+                with contextlib.suppress(InputError):  # the loss stopped being a number
+                    fit_local(job, Path(name), seen.append)
+                    information = seen[-1].validation["information"]
                 seconds = time.perf_counter() - start
-                information = seen[-1].validation["information"]
                 told = {"optimiser": optimiser, "learning_rate": rate, "seconds": seconds}
                 rows.append({**told, "information": information})
                 print(json.dumps(rows[-1]), file=sys.stderr)
     best = {
-        name: max(row["information"] for row in rows if row["optimiser"] == name)
+        name: max(row["information"] or 0.0 for row in rows if row["optimiser"] == name)
         for name in OPTIMISERS
     }
     return {"n": n, "rows_an_epoch": job.rows, "epochs": epochs, "best": best, "runs": rows}
