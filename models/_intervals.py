@@ -5,7 +5,7 @@ network reads how bright, how certain and on how much background an answer is, a
 deviates of the distribution its quantiles are to be read; it learns by their pinball loss, whose
 least value a quantile has (Koenker and Bassett 1978), which reaches no other weights.
 
-Shapes: F features, L limits, N pixels.
+Shapes: L limits, N pixels.
 """
 
 import math

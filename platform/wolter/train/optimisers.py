@@ -18,7 +18,7 @@ def optimisers(
         module: what is trained.
         name: "adamw", or "muon": large matrices by Muon (Jordan et al. 2024), whose steps have the
             same size along every direction of a matrix, and the rest by AdamW. A Muon step costs as
-            much as thousands of rows of a batch, and gains where some directions matter far more
+            much as a thousand rows of a batch, and gains where some directions matter far more
             than others: a posterior that is narrow in one parameter and wide in another.
         learning_rate: the peak's; Muon's steps are scaled to the root mean square of AdamW's
             (Liu et al. 2025), so that one rate serves both.

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wolter.xray.detector import streaks
+from wolter.xray.fourier import fast_size
 
 Array = NDArray[np.float64]
 
@@ -103,11 +104,8 @@ class _Search:
             if torch.equal(free_before_HW, free_HW):
                 break
             levels = self._levels(counts_HW, free_HW)
-            total, change = (
-                sum(levels),
-                sum(abs(a - b) for a, b in zip(levels, before, strict=True)),
-            )
-            if change <= STEADY * total:
+            change = sum(abs(a - b) for a, b in zip(levels, before, strict=True))
+            if change <= STEADY * sum(levels):
                 break
         vignetted, even = levels
         background_HW: Tensor = vignetted * self.shape_2HW[0] + even * self.shape_2HW[1]
@@ -169,14 +167,9 @@ def _smooth(image_NHW: Tensor, deviations: list[float]) -> list[Tensor]:
     """Convolve with Gaussians of several deviations; nothing lies outside the images."""
     height, width = image_NHW.shape[1:]
     reach = int(4 * max(deviations)) + 1
-    size = (_fast(height + reach), _fast(width + reach))
+    size = (fast_size(height + reach), fast_size(width + reach))
     row, column = torch.fft.fftfreq(size[0]), torch.fft.rfftfreq(size[1])
     square = row[:, None] ** 2 + column**2
     spectrum_N = torch.fft.rfft2(image_NHW, size)
     bells = [(-2 * (torch.pi * deviation) ** 2 * square).exp() for deviation in deviations]
     return [torch.fft.irfft2(spectrum_N * bell, size)[:, :height, :width] for bell in bells]
-
-
-def _fast(least: int) -> int:
-    """A size that is quick to transform: a multiple of 32."""
-    return -(-least // 32) * 32

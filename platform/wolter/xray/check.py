@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from wolter.xray import detector
+from wolter.xray.fourier import fast_size
 from wolter.xray.psf import TARGET_SHARPNESS, Psf
 
 AROUND_ARCSEC = 10.0  # radius of the disc in which counts are compared
@@ -69,7 +70,7 @@ class Fold:
         kernels = self.kernels()
         rows, columns = images_BHW.shape[1:]
         half = kernels.shape[1] // 2
-        size = (_even(max(rows, half + 1) + half), _even(max(columns, half + 1) + half))
+        size = (fast_size(max(rows, half + 1) + half), fast_size(max(columns, half + 1) + half))
         blurred_BHW = torch.zeros_like(images_BHW)
         for kernel_KK, weight_HW in zip(kernels, self._weights(rows, columns), strict=True):
             padded = images_BHW.new_zeros(size)
@@ -93,7 +94,7 @@ class Fold:
             psf.stamps(place, theta_N, phi_N, fine, self.energy_kev) for psf in (self.psf, sharp)
         )
         half = wide.shape[1] // 2
-        size = (_even(4 * half),) * 2
+        size = (fast_size(4 * half),) * 2
         upper, lower = torch.fft.rfft2(wide, size), torch.fft.rfft2(narrow, size)
         quotient = upper * lower.conj() / (lower.abs().square() + _NOISE)
         # The stamps' middles differ: so does the middle of the quotient, from the corner.
@@ -194,8 +195,3 @@ def _near(seen_HW: Tensor) -> Tensor:
 
 def _enlarge(image_HW: Tensor, scale: int) -> Tensor:
     return image_HW.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
-
-
-def _even(least: int) -> int:
-    """A size that is quick to transform: a multiple of 32."""
-    return -(-least // 32) * 32

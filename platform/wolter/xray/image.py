@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from wolter.xray import detector
+from wolter.xray.fourier import fast_size
 from wolter.xray.psf import TARGET_SHARPNESS, Psf
 from wolter.xray.sky import Scene
 
@@ -87,7 +88,7 @@ class Imager:
         }
         self.weight_KFF = _hats(theta_FF)
         reach = max(psf.half(fine_arcsec) for psf, _ in self.psfs.values())
-        self.size = _fast_size(detector.FRAME * FINE + reach)
+        self.size = fast_size(detector.FRAME * FINE + reach)
         self.kernels = {
             name: torch.stack(
                 [
@@ -227,16 +228,3 @@ def _hats(theta_FF: Tensor) -> Tensor:
 def _halve(fine_FF: Tensor) -> Tensor:
     """Sum 2 x 2 pixels into one."""
     return torch.nn.functional.avg_pool2d(fine_FF[None], FINE)[0] * FINE**2
-
-
-def _fast_size(least: int) -> int:
-    """The next size that has only the prime factors 2, 3 and 5: quick to transform."""
-    size = least
-    while True:
-        rest = size
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return size
-        size += 1
