@@ -60,7 +60,7 @@ wheel: setup ## dist/*.whl, installed into a clean environment and imported ther
 	@build/clean/bin/python -I tests/import_each.py --same-as platform/wolter
 	@rm -rf build
 
-peers: $(PEERS) ## the codes that tests and benchmarks compare with: Sherpa (built from source), jaxspec
+peers: $(PEERS) ## the codes that tests and benchmarks compare with: Sherpa (built from source), jaxspec, jolideco
 
 $(PEERS): $(STAMP)
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg -s $(PEERS_APT) >/dev/null 2>&1; then \

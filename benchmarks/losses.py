@@ -56,9 +56,7 @@ def run(
     n: int = 48, epochs: int = 2, trials: int = 6, seed: int = SEED, sweep: Path | None = None
 ) -> dict[str, Any]:
     """The table, of `n` fields to train on and a quarter as many to judge by."""
-    config = TrainConfig(
-        epochs=epochs, batch_size=8, learning_rate=1e-3, precision="bf16", device="cpu", seed=seed
-    )
+    config = TrainConfig(epochs=epochs, batch_size=8, learning_rate=1e-3, seed=seed)
     given = None if sweep is None else _mix_of(sweep)
     threads = torch.get_num_threads()
     torch.set_num_threads(cores())
@@ -111,7 +109,9 @@ def _searched(data: ShardDataset, config: TrainConfig, trials: int, seed: int) -
         data.path,
         config=NETWORK,
         train=replace(config, share=0.25),
-        search=SearchConfig(trials, over=LOSSES[:2] + LOSSES[4:7], seed=seed, grace=config.epochs),
+        search=SearchConfig(
+            trials, over=LOSSES[:2] + LOSSES[4:7], parallel=1, seed=seed, grace=config.epochs
+        ),
         experiment="losses",
     )
     result = search.run(sweep)

@@ -1,6 +1,6 @@
 """Enhanced images judged on the reference data, beside what needs no training.
 
-    wolter bench superres --json FILE [--n N] [--weights FOLDER] [--pictures]
+    wolter bench superres --json FILE [--n N] [--weights FOLDER] [--pictures] [--jolideco]
 
 `sixte` is super-resolution of objects that SIXTE simulated: 20 ks against 100 ks of twice the
 pixels, sharpness and without background. `real` is denoising of EPIC-pn observations: 20 ks against
@@ -15,6 +15,7 @@ brightness: below 0 it is worse than that baseline. `gap_closed_plain` is from t
 that knows of no exposure map. `deviance_ratio` is to the lowest of all baselines. For denoising,
 Richardson and Lucy's images are blurred again, for they are sharper than the target.
 
+With --jolideco, its images are among the baselines of super-resolution, which takes minutes each.
 Without --weights it is the champions, or else the weights that come with the package; a part whose
 network is missing has its baselines alone, and a remark.
 
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks import _jolideco
 from benchmarks._superres_pairs import Pair, observed, simulated
 from torch import Tensor
 
@@ -58,9 +60,15 @@ TASKS = {"sixte": "superres", "real": "superres-denoise"}
 Scores = dict[str, float]
 
 
-def run(n: int = 0, weights: Path | None = None, pictures: bool = False) -> dict[str, Any]:
+def run(
+    n: int = 0, weights: Path | None = None, pictures: bool = False, jolideco: bool = False
+) -> dict[str, Any]:
     """Judge both tasks, by `n` pairs each; with `weights`, that network at its own."""
-    folder = _reference()
+    folder, mixture = _reference(), None
+    if jolideco:
+        if not _jolideco.installed():
+            raise InputError("jolideco is not installed; run `make peers`")
+        mixture = _jolideco.learnt()
     networks, remarks = _networks(weights)
     found: dict[str, Any] = {"versions": {}, "remarks": remarks}
     drawn: dict[str, bytes] = {}
@@ -73,7 +81,7 @@ def run(n: int = 0, weights: Path | None = None, pictures: bool = False) -> dict
                 remarks.append(pair)
                 continue
             enhanced = enhance_picture(network[0], pair.picture) if network else None
-            entries[pair.name] = judge(pair, enhanced)
+            entries[pair.name] = judge(pair, enhanced, mixture)
             if enhanced is not None:
                 examples.append(_example(pair, enhanced))
         found[part] = {"n": len(entries), "mean": _means(list(entries.values())), **entries}
@@ -83,9 +91,9 @@ def run(n: int = 0, weights: Path | None = None, pictures: bool = False) -> dict
     return {**found, "pictures": drawn}
 
 
-def judge(pair: Pair, enhanced: Enhanced | None) -> dict[str, Any]:
+def judge(pair: Pair, enhanced: Enhanced | None, mixture: Any = None) -> dict[str, Any]:
     """Scores of a network's answer, of every baseline, and how they compare."""
-    own = {name: scores(pair, rate_BHW) for name, rate_BHW in _baselines(pair)}
+    own = {name: scores(pair, rate_BHW) for name, rate_BHW in _baselines(pair, mixture)}
     best = {
         "deviance": min(own, key=lambda name: own[name]["deviance"]),
         GAP: max(own, key=lambda name: own[name][GAP]),
@@ -119,7 +127,7 @@ def scores(pair: Pair, rate_BHW: Tensor) -> Scores:
     return {name: float(value) for name, value in found.items() if not name.startswith("l1")}
 
 
-def _baselines(pair: Pair) -> Iterator[tuple[str, Tensor]]:
+def _baselines(pair: Pair, mixture: Any = None) -> Iterator[tuple[str, Tensor]]:
     denoise = pair.scale == 1
     fold = Fold(pair.scale, pair.picture.pixel_arcsec, axis_yx=pair.picture.axis_yx)
     for each in baselines(pair.seen, pair.scale, fold, background=denoise):
@@ -130,8 +138,11 @@ def _baselines(pair: Pair) -> Iterator[tuple[str, Tensor]]:
         if denoise and each.method not in (INPUT, GAUSSIAN, LUCY):
             continue  # interpolated to the pixels that it has
         yield f"{each.method} {each.setting}".strip(), rate_BHW
-    if not denoise:
-        yield "zeros", torch.zeros_like(each.rate_BHW)
+    if denoise:
+        return
+    yield "zeros", torch.zeros_like(each.rate_BHW)
+    if mixture is not None:
+        yield "jolideco", _jolideco.restored(pair.seen, fold, mixture)
 
 
 def _example(pair: Pair, enhanced: Enhanced) -> Example:

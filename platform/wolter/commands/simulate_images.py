@@ -25,7 +25,8 @@ class SimulateImages:
         target_exposure: exposure of the target, s.
         scale: target pixels along a side of an input pixel: 2 super-resolves, 1 denoises.
         target_background: keep background and out-of-time events in the target.
-        scene: kinds of scene: agn, bright, pairs, cluster, remnant, galaxy, web.
+        scene: kinds of scene: agn, bright, pairs, cluster, remnant, galaxy, web,
+            clumps.
         map: FITS images to use as scenes too, e.g. projections of hydrodynamic simulations.
         band: energies LOW,HIGH in keV.
         filter: filter of EPIC-pn: thin, medium or thick.

@@ -1,6 +1,6 @@
 """Background of an image from the image itself: what is left where no source is seen.
 
-Shapes: H rows, W columns of an image; G groups of pixels of like vignetting; S scales.
+Shapes: H rows, W columns, N pixels of an image; G groups of pixels of like vignetting; S scales.
 """
 
 import numpy as np
@@ -81,7 +81,7 @@ class _Search:
         self.live_HW = exposure_HW > 0
         most = exposure_HW.max().clamp(min=1e-12)
         self.shape_2HW = torch.stack([exposure_HW / most, self.live_HW.float()])
-        self.group_HW = (self.shape_2HW[0] * GROUPS).long().clamp(max=GROUPS - 1)
+        self.group_N = (self.shape_2HW[0] * GROUPS).long().clamp(max=GROUPS - 1).flatten()
         sizes = [scale for scale, *_ in SCALES]
         self.mean_S2HW = _smooth(self.shape_2HW, sizes)
         # The square of a Gaussian is one of 1 / sqrt(2) the width and 1 / (4 pi s^2) the volume.
@@ -130,13 +130,14 @@ class _Search:
 
     def _levels(self, counts_HW: Tensor, free_HW: Tensor) -> tuple[float, float]:
         """The two levels in some pixels; 0 where they have no photon."""
-        group_N, counts_N = self.group_HW[free_HW], counts_HW[free_HW]
-        if not bool(counts_N.sum() > 0):
-            return 0.0, 0.0
-        columns = (counts_N, self.shape_2HW[0][free_HW], None)
+        free_HW = free_HW.double()
+        columns = (counts_HW * free_HW, self.shape_2HW[0] * free_HW, free_HW)
         counts_G, vignetted_G, even_G = (
-            torch.bincount(group_N, column, minlength=GROUPS).double().numpy() for column in columns
+            torch.bincount(self.group_N, column.flatten(), minlength=GROUPS).numpy()
+            for column in columns
         )
+        if not counts_G.sum() > 0:
+            return 0.0, 0.0
         return _most_likely(counts_G.clip(0), np.stack([vignetted_G, even_G]))
 
 

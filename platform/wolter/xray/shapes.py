@@ -132,6 +132,16 @@ def ridged_field(generator: torch.Generator, size: int, slope: float) -> Tensor:
     return torch.exp(-2 * rough_field(generator, size, slope).abs())
 
 
+def lumpy_field(generator: torch.Generator, size: int, scale: float) -> Tensor:
+    """White noise (size, size) smoothed by a Gaussian of `scale` pixels; mean 0, deviation 1."""
+    frequency = torch.fft.fftfreq(size)[:, None] ** 2 + torch.fft.rfftfreq(size) ** 2
+    window = torch.exp(-2 * (math.pi * scale) ** 2 * frequency)
+    noise = torch.randn(size, size, generator=generator)
+    field = torch.fft.irfft2(torch.fft.rfft2(noise) * window, (size, size))
+    normal: Tensor = (field - field.mean()) / field.std()
+    return normal
+
+
 def resample(draw: Draw, image: Tensor, size: int, zoom: float) -> Tensor:
     """An image on a square map, turned by any angle, moved and perhaps mirrored.
 

@@ -18,6 +18,7 @@ from wolter.errors import InputError
 from wolter.xray import detector, shapes
 
 FIELD_ARCSEC = 416 * 4.0  # side of the frame
+_FINE = detector.PIXEL_ARCSEC / 2  # of the fine grid
 _DEG2 = (FIELD_ARCSEC / 3600) ** 2
 TAIL, FAMOUS = 0.2, 30.0  # share of extended scenes that are brighter than most, and how much
 
@@ -167,6 +168,10 @@ def galaxy(generator: torch.Generator) -> Scene:
     map_FF = (-disc.radius(x_1F, y_F1) / scale).exp()
     rough = shapes.rough_field(generator, len(y_F1), slope=draw.uniform(2.0, 3.0))
     map_FF = map_FF * (draw.uniform(0.3, 1.0) * rough).exp()
+    if draw.chance(0.5):  # regions of star formation
+        wide = draw.log_uniform(3, 15) / _FINE
+        lumps = shapes.lumpy_field(generator, len(y_F1), wide)
+        map_FF = map_FF * (draw.uniform(0.5, 1.8) * lumps).exp()
     flux = _flux(draw, 1e-13, 3e-12)
     n = draw.integer(5, 60)
     radius_N = scale * (draw.uniforms(n, 0.02, 1).log() + draw.uniforms(n, 0.02, 1).log()).abs()
@@ -191,6 +196,22 @@ def web(generator: torch.Generator) -> Scene:
     ridges = shapes.ridged_field(generator, len(y_F1), slope=draw.uniform(2.5, 3.5))
     map_FF = map_FF * (draw.uniform(0.5, 1.6) * rough).exp()
     map_FF = map_FF * (0.3 + draw.uniform(0, 3) * ridges ** draw.uniform(2, 5))
+    return _scaled(map_FF, _flux(draw, 5e-13, 3e-11), "cluster")
+
+
+def clumps(generator: torch.Generator) -> Scene:
+    """Knots of gas, a few to tens of arcsec wide, in a diffuse medium around one or two centres."""
+    draw = shapes.Draw(generator)
+    y_F1, x_1F = detector.offsets(2)
+    map_FF = torch.zeros(len(y_F1), len(y_F1))
+    for _ in range(draw.integer(1, 2)):
+        medium = shapes.Ellipse.drawn(draw, draw.normal(0, 200), draw.normal(0, 200), flattest=0.3)
+        beta, core = draw.uniform(0.4, 0.8), draw.log_uniform(20, 200)
+        map_FF += draw.log_uniform(0.1, 1) * medium.beta_model(x_1F, y_F1, core, beta)
+    rough = shapes.rough_field(generator, len(y_F1), slope=draw.uniform(2.2, 3.4))
+    wide = draw.log_uniform(4, 25) / _FINE
+    lumps = shapes.lumpy_field(generator, len(y_F1), wide)
+    map_FF = map_FF * (draw.uniform(0.2, 1.0) * rough + draw.uniform(0.5, 1.8) * lumps).exp()
     return _scaled(map_FF, _flux(draw, 5e-13, 3e-11), "cluster")
 
 
@@ -250,5 +271,6 @@ SCENES: Mapping[str, Callable[[torch.Generator], Scene]] = {
     "remnant": remnant,
     "galaxy": galaxy,
     "web": web,
+    "clumps": clumps,
 }
 """Kinds of scene, without the AGN behind and before them."""

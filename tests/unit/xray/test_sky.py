@@ -96,6 +96,14 @@ def test_rough_fields_have_the_power_law_asked_for():
     assert (float(field.mean()), float(field.std())) == pytest.approx((0, 1), abs=1e-4)
 
 
+def test_lumps_are_as_wide_as_asked_for():
+    field = shapes.lumpy_field(seeded(), 512, scale=4.0)
+    assert (float(field.mean()), float(field.std())) == pytest.approx((0, 1), abs=1e-4)
+    for lag in (4, 8, 12):  # smoothed white noise is correlated by exp(-lag^2 / 4 scale^2)
+        found = float((field[:, lag:] * field[:, :-lag]).mean())
+        assert found == pytest.approx(math.exp(-(lag**2) / 64), abs=0.03)
+
+
 def test_a_map_becomes_a_scene(tmp_path):
     image = np.zeros((64, 64), np.float32)
     image[20:40, 25:30] = 5.0
