@@ -27,6 +27,7 @@ class Bench:
         weights: folder or card of the network that the race `superres` judges, in place of the
             registry's.
         pictures: draw what the race `superres` judges.
+        jolideco: judge its images in the race `superres`, too, which takes minutes more.
         sweep: JSON of `wolter tune superres`, whose best losses the race `losses` takes part with.
     """
 
@@ -36,12 +37,13 @@ class Bench:
     pha: Path | None = None
     weights: Path | None = None
     pictures: bool = False
+    jolideco: bool = False
     sweep: Path | None = None
 
     def run(self) -> int:
         """Run it."""
         race = _load(self.name)
-        names = ("n", "pha", "weights", "pictures", "sweep")
+        names = ("n", "pha", "weights", "pictures", "jolideco", "sweep")
         given = {name: value for name in names if (value := getattr(self, name))}
         figures = race(**given)
         pictures = figures.pop("pictures", {})

@@ -19,7 +19,7 @@ SCALES = ((1.5, 3.0, 0.0), (3.0, 3.0, 0.0), (6.0, 3.0, 0.2), (12.0, 3.0, 0.2))
 ROUNDS, STEADY = 30, 1e-3  # at most so many; no further level changes by more than this share
 GROUPS = 64
 SKEW = 1 / 3
-PARTICLES, PIXELS = 0.4, 2_000.0  # usual share of particles on the axis, worth so many pixels
+PARTICLES, PIXELS = 0.4, 300.0  # usual share of particles on the axis, worth so many pixels
 NEWTON = 50  # steps at most
 
 

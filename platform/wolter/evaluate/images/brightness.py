@@ -1,4 +1,7 @@
-"""Coverage of intervals against the true brightness of the pixels that they are of.
+"""Coverage of intervals by the brightness of the pixels that they are of: the true, or the told.
+
+Intervals that are right hold their share of the truths among pixels that are told to be equally
+bright. By the true brightness none can: where that is extreme, answers lie on one side of it.
 
 Shapes: B batch, H and W rows and columns, L bins of the logarithm of brightness.
 """
@@ -18,7 +21,7 @@ PARTS = 10  # deciles
 
 @dataclass
 class Coverage:
-    """Pixels, and those whose true rate lies in its interval, by that rate.
+    """Pixels, and those whose true rate lies in its interval, by brightness.
 
     Attributes:
         pixels_L: number of pixels.
@@ -29,11 +32,15 @@ class Coverage:
     inside: dict[str, Array] = field(default_factory=dict)
 
     def add(
-        self, truth_BHW: Tensor, valid_BHW: Tensor, limits: dict[str, tuple[Tensor, Tensor]]
+        self,
+        rate_BHW: Tensor,
+        truth_BHW: Tensor,
+        valid_BHW: Tensor,
+        limits: dict[str, tuple[Tensor, Tensor]],
     ) -> None:
-        """Count the valid pixels of a batch, and their intervals by level."""
-        truth = truth_BHW[valid_BHW]
-        unit = (truth.clamp(min=FAINTEST).log() - np.log(FAINTEST)) / np.log(BRIGHTEST / FAINTEST)
+        """Count the valid pixels of a batch by a rate, and their intervals by level."""
+        rate, truth = rate_BHW[valid_BHW], truth_BHW[valid_BHW]
+        unit = (rate.clamp(min=FAINTEST).log() - np.log(FAINTEST)) / np.log(BRIGHTEST / FAINTEST)
         bins = (unit * BINS).long().clamp(0, BINS - 1)
         self.pixels_L += torch.bincount(bins, minlength=BINS).double().numpy()
         for level, (low_BHW, high_BHW) in limits.items():

@@ -158,7 +158,7 @@ class ImageEvaluation:
             "family": network.family,
             "model_version": network.version,
             "scores": self._scores_json(network.label),
-            "coverage_by_brightness": self.judged.coverage.get(network.label, []),
+            "coverage_by_brightness": self.judged.coverage.get(network.label, {}),
             "sources": dict(network.sources),
             "completeness_at_half": network.sources.get("network", {}).get("completeness_at_half"),
             "training": dict(network.training),

@@ -41,13 +41,13 @@ class Judged:
         methods: method -> setting -> score -> (N).
         n: pairs.
         fields: name (N) of the field of each pair; empty: all are of different fields.
-        coverage: method -> coverage of its intervals by brightness.
+        coverage: method -> "answer" or "truth" -> coverage of its intervals by that brightness.
     """
 
     methods: dict[str, dict[str, dict[str, Array]]]
     n: int
     fields: tuple[str, ...] = ()
-    coverage: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    coverage: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
 
     def best(self, method: str) -> dict[str, tuple[str, Array, Array]]:
         """For each score the setting with the best mean; of this, values (N) and weights (N).
@@ -96,7 +96,7 @@ def own(name: str, value: float) -> float:
 @dataclass
 class _Columns:
     pieces: dict[str, dict[str, dict[str, list[Tensor]]]] = field(default_factory=dict)
-    coverage: dict[str, Coverage] = field(default_factory=dict)
+    coverage: dict[str, dict[str, Coverage]] = field(default_factory=dict)
 
     def add(self, method: str, setting: str, values: dict[str, Tensor]) -> None:
         own = self.pieces.setdefault(method, {}).setdefault(setting, {})
@@ -114,7 +114,10 @@ class _Columns:
             },
             n,
             fields,
-            {method: each.deciles() for method, each in self.coverage.items()},
+            {
+                method: {by: each.deciles() for by, each in found.items()}
+                for method, found in self.coverage.items()
+            },
         )
 
 
@@ -154,17 +157,19 @@ def judge(
     for batch in _batches(dataset, split, limit, batch_size):
         target = targets(batch, spec)
         for label, model in zip(labels, models, strict=True):
-            found, limits = _network(model, batch, target, fold)
+            found, rate_BHW, limits = _network(model, batch, target, fold)
             columns.add(label, "", found)
             if limits and target.truth is not None:
-                covered = columns.coverage.setdefault(label, Coverage())
-                covered.add(target.truth, target.valid, limits)
+                covered = columns.coverage.setdefault(label, {})
+                for by, by_BHW in (("answer", rate_BHW), ("truth", target.truth)):
+                    each = covered.setdefault(by, Coverage())
+                    each.add(by_BHW, target.truth, target.valid, limits)
         sharpen = fold if fold.sharpness > 1 else None
-        for each in baselines.baselines(batch, spec.scale, sharpen, spec.target_background):
+        for made in baselines.baselines(batch, spec.scale, sharpen, spec.target_background):
             # Targets with background are judged by sources alone, and their background added.
-            rate_BHW = each.rate_BHW - target.background / target.exposure
+            rate_BHW = made.rate_BHW - target.background / target.exposure
             found = scores.scores(rate_BHW, target)
-            columns.add(each.method, each.setting, found)
+            columns.add(made.method, made.setting, found)
         n += len(batch)
         if progress is not None:
             progress(len(batch))
@@ -199,8 +204,8 @@ def _batches(
 @torch.inference_mode()
 def _network(
     model: Model, batch: ImageBatch, target: Targets, fold: Fold
-) -> tuple[dict[str, Tensor], dict[str, tuple[Tensor, Tensor]]]:
-    """Scores (B), and the limits of intervals by level."""
+) -> tuple[dict[str, Tensor], Tensor, dict[str, tuple[Tensor, Tensor]]]:
+    """Scores (B), rates, and the limits of intervals by level."""
     device = next(model.module.parameters()).device
     answer = model.family.predict(model.module.eval(), batch.to(device))
     answer = {name: value.cpu() for name, value in answer.items()}
@@ -221,4 +226,4 @@ def _network(
     if target.truth is not None:
         for level, ends in limits.items():
             found[f"coverage_{level}"] = scores.coverage(*ends, target)
-    return found, limits
+    return found, rate_BHW, limits

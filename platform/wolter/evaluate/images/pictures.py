@@ -67,24 +67,28 @@ def completeness(found: Mapping[str, Mapping[str, Any]], title: str) -> Figure:
     return figure
 
 
-def coverage(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
-    """Share of pixels whose interval holds the truth, by that truth, beside what it is to be.
+def coverage(covered: Mapping[str, Sequence[Mapping[str, Any]]], title: str) -> Figure:
+    """Share of pixels whose interval holds the truth, by brightness, beside what it is to be.
 
     Args:
-        rows: `wolter.evaluate.images.brightness.Coverage.deciles`.
+        covered: `wolter.evaluate.images.brightness.Coverage.deciles` by "answer" and "truth".
         title: of the figure.
     """
     figure = style.new_figure(5.2, 3.6)
     style.title(figure, title)
     axes = style.place(figure, 0.7, 0.6, 4.3, 2.5)
-    rate = [(row["rate_low"] * row["rate_high"]) ** 0.5 for row in rows]
-    for level, colour in zip(rows[0]["inside"], style.CYCLE, strict=False):
-        share = [100 * row["inside"][level] for row in rows]
-        axes.plot(rate, share, marker="o", markersize=4, color=colour, label=f"{level} %")
-        axes.axhline(float(level), color=colour, linestyle="--", linewidth=0.8)
+    for by, line in (("answer", "-"), ("truth", ":")):
+        rows = covered[by]
+        rate = [(row["rate_low"] * row["rate_high"]) ** 0.5 for row in rows]
+        for level, colour in zip(rows[0]["inside"], style.CYCLE, strict=False):
+            share = [100 * row["inside"][level] for row in rows]
+            name = f"{level} %, by {by}"
+            axes.plot(rate, share, line, marker="o", markersize=4, color=colour, label=name)
+            if by == "answer":
+                axes.axhline(float(level), color=colour, linestyle="--", linewidth=0.8)
     axes.set_xscale("log")
     axes.set_ylim(0, 103)
-    axes.set_xlabel("true rate [ct/s in an output pixel]")
+    axes.set_xlabel("rate [ct/s in an output pixel]")
     axes.set_ylabel("inside the interval [%]")
     axes.legend(fontsize=style.SMALL, frameon=False)
     style.dress(axes)

@@ -21,7 +21,8 @@ SIDES = (
 )
 COVERED = (
     "Pixels whose noise-free rate lies in the network's interval, in tenths of the valid pixels "
-    "from faint to bright; dashed what the intervals claim."
+    "from faint to bright answers; dashed what the intervals claim. Dotted: tenths by the "
+    "noise-free rate itself, in which no right intervals are even."
 )
 FOUND = "Point sources of simulated fields, at 95 % purity, in the input and in the output."
 DEFINITIONS = """
@@ -125,10 +126,10 @@ def figures(
             title = f"{network.label}: completeness"
             png = style.to_png(pictures.completeness(network.sources, title))
             found[f"sources-{name}.png"] = page.Picture(title, FOUND, png)
-        rows = evaluation.judged.coverage.get(network.label)
-        if rows:
+        covered = evaluation.judged.coverage.get(network.label)
+        if covered:
             title = f"{network.label}: coverage by brightness"
-            png = style.to_png(pictures.coverage(rows, title))
+            png = style.to_png(pictures.coverage(covered, title))
             found[f"coverage-{name}.png"] = page.Picture(title, COVERED, png)
     for label, history in (histories or {}).items():
         title = f"{label}: training"
