@@ -65,7 +65,7 @@ def tensors(batch: SpectraBatch) -> list[torch.Tensor]:
 
 
 def test_two_workers_share_the_rows_of_a_stream_equally(ray_session, dataset, store):
-    epochs = []
+    epochs, steps = [], []
     run = train(
         "mlp",
         dataset.path,
@@ -73,8 +73,11 @@ def test_two_workers_share_the_rows_of_a_stream_equally(ray_session, dataset, st
         train=CONFIG,
         scale=dataclasses.replace(TWO, cache_gib=0.0),  # streamed anew every epoch
         on_epoch=epochs.append,
+        on_step=steps.append,
     )
     assert {epoch.rows for epoch in epochs} == {count_rows(dataset, "train") // 2 * 2}
+    assert steps == sorted(steps)
+    assert 0 < steps[0] <= CONFIG.epochs
     assert epochs[-1].train["loss"] < epochs[0].train["loss"]
     assert epochs[-1].validation["mfe_percent"] < epochs[0].validation["mfe_percent"]
     assert load_model(run.checkpoint).card.dataset_sha256 == dataset.sha256()

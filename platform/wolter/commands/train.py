@@ -73,9 +73,15 @@ class Train:
         name = families.load(self.family).model_name(open_dataset(data).spec)
         start = shipped.locate(name, self.start) if self.start else None
         with bar(f"training {self.family}", self.train.epochs) as advance:
+            done = 0.0
+
+            def step(now: float) -> None:
+                nonlocal done
+                advance(now - done)
+                done = now
 
             def show(epoch: Epoch) -> None:
-                advance(1)
+                step(float(epoch.number))
                 values = {**epoch.train, **epoch.validation}
                 means = ("loss", "mfe_percent", "deviance", "psnr")
                 text = "  ".join(f"{k} {values[k]:.4g}" for k in means if k in values)
@@ -92,6 +98,7 @@ class Train:
                 real=self.real,
                 experiment=self.experiment,
                 on_epoch=show,
+                on_step=step,
             )
         print(f"run {result.run_id}  {result.model_name} version {result.model_version}")
         if self.promote:

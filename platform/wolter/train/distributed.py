@@ -3,6 +3,7 @@
 import json
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import asdict
@@ -19,17 +20,19 @@ from torch import Tensor, nn
 from wolter import config as configs
 from wolter.cluster import connected, cores
 from wolter.data.batches import fits, ray_dataset, ray_reader
-from wolter.data.shards import open_dataset
+from wolter.data.shards import open_dataset, write_atomically
 from wolter.errors import InputError
 from wolter.train.checkpoint import resume_training, save_training
 from wolter.train.job import Job, ScaleConfig, prepare
-from wolter.train.loop import Epoch, OnEpoch
+from wolter.train.loop import Epoch, OnEpoch, OnStep
 
-PROGRESS = "epochs.jsonl"
-POLL_S = 0.2
+PROGRESS, STEPS = "epochs.jsonl", "steps.txt"  # in the folder of a run, while it lasts
+POLL_S, TELL_S = 0.2, 1.0
 
 
-def fit(job: Job, scale: ScaleConfig, folder: Path, on_epoch: OnEpoch) -> Path:
+def fit(
+    job: Job, scale: ScaleConfig, folder: Path, on_epoch: OnEpoch, on_step: OnStep | None = None
+) -> Path:
     """Run a job on Ray Train in `folder`, which all nodes share; return the last checkpoint.
 
     Raises:
@@ -41,7 +44,7 @@ def fit(job: Job, scale: ScaleConfig, folder: Path, on_epoch: OnEpoch) -> Path:
         in_order = ray.data.ExecutionOptions(preserve_order=True)  # the same batches every time
         trainer = ray.train.torch.TorchTrainer(
             _worker,
-            train_loop_config=configs.to_dict(job),
+            train_loop_config={"job": configs.to_dict(job), "steps": str(folder / STEPS)},
             scaling_config=_scaling(scale),
             run_config=ray.train.RunConfig(
                 name=folder.name,
@@ -58,8 +61,12 @@ def fit(job: Job, scale: ScaleConfig, folder: Path, on_epoch: OnEpoch) -> Path:
             dataset_config=ray.train.DataConfig(["train"], execution_options=in_order),
         )
         result = _in_thread(trainer)
-        for epoch in _follow(folder / PROGRESS, result):
-            on_epoch(epoch)
+        for told in _follow(folder, result):
+            if isinstance(told, Epoch):
+                on_epoch(told)
+            elif on_step is not None:
+                on_step(told)
+        (folder / STEPS).unlink(missing_ok=True)
         try:
             done = result.result()
         except ray.train.TrainingFailedError as error:
@@ -115,11 +122,15 @@ class _Progress(ray.train.UserCallback):  # type: ignore[misc]  # Ray is untyped
             file.write(json.dumps(metrics[0]) + "\n")
 
 
-def _follow(path: Path, result: "Future[Any]") -> Iterator[Epoch]:
-    """Epochs as they are written, until the result is there."""
-    read = 0
+def _follow(folder: Path, result: "Future[Any]") -> Iterator[Epoch | float]:
+    """Epochs as they are written, and how many are done between, until the result is there."""
+    path, steps, read, before = folder / PROGRESS, folder / STEPS, 0, ""
     while True:
         done = result.done()
+        now = steps.read_text() if steps.exists() else ""
+        if now != before:
+            before = now
+            yield float(now)
         text = path.read_text() if path.exists() else ""
         lines = text.splitlines()[: text.count("\n")]  # the last line may be half-written
         for line in lines[read:]:
@@ -132,7 +143,7 @@ def _follow(path: Path, result: "Future[Any]") -> Iterator[Epoch]:
 
 def _worker(values: dict[str, Any]) -> str | None:
     """Train in one worker process; return what is wrong with the input, if anything."""
-    job = configs.from_dict(Job, values)
+    job, steps = configs.from_dict(Job, values["job"]), Path(values["steps"])
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(job.threads or max(1, cores() // context.get_local_world_size()))
@@ -154,6 +165,14 @@ def _worker(values: dict[str, Any]) -> str | None:
             saved = ray.train.Checkpoint.from_directory(path)
             ray.train.report(asdict(epoch), checkpoint=saved)
 
+    told = float("-inf")
+
+    def tell(done: float) -> None:
+        nonlocal told
+        if time.monotonic() - told >= TELL_S:
+            told = time.monotonic()
+            write_atomically(steps, f"{done:.6f}".encode())
+
     kind = ready.dataset.manifest.kind
     keep = fits(ready.dataset, job.cache_bytes)
     shard = ray.train.get_dataset_shard
@@ -169,6 +188,7 @@ def _worker(values: dict[str, Any]) -> str | None:
             wrap=_parallel if world > 1 else lambda module: module,
             total=_add_up if world > 1 else lambda sums: sums,
             on_epoch=report,
+            on_step=tell if rank == 0 else None,
         )
     except InputError as error:  # all workers agree on it
         return str(error)

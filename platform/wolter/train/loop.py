@@ -92,6 +92,8 @@ class Epoch:
 
 
 OnEpoch = Callable[[Epoch], None]
+OnStep = Callable[[float], None]
+"""Told the epochs done, parts of one included."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -174,6 +176,7 @@ class Trainer:
         wrap: Callable[[nn.Module], nn.Module] = lambda module: module,
         total: Callable[[Tensor], Tensor] = lambda sums: sums,
         on_epoch: OnEpoch | None = None,
+        on_step: OnStep | None = None,
     ) -> None:
         """Train from `self.epoch` to the last epoch.
 
@@ -183,6 +186,7 @@ class Trainer:
             wrap: wraps the loss module, e.g. in DistributedDataParallel.
             total: adds a tensor up over all workers, which then agree on every number.
             on_epoch: called after each epoch, when `self.epoch` counts it as done.
+            on_step: called after each step.
 
         Raises:
             InputError: the training split gave no rows, or the loss stopped being finite.
@@ -190,7 +194,7 @@ class Trainer:
         loss_module = wrap(_Loss(self.family, self.module))
         while self.epoch < self.config.epochs:
             start = time.perf_counter()
-            sums = self._train_epoch(loss_module, train)
+            sums = self._train_epoch(loss_module, train, on_step)
             means, rows = self._means(sums, total)
             seconds = time.perf_counter() - start
             validation = {} if validate is None else self.validate(validate)
@@ -198,7 +202,9 @@ class Trainer:
             if on_epoch is not None:
                 on_epoch(Epoch(self.epoch, rows, seconds, means, validation))
 
-    def _train_epoch(self, loss_module: nn.Module, train: Reader) -> dict[str, Tensor]:
+    def _train_epoch(
+        self, loss_module: nn.Module, train: Reader, on_step: OnStep | None
+    ) -> dict[str, Tensor]:
         """Train on this worker's rows; return sums over them, and their number."""
         self.module.train()
         sums: dict[str, Tensor] = {}
@@ -219,6 +225,8 @@ class Trainer:
                 one = torch.ones((), device=self.device)
                 for name, value in {"rows": one, "loss": loss.detach(), **parts}.items():
                     sums[name] = sums.get(name, 0.0) + len(batch) * value
+                if on_step is not None:
+                    on_step(self.epoch + min(1.0, (i + 1) / self.steps_per_epoch))
         return sums
 
     def _means(

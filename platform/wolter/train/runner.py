@@ -19,7 +19,7 @@ from wolter.home import home
 from wolter.train import tracking
 from wolter.train.checkpoint import save_training
 from wolter.train.job import Job, ScaleConfig, make_job, prepare
-from wolter.train.loop import Epoch, OnEpoch, TrainConfig, choose_device
+from wolter.train.loop import Epoch, OnEpoch, OnStep, TrainConfig, choose_device
 
 __all__ = ["ScaleConfig", "TrainedRun", "fit_local", "train", "train_local"]
 
@@ -43,7 +43,9 @@ class TrainedRun:
     metrics: dict[str, float]
 
 
-def fit_local(job: Job, folder: Path, on_epoch: OnEpoch | None = None) -> Path:
+def fit_local(
+    job: Job, folder: Path, on_epoch: OnEpoch | None = None, on_step: OnStep | None = None
+) -> Path:
     """Train in this process, with a checkpoint in `folder` after every epoch; return its path.
 
     Raises:
@@ -63,6 +65,7 @@ def fit_local(job: Job, folder: Path, on_epoch: OnEpoch | None = None) -> Path:
         ready.mix(local_reader(ready.dataset, job.train.split, ready.train)),
         local_reader(ready.dataset, "validation", ready.validation),
         on_epoch=after,
+        on_step=on_step,
     )
     return checkpoint
 
@@ -77,13 +80,14 @@ def train_local(
     real: Path | None = None,
     experiment: str = "spectra",
     on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
 ) -> TrainedRun:
     """Train in this process, without Ray; see `train`."""
     opened = open_dataset(dataset)
     job = make_job(family, opened, config, train, start=start, real=real)
     choose_device(job.train.device)
     with _tracked(job, opened, experiment, None, on_epoch) as run:
-        run.checkpoint = fit_local(job, run.folder, run.on_epoch)
+        run.checkpoint = fit_local(job, run.folder, run.on_epoch, on_step)
     return run.result()
 
 
@@ -98,6 +102,7 @@ def train(
     real: Path | None = None,
     experiment: str = "spectra",
     on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
 ) -> TrainedRun:
     """Train a family on Ray, track the run and register the model.
 
@@ -113,6 +118,7 @@ def train(
             `train.real_share`; labels that were estimated are used, others are not looked at.
         experiment: of MLflow.
         on_epoch: called in this process after each epoch.
+        on_step: called in this process with the epochs done, parts of one included, now and then.
 
     Raises:
         InputError: bad input, or the cluster has too few GPUs.
@@ -124,7 +130,7 @@ def train(
     opened = open_dataset(dataset)
     job = make_job(family, opened, config, train, scale, start, real)
     with _tracked(job, opened, experiment, scale, on_epoch) as run:
-        run.checkpoint = distributed.fit(job, scale, run.folder, run.on_epoch)
+        run.checkpoint = distributed.fit(job, scale, run.folder, run.on_epoch, on_step)
     return run.result()
 
 
