@@ -83,7 +83,6 @@ IMAGES ?= .wolter/datasets/images
 VARIETY = --exposure 4000,125000 $(OBSERVED) --variety.filters thin medium thick \
 	--variety.area 0.5 1.1 --variety.tilt 0.05 --variety.backgrounds
 ENHANCER = --train.batch-size 32 --promote
-KNOTTY = clumps clumps clumps clumps galaxy galaxy web cluster cluster remnant bright pairs agn
 ENHANCER_SIZE = --model.blocks 4 --model.filters 24 --model.growth 24
 
 weights: setup ## retrain, evaluate and write the shipped weights (models/weights): an hour with a GPU, days on two cores
@@ -105,10 +104,7 @@ weights: setup ## retrain, evaluate and write the shipped weights (models/weight
 		$(ENHANCER_SIZE) --train.learning-rate 1.5e-3
 	@$(BIN)/wolter train superres --data $(IMAGES) --from champion --train.seed 2 --train.epochs 3 $(ENHANCER) \
 		--train.learning-rate 6e-4
-	@$(BIN)/wolter simulate images --n 200 --seed 14 --tile 208 --overlap 0 --scene $(KNOTTY) --out $(IMAGES)2
-	@$(BIN)/wolter train superres --data $(IMAGES)2 --from champion --train.seed 3 --train.epochs 1 \
-		--train.batch-size 4 --train.learning-rate 5e-4 --promote
-	@$(BIN)/wolter export superres --data $(IMAGES)2
+	@$(BIN)/wolter export superres --data $(IMAGES)
 	@$(BIN)/wolter simulate images --n 450 --seed 5 --scale 1 --target-background --out $(IMAGES)1
 	@$(BIN)/wolter train superres --data $(IMAGES)1 --train.seed 1 --train.epochs 10 $(ENHANCER) \
 		$(ENHANCER_SIZE) --train.learning-rate 1.5e-3
