@@ -7,7 +7,6 @@ logarithm of brightness, each about its mean. Jolideco is optional: ask `install
 Shapes: B one, H and W rows and columns of the input, S scale, N patches of K x K pixels.
 """
 
-import json
 import os
 import tempfile
 from importlib.util import find_spec
@@ -22,6 +21,7 @@ from wolter.data.images import ImageBatch
 from wolter.evaluate.images.baselines import gaussian
 from wolter.xray.check import Fold
 
+LIBRARY = "JOLIDECO_GMM_LIBRARY"
 PATCH = 8  # rows and columns, pixels of the target
 FLOOR = 1e-8  # ct/s in such a pixel: a hundredth of the background
 
@@ -55,7 +55,7 @@ def learnt(fields: int = 16, components: int = 24, patches: int = 32_000, seed: 
     patch_NK = (patch_NK - patch_NK.mean(1, keepdim=True)).double().numpy()
     fitted = GaussianMixture(components, reg_covar=1e-4, random_state=seed, max_iter=50)
     fitted.fit(patch_NK)
-    meta = own.gmm.GaussianMixtureModelMeta(stride=PATCH // 2)
+    meta = own.priors.patches.gmm.GaussianMixtureModelMeta(stride=PATCH // 2)
     return own.priors.GaussianMixtureModel.from_numpy(
         fitted.means_, fitted.covariances_, fitted.weights_, meta
     )
@@ -69,10 +69,10 @@ def restored(seen: ImageBatch, fold: Fold, mixture: Any, epochs: int = 80) -> Te
     """
     own = _package()
     assert len(seen) == 1
-    prior = own.priors.GMMPatchPrior(gmm=mixture, norm=own.norms.LogImageNorm(frozen=True))
+    prior = own.priors.GMMPatchPrior(gmm=mixture, norm=own.utils.norms.LogImageNorm(frozen=True))
     first_BHW = gaussian(seen, fold.scale, 2.0) + FLOOR
     fine = torch.ones_like(first_BHW)[None]
-    blur = own.npred.NPredModel(fine, fold.kernels()[:1, None], upsampling_factor=fold.scale)
+    blur = own.models.npred.NPredModel(fine, fold.kernels()[:1, None], upsampling_factor=fold.scale)
     lacking = torch.nn.PoissonNLLLoss(log_input=False, eps=1e-25)
     log_rate_BHW = first_BHW.log().requires_grad_()
     optimiser = torch.optim.Adam([log_rate_BHW], lr=0.1)
@@ -90,16 +90,16 @@ def restored(seen: ImageBatch, fold: Fold, mixture: Any, epochs: int = 80) -> Te
 
 
 def _package() -> Any:
-    """Jolideco, which reads its library's index on import."""
-    if "JOLIDECO_GMM_LIBRARY" not in os.environ:
-        folder = Path(tempfile.mkdtemp())
-        (folder / "jolideco-gmm-library-index.json").write_text(json.dumps({}))
-        os.environ["JOLIDECO_GMM_LIBRARY"] = str(folder)
-    import jolideco
-    import jolideco.models.npred as npred
-    import jolideco.priors
-    import jolideco.priors.patches.gmm as gmm
-    import jolideco.utils.norms as norms
+    """Jolideco, whose import reads the index of a library: of an empty one, if there is none."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "jolideco-gmm-library-index.json").write_text("{}")
+        own = LIBRARY in os.environ
+        os.environ.setdefault(LIBRARY, folder)
+        import jolideco
+        import jolideco.models.npred
+        import jolideco.priors.patches.gmm
+        import jolideco.utils.norms
 
-    jolideco.gmm, jolideco.norms, jolideco.npred = gmm, norms, npred
+        if not own:
+            del os.environ[LIBRARY]
     return jolideco

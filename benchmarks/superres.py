@@ -122,12 +122,15 @@ def judge(pair: Pair, enhanced: Enhanced | None, mixture: Any = None) -> dict[st
 
 def agreement(pair: Pair) -> float:
     """Chi^2 per block of the input's photons, where the target's rates are expected."""
-    fold = Fold(pair.scale, pair.picture.pixel_arcsec, axis_yx=pair.picture.axis_yx)
-    seen = pair.seen
+    fold, seen = _fold(pair), pair.seen
     exposure_HW, background_HW = seen.exposure_BHW[0], seen.background_BHW[0]
     return chi2(
         seen.counts_BHW[0], fold(_shown_target(pair), exposure_HW, background_HW), exposure_HW
     )
+
+
+def _fold(pair: Pair) -> Fold:
+    return Fold(pair.scale, pair.picture.pixel_arcsec, axis_yx=pair.picture.axis_yx)
 
 
 def _shown_target(pair: Pair) -> Tensor:
@@ -150,8 +153,7 @@ def scores(pair: Pair, rate_BHW: Tensor) -> Scores:
 
 
 def _baselines(pair: Pair, mixture: Any = None) -> Iterator[tuple[str, Tensor]]:
-    denoise = pair.scale == 1
-    fold = Fold(pair.scale, pair.picture.pixel_arcsec, axis_yx=pair.picture.axis_yx)
+    denoise, fold = pair.scale == 1, _fold(pair)
     for each in baselines(pair.seen, pair.scale, fold, background=denoise):
         rate_BHW = each.rate_BHW
         if denoise and each.method == LUCY:

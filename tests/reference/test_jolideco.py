@@ -1,7 +1,5 @@
 """jolideco as the benchmark of super-resolution drives it."""
 
-from importlib.util import find_spec
-
 import pytest
 import torch
 from benchmarks import _jolideco
@@ -12,7 +10,7 @@ from wolter.models._image_losses import poisson_deviance
 from wolter.xray.check import Fold
 
 
-@pytest.mark.skipif(find_spec("jolideco") is None, reason="jolideco is optional")
+@pytest.mark.skipif(not _jolideco.installed(), reason="jolideco is optional")
 @pytest.mark.filterwarnings("ignore")  # of its own making
 def test_jolideco_finds_sources_in_their_places_and_sharper_than_smoothing():
     torch.manual_seed(0)

@@ -77,8 +77,8 @@ class Train:
 
             def step(now: float) -> None:
                 nonlocal done
-                advance(now - done)
-                done = now
+                advance(max(0.0, now - done))  # what was written first may be read last
+                done = max(done, now)
 
             def show(epoch: Epoch) -> None:
                 step(float(epoch.number))

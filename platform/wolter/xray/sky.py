@@ -186,14 +186,9 @@ def galaxy(generator: torch.Generator) -> Scene:
 def web(generator: torch.Generator) -> Scene:
     """Gas of many scales: a lumpy, ridged medium around one or several centres."""
     draw = shapes.Draw(generator)
-    y_F1, x_1F = detector.offsets(2)
-    map_FF = torch.zeros(len(y_F1), len(y_F1))
-    for _ in range(draw.integer(1, 4)):
-        lump = shapes.Ellipse.drawn(draw, draw.normal(0, 200), draw.normal(0, 200), flattest=0.3)
-        beta, core = draw.uniform(0.4, 0.8), draw.log_uniform(10, 200)
-        map_FF += draw.log_uniform(0.05, 1) * lump.beta_model(x_1F, y_F1, core, beta)
-    rough = shapes.rough_field(generator, len(y_F1), slope=draw.uniform(2.2, 3.4))
-    ridges = shapes.ridged_field(generator, len(y_F1), slope=draw.uniform(2.5, 3.5))
+    map_FF = _medium(draw, most=4, smallest=10, faintest=0.05)
+    rough = shapes.rough_field(generator, len(map_FF), slope=draw.uniform(2.2, 3.4))
+    ridges = shapes.ridged_field(generator, len(map_FF), slope=draw.uniform(2.5, 3.5))
     map_FF = map_FF * (draw.uniform(0.5, 1.6) * rough).exp()
     map_FF = map_FF * (0.3 + draw.uniform(0, 3) * ridges ** draw.uniform(2, 5))
     return _scaled(map_FF, _flux(draw, 5e-13, 3e-11), "cluster")
@@ -202,15 +197,10 @@ def web(generator: torch.Generator) -> Scene:
 def clumps(generator: torch.Generator) -> Scene:
     """Knots of gas, a few to tens of arcsec wide, in a diffuse medium around one or two centres."""
     draw = shapes.Draw(generator)
-    y_F1, x_1F = detector.offsets(2)
-    map_FF = torch.zeros(len(y_F1), len(y_F1))
-    for _ in range(draw.integer(1, 2)):
-        medium = shapes.Ellipse.drawn(draw, draw.normal(0, 200), draw.normal(0, 200), flattest=0.3)
-        beta, core = draw.uniform(0.4, 0.8), draw.log_uniform(20, 200)
-        map_FF += draw.log_uniform(0.1, 1) * medium.beta_model(x_1F, y_F1, core, beta)
-    rough = shapes.rough_field(generator, len(y_F1), slope=draw.uniform(2.2, 3.4))
+    map_FF = _medium(draw, most=2, smallest=20, faintest=0.1)
+    rough = shapes.rough_field(generator, len(map_FF), slope=draw.uniform(2.2, 3.4))
     wide = draw.log_uniform(4, 25) / _FINE
-    lumps = shapes.lumpy_field(generator, len(y_F1), wide)
+    lumps = shapes.lumpy_field(generator, len(map_FF), wide)
     map_FF = map_FF * (draw.uniform(0.2, 1.0) * rough + draw.uniform(0.5, 1.8) * lumps).exp()
     return _scaled(map_FF, _flux(draw, 5e-13, 3e-11), "cluster")
 
@@ -249,6 +239,17 @@ def read_map(path: Path) -> Tensor:
     if not (image > 0).any():
         raise InputError(f"{path}: no pixel above 0; give a map of brightness")
     return torch.from_numpy(image.clip(min=0))
+
+
+def _medium(draw: shapes.Draw, most: int, smallest: float, faintest: float) -> Tensor:
+    """Beta models around up to `most` centres, of cores and levels above the least."""
+    y_F1, x_1F = detector.offsets(2)
+    map_FF = torch.zeros(len(y_F1), len(y_F1))
+    for _ in range(draw.integer(1, most)):
+        lump = shapes.Ellipse.drawn(draw, draw.normal(0, 200), draw.normal(0, 200), flattest=0.3)
+        beta, core = draw.uniform(0.4, 0.8), draw.log_uniform(smallest, 200)
+        map_FF += draw.log_uniform(faintest, 1) * lump.beta_model(x_1F, y_F1, core, beta)
+    return map_FF
 
 
 def _flux(draw: shapes.Draw, low: float, high: float) -> float:
