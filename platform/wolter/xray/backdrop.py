@@ -1,6 +1,7 @@
 """Background of an image from the image itself: what is left where no source is seen.
 
-Shapes: H rows, W columns, N pixels of an image; G groups of pixels of like vignetting; S scales.
+Shapes: H rows, W columns, M pixels, N live pixels of an image; G groups of pixels of like
+vignetting; S scales.
 """
 
 import numpy as np
@@ -12,10 +13,12 @@ from wolter.xray.detector import streaks
 from wolter.xray.fourier import fast_size
 
 Array = NDArray[np.float64]
+Levels = tuple[float, float]
 
 # Gaussians that look for sources: deviation in pixels, and by how much a source stands out: in
 # deviations of the noise, and as a share of the background (faint sources crowd in wide ones).
 SCALES = ((1.5, 3.0, 0.0), (3.0, 3.0, 0.0), (6.0, 3.0, 0.2), (12.0, 3.0, 0.2))
+WIDTHS = [width for width, *_ in SCALES]
 ROUNDS, STEADY = 30, 1e-3  # at most so many; no further level changes by more than this share
 GROUPS = 64
 SKEW = 1 / 3
@@ -39,7 +42,8 @@ def estimate_background(counts_HW: Tensor, exposure_HW: Tensor) -> Tensor:
     Returns:
         (H, W), 0 where nothing is recorded; all 0 for an image without exposure or photons.
     """
-    return _Search(exposure_HW)(counts_HW)
+    search = _Search(exposure_HW)
+    return search.image(search(counts_HW))
 
 
 def with_streaks(
@@ -67,90 +71,113 @@ def with_streaks(
 
     if level_HW is None:
         search = _Search(exposure_HW)
-        level_HW = search(counts_HW)
+        levels = search(counts_HW)
+        level_HW = search.image(levels)
         if out_of_time:  # of which some were taken for background
-            level_HW = search(counts_HW - moved(level_HW))
+            level_HW = search.image(search(counts_HW - moved(level_HW), levels))
     return level_HW + moved(level_HW) if out_of_time else level_HW
 
 
 class _Search:
-    """For the background of images of one exposure map."""
+    """For the background of images of one exposure map.
+
+    It sees live pixels alone, in the order of their vignetting: sums over a group are then sums
+    over neighbours.
+    """
 
     def __init__(self, exposure_HW: Tensor) -> None:
         exposure_HW = exposure_HW.float()
         self.live_HW = exposure_HW > 0
         most = exposure_HW.max().clamp(min=1e-12)
         self.shape_2HW = torch.stack([exposure_HW / most, self.live_HW.float()])
-        self.group_N = (self.shape_2HW[0] * GROUPS).long().clamp(max=GROUPS - 1).flatten()
-        sizes = [scale for scale, *_ in SCALES]
-        self.mean_S2HW = _smooth(self.shape_2HW, sizes)
+        group_HW = (self.shape_2HW[0] * GROUPS).clamp(max=GROUPS - 1).byte()
+        group_M = torch.where(self.live_HW, group_HW, GROUPS).flatten()
+        self.place_N = group_M.argsort(stable=True)[: int(self.live_HW.sum())]
+        self.begin_G = np.unique(group_M[self.place_N].numpy(), return_index=True)[1]
+        self.vignetted_N = self._live(self.shape_2HW[0]).double()
+        means = _smooth(self.shape_2HW, WIDTHS)
         # The square of a Gaussian is one of 1 / sqrt(2) the width and 1 / (4 pi s^2) the volume.
-        narrow_S2HW = _smooth(self.shape_2HW, [size / 2**0.5 for size in sizes])
-        self.spread_S2HW = [
-            narrow_2HW / (4 * torch.pi * size**2)
-            for narrow_2HW, size in zip(narrow_S2HW, sizes, strict=True)
+        narrow = _smooth(self.shape_2HW, [width / 2**0.5 for width in WIDTHS])
+        self.mean_S2N = [self._live(each_2HW) for each_2HW in means]
+        self.spread_S2N = [
+            self._live(each_2HW).clamp_(min=1e-9) / (4 * torch.pi * width**2)
+            for each_2HW, width in zip(narrow, WIDTHS, strict=True)
         ]
 
-    def __call__(self, counts_HW: Tensor) -> Tensor:
-        """Expected background counts (H, W)."""
-        counts_HW = torch.where(self.live_HW, counts_HW.float(), 0.0)
-        if not bool(counts_HW.sum() > 0):
-            return torch.zeros_like(counts_HW)
-        smooth_SHW = [each[0] for each in _smooth(counts_HW[None], [s for s, *_ in SCALES])]
-        free_HW = self.live_HW
-        levels = self._levels(counts_HW, free_HW)
+    def _live(self, image_HW: Tensor) -> Tensor:
+        """Live pixels (..., N) of images (..., H, W)."""
+        return image_HW.flatten(-2).index_select(-1, self.place_N)
+
+    def __call__(self, counts_HW: Tensor, begin: Levels | None = None) -> Levels:
+        """Levels of the two parts; the search begins with all pixels, or from levels."""
+        counts_N = self._live(counts_HW.float())
+        if not bool(counts_N.sum() > 0):
+            return 0.0, 0.0
+        smooth = _smooth(torch.where(self.live_HW, counts_HW.float(), 0.0)[None], WIDTHS)
+        smooth_SN = [self._live(each_1HW[0]) for each_1HW in smooth]
+        counts_N, free_N = counts_N.double(), torch.ones_like(counts_N, dtype=torch.bool)
+        levels = begin or self._levels(counts_N, free_N)
+        before_N = free_N
         for _ in range(ROUNDS):
-            before, free_before_HW, free_HW = levels, free_HW, self._free(smooth_SHW, levels)
-            if torch.equal(free_before_HW, free_HW):
-                break
-            levels = self._levels(counts_HW, free_HW)
+            seen_N, before_N, free_N = (before_N, free_N), free_N, self._free(smooth_SN, levels)
+            if any(torch.equal(free_N, each_N) for each_N in seen_N):
+                break  # agreed, or to and fro
+            before, levels = levels, self._levels(counts_N, free_N, levels)
             change = sum(abs(a - b) for a, b in zip(levels, before, strict=True))
             if change <= STEADY * sum(levels):
                 break
-        vignetted, even = levels
-        background_HW: Tensor = vignetted * self.shape_2HW[0] + even * self.shape_2HW[1]
-        return background_HW
+        return levels
 
-    def _free(self, smooth_SHW: list[Tensor], levels: tuple[float, float]) -> Tensor:
-        """Pixels (H, W) in which no source stands out of these levels."""
-        free_HW = self.live_HW
+    def image(self, levels: Levels) -> Tensor:
+        """Expected background counts (H, W)."""
         vignetted, even = levels
-        for (scale, noise, share), counts_HW, mean_2HW, spread_2HW in zip(
-            SCALES, smooth_SHW, self.mean_S2HW, self.spread_S2HW, strict=True
+        return vignetted * self.shape_2HW[0] + even * self.shape_2HW[1]
+
+    def _free(self, smooth_SN: list[Tensor], levels: Levels) -> Tensor:
+        """Pixels (N) in which no source stands out of these levels."""
+        vignetted, even = levels
+        # Below 0 where none stands out: quicker than comparisons and roots.
+        excess_N = torch.full_like(smooth_SN[0], -1.0)
+        for (width, noise, share), counts_N, mean_2N, spread_2N in zip(
+            SCALES, smooth_SN, self.mean_S2N, self.spread_S2N, strict=True
         ):
-            mean_HW = (vignetted * mean_2HW[0]).add_(mean_2HW[1], alpha=even)
-            spread_HW = (vignetted * spread_2HW[0]).add_(spread_2HW[1], alpha=even)
             # Skewness where photons are few: for n of them, noise sqrt(n) + noise^2 / 3.
-            few = SKEW * noise**2 / (4 * torch.pi * scale**2)
-            least_HW = spread_HW.clamp_(min=1e-12).sqrt_().mul_(noise).add_(few)
+            few = SKEW * noise**2 / (4 * torch.pi * width**2)
+            above_N = (counts_N - few).sub_(mean_2N[0], alpha=vignetted)
+            above_N = above_N.sub_(mean_2N[1], alpha=even).clamp_(min=0).square_()
+            above_N.sub_(spread_2N[0], alpha=noise**2 * vignetted)
+            above_N.sub_(spread_2N[1], alpha=noise**2 * even)
             if share:
-                least_HW = torch.maximum(least_HW, share * mean_HW)
-            free_HW = free_HW & (counts_HW <= mean_HW.add_(least_HW))
-        return free_HW
+                more_N = torch.sub(counts_N, mean_2N[0], alpha=(1 + share) * vignetted)
+                more_N.sub_(mean_2N[1], alpha=(1 + share) * even)
+                torch.minimum(above_N, more_N, out=above_N)
+            torch.maximum(excess_N, above_N, out=excess_N)
+        return excess_N <= 0
 
-    def _levels(self, counts_HW: Tensor, free_HW: Tensor) -> tuple[float, float]:
+    def _levels(self, counts_N: Tensor, free_N: Tensor, begin: Levels | None = None) -> Levels:
         """The two levels in some pixels; 0 where they have no photon."""
-        free_HW = free_HW.double()
-        columns = (counts_HW * free_HW, self.shape_2HW[0] * free_HW, free_HW)
+        even_N = free_N.double()
+        columns = (counts_N * even_N, self.vignetted_N * even_N, even_N)
         counts_G, vignetted_G, even_G = (
-            torch.bincount(self.group_N, column.flatten(), minlength=GROUPS).numpy()
-            for column in columns
+            np.add.reduceat(column.numpy(), self.begin_G) for column in columns
         )
         if not counts_G.sum() > 0:
             return 0.0, 0.0
-        return _most_likely(counts_G.clip(0), np.stack([vignetted_G, even_G]))
+        return _most_likely(counts_G.clip(0), np.stack([vignetted_G, even_G]), begin)
 
 
-def _most_likely(counts_G: Array, shape_2G: Array) -> tuple[float, float]:
+def _most_likely(counts_G: Array, shape_2G: Array, begin: Levels | None = None) -> Levels:
     """Levels of highest posterior probability, above 0, by Newton's method.
 
     The prior is a Gamma distribution of each, of as many photons as `PIXELS` would have at the
-    usual levels.
+    usual levels, where the search begins unless it is told.
     """
     usual_2 = np.array([1 - PARTICLES, PARTICLES])
     counts_G, shape_2G = counts_G[shape_2G[1] > 0], shape_2G[:, shape_2G[1] > 0]
     levels_2 = usual_2 * counts_G.sum() / (usual_2 @ shape_2G.sum(1))
     prior_2, exposed_2 = levels_2 * PIXELS, shape_2G.sum(1) + PIXELS
+    if begin is not None and min(begin) > 0:
+        levels_2 = np.array(begin)
     for _ in range(NEWTON):
         share_2G = shape_2G / (levels_2 @ shape_2G)
         slope_2 = share_2G @ counts_G + prior_2 / levels_2 - exposed_2
@@ -169,8 +196,13 @@ def _smooth(image_NHW: Tensor, deviations: list[float]) -> list[Tensor]:
     height, width = image_NHW.shape[1:]
     reach = int(4 * max(deviations)) + 1
     size = (fast_size(height + reach), fast_size(width + reach))
-    row, column = torch.fft.fftfreq(size[0]), torch.fft.rfftfreq(size[1])
-    square = row[:, None] ** 2 + column**2
     spectrum_N = torch.fft.rfft2(image_NHW, size)
-    bells = [(-2 * (torch.pi * deviation) ** 2 * square).exp() for deviation in deviations]
-    return [torch.fft.irfft2(spectrum_N * bell, size)[:, :height, :width] for bell in bells]
+    smooth = []
+    for deviation in deviations:
+        row, column = (
+            (-2 * (torch.pi * deviation * frequency).square()).exp()
+            for frequency in (torch.fft.fftfreq(size[0]), torch.fft.rfftfreq(size[1]))
+        )
+        blurred_NHW = torch.fft.irfft2(spectrum_N * (row[:, None] * column), size)
+        smooth.append(blurred_NHW[:, :height, :width])
+    return smooth
