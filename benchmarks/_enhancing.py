@@ -19,6 +19,7 @@ from torch import nn
 from wolter import family as families
 from wolter.data.images import ImageBatch, ImageSpec
 from wolter.enhance import enhance
+from wolter.memory import keep_freed
 from wolter.models.superres import PRESETS
 from wolter.train.loop import build
 
@@ -46,6 +47,7 @@ def _child(side: int, rounds: int) -> tuple[float, float]:
 
 
 def _told(side: int, rounds: int) -> None:
+    keep_freed()  # as the command does
     module, batch = _network(), _frames(1, side)
     family = families.load("superres")
     seconds = _median(lambda: enhance(family, module, batch, 2), rounds)

@@ -2,8 +2,8 @@
 
 A pair is a scene drawn from its seed, seen through the telescope at both scales, with the photons
 of both. One process with one thread makes whole frames, as a worker of the Ray job does; the job
-makes tiles of them, compressed, hashed and on disk, in a Ray that runs already; it has five times
-the pairs, for its workers take seconds to start. `cpu_s_per_pair` is processor time, which other
+makes tiles of them, compressed, hashed and on disk, in a Ray that runs already; it has twelve times
+the pairs, for its workers take some 13 s to start. `cpu_s_per_pair` is processor time, which other
 work on the machine hardly changes. `_enhancing.py` says what the figures of enhancing are.
 """
 
@@ -24,7 +24,7 @@ from wolter.data.image_simulator import ImageSimulateConfig, ImageSimulator
 from wolter.data.simulate_images import simulate_image_dataset
 from wolter.xray import sky
 
-LONG = 5  # pairs of the job, in those of one process
+LONG = 12  # pairs of the job, in those of one process
 
 
 def run(n: int = 48, rounds: int = 3) -> dict[str, Any]:

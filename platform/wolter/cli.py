@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from wolter.errors import InputError
+from wolter.memory import keep_freed
 
 
 class Command(Protocol):
@@ -97,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"wolter {__version__}")
         return 0
+    keep_freed()
     try:
         import tyro
 

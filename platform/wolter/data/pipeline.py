@@ -10,6 +10,7 @@ import torch
 
 from wolter.cluster import connected, cores
 from wolter.data.shards import Shard, finished_shard, write_shard
+from wolter.memory import keep_freed
 
 
 class ShardMaker(Protocol):
@@ -27,6 +28,7 @@ class _ShardWriter:
     """Ray Data actor: writes the shards whose indices it is given, or finds them finished."""
 
     def __init__(self, maker: ShardMaker, out: str) -> None:
+        keep_freed()
         torch.set_num_threads(1)  # one actor a core; also makes the bytes independent of cores
         self.maker, self.out = maker, Path(out)
 

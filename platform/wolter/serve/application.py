@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from wolter import config as configs
 from wolter.cluster import connect, connected
 from wolter.errors import InputError
+from wolter.memory import keep_freed
 from wolter.serve.config import ServeConfig
 from wolter.serve.images import ServedImages
 from wolter.serve.models import Chosen, choose, load
@@ -28,6 +29,7 @@ class Inference:
     """A replica: all models, and the processes that read uploads."""
 
     def __init__(self, chosen: list[dict[str, Any]], config: dict[str, Any]) -> None:
+        keep_freed()
         from ray import serve
 
         self.config = configs.from_dict(ServeConfig, config)

@@ -22,6 +22,7 @@ from wolter.cluster import connected, cores
 from wolter.data.batches import fits, ray_dataset, ray_reader
 from wolter.data.shards import open_dataset, write_atomically
 from wolter.errors import InputError
+from wolter.memory import keep_freed
 from wolter.train.checkpoint import resume_training, save_training
 from wolter.train.job import Job, ScaleConfig, prepare
 from wolter.train.loop import Epoch, OnEpoch, OnStep
@@ -146,6 +147,7 @@ def _worker(values: dict[str, Any]) -> str | None:
     job, steps = configs.from_dict(Job, values["job"]), Path(values["steps"])
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
+    keep_freed()
     torch.set_num_threads(job.threads or max(1, cores() // context.get_local_world_size()))
     checkpoint = ray.train.get_checkpoint()
     device = ray.train.torch.get_device()

@@ -13,6 +13,7 @@ from wolter import config as configs
 from wolter.data.batches import local_reader
 from wolter.data.shards import open_dataset
 from wolter.errors import InputError
+from wolter.memory import keep_freed
 from wolter.train import tracking
 from wolter.train.checkpoint import resume_training, save_training
 from wolter.train.job import prepare
@@ -33,6 +34,7 @@ def run_trial(values: dict[str, Any]) -> None:
         values: `sweep`, path of the file of a `Sweep`; `number`, of the trial; `threads`, of torch.
     """
     sweep = configs.load(Sweep, Path(values["sweep"]))
+    keep_freed()
     torch.set_num_threads(values["threads"])
     job, checkpoint = sweep.job_of(values["number"]), tune.get_checkpoint()
 

@@ -1,0 +1,38 @@
+"""Freed memory is used again without asking the system, page by page."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import ctypes, resource, sys
+from wolter.memory import keep_freed
+
+if sys.argv[1] == "keep":
+    assert keep_freed()
+library = ctypes.CDLL(None)
+library.malloc.restype = ctypes.c_void_p
+library.malloc.argtypes = [ctypes.c_size_t]
+library.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+library.free.argtypes = [ctypes.c_void_p]
+for turn in range(6):
+    if turn == 1:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    piece = library.malloc(64 * 2**20)
+    library.memset(piece, 1, 64 * 2**20)
+    library.free(piece)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(how: str) -> int:
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True
+    )
+    return int(run.stdout)
+
+
+def test_large_pieces_are_not_fetched_anew() -> None:
+    pages = 5 * 64 * 2**20 // 4096
+    assert page_faults("keep") < 0.01 * pages
+    # Without it they are, or this test shows nothing (pages may be larger, hence the half).
+    assert page_faults("leave") > 0.5 * pages
