@@ -30,6 +30,8 @@ class TrainConfig:
         clip: largest gradient norm.
         fresh_noise: draw new Poisson noise each epoch, where noise-free counts are stored.
         real_share: share of observed spectra in every batch, where there are any.
+        only: parts of the module that learn, by name, such as "intervals" of superres; the others
+            stay as they are. None for all of it.
         precision: "float32", "bf16", or "auto" (bf16 on a GPU).
         device: "auto", "cpu" or "cuda".
         seed: of weights, order and noise.
@@ -45,6 +47,7 @@ class TrainConfig:
     clip: float = 1.0
     fresh_noise: bool = True
     real_share: float = 0.25
+    only: tuple[str, ...] = ()
     precision: str = "auto"
     device: str = "auto"
     seed: int = 0
@@ -132,6 +135,17 @@ class _Loss(nn.Module):
         return self.family.loss(self.module, batch)
 
 
+def _freeze_others(module: nn.Module, names: tuple[str, ...]) -> None:
+    """Let only some parts of a module learn."""
+    weights = dict(module.named_parameters())
+    for part in names:
+        if not any(name.startswith(f"{part}.") for name in weights):
+            parts = sorted({name.partition(".")[0] for name in weights})
+            raise InputError(f"train: only = {part}; choose of: {', '.join(parts)}")
+    for name, weight in weights.items():
+        weight.requires_grad_(any(name.startswith(f"{part}.") for part in names))
+
+
 class Trainer:
     """Module, optimisers and progress of one training run."""
 
@@ -146,10 +160,15 @@ class Trainer:
             config: how to train.
             rows: rows of the training split over all workers, which sets the schedule's length.
             rank: number of this worker.
+
+        Raises:
+            InputError: no part of the module has a name of `config.only`, or the device is missing.
         """
         self.family, self.config, self.rank = family, config, rank
         self.device = choose_device(config.device)
         self.module = module.to(self.device)
+        if config.only:
+            _freeze_others(module, config.only)
         self.optimisers = optimisers(
             module, config.optimiser, config.learning_rate, config.weight_decay
         )

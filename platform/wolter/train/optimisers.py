@@ -12,7 +12,7 @@ LEAST = 128  # rows and columns of a matrix that Muon moves; smaller ones belong
 def optimisers(
     module: nn.Module, name: str, learning_rate: float, weight_decay: float
 ) -> list[Optimizer]:
-    """Optimisers that together move all weights of a module, each weight by one of them.
+    """Optimisers that together move all weights that learn, each weight by one of them.
 
     Args:
         module: what is trained.
@@ -25,11 +25,10 @@ def optimisers(
         weight_decay: of matrices and kernels, not of biases and norms.
     """
     assert name in OPTIMISERS
-    matrices = [
-        p for p in module.parameters() if name == "muon" and p.ndim == 2 and min(p.shape) >= LEAST
-    ]
+    learning = [p for p in module.parameters() if p.requires_grad]
+    matrices = [p for p in learning if name == "muon" and p.ndim == 2 and min(p.shape) >= LEAST]
     known = {id(p) for p in matrices}
-    others = [p for p in module.parameters() if id(p) not in known]
+    others = [p for p in learning if id(p) not in known]
     groups = [
         {"params": [p for p in others if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},

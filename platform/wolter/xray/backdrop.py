@@ -20,6 +20,7 @@ Levels = tuple[float, float]
 SCALES = ((1.5, 3.0, 0.0), (3.0, 3.0, 0.0), (6.0, 3.0, 0.2), (12.0, 3.0, 0.2))
 WIDTHS = [width for width, *_ in SCALES]
 ROUNDS, STEADY = 30, 1e-3  # at most so many; no further level changes by more than this share
+FEWEST = 0.02  # share of the pixels that must be free of sources
 GROUPS = 64
 SKEW = 1 / 3
 PARTICLES, PIXELS = 0.4, 300.0  # usual share of particles on the axis, worth so many pixels
@@ -96,13 +97,7 @@ class _Search:
         self.begin_G = np.unique(group_M[self.place_N].numpy(), return_index=True)[1]
         self.vignetted_N = self._live(self.shape_2HW[0]).double()
         means = _smooth(self.shape_2HW, WIDTHS)
-        # The square of a Gaussian is one of 1 / sqrt(2) the width and 1 / (4 pi s^2) the volume.
-        narrow = _smooth(self.shape_2HW, [width / 2**0.5 for width in WIDTHS])
-        self.mean_S2N = [self._live(each_2HW) for each_2HW in means]
-        self.spread_S2N = [
-            self._live(each_2HW).clamp_(min=1e-9) / (4 * torch.pi * width**2)
-            for each_2HW, width in zip(narrow, WIDTHS, strict=True)
-        ]
+        self.mean_S2N = [self._live(each_2HW).clamp_(min=0) for each_2HW in means]
 
     def _live(self, image_HW: Tensor) -> Tensor:
         """Live pixels (..., N) of images (..., H, W)."""
@@ -122,6 +117,8 @@ class _Search:
             seen_N, before_N, free_N = (before_N, free_N), free_N, self._free(smooth_SN, levels)
             if any(torch.equal(free_N, each_N) for each_N in seen_N):
                 break  # agreed, or to and fro
+            if free_N.count_nonzero() < FEWEST * len(free_N):
+                break  # so few are the emptiest by chance: without end, there would be none
             before, levels = levels, self._levels(counts_N, free_N, levels)
             change = sum(abs(a - b) for a, b in zip(levels, before, strict=True))
             if change <= STEADY * sum(levels):
@@ -138,19 +135,17 @@ class _Search:
         vignetted, even = levels
         # Below 0 where none stands out: quicker than comparisons and roots.
         excess_N = torch.full_like(smooth_SN[0], -1.0)
-        for (width, noise, share), counts_N, mean_2N, spread_2N in zip(
-            SCALES, smooth_SN, self.mean_S2N, self.spread_S2N, strict=True
+        for (width, noise, share), counts_N, mean_2N in zip(
+            SCALES, smooth_SN, self.mean_S2N, strict=True
         ):
-            # Skewness where photons are few: for n of them, noise sqrt(n) + noise^2 / 3.
-            few = SKEW * noise**2 / (4 * torch.pi * width**2)
-            above_N = (counts_N - few).sub_(mean_2N[0], alpha=vignetted)
-            above_N = above_N.sub_(mean_2N[1], alpha=even).clamp_(min=0).square_()
-            above_N.sub_(spread_2N[0], alpha=noise**2 * vignetted)
-            above_N.sub_(spread_2N[1], alpha=noise**2 * even)
+            mean_N = (vignetted * mean_2N[0]).add_(mean_2N[1], alpha=even)
+            # Of n photons, as if they were spread evenly; where they are few, they are skewed:
+            # noise sqrt(n) + noise^2 / 3.
+            one = 1 / (4 * torch.pi * width**2)
+            above_N = (counts_N - SKEW * noise**2 * one).sub_(mean_N).clamp_(min=0).square_()
+            above_N.sub_(mean_N, alpha=noise**2 * one)
             if share:
-                more_N = torch.sub(counts_N, mean_2N[0], alpha=(1 + share) * vignetted)
-                more_N.sub_(mean_2N[1], alpha=(1 + share) * even)
-                torch.minimum(above_N, more_N, out=above_N)
+                torch.minimum(above_N, counts_N - (1 + share) * mean_N, out=above_N)
             torch.maximum(excess_N, above_N, out=excess_N)
         return excess_N <= 0
 

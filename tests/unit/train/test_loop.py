@@ -173,3 +173,22 @@ def test_every_weight_has_one_optimiser_and_large_matrices_alone_go_to_muon(opti
     large = {id(p) for p in module.parameters() if p.ndim == 2 and min(p.shape) >= LEAST}
     assert large
     assert set(muon) == (large if optimiser == "muon" else set())
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_parts_that_are_not_named_stay_as_they_are(dataset, optimiser):
+    config = TrainConfig(
+        epochs=1, batch_size=64, device="cpu", only=("network.0",), optimiser=optimiser
+    )
+    trainer = make_trainer(config, 540, LARGE)
+    before = {name: p.detach().clone() for name, p in trainer.module.named_parameters()}
+    trainer.run(reader(dataset))
+    moved = {
+        name for name, p in trainer.module.named_parameters() if not torch.equal(p, before[name])
+    }
+    assert moved == {name for name in before if name.startswith("network.0.")}
+
+
+def test_a_part_without_weights_is_an_error_that_names_those_that_have_some():
+    with pytest.raises(InputError, match="only = features; choose of: network"):
+        make_trainer(TrainConfig(device="cpu", only=("features",)), 540)
