@@ -10,7 +10,7 @@ import tyro
 from wolter.data.shards import open_dataset
 from wolter.errors import InputError
 from wolter.train import shipped, tracking
-from wolter.train.checkpoint import Card, load_model
+from wolter.train.checkpoint import Card, load_model, made_by
 
 KEPT = (
     "n", "exposure_s", "mfe_percent", "rmse", "excess_mfe", "excess_rmse", "coverage", "ks_p"
@@ -25,7 +25,7 @@ class Export:
 
     Attributes:
         family: name of the model: of a family, or its variant, such as superres-denoise.
-        data: the dataset that it was trained on, for the card.
+        data: the dataset that it was trained on last, for the card.
         version: version, run id or alias of the model in the registry; "shipped" for the weights
             that come with the package.
         evaluation: JSON of `wolter evaluate`, for the card; else it keeps what it has, or tells
@@ -46,13 +46,8 @@ class Export:
         data = open_dataset(self.data)
         if shipped.complete(model, data):
             print(f"{self.family}: novelty learnt from {self.data}")
-        manifest = data.manifest
-        config = {key: _short(value) for key, value in manifest.config.items()}
-        for told in ("prior", "energy_edges"):  # the card's spec has them
-            config.pop(told, None)
-        dataset = {"rows": manifest.rows, "seed": manifest.seed, "config": config}
         metrics = self._metrics(model.card, version)
-        weights, card = shipped.export(model, self.out, dataset, metrics)
+        weights, card = shipped.export(model, self.out, made_by(data.manifest), metrics)
         print(f"{weights} ({weights.stat().st_size / 1e6:.1f} MB), {card}")
         return 0
 
@@ -68,13 +63,6 @@ class Export:
             for name, values in last.items()
             if name.startswith(validation)
         }
-
-
-def _short(value: Any) -> Any:
-    """Files by name only: cards are published."""
-    if isinstance(value, list | tuple):
-        return [_short(item) for item in value]
-    return Path(value).name if isinstance(value, str) and "/" in value else value
 
 
 def _read(file: Path) -> dict[str, Any]:

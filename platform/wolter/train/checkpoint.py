@@ -19,6 +19,7 @@ from wolter import __version__
 from wolter import config as configs
 from wolter import family as families
 from wolter.data.record_kinds import Spec
+from wolter.data.shards import Manifest
 from wolter.errors import InputError
 from wolter.family import Family
 from wolter.train.loop import Trainer
@@ -40,7 +41,10 @@ class Card:
         dataset_sha256: hash of the training dataset's manifest.
         seed: of weights, order and noise.
         code_version: of the code that trained it.
-        dataset: how the training dataset was made.
+        dataset: how the training dataset was made; see `made_by`.
+        only: parts that learnt from it; empty for all of them.
+        before: `dataset_sha256`, `seed`, `dataset` and `only` of what the weights to start from
+            were trained on, the latest first.
         metrics: how well it does, by name.
     """
 
@@ -51,7 +55,29 @@ class Card:
     seed: int = 0
     code_version: str = __version__
     dataset: dict[str, Any] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    before: tuple[dict[str, Any], ...] = ()
     metrics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def history(self) -> tuple[dict[str, Any], ...]:
+        """`before` of a model that starts from this one."""
+        told = ("dataset_sha256", "seed", "dataset", "only")
+        return ({name: getattr(self, name) for name in told}, *self.before)
+
+
+def made_by(manifest: Manifest) -> dict[str, Any]:
+    """Rows, seed and config of a dataset, with files by name only: cards are published."""
+    # The card's spec has the others.
+    told = {k: v for k, v in manifest.config.items() if k not in ("prior", "energy_edges")}
+    config = {key: _short(value) for key, value in told.items()}
+    return {"rows": manifest.rows, "seed": manifest.seed, "config": config}
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_short(item) for item in value]
+    return Path(value).name if isinstance(value, str) and "/" in value else value
 
 
 @dataclass(frozen=True)

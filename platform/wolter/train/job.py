@@ -13,7 +13,7 @@ from wolter.data.record_kinds import RECORDS
 from wolter.data.schema import SpectraBatch
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.errors import InputError
-from wolter.train.checkpoint import Card, load_model
+from wolter.train.checkpoint import Card, load_model, made_by
 from wolter.train.loop import TrainConfig, Trainer, build, default_config
 
 
@@ -206,9 +206,10 @@ def prepare(
     family = families.load(job.family)
     dataset = open_dataset(job.dataset)
     spec, kind = dataset.spec, RECORDS[dataset.manifest.kind]
+    before: tuple[dict[str, Any], ...] = ()
     if job.start:  # with the normalisation that its weights belong to
         model = load_model(Path(job.start))
-        module, spec = model.module, model.card.spec
+        module, spec, before = model.module, model.card.spec, model.card.history
     else:
         module = build(family, configs.from_dict(family.config, job.config), spec, train.seed)
         if not resume:
@@ -225,6 +226,15 @@ def prepare(
         device=str(trainer.device),
     )
     stored = replace(batches, size=kind.batch_rows(spec), shuffle=False, fresh_noise=False)
-    card = Card(job.family, job.config, spec, dataset.sha256(), train.seed)
+    card = Card(
+        family=job.family,
+        config=job.config,
+        spec=spec,
+        dataset_sha256=dataset.sha256(),
+        seed=train.seed,
+        dataset=made_by(dataset.manifest),
+        only=train.only,
+        before=before,
+    )
     observed = read_observed(open_dataset(job.real)) if job.real else None
     return Prepared(trainer, card, dataset, batches, stored, observed, n_observed)

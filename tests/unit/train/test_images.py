@@ -65,6 +65,24 @@ def test_fine_tuning_goes_on_from_weights_on_real_pairs(run, store, tmp_path):
         make_job("superres", other, start=run[0].checkpoint)
 
 
+def test_intervals_alone_go_on_learning(run, images, store):
+    """As after fine-tuning on real pairs, where no truth teaches them: rates stay the same."""
+    config = replace(CONFIG, epochs=1, only=("intervals",), seed=7)
+    start = load_model(run[0].checkpoint)
+    tuned = load_model(
+        train_local("superres", images.path, train=config, start=run[0].checkpoint).checkpoint
+    )
+    with torch.no_grad():
+        first, then = (m.family.predict(m.module, make_images(2)) for m in (start, tuned))
+    assert torch.equal(first["rate_BHW"], then["rate_BHW"])
+    assert not torch.equal(first["upper_BHW"], then["upper_BHW"])
+    assert tuned.card.only == ("intervals",)
+    assert tuned.card.dataset["rows"] == 60
+    (earlier,) = tuned.card.before
+    assert (earlier["seed"], earlier["only"]) == (CONFIG.seed, [])
+    assert earlier["dataset_sha256"] == start.card.dataset_sha256
+
+
 def test_observed_images_are_not_mixed_in(images):
     with pytest.raises(InputError, match="then with --from on observed ones"):
         make_job("superres", images, SMALL, real=images.path)
