@@ -112,13 +112,14 @@ class _Search:
         smooth_SN = [self._live(each_1HW[0]) for each_1HW in smooth]
         counts_N, free_N = counts_N.double(), torch.ones_like(counts_N, dtype=torch.bool)
         levels = begin or self._levels(counts_N, free_N)
-        before_N = free_N
+        seen = [] if begin else [free_N]
         for _ in range(ROUNDS):
-            seen_N, before_N, free_N = (before_N, free_N), free_N, self._free(smooth_SN, levels)
-            if any(torch.equal(free_N, each_N) for each_N in seen_N):
+            free_N = self._free(smooth_SN, levels)
+            if any(torch.equal(free_N, seen_N) for seen_N in seen[-2:]):
                 break  # agreed, or to and fro
             if free_N.count_nonzero() < FEWEST * len(free_N):
                 break  # so few are the emptiest by chance: without end, there would be none
+            seen.append(free_N)
             before, levels = levels, self._levels(counts_N, free_N, levels)
             change = sum(abs(a - b) for a, b in zip(levels, before, strict=True))
             if change <= STEADY * sum(levels):

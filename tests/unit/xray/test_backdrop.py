@@ -77,6 +77,16 @@ def test_emission_that_fills_the_field_is_no_reason_to_find_no_background():
     assert float(level_HW.sum()) < float(found_HW.sum()) < 1.2 * least * int(LIVE_HW.sum())
 
 
+def test_out_of_time_events_are_not_background_even_where_no_source_stands_out():
+    """Half of a column's faint excess is told with the background, and no longer raises it."""
+    counts_HW = torch.full((60, 60), 0.2)
+    counts_HW[:, 30] = 0.3
+    found_HW = with_streaks(counts_HW, torch.full((60, 60), 2e4), 0.5, 30.0, 4.0)
+    first = 0.2 + 0.1 / 60
+    level = first - 0.5 * (0.3 - first) / 60
+    assert float(found_HW[:, :30].mean()) == pytest.approx(level, rel=1e-4)
+
+
 def test_nothing_comes_from_nothing():
     nothing_HW = torch.zeros(20, 30)
     assert torch.equal(estimate_background(nothing_HW, nothing_HW + 1), nothing_HW)
