@@ -83,8 +83,6 @@ IMAGES ?= .wolter/datasets/images
 VARIETY = --exposure 4000,125000 $(OBSERVED) --variety.filters thin medium thick \
 	--variety.area 0.5 1.1 --variety.tilt 0.05 --variety.backgrounds
 ENHANCER = --train.batch-size 32 --promote
-INTERVALS = --from champion --train.only intervals --train.seed 3 --train.epochs 1 \
-	--train.batch-size 2 --train.learning-rate 3e-3 --train.precision float32 --promote
 ENHANCER_SIZE = --model.blocks 4 --model.filters 24 --model.growth 24
 
 weights: setup ## retrain, evaluate and write the shipped weights (models/weights): an hour with a GPU, days on two cores
@@ -106,15 +104,11 @@ weights: setup ## retrain, evaluate and write the shipped weights (models/weight
 		$(ENHANCER_SIZE) --train.learning-rate 1.5e-3
 	@$(BIN)/wolter train superres --data $(IMAGES) --from champion --train.seed 2 --train.epochs 3 $(ENHANCER) \
 		--train.learning-rate 6e-4
-	@$(BIN)/wolter simulate images --n 200 --seed 11 --out $(IMAGES)11
-	@$(BIN)/wolter train superres --data $(IMAGES)11 --train.share 0.6 $(INTERVALS)
-	@$(BIN)/wolter export superres --data $(IMAGES)11
+	@$(BIN)/wolter export superres --data $(IMAGES)
 	@$(BIN)/wolter simulate images --n 450 --seed 5 --scale 1 --target-background --out $(IMAGES)1
 	@$(BIN)/wolter train superres --data $(IMAGES)1 --train.seed 1 --train.epochs 10 $(ENHANCER) \
 		$(ENHANCER_SIZE) --train.learning-rate 1.5e-3
-	@$(BIN)/wolter simulate images --n 120 --seed 12 --scale 1 --target-background --out $(IMAGES)12
-	@$(BIN)/wolter train superres --data $(IMAGES)12 --train.share 0.8 $(INTERVALS)
-	@$(BIN)/wolter export superres-denoise --data $(IMAGES)12
+	@$(BIN)/wolter export superres-denoise --data $(IMAGES)1
 	@for family in mlp cnn deepspectra posterior; do \
 		if [ $$family = posterior ]; then data=$(VARIED)8; else data=$(STANDARD); fi; \
 		$(BIN)/wolter evaluate $$family --data $(STANDARD) --version champion --exact 1000 --json .wolter/$$family.json \
