@@ -155,5 +155,6 @@ def _example(model: Model, dataset: ShardDataset, field: Field, title: str) -> E
         background_HW,
         fold_of(spec, AXIS_YX),
     )
-    target_HW = pair.target_BHW[0] / exposure_HW.clamp(min=1) * (exposure_HW > 0)
-    return Example(title, input_rate(pair)[0], answer_HW, target_HW, check_HW)
+    seen_HW = exposure_HW > 0  # elsewhere nothing is told, as by `wolter predict`
+    target_HW = pair.target_BHW[0] / exposure_HW.clamp(min=1) * seen_HW
+    return Example(title, input_rate(pair)[0], answer_HW * seen_HW, target_HW, check_HW)
