@@ -19,7 +19,7 @@ from torch import Tensor
 from wolter import __version__
 from wolter import family as families
 from wolter.data.images import ImageSpec
-from wolter.data.pictures import fitness, picture_batch
+from wolter.data.pictures import filled, fitness, picture_batch
 from wolter.data.shards import write_atomically
 from wolter.enhance import enhance, holds_background
 from wolter.errors import InputError
@@ -101,6 +101,10 @@ def enhance_picture(model: Model, picture: Picture, version: str = "") -> Enhanc
     check_HW = check_map(found["rate_BHW"][0], *photons, fold)
     expected = float(fold(found["rate_BHW"][0], *photons[1:]).sum())
     seen = float(photons[0].sum())
+    if filled(picture):
+        remarks.append(
+            "sources fill the image, so that its background is not known: the answer holds it, too"
+        )
     if abs(expected - seen) > FLUX * seen + SIGMAS * math.sqrt(seen):
         remarks.append(
             f"the answer stands for {expected:.0f} photons, and the input has {seen:.0f}: it is "

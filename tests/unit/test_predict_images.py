@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -199,3 +200,15 @@ def test_made_up_photons_are_taken_back_as_far_as_may_be_and_said_where_not(pict
     assert 1 < fluxes[1.5] / fluxes[1.0] < 1.35
     assert fluxes[16.0] / fluxes[1.0] >= 16 / 2 / 1.5
     assert any("do not measure fluxes" in remark for remark in enhanced.remarks)
+
+
+def test_that_sources_fill_the_image_is_said(picture_file, enhancer):
+    """Then no background is told, and the answer holds it."""
+    model, picture = load_model(enhancer(2)), read_picture(picture_file)
+    rows, columns = (torch.arange(float(n)) for n in picture.counts_HW.shape)
+    hill_HW = 300 * torch.exp(-(torch.hypot(rows[:, None] - 20, columns - 20) / 10))
+    counts_HW = torch.poisson(hill_HW, torch.Generator().manual_seed(0))
+    full = replace(picture, counts_HW=counts_HW * (picture.exposure_HW > 0))
+    for each, said in ((picture, False), (full, True)):
+        remarks = enhance_picture(model, each).remarks
+        assert any("sources fill the image" in remark for remark in remarks) == said

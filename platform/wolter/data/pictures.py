@@ -67,6 +67,12 @@ def own_background(picture: Picture) -> Tensor:
     return with_streaks(counts_HW, exposure_HW, picture.out_of_time, *place)
 
 
+def filled(picture: Picture) -> bool:
+    """Whether sources leave so few pixels free that no background can be told."""
+    background_HW = estimate_background(picture.counts_HW, picture.exposure_HW)
+    return bool(picture.counts_HW.any()) and not bool(background_HW.any())
+
+
 def fitness(picture: Picture, spec: ImageSpec) -> list[str]:
     """What a user must know before a model answers for a picture.
 

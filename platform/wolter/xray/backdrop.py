@@ -34,14 +34,16 @@ def estimate_background(counts_HW: Tensor, exposure_HW: Tensor) -> Tensor:
     even one (particles). Their two levels are the most probable ones by the pixels where no source
     stands out on any of `SCALES`, of which a usual share of particles counts for `PIXELS`. The
     search begins with all pixels, and goes on until sources and levels agree. Sources too faint to
-    be seen count as background.
+    be seen count as background. Where sources fill the image, none is told, for it is then the
+    smaller mistake: less than `FEWEST` of the pixels are free.
 
     Args:
         counts_HW: photons.
         exposure_HW: exposure times vignetting, s; 0 where nothing is recorded.
 
     Returns:
-        (H, W), 0 where nothing is recorded; all 0 for an image without exposure or photons.
+        (H, W), 0 where nothing is recorded; all 0 for an image without exposure or photons, or
+        full of sources.
     """
     search = _Search(exposure_HW)
     return search.image(search(counts_HW))
@@ -118,7 +120,7 @@ class _Search:
             if any(torch.equal(free_N, seen_N) for seen_N in seen[-2:]):
                 break  # agreed, or to and fro
             if free_N.count_nonzero() < FEWEST * len(free_N):
-                break  # so few are the emptiest by chance: without end, there would be none
+                return 0.0, 0.0  # the emptiest pixels may hold many times the background
             seen.append(free_N)
             before, levels = levels, self._levels(counts_N, free_N, levels)
             change = sum(abs(a - b) for a, b in zip(levels, before, strict=True))
