@@ -20,7 +20,6 @@ Levels = tuple[float, float]
 SCALES = ((1.5, 3.0, 0.0), (3.0, 3.0, 0.0), (6.0, 3.0, 0.2), (12.0, 3.0, 0.2))
 WIDTHS = [width for width, *_ in SCALES]
 ROUNDS, STEADY = 30, 1e-3  # at most so many; no further level changes by more than this share
-FEWEST = 0.02  # share of the pixels that must be free of sources
 GROUPS = 64
 SKEW = 1 / 3
 PARTICLES, PIXELS = 0.4, 300.0  # usual share of particles on the axis, worth so many pixels
@@ -34,8 +33,9 @@ def estimate_background(counts_HW: Tensor, exposure_HW: Tensor) -> Tensor:
     even one (particles). Their two levels are the most probable ones by the pixels where no source
     stands out on any of `SCALES`, of which a usual share of particles counts for `PIXELS`. The
     search begins with all pixels, and goes on until sources and levels agree. Sources too faint to
-    be seen count as background. Where sources fill the image, none is told, for it is then the
-    smaller mistake: less than `FEWEST` of the pixels are free.
+    be seen count as background. Where sources fill the image, the search ends without any free
+    pixel, and no background is told: a smaller mistake than that of the emptiest pixels, which may
+    hold many times as much.
 
     Args:
         counts_HW: photons.
@@ -119,8 +119,6 @@ class _Search:
             free_N = self._free(smooth_SN, levels)
             if any(torch.equal(free_N, seen_N) for seen_N in seen[-2:]):
                 break  # agreed, or to and fro
-            if free_N.count_nonzero() < FEWEST * len(free_N):
-                return 0.0, 0.0  # the emptiest pixels may hold many times the background
             seen.append(free_N)
             before, levels = levels, self._levels(counts_N, free_N, levels)
             change = sum(abs(a - b) for a, b in zip(levels, before, strict=True))
