@@ -2,6 +2,8 @@
 
 import functools
 import os
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -145,3 +147,16 @@ def pha(tmp_path: Path) -> Path:
         tmp_path / "source.pha", Spectrum(counts_C, 25_000.0, backscale=1.0, **words, **named)
     )
     return tmp_path / "source.pha"
+
+
+@pytest.fixture
+def full_disk() -> Iterator[Path]:
+    """A file system of 256 kB in memory, where this process may mount one."""
+    with tempfile.TemporaryDirectory() as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder]
+        if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("may not mount a file system")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", folder], check=True)

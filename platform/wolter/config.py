@@ -14,6 +14,7 @@ from cattrs.errors import CattrsError
 from cattrs.strategies import configure_union_passthrough
 
 from wolter.errors import InputError
+from wolter.files import write_atomically
 
 T = TypeVar("T")
 
@@ -65,10 +66,7 @@ def save(config: Any, path: Path) -> None:
         InputError: the file cannot be written.
     """
     assert path.suffix == ".json", path
-    try:
-        path.write_text(json.dumps(to_dict(config), indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); check the path") from error
+    write_atomically(path, f"{json.dumps(to_dict(config), indent=2)}\n".encode())
 
 
 def load(cls: type[T], path: Path) -> T:

@@ -1,5 +1,9 @@
 """Errors that users see."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(ValueError):
     """Bad input: one line that names the file or value and the remedy.
@@ -7,3 +11,23 @@ class InputError(ValueError):
     The command line prints the message and exits with code 2; batch jobs write it to
     `rejects.parquet`.
     """
+
+
+# Ray hands an error of a task over as the text of its traceback.
+_IN_TRACEBACK = re.compile(r"^wolter\.errors\.InputError: (.+)$", re.MULTILINE)
+
+
+@contextmanager
+def told_by_tasks() -> Iterator[None]:
+    """Raise the `InputError` of a Ray task as itself.
+
+    Raises:
+        InputError: the one that ended a task.
+    """
+    try:
+        yield
+    except Exception as error:  # also an InputError that Ray has wrapped
+        told = _IN_TRACEBACK.findall(str(error))
+        if not told:
+            raise
+        raise InputError(told[-1]) from error

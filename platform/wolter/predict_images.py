@@ -20,9 +20,9 @@ from wolter import __version__
 from wolter import family as families
 from wolter.data.images import ImageSpec
 from wolter.data.pictures import filled, fitness, picture_batch
-from wolter.data.shards import write_atomically
 from wolter.enhance import enhance, holds_background
 from wolter.errors import InputError
+from wolter.files import write_atomically
 from wolter.train.checkpoint import Model
 from wolter.xray.attitude import celestial
 from wolter.xray.check import Fold, check_map
@@ -162,16 +162,11 @@ def write(enhanced: Enhanced, path: Path) -> None:
     """Write the answer, whole or not at all.
 
     Raises:
-        InputError: the folder cannot be written to.
+        InputError: the disk is full, or the file cannot be written.
     """
     buffer = BytesIO()
     to_hdus(enhanced).writeto(buffer, output_verify="fix+ignore")
-    try:
-        write_atomically(path, buffer.getvalue())
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}); choose another place"
-        ) from error
+    write_atomically(path, buffer.getvalue())
 
 
 def draw(enhanced: Enhanced, path: Path, compare: Path | None = None) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from wolter.data.evidence import Evidence
 from wolter.data.records import ResponseChoice, read_observed
 from wolter.data.schema import SpectraSpec
-from wolter.data.shards import make_folder, write_atomically
 from wolter.errors import InputError
 from wolter.evaluate import posterior_plots, predictive_plot, style
+from wolter.files import make_folder, write_atomically
 from wolter.judgement import PLOTTED, Judgement, check_judged, judge, predictive
 from wolter.predict import to_columns, to_table
 from wolter.train.checkpoint import Model

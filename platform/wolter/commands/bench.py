@@ -9,8 +9,8 @@ from pathlib import Path
 import tyro
 
 import wolter
-from wolter.data.shards import write_atomically
 from wolter.errors import InputError
+from wolter.files import write_atomically
 
 
 @dataclass(frozen=True)

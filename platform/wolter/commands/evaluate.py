@@ -11,7 +11,7 @@ from rich.console import Console
 from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import count_rows
-from wolter.data.shards import ShardDataset, open_dataset, write_atomically
+from wolter.data.shards import ShardDataset, open_dataset
 from wolter.data.simulator import SimulateConfig
 from wolter.errors import InputError
 from wolter.evaluate.evaluation import Evaluation
@@ -20,6 +20,7 @@ from wolter.evaluate.images.fields import SOURCES
 from wolter.evaluate.images.report import evaluate_images, write_images
 from wolter.evaluate.report import REPORT, evaluate, write
 from wolter.evaluate.table import to_rich
+from wolter.files import write_atomically
 from wolter.home import default_dataset, home
 from wolter.progress import bar
 from wolter.train import shipped, tracking

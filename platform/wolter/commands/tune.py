@@ -16,10 +16,10 @@ from rich.table import Table
 from wolter import config as configs
 from wolter import family as families
 from wolter.commands.train import DEFAULT_FAMILY, default_data, with_family
-from wolter.data.shards import write_atomically
 from wolter.evaluate import style
 from wolter.evaluate.search_plot import front_plot
 from wolter.family import Family
+from wolter.files import write_atomically
 from wolter.progress import bar
 from wolter.train import search as searches
 from wolter.train import tracking

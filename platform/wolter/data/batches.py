@@ -13,16 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import pyarrow.dataset as pads
-import pyarrow.parquet as pq
 import torch
 
+from wolter.data.integrity import read_schema, read_shard, verify_all
 from wolter.data.record_kinds import RECORDS
 from wolter.data.schema import RecordBatch
 from wolter.data.shards import ShardDataset, table_to_numpy, to_batch
-from wolter.data.split import split_bounds
-from wolter.data.stream import read_numbered, read_selected
-from wolter.errors import InputError
+from wolter.data.stream import read_numbered, read_selected, select
+from wolter.errors import InputError, told_by_tasks
 
 SAMPLED_FILES = 4  # shards that a sample is taken from
 RAY_BLOCK_BYTES = 32 * 2**20  # a dozen wait in the object store, which must not spill to disk
@@ -148,20 +146,17 @@ def fits(dataset: ShardDataset, memory_bytes: int) -> bool:
     """Whether all rows of a dataset fit into this much memory."""
     if not dataset.files:
         return True
-    schema = pq.read_schema(dataset.files[0])
+    schema = read_schema(dataset.files[0])
     columns = [schema.field(name).type for name in _columns(dataset)[1] if name in schema.names]
     numbers = sum(math.prod(getattr(each, "shape", ())) for each in columns)
     return dataset.manifest.rows * 4 * numbers <= memory_bytes
 
 
 def count_rows(dataset: ShardDataset, split: str = "all") -> int:
-    """Rows of a split; reads one narrow column."""
-    low, high = split_bounds(split)
-    if not dataset.files:
-        return 0
-    key = pads.field("split_key")
-    table = pads.dataset([str(f) for f in dataset.files])
-    return int(table.count_rows(filter=(key >= low) & (key < high)))
+    """Rows of a split; verifies every shard and reads one narrow column."""
+    verify_all(dataset.files)
+    tables = (read_shard(file, ["split_key"]) for file in dataset.files)
+    return sum(select(table, split, ["split_key"]).num_rows for table in tables)
 
 
 def local_reader(dataset: ShardDataset, split: str, config: BatchConfig) -> EpochReader:
@@ -262,7 +257,10 @@ def ray_reader(
     """
 
     def stream(_epoch: int | None) -> Iterator[RecordBatch]:
-        blocks = iterator.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=2)
-        return (to_batch(block, kind) for block in blocks)
+        with told_by_tasks():
+            for block in iterator.iter_batches(
+                batch_size=None, batch_format="numpy", prefetch_batches=2
+            ):
+                yield to_batch(block, kind)
 
     return EpochReader(stream, config, n_kept)

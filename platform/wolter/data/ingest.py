@@ -8,12 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 
 from wolter import config as configs
 from wolter.cluster import connected
 from wolter.data.grid import default_grid
+from wolter.data.integrity import encode
 from wolter.data.kinds import Kind, Look, look
 from wolter.data.observed import batch_of
 from wolter.data.record_kinds import Spec
@@ -23,13 +23,13 @@ from wolter.data.shards import (
     Manifest,
     Shard,
     ShardDataset,
-    make_folder,
     to_table,
     write_manifest,
     write_shard,
 )
 from wolter.data.split import name_keys
 from wolter.errors import InputError
+from wolter.files import make_folder, write_atomically
 from wolter.xray.spectrum import read_observation
 
 FILES_PER_TASK = 64
@@ -228,7 +228,7 @@ class RowWriter:
         if any(part.num_rows for part in self.waiting):
             self._write()
         columns = {"file": [f for f, _ in self.rejects], "reason": [why for _, why in self.rejects]}
-        pq.write_table(pa.table(columns, REJECT_SCHEMA), self.out / REJECTS)
+        write_atomically(self.out / REJECTS, encode(pa.table(columns, REJECT_SCHEMA)))
         manifest = Manifest(
             kind=kind,
             spec=spec,

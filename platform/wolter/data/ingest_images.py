@@ -20,8 +20,9 @@ from wolter.data.images import ImageSpec
 from wolter.data.ingest import RowWriter, list_files
 from wolter.data.pair_tiles import Tiling, no_pair, pair_table
 from wolter.data.pairs import Cutting, Pair, pair_of_images, pairs_of_events
-from wolter.data.shards import ShardDataset, make_folder
+from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
+from wolter.files import make_folder
 from wolter.xray import ogip
 from wolter.xray.events import read_events
 from wolter.xray.psf import Psf

@@ -14,17 +14,17 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wolter.data.integrity import sha256_of
 from wolter.data.schema import Parameter
 from wolter.data.shards import (
     Manifest,
     ShardDataset,
-    make_folder,
-    sha256_of,
     tensor_column,
     write_manifest,
     write_shard,
 )
 from wolter.errors import InputError
+from wolter.files import make_folder
 
 # What a telescope tells. A simulated data set that plays an observed one holds the truth as well.
 OBSERVED = ("counts", "background", "background_scale", "exposure", "area")
@@ -116,8 +116,8 @@ def label_dataset(
     make_folder(out)
     shards, rows, found = [], 0, 0
     for index in range(len(dataset.files)):
-        present = pq.read_schema(dataset.files[index]).names
-        table = dataset.read(index, [name for name in _KEPT if name in present])
+        table = dataset.read(index, _KEPT)
+        present = table.column_names
         from_files = "file" in present
         keys = table["file" if from_files else "source_id"].to_pylist()
         known = [(by_file if from_files else labels).get(key) for key in keys]

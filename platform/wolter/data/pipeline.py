@@ -10,6 +10,7 @@ import torch
 
 from wolter.cluster import connected, cores
 from wolter.data.shards import Shard, finished_shard, write_shard
+from wolter.errors import told_by_tasks
 from wolter.memory import keep_freed
 
 
@@ -61,11 +62,14 @@ def make_shards(
         out: the folder.
         workers: Ray actors, one core each; by default as many as the machine has cores.
         on_shard: called with the number of rows as each shard finishes.
+
+    Raises:
+        InputError: the disk is full.
     """
     import ray
 
     n = len(maker.rows)
-    with connected():
+    with connected(), told_by_tasks():
         results = ray.data.range(n, override_num_blocks=n).map_batches(
             _ShardWriter,
             fn_constructor_args=(maker, str(out.absolute())),

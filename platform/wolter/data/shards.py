@@ -7,25 +7,25 @@ finds a verified shard skips it.
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from wolter import __version__
 from wolter import config as configs
+from wolter.data.integrity import MANIFEST, encode, missing, read_shard, sha256_of, verify_all
 from wolter.data.record_kinds import RECORDS, Spec, kind_of
 from wolter.data.schema import SCHEMA_VERSION, RecordBatch
 from wolter.errors import InputError
+from wolter.files import make_folder as make_folder
+from wolter.files import write_atomically as write_atomically
 
-MANIFEST = "dataset.json"
 REJECTS = "rejects.parquet"
 
 
@@ -79,48 +79,14 @@ class ShardDataset:
         """Hash of the manifest: names the exact data of a run."""
         return sha256_of(self.path / MANIFEST)
 
-    def read(self, index: int, columns: list[str] | None = None) -> pa.Table:
-        """Read one shard as an Arrow table."""
-        return pq.read_table(self.files[index], columns=columns)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, as hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    def read(self, index: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read one shard, verified, as an Arrow table; see `read_shard`."""
+        return read_shard(self.files[index], columns)
 
 
 def shard_name(index: int) -> str:
     """File name of shard `index`."""
     return f"part-{index:05d}.parquet"
-
-
-def make_folder(path: Path) -> Path:
-    """Create an output folder.
-
-    Raises:
-        InputError: it cannot be created or written to.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        writable = os.access(path, os.W_OK)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be created ({error.strerror}); choose another --out"
-        ) from error
-    if not writable:
-        raise InputError(f"{path}: not writable; change its permissions or choose another --out")
-    return path
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees all of it or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def claim_folder(path: Path, claim: Mapping[str, Any]) -> None:
@@ -181,17 +147,10 @@ def table_to_numpy(table: pa.Table) -> dict[str, np.ndarray]:
 
 def write_shard(folder: Path, index: int, table: pa.Table) -> Shard:
     """Write one shard atomically, with its checksum beside it for resumption."""
-    name = shard_name(index)
-    temporary = folder / f".{name}.{os.getpid()}.tmp"
-    try:
-        pq.write_table(
-            table, temporary, compression="zstd", compression_level=1, use_dictionary=False
-        )
-        shard = Shard(name, table.num_rows, sha256_of(temporary))
-        temporary.replace(folder / name)
-    finally:
-        temporary.unlink(missing_ok=True)
-    write_atomically(folder / f".{name}.json", json.dumps(asdict(shard)).encode())
+    data = encode(table)
+    shard = Shard(shard_name(index), table.num_rows, hashlib.sha256(data).hexdigest())
+    write_atomically(folder / shard.name, data)
+    write_atomically(folder / f".{shard.name}.json", json.dumps(asdict(shard)).encode())
     return shard
 
 
@@ -201,7 +160,10 @@ def finished_shard(folder: Path, index: int) -> Shard | None:
     record = folder / f".{name}.json"
     if not record.exists() or not (folder / name).exists():
         return None
-    shard = Shard(**json.loads(record.read_text()))
+    try:
+        shard = configs.load(Shard, record)
+    except InputError:  # a damaged record is none
+        return None
     return shard if sha256_of(folder / name) == shard.sha256 else None
 
 
@@ -235,9 +197,9 @@ def open_dataset(path: Path | str, verify: bool = False) -> ShardDataset:
             f"{SCHEMA_VERSION}; make the dataset again"
         )
     files = tuple(folder / shard.name for shard in manifest.shards)
-    for file, shard in zip(files, manifest.shards, strict=True):
+    for file in files:
         if not file.is_file():
-            raise InputError(f"{file}: missing; run the command that made the dataset again")
-        if verify and sha256_of(file) != shard.sha256:
-            raise InputError(f"{file}: its SHA-256 differs from {MANIFEST}; make it again")
+            raise missing(file)
+    if verify:
+        verify_all(files)
     return ShardDataset(folder, manifest, files)

@@ -14,13 +14,13 @@ from wolter.data.shards import (
     Manifest,
     ShardDataset,
     claim_folder,
-    make_folder,
     to_table,
     write_manifest,
 )
 from wolter.data.simulator import BLOCK, SimulateConfig, Simulator, seed_of
 from wolter.data.split import index_keys
 from wolter.errors import InputError
+from wolter.files import make_folder
 
 BLOCKS_PER_SHARD = 24  # 75 MB compressed, 150 MB of tensors, on the default grid
 

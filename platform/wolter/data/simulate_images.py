@@ -11,10 +11,11 @@ from wolter import config as configs
 from wolter.data.image_shards import image_table
 from wolter.data.image_simulator import ImageSimulateConfig, ImageSimulator, tile_corners
 from wolter.data.pipeline import make_shards
-from wolter.data.shards import Manifest, ShardDataset, claim_folder, make_folder, write_manifest
+from wolter.data.shards import Manifest, ShardDataset, claim_folder, write_manifest
 from wolter.data.simulator import seed_of
 from wolter.data.split import index_keys
 from wolter.errors import InputError
+from wolter.files import make_folder
 
 FIELDS_PER_SHARD = 24  # about 70 MB compressed, 260 MB of tensors
 

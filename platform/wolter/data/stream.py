@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from wolter.data.integrity import read_shard
 from wolter.data.split import split_bounds
 
 
@@ -19,10 +19,8 @@ def select(table: pa.Table, split: str, columns: Sequence[str]) -> pa.Table:
 
 
 def read_selected(file: Path | str, split: str, columns: Sequence[str]) -> pa.Table:
-    """Read the rows of a split and only the given columns from a shard."""
-    wanted = ["split_key", *columns]
-    present = [name for name in pq.read_schema(file).names if name in wanted]
-    return select(pq.read_table(file, columns=present), split, columns)
+    """Read the rows of a split and only the given columns from a verified shard."""
+    return select(read_shard(file, ["split_key", *columns]), split, columns)
 
 
 def read_numbered(

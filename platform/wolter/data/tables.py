@@ -1,6 +1,6 @@
 """Tables of results as files: the suffix chooses the format; units and descriptions go along."""
 
-import os
+import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wolter.data.ingest import REJECT_SCHEMA
-from wolter.data.shards import make_folder, write_atomically
+from wolter.data.integrity import encode
 from wolter.errors import InputError
+from wolter.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -30,18 +31,9 @@ def write_table(table: "Table", path: Path) -> None:
             writable.
     """
     vectors = any(table[name].ndim > 1 for name in table.colnames)
-    write = _WRITERS[check_suffix(path, vectors)]
-    make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(table, temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror or error}); choose another --out"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write, stream = _WRITERS[check_suffix(path, vectors)], io.BytesIO()
+    write(table, stream)
+    write_atomically(make_folder(path.parent) / path.name, stream.getvalue())
 
 
 def check_suffix(path: Path, vectors: bool = False) -> str:
@@ -70,9 +62,8 @@ def write_rejects(rejects: Sequence[tuple[str, str]], path: Path) -> None:
         path.unlink(missing_ok=True)
         return
     files, reasons = zip(*rejects, strict=True)
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table({"file": files, "reason": reasons}, REJECT_SCHEMA), sink)
-    write_atomically(make_folder(path.parent) / path.name, sink.getvalue().to_pybytes())
+    data = encode(pa.table({"file": files, "reason": reasons}, REJECT_SCHEMA))
+    write_atomically(make_folder(path.parent) / path.name, data)
 
 
 def vo_unit(text: str) -> Any:
@@ -87,7 +78,7 @@ def vo_unit(text: str) -> Any:
         return None
 
 
-def _write_parquet(table: "Table", path: Path) -> None:
+def _write_parquet(table: "Table", stream: io.BytesIO) -> None:
     fields, arrays = [], []
     for name in table.colnames:
         column = table[name]
@@ -100,18 +91,22 @@ def _write_parquet(table: "Table", path: Path) -> None:
         about = {"unit": _unit_text(column.unit), "description": column.description or ""}
         fields.append(pa.field(name, array.type, metadata={k: v for k, v in about.items() if v}))
         arrays.append(array)
-    pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), path, compression="zstd")
+    pq.write_table(
+        pa.Table.from_arrays(arrays, schema=pa.schema(fields)), stream, compression="zstd"
+    )
 
 
 def _unit_text(unit: Any) -> str:
     return "" if unit is None else str(unit.to_string())
 
 
-def _write_csv(table: "Table", path: Path) -> None:
-    table.write(path, format="ascii.csv", overwrite=True)
+def _write_csv(table: "Table", stream: io.BytesIO) -> None:
+    text = io.StringIO()
+    table.write(text, format="ascii.csv")
+    stream.write(text.getvalue().encode())
 
 
-def _write_votable(table: "Table", path: Path) -> None:
+def _write_votable(table: "Table", stream: io.BytesIO) -> None:
     from astropy.io.votable import from_table
     from astropy.units import UnitsWarning
 
@@ -119,19 +114,19 @@ def _write_votable(table: "Table", path: Path) -> None:
     document.get_first_table().format = "binary2"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnitsWarning)  # erg is deprecated, and what XSPEC uses
-        document.to_xml(str(path))
+        document.to_xml(stream)
 
 
-def _write_fits(table: "Table", path: Path) -> None:
+def _write_fits(table: "Table", stream: io.BytesIO) -> None:
     from astropy.io import fits
 
     hdu = fits.table_to_hdu(table)
     for number, name in enumerate(table.colnames, start=1):
         hdu.header.comments[f"TTYPE{number}"] = (table[name].description or "")[:47]
-    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, overwrite=True)
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(stream)
 
 
-_WRITERS: Mapping[str, Callable[["Table", Path], None]] = {
+_WRITERS: Mapping[str, Callable[["Table", io.BytesIO], None]] = {
     ".parquet": _write_parquet,
     ".csv": _write_csv,
     ".vot": _write_votable,

@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from wolter.data.shards import ShardDataset, make_folder, write_atomically
+from wolter.data.shards import ShardDataset
 from wolter.data.simulator import SimulateConfig
 from wolter.evaluate import calibration_plots, page, plots, results_plot, spectra_plots, style
 from wolter.evaluate.comparability import is_standard, remarks, shift
@@ -23,6 +23,7 @@ from wolter.evaluate.metrics import (
     parameter_errors,
 )
 from wolter.evaluate.plots import History
+from wolter.files import make_folder, write_atomically
 
 REPORT, RESULT = "report.html", "evaluation.json"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from wolter import __version__
@@ -22,6 +22,7 @@ from wolter.data.record_kinds import Spec
 from wolter.data.shards import Manifest
 from wolter.errors import InputError
 from wolter.family import Family
+from wolter.files import make_folder, write_atomically
 from wolter.train.loop import Trainer
 
 FEATURES = "features."  # what families of spectra learn from counts, background and exposure
@@ -91,9 +92,9 @@ class Model:
 
 def save_model(folder: Path, card: Card, module: nn.Module) -> None:
     """Write weights, normalisation and card."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     tensors = {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
-    save_file(tensors, folder / WEIGHTS)
+    write_atomically(folder / WEIGHTS, save(tensors))
     configs.save(card, folder / CARD)
 
 
@@ -135,8 +136,8 @@ def save_training(folder: Path, card: Card, trainer: Trainer) -> None:
             for name, value in state.items():
                 tensor = torch.as_tensor(value).detach().cpu().contiguous()
                 tensors[f"{number}.{index}.{name}"] = tensor
-    save_file(tensors, folder / OPTIMISER)
-    (folder / STATE).write_text(json.dumps({"epoch": trainer.epoch}) + "\n")
+    write_atomically(folder / OPTIMISER, save(tensors))
+    write_atomically(folder / STATE, f"{json.dumps({'epoch': trainer.epoch})}\n".encode())
 
 
 def resume_training(folder: Path, trainer: Trainer) -> None:

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from wolter import config as configs
 from wolter.cluster import connected, cores
 from wolter.data.batches import fits, ray_dataset, ray_reader
-from wolter.data.shards import open_dataset, write_atomically
+from wolter.data.shards import open_dataset
 from wolter.errors import InputError
+from wolter.files import write_atomically
 from wolter.memory import keep_freed
 from wolter.train.checkpoint import resume_training, save_training
 from wolter.train.job import Job, ScaleConfig, prepare

@@ -15,6 +15,7 @@ from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import local_reader
 from wolter.data.shards import ShardDataset, open_dataset
+from wolter.files import telling_full
 from wolter.home import home
 from wolter.train import tracking
 from wolter.train.checkpoint import save_training
@@ -55,9 +56,12 @@ def fit_local(
     checkpoint, temporary = folder / "checkpoint", folder / "checkpoint.tmp"
 
     def after(epoch: Epoch) -> None:
-        save_training(temporary, ready.card, ready.trainer)
-        shutil.rmtree(checkpoint, ignore_errors=True)
-        temporary.rename(checkpoint)
+        try:
+            save_training(temporary, ready.card, ready.trainer)
+            shutil.rmtree(checkpoint, ignore_errors=True)
+            temporary.rename(checkpoint)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
         if on_epoch is not None:
             on_epoch(epoch)
 
@@ -86,7 +90,7 @@ def train_local(
     opened = open_dataset(dataset)
     job = make_job(family, opened, config, train, start=start, real=real)
     choose_device(job.train.device)
-    with _tracked(job, opened, experiment, None, on_epoch) as run:
+    with telling_full(home()), _tracked(job, opened, experiment, None, on_epoch) as run:
         run.checkpoint = fit_local(job, run.folder, run.on_epoch, on_step)
     return run.result()
 
@@ -129,7 +133,7 @@ def train(
     scale = scale or ScaleConfig()
     opened = open_dataset(dataset)
     job = make_job(family, opened, config, train, scale, start, real)
-    with _tracked(job, opened, experiment, scale, on_epoch) as run:
+    with telling_full(home()), _tracked(job, opened, experiment, scale, on_epoch) as run:
         run.checkpoint = distributed.fit(job, scale, run.folder, run.on_epoch, on_step)
     return run.result()
 

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from wolter import config as configs
 from wolter.data.batches import sample_split
+from wolter.data.integrity import sha256_of
 from wolter.data.record_kinds import RECORDS
 from wolter.data.schema import SpectraSpec
-from wolter.data.shards import ShardDataset, sha256_of
+from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
+from wolter.files import make_folder, write_atomically
 from wolter.train import tracking
 from wolter.train.checkpoint import CARD, FEATURES, NOVELTY, Model
 
@@ -78,14 +80,14 @@ def export(
     Returns:
         The files of the weights and of the card.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     trained = {name for name, _ in model.module.named_parameters()}
     tensors = {}
     for name, value in model.module.state_dict().items():
         half = name in trained and value.is_floating_point()
         tensors[name] = (value.to(torch.float16) if half else value).cpu().contiguous()
     weights = folder / f"{model.family.model_name(model.card.spec)}.safetensors"
-    save_file(tensors, weights)
+    write_atomically(weights, save(tensors))
     config, spec = dataset.get("config", {}), model.card.spec
     if isinstance(spec, SpectraSpec):
         spec = replace(

@@ -17,7 +17,8 @@ from urllib.request import url2pathname
 
 from wolter import __version__
 from wolter import family as families
-from wolter.data.shards import ShardDataset, sha256_of
+from wolter.data.integrity import sha256_of
+from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
 from wolter.home import home
 from wolter.train.checkpoint import CARD, WEIGHTS

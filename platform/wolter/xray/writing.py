@@ -3,7 +3,8 @@
 Shapes: E energies, C channels.
 """
 
-import os
+import gzip
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from wolter.errors import InputError
+from wolter.files import write_atomically
 from wolter.xray.grouping import turned
 from wolter.xray.pha import Role, Spectrum
 from wolter.xray.response import Response
@@ -159,19 +161,11 @@ def _origin(telescope: str, instrument: str, filter_: str) -> dict[str, str]:
 
 
 def _write(path: Path, tables: list[Any], overwrite: bool) -> None:
-    """Write beside the target first, so that a failure leaves nothing half-written there."""
     from astropy.io import fits
 
     if path.exists() and not overwrite:
         raise InputError(f"{path}: is there already; pass overwrite=True or another name")
-    # The ending stays: astropy writes gzip where a name ends in .gz.
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        fits.HDUList([fits.PrimaryHDU(), *tables]).writeto(partial, checksum=True, overwrite=True)
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror or error}); check the folder"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+    stream = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), *tables]).writeto(stream, checksum=True)
+    data = stream.getvalue()
+    write_atomically(path, gzip.compress(data) if path.suffix == ".gz" else data)

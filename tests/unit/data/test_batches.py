@@ -8,6 +8,7 @@ from wolter.data.batches import (
     count_rows,
     fits,
     local_reader,
+    ray_reader,
     read_split,
     sample_split,
 )
@@ -92,6 +93,18 @@ def test_an_error_in_the_stream_reaches_the_consumer():
 
     with pytest.raises(InputError, match="bad shard"):
         list(EpochReader(stream, STORED)(0))
+
+
+def test_an_error_of_a_ray_task_reaches_the_consumer_as_itself():
+    class Iterator:
+        def iter_batches(self, **_):
+            raise RuntimeError(
+                "ray::ReadRange()\n  File x\nwolter.errors.InputError: part-0: damaged; again\n\nx"
+            )
+            yield
+
+    with pytest.raises(InputError, match=r"^part-0: damaged; again$"):
+        list(ray_reader(Iterator(), STORED, None)(0))
 
 
 def test_a_sample_is_spread_over_the_shards_and_always_the_same(dataset):

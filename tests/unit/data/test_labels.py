@@ -10,7 +10,7 @@ from tests.synthetic import SPEC, make_dataset
 from wolter.data.batches import read_split
 from wolter.data.labels import label_dataset, labels_of
 from wolter.data.mixing import read_observed
-from wolter.data.shards import write_manifest
+from wolter.data.shards import write_manifest, write_shard
 from wolter.errors import InputError
 from wolter.evaluate.inference import predict_split
 from wolter.train.checkpoint import load_model
@@ -82,10 +82,10 @@ def test_labels_go_with_their_spectra_and_the_truth_does_not(observed, label):
 def test_files_are_found_by_their_absolute_path(observed, label, tmp_path, monkeypatch):
     """As ingest notes them, whereas a fit notes the path that it was given."""
     monkeypatch.chdir(tmp_path)
-    for file in (made := make_dataset(tmp_path / "files", 6, n_shards=1)).files:
-        table = pq.read_table(file)
-        paths = [str(tmp_path / f"{i}.pha") for i in range(6)]
-        pq.write_table(table.append_column("file", [paths]), file)
+    made = make_dataset(tmp_path / "files", 6, n_shards=1)
+    paths = [str(tmp_path / f"{i}.pha") for i in range(6)]
+    shard = write_shard(made.path, 0, made.read(0).append_column("file", [paths]))
+    made = write_manifest(made.path, dataclasses.replace(made.manifest, shards=(shard,)))
     assert label(table_of(["3.pha", str(tmp_path / "5.pha"), "other.pha"]), made).rows == 2
 
 

@@ -64,16 +64,6 @@ def test_a_finished_shard_is_known_by_its_checksum(tmp_path):
     assert finished_shard(tmp_path, 0) is None
 
 
-def test_nothing_half_written_stays_behind(tmp_path, monkeypatch):
-    def fail(*args, **kwargs):
-        raise OSError("disk full")
-
-    monkeypatch.setattr("wolter.data.shards.pq.write_table", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_shard(tmp_path, 0, table()[1])
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_open_dataset_checks_what_it_opens(tmp_path):
     with pytest.raises(InputError, match=r"no dataset.json there; make a dataset"):
         open_dataset(tmp_path)
