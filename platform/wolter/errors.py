@@ -13,6 +13,13 @@ class InputError(ValueError):
     """
 
 
+class FailedError(RuntimeError):
+    """Work that failed though its input is good: one line that names the cause and the remedy.
+
+    The command line prints the message and exits with code 1.
+    """
+
+
 # Ray hands an error of a task over as the text of its traceback.
 _IN_TRACEBACK = re.compile(r"^wolter\.errors\.InputError: (.+)$", re.MULTILINE)
 

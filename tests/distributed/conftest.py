@@ -4,11 +4,11 @@ from wolter.cluster import connected
 
 
 @pytest.fixture(scope="session")
-def ray_session():
+def ray_session(tmp_path_factory):
     """The one local Ray of a test session."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
-        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("WOLTER_HOME", str(tmp_path_factory.mktemp("ray")))
         patch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")
         # Ray keeps the environment of its start: where tests keep their state comes with it.
         with connected(logical_cpus=8):

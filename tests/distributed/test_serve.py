@@ -11,6 +11,7 @@ import sys
 
 import httpx2
 import pytest
+from tests import processes
 
 from wolter.errors import InputError
 from wolter.predict import predict_files
@@ -182,6 +183,9 @@ def test_serving_in_the_foreground_ends_cleanly(untrained, tmp_path, stopping):
         found = re.search(r"serving at (http://\S+)", line)
         assert found, line
         assert httpx2.get(f"{found[1]}/healthz", timeout=60).status_code == 200
+        listens = processes.listening(process.pid)
+        assert {"raylet", "gcs_server"} <= {name for name, _, _ in listens}
+        assert not processes.outside(listens)
         if stopping == signal.SIGINT:
             _check_backpressure(f"{found[1]}{URL}")
         process.send_signal(stopping)

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from wolter import config as configs
+from wolter import local_ray
 from wolter.cluster import connect, connected
 from wolter.errors import InputError
 from wolter.memory import keep_freed
@@ -30,6 +31,7 @@ class Inference:
 
     def __init__(self, chosen: list[dict[str, Any]], config: dict[str, Any]) -> None:
         keep_freed()
+        local_ray.close_replica()
         from ray import serve
 
         self.config = configs.from_dict(ServeConfig, config)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from wolter import config as configs
+from wolter import local_ray
 from wolter.cluster import connected, cores
 from wolter.data.batches import fits, ray_dataset, ray_reader
 from wolter.data.shards import open_dataset
@@ -26,6 +27,7 @@ from wolter.files import write_atomically
 from wolter.memory import keep_freed
 from wolter.train.checkpoint import resume_training, save_training
 from wolter.train.job import Job, ScaleConfig, prepare
+from wolter.train.local_group import LocalTorchConfig
 from wolter.train.loop import Epoch, OnEpoch, OnStep
 
 PROGRESS, STEPS = "epochs.jsonl", "steps.txt"  # in the folder of a run, while it lasts
@@ -41,12 +43,14 @@ def fit(
         InputError: see `runner.train`.
         RuntimeError: workers failed too often.
     """
-    with connected(logical_cpus=cores() + scale.workers):  # Ray Data reads on the cores' share
+    logical = cores() + scale.workers  # Ray Data reads on the cores' share
+    with connected(logical_cpus=logical), tempfile.TemporaryDirectory() as meet:
         dataset = open_dataset(job.dataset)
         in_order = ray.data.ExecutionOptions(preserve_order=True)  # the same batches every time
         trainer = ray.train.torch.TorchTrainer(
             _worker,
             train_loop_config={"job": configs.to_dict(job), "steps": str(folder / STEPS)},
+            torch_config=LocalTorchConfig(folder=meet) if local_ray.running() else None,
             scaling_config=_scaling(scale),
             run_config=ray.train.RunConfig(
                 name=folder.name,
