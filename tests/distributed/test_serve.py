@@ -50,8 +50,8 @@ def test_real_spectrum_is_answered_as_offline(client, untrained, reference_data)
     ]
     response = client.post(URL, files=files)
     assert response.status_code == 200, response.text
-    answer, table = response.json(), predict_files(load_model(untrained("deepspectra")), [pha])
-    assert answer["model_name"] == "deepspectra"
+    answer, table = response.json(), predict_files(load_model(untrained("posterior")), [pha])
+    assert answer["model_name"] == "posterior"
     assert answer["model_version"] == table["model_version"][0]
     (spectrum,) = answer["spectra"]
     assert spectrum["file"] == pha.name
@@ -77,8 +77,7 @@ def test_a_real_spectrum_is_refined_as_offline(client, untrained, reference_data
         file("arf", folder / "PN.arf"),
         file("background", folder / "PNbackground_spectrum.fits"),
     ]
-    query = {"family": "posterior", "refine": True}
-    response = client.post(URL, params=query, files=files)
+    response = client.post(URL, params={"refine": True}, files=files)
     assert response.status_code == 200, response.text
     (spectrum,) = response.json()["spectra"]
     (row,) = check_files(load_model(untrained("posterior")), [pha], refined=True)
@@ -93,10 +92,14 @@ def test_a_real_spectrum_is_refined_as_offline(client, untrained, reference_data
 
 
 def test_health_and_models(client):
-    health = client.get("/healthz")
-    assert health.status_code == 200
+    assert client.get("/livez").json() == {"status": "alive"}
     versions = {m["model_name"]: m["model_version"] for m in client.get("/v1/models").json()}
-    assert health.json() == {"models": versions}
+    assert set(versions) == {"deepspectra", "mlp", "posterior"}
+    for path in ("/healthz", "/readyz"):
+        health = client.get(path)
+        assert health.status_code == 200
+        assert health.json()["models"] == versions
+        assert health.json()["problems"] == {}
     assert client.get("/docs").status_code == 200
 
 
@@ -110,7 +113,7 @@ def test_bad_uploads_are_refused(client, pha):
     for name, sent, status, message in (
         ("cut.pha", data[:-2000], 422, "truncated FITS file"),
         ("text.pha", b"hello", 422, "not a FITS file"),
-        ("bomb.pha.gz", bomb, 413, "more than 50 MB once inflated"),
+        ("bomb.pha.gz", bomb, 413, "with it the files are more than 50 MB once inflated"),
         ("big.pha", data + bytes(21 * 2**20), 413, "more than 20 MB"),
         ("huge.pha", bytes(101 * 2**20), 413, "larger than 100 MB"),
     ):

@@ -13,7 +13,7 @@ from wolter.serve.config import ServeConfig
 class Serve:
     """Serve the champions over HTTP until interrupted.
 
-    POST PHA files or counts to /v1/spectra/parameters; /docs explains, /healthz tells which models
+    POST PHA files or counts to /v1/spectra/parameters; /docs explains, /readyz tells which models
     answer.
     """
 

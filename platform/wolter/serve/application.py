@@ -1,10 +1,10 @@
 """The Ray Serve application: start it, run it until interrupted."""
 
 import logging
+import os
 import signal
 import socket
 import threading
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +13,17 @@ from wolter import local_ray
 from wolter.cluster import connect, connected
 from wolter.errors import InputError
 from wolter.memory import keep_freed
-from wolter.serve.config import ServeConfig
-from wolter.serve.images import ServedImages
-from wolter.serve.models import Chosen, choose, load
-from wolter.serve.requests import UploadReader
-from wolter.train.checkpoint import load_model
+from wolter.serve.config import REQUEST_TIMEOUT_S, ServeConfig
+from wolter.serve.models import Chosen, choose
+from wolter.serve.service import Service
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 NAME = "wolter"
-REQUEST_TIMEOUT_S = 120.0
+# Where Ray's HTTP proxy finds what it answers itself; a Ray that runs already must know it before.
+EDGE = ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "wolter.serve.edge:middlewares")
+BESIDE = 64  # requests for health and documentation at once, beside those that are counted
 
 
 class Inference:
@@ -34,27 +34,21 @@ class Inference:
         local_ray.close_replica()
         from ray import serve
 
-        self.config = configs.from_dict(ServeConfig, config)
-        self.uploads = UploadReader(self.config)
-        self.uploads.pool.start()
-        join = serve.batch(max_batch_size=self.config.max_ongoing, batch_wait_timeout_s=0.0)
+        limits = configs.from_dict(ServeConfig, config)
+        join = serve.batch(max_batch_size=limits.max_ongoing, batch_wait_timeout_s=0.0)
         models = [configs.from_dict(Chosen, each) for each in chosen]
-        self.models = {each.name: load(each, join) for each in models if each.kind == "spectra"}
-        self.images = {
-            each.name: ServedImages(load_model(Path(each.folder)), each.version)
-            for each in models
-            if each.kind == "images"
-        }
+        self.service = Service.load(models, limits, join)
+        self.service.start()
 
     def __serve_build_asgi_app__(self) -> "FastAPI":
         """Called by Ray Serve for the application that answers HTTP."""
         from wolter.serve.api import build_app
 
-        return build_app(self)
+        return build_app(self.service)
 
     def __del__(self) -> None:
         """End the reading processes."""
-        self.uploads.pool.stop()
+        self.service.stop()
 
 
 def start(config: ServeConfig) -> str:
@@ -69,17 +63,21 @@ def start(config: ServeConfig) -> str:
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     chosen = choose(config)
     port = _free_port(config)
+    os.environ.setdefault(*EDGE)
     connect()
     _make_room()
     serve.start(
-        http_options={"host": config.host, "port": port, "request_timeout_s": REQUEST_TIMEOUT_S}
+        http_options={
+            "host": config.host,
+            "port": port,
+            "request_timeout_s": REQUEST_TIMEOUT_S + 10,  # the application's own comes first
+        }
     )
     deployment = serve.deployment(
         name="inference",
         num_replicas=config.replicas,
-        max_ongoing_requests=config.max_ongoing,
-        max_queued_requests=config.max_queued,
-        backpressure_config={"status_code": 429, "retry_after_s": 2},
+        # The application itself counts, lets in and refuses; health never waits.
+        max_ongoing_requests=config.max_ongoing + config.max_queued + BESIDE,
         max_constructor_retry_count=2,
     )(serve.ingress()(Inference))
     models = [configs.to_dict(each) for each in chosen]
@@ -106,6 +104,7 @@ def run(config: ServeConfig) -> None:
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         interrupted.set()
 
+    os.environ.setdefault(*EDGE)
     with connected():
         url = start(config)
         # Only now: Ray sets handlers of its own when it starts.

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from wolter.errors import InputError
 
 MB = 2**20
+REQUEST_TIMEOUT_S = 120.0  # longest time to an answer
+MOST = 1e12  # largest count, exposure (s) or scale that is taken for one
 
 
 @dataclass(frozen=True)
@@ -19,15 +21,19 @@ class ServeConfig:
         replicas: processes that answer, each with all models.
         parsers: processes of each replica that read uploads.
         max_file_mb: largest upload, as sent.
-        max_inflated_mb: largest upload once inflated.
-        max_request_mb: largest request.
+        max_inflated_mb: largest sum of a request's uploads once inflated.
+        max_request_mb: largest request of files.
+        max_json_mb: largest request of counts.
         max_spectra: spectra a request.
         max_pixels: of an image to enhance.
         max_refined: spectra a request whose posteriors are refined, seconds each.
-        parse_timeout_s: longest time to read one spectrum with its files.
-        parse_memory_mb: memory to read one spectrum with its files.
+        parse_cpu_s: processor time to read one spectrum or image with its files.
+        request_cpu_s: processor time to read all files of a request.
+        parse_timeout_s: time after which a reader is taken for lost, and replaced; a busy machine
+            alone must not reach it.
+        parse_memory_mb: memory to read one spectrum or image with its files.
         max_ongoing: requests at once in a replica.
-        max_queued: requests that wait for a replica; further ones are answered 429.
+        max_queued: requests that wait in a replica; further ones are answered 429.
     """
 
     host: str = "127.0.0.1"
@@ -38,10 +44,13 @@ class ServeConfig:
     max_file_mb: float = 20.0
     max_inflated_mb: float = 200.0
     max_request_mb: float = 100.0
+    max_json_mb: float = 32.0
     max_spectra: int = 10_000
     max_pixels: int = 2048 * 2048
     max_refined: int = 16
-    parse_timeout_s: float = 10.0
+    parse_cpu_s: int = 10
+    request_cpu_s: float = 60.0
+    parse_timeout_s: float = 60.0
     parse_memory_mb: int = 2_000
     max_ongoing: int = 32
     max_queued: int = 128
@@ -50,5 +59,9 @@ class ServeConfig:
         """Check the values."""
         if not 0 <= self.port <= 65_535:
             raise InputError(f"port {self.port}: choose 1 to 65535, or 0 for any free one")
-        if min(self.replicas, self.parsers, self.max_ongoing) < 1:
-            raise InputError("serve: replicas, parsers and max_ongoing must be 1 or more")
+        if min(self.replicas, self.parsers, self.max_ongoing, self.parse_cpu_s) < 1:
+            raise InputError(
+                "serve: replicas, parsers, max_ongoing and parse_cpu_s must be 1 or more"
+            )
+        if self.max_queued < 0:
+            raise InputError("serve: max_queued must be 0 or more")

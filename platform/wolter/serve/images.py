@@ -5,21 +5,26 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import torch
 from fastapi import FastAPI, HTTPException, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
 
 from wolter.data.images import ImageBatch, ImageSpec
 from wolter.enhance import enhance
-from wolter.errors import InputError
 from wolter.predict import fingerprint
 from wolter.predict_images import enhance_picture, model_name, to_hdus
-from wolter.serve.requests import IMAGE_ROLES, UploadReader
+from wolter.serve.config import MOST
+from wolter.serve.problems import RESPONSES
+from wolter.serve.requests import IMAGE_ROLES
 from wolter.serve.uploads import plain_name
 from wolter.train.checkpoint import Model
 from wolter.xray.picture import Picture
+
+if TYPE_CHECKING:
+    from wolter.serve.service import Service
 
 FAMILY = "superres"
 MEDIA_TYPE = "application/fits"
@@ -81,51 +86,55 @@ class ServedImages:
         hdus.writeto(buffer, output_verify="fix+ignore")
         return buffer.getvalue()
 
-    async def answers(self) -> bool:
-        """Whether the model gives finite rates of an even image."""
+    def check(self) -> str:
+        """Why the model gives no finite rates of an even image; empty where it does."""
         even_BHW = torch.ones(1, 16, 16)
         batch = ImageBatch(even_BHW, even_BHW * 1e4, even_BHW * 0.5)
-        found = await run_in_threadpool(
-            enhance, self.model.family, self.model.module, batch, self.spec.scale
-        )
-        return all(bool(value.isfinite().all()) for value in found.values())
+        found = enhance(self.model.family, self.model.module, batch, self.spec.scale)
+        whole = all(bool(value.isfinite().all()) for value in found.values())
+        return "" if whole else "no finite rates of an even image"
 
 
-def add_route(
-    app: FastAPI,
-    models: Mapping[str, ServedImages],
-    uploads: UploadReader,
-    problems: Mapping[int | str, dict[str, Any]],
-) -> None:
-    """Serve `POST /v1/images/enhance` from models by name."""
+class Asked(BaseModel):
+    """Query of a request for an image."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task: str = Field(FAMILY, description="superres doubles the pixels, denoise keeps them")
+    exposure: float | None = Field(
+        None,
+        gt=0,
+        le=MOST,
+        allow_inf_nan=False,
+        description="seconds, in place of the header's EXPOSURE",
+    )
+
+
+def add_route(app: FastAPI, service: "Service") -> None:
+    """Serve `POST /v1/images/enhance`."""
 
     @app.post(
         "/v1/images/enhance",
         response_class=Response,
-        responses={**problems, **_ANSWER},
+        responses={**RESPONSES, **_ANSWER},
         openapi_extra=dict(BODY),
     )
-    async def enhanced(
-        request: Request,
-        task: Annotated[
-            str, Query(description="superres doubles the pixels, denoise keeps them")
-        ] = FAMILY,
-        exposure: Annotated[
-            float | None, Query(gt=0, description="seconds, in place of the header's EXPOSURE")
-        ] = None,
-    ) -> Response:
+    async def enhanced(request: Request, asked: Annotated[Asked, Query()]) -> Response:
         """Denoise or super-resolve an image of photons: FITS in, FITS out, on the same sky."""
-        name = model_name(FAMILY, task)
-        if name not in models:
-            raise InputError(
-                f"task: no {name} is served; choose one of {', '.join(models) or '(none)'}"
-            )
+        served = service.enhancer(model_name(FAMILY, asked.task))
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind != "multipart/form-data":
             raise HTTPException(415, "send multipart/form-data (a FITS image in the field image)")
         async with request.form(max_files=len(IMAGE_ROLES), max_fields=len(IMAGE_ROLES)) as form:
-            picture = await uploads.picture(form, exposure)
-        content = await models[name].enhance(picture)
+            picture = await service.uploads.picture(form, asked.exposure)
+        content = await served.enhance(picture)
         stem = Path(plain_name(picture.file)).name.partition(".")[0]
-        headers = {"content-disposition": f'attachment; filename="{stem}-{task}.fits"'}
+        headers = {"content-disposition": attachment(f"{stem}-{asked.task}.fits")}
         return Response(content, media_type=MEDIA_TYPE, headers=headers)
+
+
+def attachment(name: str) -> str:
+    """Value of Content-Disposition that names a file in any script (RFC 6266)."""
+    plain = name.encode("ascii", "replace").decode().replace("?", "_")
+    more = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
+    return f'attachment; filename="{plain}"{more}'

@@ -25,17 +25,21 @@ Join = Callable[
     Callable[[SpectraBatch], Awaitable[Estimates]],
 ]
 PIECE = 256  # spectra; a request of more is answered in pieces, between those of others
-DEFAULT_FAMILY = "deepspectra"
+DEFAULT_FAMILIES = ("posterior", "deepspectra")  # the one with intervals, where it is served
 SERVED = ("spectra", "images")  # kinds of records
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A model to serve: name, checkpoint folder and version (empty for its fingerprint)."""
+    """A model to serve: name, checkpoint folder and version (empty for its fingerprint).
+
+    `problem` tells why there is no such folder: then requests for this model alone are refused.
+    """
 
     name: str
     folder: str
     version: str = ""
+    problem: str = ""
 
     @property
     def kind(self) -> str:
@@ -72,8 +76,12 @@ def _champions() -> tuple[Chosen, ...]:
     every = [families.load(name) for name in families.names()]
     for name in (name for each in every if each.kind in SERVED for name in each.model_names):
         if tracking.has_champion(name) or name in shipped.names():
-            folder, version = shipped.find(name, tracking.CHAMPION)
-            found.append(Chosen(name, str(folder.absolute()), version))
+            try:
+                folder, version = shipped.find(name, tracking.CHAMPION)
+            except InputError as error:
+                found.append(Chosen(name, "", problem=str(error)))
+            else:
+                found.append(Chosen(name, str(folder.absolute()), version))
     if not found:
         raise InputError(
             f"no family has a champion in {tracking.tracking_uri()}; train one with `wolter "
@@ -113,12 +121,13 @@ class ServedModel:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._judges, judge, self.model, evidence, refined)
 
-    async def answers(self) -> bool:
-        """Whether the model gives finite parameters of a plain spectrum."""
+    def check(self) -> str:
+        """Why the model gives no finite parameters of a plain spectrum; empty where it does."""
         flat_BC, one_B = torch.ones(1, self.spec.n_channels), torch.ones(1)
         exposure_B = one_B * (self.spec.exposure_s or (1e4,))[0]
-        values = await self.estimate(SpectraBatch(flat_BC, flat_BC, one_B, exposure_B))
-        return all(bool(np.isfinite(values[name]).all()) for name in self.spec.names)
+        values = estimate(self.model, SpectraBatch(flat_BC, flat_BC, one_B, exposure_B))
+        bad = [name for name in self.spec.names if not np.isfinite(values[name]).all()]
+        return f"no finite {bad[0]} of a plain spectrum" if bad else ""
 
     async def _alone(self, batch: SpectraBatch) -> Estimates:
         return (await self._together([batch]))[0]
@@ -130,8 +139,3 @@ class ServedModel:
         ends = np.cumsum([len(batch) for batch in batches])[:-1]
         pieces = {name: np.split(value, ends) for name, value in values.items()}
         return [{name: pieces[name][i] for name in values} for i in range(len(batches))]
-
-
-def load(chosen: Chosen, join: Join | None = None) -> ServedModel:
-    """Load a model to serve."""
-    return ServedModel(load_model(Path(chosen.folder)), chosen.version, join)

@@ -1,8 +1,14 @@
-"""A small pool of processes that read uploads (see `wolter.serve.reading`)."""
+"""A small pool of processes that read uploads (see `wolter.serve.sandbox`).
+
+Jobs and answers are lines of JSON, never pickles: a hostile file may rule the process that reads
+it. A reader that dies or hangs is replaced; whether its file is to blame is told by how it ended.
+"""
 
 import contextlib
 import json
+import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -16,65 +22,115 @@ from wolter.data.pictures import load_picture
 from wolter.data.records import Record
 from wolter.errors import InputError
 from wolter.serve.config import ServeConfig
-from wolter.serve.reading import ImageJob, Job, from_json
+from wolter.serve.errors import TooLargeError, UnavailableError
+from wolter.serve.reading import ImageJob, Job
+from wolter.serve.sandbox import from_json
 from wolter.xray.picture import Picture
 
 START_TIMEOUT_S = 120.0  # imports on a busy machine
+TRIES = 2
+# A file that ends two readers in one of these ways is to blame.
+_FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
+
+
+class LostError(Exception):
+    """A reader ended without an answer; by the signal, where it was one."""
+
+    def __init__(self, ended: int) -> None:
+        self.signal = -ended
+        super().__init__(f"a reader ended ({ended})")
+
+
+class Allowance:
+    """Processor time that is left to a request, s; threads take from it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._left = seconds, seconds
+        self._lock = threading.Lock()
+
+    def take(self, seconds: float) -> None:
+        """Take time that was used.
+
+        Raises:
+            TooLargeError: more was used than was left.
+        """
+        with self._lock:
+            self._left -= seconds
+            if self._left < 0:
+                raise TooLargeError(
+                    f"reading the files takes more than {self._seconds:g} s; send fewer files"
+                )
 
 
 class Reader:
-    """One reading process; started when first needed, and again after it was killed."""
+    """One reading process; started when first needed, and again after it ended."""
 
     def __init__(self, config: ServeConfig) -> None:
         self.config = config
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Start the process unless it runs, and wait until it is ready."""
+        """Start the process unless it runs, and wait until it is ready.
+
+        Raises:
+            LostError: it ended before, or took too long.
+        """
         if self.process is not None and self.process.poll() is None:
             return
         self.stop()
-        command = [sys.executable, "-m", "wolter.serve.reading", str(self.config.parse_memory_mb)]
+        limits = (self.config.parse_memory_mb, self.config.parse_cpu_s)
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "wolter.serve.sandbox", *map(str, limits)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
-        if self._receive(START_TIMEOUT_S) is None:
-            raise RuntimeError("the process that reads uploads does not start; see its log")
+        self._exchange("", START_TIMEOUT_S)
 
-    def ask(self, job: Job | ImageJob) -> dict[str, Any] | None:
-        """The answer to a job; None when the process took too long or died of it."""
+    def ask(self, job: Job | ImageJob) -> dict[str, Any]:
+        """The answer to a job.
+
+        Raises:
+            LostError: the process ended, or was ended since it took longer than `parse_timeout_s`.
+        """
         self.start()
-        assert self.process is not None
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(json.dumps(configs.to_dict(job)) + "\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            self.stop()
-            return None
-        return self._receive(self.config.parse_timeout_s)
+        line = json.dumps(configs.to_dict(job)) + "\n"
+        return self._exchange(line, self.config.parse_timeout_s)
 
-    def _receive(self, timeout_s: float) -> dict[str, Any] | None:
-        assert self.process is not None
-        assert self.process.stdout is not None
-        timer = threading.Timer(timeout_s, self.process.kill)
+    def _exchange(self, sent: str, timeout_s: float) -> dict[str, Any]:
+        process = self.process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        timer = threading.Timer(timeout_s, process.kill)
         timer.start()
+        line = ""
         try:
-            line = self.process.stdout.readline()
+            process.stdin.write(sent)
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            pass
         finally:
             timer.cancel()
         if not line.endswith("\n"):
-            self.stop()
-            return None
+            raise LostError(self.stop())
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def stop(self) -> None:
-        """End the process."""
-        if self.process is not None:
-            self.process.kill()
+    def stop(self) -> int:
+        """End the process; how it ended."""
+        if self.process is None:
+            return 0
+        # One that closed its output is about to end by itself, and how it ends tells why.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.5)
+        self.process.kill()
+        with contextlib.suppress(BrokenPipeError):
             self.process.communicate()
-            self.process = None
+        ended, self.process = self.process.returncode, None
+        return ended
 
 
 class ReaderPool:
@@ -100,34 +156,49 @@ class ReaderPool:
         with ThreadPoolExecutor(len(self._readers)) as threads:
             list(threads.map(Reader.start, self._readers))
 
-    def read(self, job: Job) -> Record:
+    def read(self, job: Job, allowance: Allowance | None = None) -> Record:
         """Read the spectrum of a job.
 
+        Args:
+            job: what to read.
+            allowance: takes the processor time that was used.
+
         Raises:
-            InputError: the files are bad, or reading them takes too long or too much memory.
+            InputError: the files are bad; `TooLargeError` when reading them takes too much time or
+                memory.
+            UnavailableError: readers are lost, through no fault of the files.
         """
-        return from_json(self._answer(job, job.pha.name)["record"])
+        answer = self._answer(job, job.pha.name)
+        if allowance is not None:
+            allowance.take(answer["cpu_s"])
+        return from_json(answer["record"])
 
     def read_image(self, job: ImageJob) -> Picture:
-        """Read the image of a job.
-
-        Raises:
-            InputError: as `read`.
-        """
+        """Read the image of a job; see `read`."""
         self._answer(job, job.image.name)
         return load_picture(Path(job.result))
 
     def _answer(self, job: Job | ImageJob, name: str) -> dict[str, Any]:
-        with self._taken() as reader:
-            answer = reader.ask(job)
-        if answer is None:
-            raise InputError(
-                f"{name}: reading it takes more than {self.config.parse_timeout_s:g} s or "
-                f"{self.config.parse_memory_mb} MB; send smaller files"
-            )
-        if "error" in answer:
-            raise InputError(answer["error"])
-        return answer
+        ends = []
+        for _ in range(TRIES):
+            try:
+                with self._taken() as reader:
+                    answer = reader.ask(job)
+            except LostError as error:
+                if error.signal == signal.SIGXCPU:
+                    raise TooLargeError(
+                        f"{name}: reading it takes more than {self.config.parse_cpu_s} s of a "
+                        "processor; send smaller files"
+                    ) from error
+                ends.append(error.signal)
+                continue
+            if "error" in answer:
+                kind = TooLargeError if answer.get("too_large") else InputError
+                raise kind(answer["error"])
+            return answer
+        if _FAULTS.issuperset(ends):
+            raise InputError(f"{name}: what reads it breaks down; check its files")
+        raise UnavailableError(f"{name}: could not be read now; try again in a few seconds")
 
     def stop(self) -> None:
         """End every process."""

@@ -1,29 +1,22 @@
-"""Reading of uploaded spectra and images; run as a process of its own, bounded in memory and time.
+"""Reading of uploaded spectra and images, by a process of its own (see `wolter.serve.sandbox`)."""
 
-The process (`python -m wolter.serve.reading MEMORY_MB`) reads one JSON job a line and answers with
-one JSON line. Whatever a hostile file does to it, it can be killed and started again.
-"""
-
-import json
-import os
-import resource
-import sys
+import filecmp
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import torch
+from torch import Tensor
 
-from wolter import config as configs
 from wolter.data.evidence import Evidence
 from wolter.data.pictures import save_picture
 from wolter.data.records import Record, ResponseChoice, read_observed, to_record
-from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.data.schema import SpectraSpec
 from wolter.errors import InputError
-from wolter.serve.config import MB
+from wolter.serve.config import MOST
+from wolter.serve.errors import TooLargeError
 from wolter.serve.uploads import plain_name
-from wolter.xray.pha import Spectrum, read_spectrum
+from wolter.xray.ogip import open_fits
+from wolter.xray.pha import Spectrum, has_background, read_spectrum
 from wolter.xray.picture import read_picture
 
 _REMEDY = {
@@ -81,15 +74,32 @@ def read_image_job(job: ImageJob) -> None:
         exposure_map, mask = (
             Path(each[0].path) if each else None for each in (job.exposure_map, job.mask)
         )
+        for upload in uploads:
+            _check_pixels(upload, job.max_pixels)
         picture = read_picture(Path(job.image.path), exposure_map, mask, job.exposure_s)
-        if picture.counts_HW.numel() > job.max_pixels:
-            raise InputError(
-                f"{job.image.path}: {picture.counts_HW.numel()} pixels; send at most "
-                f"{job.max_pixels}"
-            )
+        _bounded(job.image.name, "a pixel", picture.counts_HW)
+        _bounded(job.image.name, "an exposure", picture.exposure_HW, picture.exposure_s)
         save_picture(replace(picture, file=job.image.name), Path(job.result))
     except InputError as error:
-        raise InputError(_with_names(str(error), uploads)) from error
+        raise type(error)(_with_names(str(error), uploads)) from error
+
+
+def _check_pixels(upload: Upload, most: int) -> None:
+    """Check the sizes that the headers of an image tell, before any pixel is read."""
+    with open_fits(Path(upload.path)) as hdus:
+        for hdu in hdus:
+            if hdu.is_image and hdu.header.get("NAXIS") == 2:
+                pixels = hdu.header["NAXIS1"] * hdu.header["NAXIS2"]
+                if pixels > most:
+                    raise TooLargeError(f"{upload.path}: {pixels} pixels; send at most {most}")
+
+
+def _bounded(name: str, what: str, *values: Tensor | float) -> None:
+    """Check that numbers are finite and none is above `MOST`, as those of JSON."""
+    for value in values:
+        largest = float(value.max()) if isinstance(value, Tensor) else value
+        if not largest <= MOST:
+            raise InputError(f"{name}: {what} of {largest:g}; the largest taken is {MOST:g}")
 
 
 def read_job(job: Job) -> Record:
@@ -110,14 +120,20 @@ def read_job(job: Job) -> Record:
                 raise InputError(f"{job.pha.name}: names no RMF (RESPFILE); {_REMEDY['RMF']}")
         files["background"] = _background(job, spectrum)
         observation = read_observed(Path(job.pha.path), response=job.response, **files)
-        if not job.evidence:
-            return to_record(observation, job.spec, job.pha.name)
-        evidence = Evidence.of(observation, job.spec, job.pha.name)
-        evidence.save(Path(job.evidence))
-        return evidence.record
+        evidence = Evidence.of(observation, job.spec, job.pha.name) if job.evidence else None
+        record = evidence.record if evidence else to_record(observation, job.spec, job.pha.name)
+        batch = record.batch
+        _bounded(job.pha.name, "counts", batch.counts_BC, batch.background_BC)
+        _bounded(job.pha.name, "an exposure", batch.exposure_B)
+        _bounded(job.pha.name, "a background scale", batch.background_scale_B)
+        if evidence is not None:
+            _bounded(job.pha.name, "a response", evidence.response.matrix_EC, evidence.areascale)
+            _bounded(job.pha.name, "a background", evidence.background_C)
+            evidence.save(Path(job.evidence))
+        return record
     except InputError as error:
         uploads = (job.pha, *job.rmf, *job.arf, *job.background)
-        raise InputError(_with_names(str(error), uploads)) from error
+        raise type(error)(_with_names(str(error), uploads)) from error
 
 
 def _with_names(message: str, uploads: Sequence[Upload]) -> str:
@@ -129,13 +145,26 @@ def _with_names(message: str, uploads: Sequence[Upload]) -> str:
 def _background(job: Job, spectrum: Spectrum) -> str | None:
     if not job.use_background:
         return "none"
-    if not job.background and spectrum.backfile and _same(spectrum.backfile, job.pha.name):
-        return job.pha.path  # source and background in one file
-    return _find(job, job.background, spectrum.backfile, "background", "BACKFILE")
+    found = _find(job, job.background, spectrum.backfile, "background", "BACKFILE")
+    if (
+        found
+        and filecmp.cmp(found, job.pha.path, shallow=False)
+        and not has_background(Path(found))
+    ):
+        raise InputError(
+            f"{job.pha.name}: is its own background, and holds no other (HDUCLAS2 BKG); "
+            f"{_REMEDY['background']}"
+        )
+    return found
 
 
 def _find(job: Job, uploads: tuple[Upload, ...], named: str, what: str, keyword: str) -> str | None:
-    """Path of the only upload of a role, or of the one that the header names; None for none."""
+    """Path of the only upload of a role, or of the one that the header names; None for none.
+
+    A spectrum may name itself: source and background in one file.
+    """
+    if not uploads and named and _same(named, job.pha.name) and what == "background":
+        return job.pha.path
     if len(uploads) == 1:
         return uploads[0].path
     for upload in uploads:
@@ -153,68 +182,3 @@ def _same(named: str, uploaded: str) -> bool:
     """Whether a header's name means an upload, whatever their folders and gzip suffixes."""
     plain = plain_name(named.split("[")[0].split("{")[0].strip())
     return plain.removesuffix(".gz") == uploaded.removesuffix(".gz")
-
-
-def to_json(record: Record) -> dict[str, Any]:
-    """A record as JSON can hold it; float32 survives unchanged."""
-    batch = record.batch
-    return {
-        "name": record.name,
-        "flags": list(record.flags),
-        "counts": batch.counts_BC[0].tolist(),
-        "background": batch.background_BC[0].tolist(),
-        "background_scale": batch.background_scale_B[0].item(),
-        "exposure_s": batch.exposure_B[0].item(),
-        "area": None if batch.area_BA is None else batch.area_BA[0].tolist(),
-    }
-
-
-def from_json(values: dict[str, Any]) -> Record:
-    """The record of `to_json`."""
-    batch = SpectraBatch(
-        counts_BC=torch.tensor([values["counts"]]),
-        background_BC=torch.tensor([values["background"]]),
-        background_scale_B=torch.tensor([values["background_scale"]]),
-        exposure_B=torch.tensor([values["exposure_s"]]),
-        area_BA=None if values["area"] is None else torch.tensor([values["area"]]),
-    )
-    return Record(values["name"], batch, tuple(values["flags"]))
-
-
-def main() -> None:
-    """Answer jobs until the input ends."""
-    torch.set_num_threads(1)
-    # Answers keep the real output; what libraries print goes to the log.
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    _limit_memory(int(sys.argv[1]) * MB)
-    print(json.dumps({"ready": True}), file=answers, flush=True)
-    for line in sys.stdin:
-        print(json.dumps(_answer(line)), file=answers, flush=True)
-
-
-def _answer(line: str) -> dict[str, Any]:
-    values = json.loads(line)
-    name = values["image" if "image" in values else "pha"]["name"]
-    try:
-        if "image" in values:
-            read_image_job(configs.from_dict(ImageJob, values))
-            return {"image": name}
-        return {"record": to_json(read_job(configs.from_dict(Job, values)))}
-    except InputError as error:
-        return {"error": str(error)}
-    except MemoryError:
-        return {"error": f"{name}: reading it takes too much memory; send smaller files"}
-    except Exception as error:
-        return {"error": f"{name}: not readable ({type(error).__name__}); check its files"}
-
-
-def _limit_memory(size: int) -> None:
-    """Let the process grow by so many bytes."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
-    limit = pages * resource.getpagesize() + size
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-if __name__ == "__main__":
-    main()

@@ -4,9 +4,11 @@ Shapes: B batch, C channels of the request, G channels of the model's grid.
 """
 
 import asyncio
+import contextlib
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,15 +22,18 @@ from wolter.data.records import Record, ResponseChoice, covers
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
 from wolter.serve.config import ServeConfig
-from wolter.serve.pool import ReaderPool
+from wolter.serve.pool import Allowance, ReaderPool
+from wolter.serve.problems import one_line
 from wolter.serve.reading import ImageJob, Job, Upload
 from wolter.serve.schemas import Counts
-from wolter.serve.uploads import plain_name, store
+from wolter.serve.uploads import measure, plain_name, store
 from wolter.xray.picture import Picture
 from wolter.xray.response import rebin_channels
 
-Read = TypeVar("Read", Record, Evidence)
-EVIDENCE = ".safetensors"  # what a spectrum's likelihood needs, beside its upload
+T = TypeVar("T")
+Uploads = dict[str, list[UploadFile]]
+KEPT = ".safetensors"  # what a reader made of a file, beside it
+MAX_FILES = 256  # of a request
 ROLES = ("pha", "rmf", "arf", "background")
 IMAGE_ROLES = ("image", "exposure_map", "mask")
 
@@ -74,7 +79,7 @@ def records_of_counts(body: bytes, spec: SpectraSpec, max_spectra: int) -> list[
     batch = SpectraBatch(
         counts_BC=counts_BC.float(),
         background_BC=background_BC.float(),
-        background_scale_B=_each(scale or [0.0], n, "background_scale"),
+        background_scale_B=_each([0.0] if scale is None else scale, n, "background_scale"),
         exposure_B=_each(counts.exposure_s, n, "exposure_s"),
     )
     return [Record(name, batch[i : i + 1], flags) for i, name in enumerate(names)]
@@ -110,25 +115,16 @@ def _each(values: list[float], n: int, name: str) -> Tensor:
     return torch.tensor(values).expand(n)
 
 
-def one_line(errors: Iterable[Any]) -> str:
-    """The first of pydantic's errors: where, what, and the value."""
-    error = next(iter(errors))
-    parts = [str(part) for part in error["loc"]]
-    place = ".".join(part for part in parts if part not in ("body", "query"))
-    value = error.get("input")
-    got = (
-        f" (got {value!r})" if isinstance(value, int | float | str) and len(str(value)) < 50 else ""
-    )
-    return " ".join(f"{place or 'body'}: {error['msg']}{got}".split())
-
-
 class UploadReader:
-    """Reads the spectra of multipart requests in the pool's processes."""
+    """Reads the files of multipart requests in the pool's processes.
+
+    Few requests are read at a time, so that few have their files on disk; the others wait.
+    """
 
     def __init__(self, config: ServeConfig) -> None:
         self.config = config
         self.pool = ReaderPool(config)
-        self._threads = ThreadPoolExecutor(config.parsers)
+        self._threads = ThreadPoolExecutor(2 * config.parsers)
 
     async def records(
         self, form: FormData, spec: SpectraSpec, response: ResponseChoice, use_background: bool
@@ -136,9 +132,12 @@ class UploadReader:
         """Records of the uploaded spectra, in their order.
 
         Raises:
-            InputError: a field or file is bad; `TooLargeError` when a file is too large.
+            InputError: a field or file is bad; `TooLargeError` when a file is too large, or all
+                take too long to read.
+            UnavailableError: readers are lost, through no fault of the files.
         """
-        return await self._read(form, spec, response, use_background, lambda _, record: record)
+        how = partial(Job, spec=spec, response=response, use_background=use_background)
+        return await self._in_thread(self._spectra, _by_role(form), how)
 
     async def evidence(
         self, form: FormData, spec: SpectraSpec, response: ResponseChoice, use_background: bool
@@ -147,83 +146,85 @@ class UploadReader:
         most = self.config.max_refined
         if len(form.getlist("pha")) > most:
             raise InputError(f"refine: {len(form.getlist('pha'))} spectra; send at most {most}")
-        return await self._read(form, spec, response, use_background, Evidence.load, EVIDENCE)
-
-    async def _read(
-        self,
-        form: FormData,
-        spec: SpectraSpec,
-        response: ResponseChoice,
-        use_background: bool,
-        finish: Callable[[Path, Record], Read],
-        suffix: str = "",
-    ) -> list[Read]:
-        uploads = _by_role(form)
-        with tempfile.TemporaryDirectory(prefix="wolter-") as folder:
-            stored = await asyncio.to_thread(self._store, uploads, Path(folder))
-            jobs = [
-                Job(
-                    pha=pha,
-                    spec=spec,
-                    rmf=stored["rmf"],
-                    arf=stored["arf"],
-                    background=stored["background"],
-                    use_background=use_background,
-                    response=response,
-                    evidence=pha.path + suffix if suffix else "",
-                )
-                for pha in stored["pha"]
-            ]
-            loop = asyncio.get_running_loop()
-            futures = [loop.run_in_executor(self._threads, self.pool.read, job) for job in jobs]
-            # All must end before the folder goes.
-            done = await asyncio.gather(*futures, return_exceptions=True)
-            read = []
-            for job, result in zip(jobs, done, strict=True):
-                if isinstance(result, BaseException):
-                    raise result
-                read.append(finish(Path(job.evidence), result))
-        return read
+        how = partial(Job, spec=spec, response=response, use_background=use_background)
+        return await self._in_thread(self._evidence, _by_role(form), how)
 
     async def picture(self, form: FormData, exposure_s: float | None) -> Picture:
-        """The uploaded image with its maps.
-
-        Raises:
-            InputError: a field or file is bad; `TooLargeError` when a file is too large.
-        """
+        """The uploaded image with its maps; see `records`."""
         uploads = _by_role(form, IMAGE_ROLES)
         if any(len(each) > 1 for each in uploads.values()):
             raise InputError(f"send one file in each of {', '.join(IMAGE_ROLES)}")
-        with tempfile.TemporaryDirectory(prefix="wolter-") as folder:
-            stored = await asyncio.to_thread(self._store, uploads, Path(folder))
+        return await self._in_thread(self._picture, uploads, exposure_s)
+
+    async def _in_thread(self, read: Callable[..., T], *arguments: Any) -> T:
+        # To its end, whether or not the client still waits: it removes what it stored.
+        return await asyncio.get_running_loop().run_in_executor(self._threads, read, *arguments)
+
+    def _spectra(self, uploads: Uploads, how: Callable[..., Job]) -> list[Record]:
+        with self._stored(uploads) as (stored, _):
+            return self._read([how(pha, **_beside(stored)) for pha in stored["pha"]])
+
+    def _evidence(self, uploads: Uploads, how: Callable[..., Job]) -> list[Evidence]:
+        with self._stored(uploads) as (stored, _):
+            jobs = [
+                how(pha, **_beside(stored), evidence=f"{pha.path}{KEPT}") for pha in stored["pha"]
+            ]
+            records = self._read(jobs)
+            return [
+                Evidence.load(Path(job.evidence), record)
+                for job, record in zip(jobs, records, strict=True)
+            ]
+
+    def _picture(self, uploads: Uploads, exposure_s: float | None) -> Picture:
+        with self._stored(uploads) as (stored, folder):
             job = ImageJob(
                 image=stored["image"][0],
-                result=str(Path(folder) / f"picture{EVIDENCE}"),
+                result=str(folder / f"picture{KEPT}"),
                 max_pixels=self.config.max_pixels,
                 exposure_map=stored["exposure_map"],
                 mask=stored["mask"],
                 exposure_s=exposure_s,
             )
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self.pool.read_image, job)
+            return self.pool.read_image(job)
 
-    def _store(
-        self, uploads: dict[str, list[UploadFile]], folder: Path
-    ) -> dict[str, tuple[Upload, ...]]:
-        stored: dict[str, tuple[Upload, ...]] = {}
-        for role in uploads:
-            kept = []
-            for index, upload in enumerate(uploads[role]):
-                name, path = plain_name(upload.filename), folder / f"{role}-{index}.fits"
-                store(upload.file, path, name, self.config)
-                kept.append(Upload(name, str(path)))
-            stored[role] = tuple(kept)
-        return stored
+    def _read(self, jobs: Sequence[Job]) -> list[Record]:
+        """Read a request's spectra: as many at once as there are readers, none after a bad one."""
+        allowance = Allowance(self.config.request_cpu_s)
+        with ThreadPoolExecutor(self.config.parsers) as threads:
+            futures = [threads.submit(self.pool.read, job, allowance) for job in jobs]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    @contextlib.contextmanager
+    def _stored(self, uploads: Uploads) -> Iterator[tuple[dict[str, tuple[Upload, ...]], Path]]:
+        """The uploads as files, which are removed afterwards; and their folder."""
+        named = {
+            role: [(upload.file, plain_name(upload.filename)) for upload in each]
+            for role, each in uploads.items()
+        }
+        measure((each for role in named.values() for each in role), self.config)
+        with tempfile.TemporaryDirectory(prefix="wolter-") as name:
+            folder, stored = Path(name), {}
+            for role, each in named.items():
+                kept = []
+                for index, (file, plain) in enumerate(each):
+                    path = folder / f"{role}-{index}.fits"
+                    store(file, path, plain, self.config)
+                    kept.append(Upload(plain, str(path)))
+                stored[role] = tuple(kept)
+            yield stored, folder
 
 
-def _by_role(form: FormData, roles: Sequence[str] = ROLES) -> dict[str, list[UploadFile]]:
+def _beside(stored: dict[str, tuple[Upload, ...]]) -> dict[str, tuple[Upload, ...]]:
+    return {role: stored[role] for role in ("rmf", "arf", "background")}
+
+
+def _by_role(form: FormData, roles: Sequence[str] = ROLES) -> Uploads:
     """The files of a form by field; the first role must have one."""
-    uploads: dict[str, list[UploadFile]] = {role: [] for role in roles}
+    uploads: Uploads = {role: [] for role in roles}
     for name, value in form.multi_items():
         if name not in uploads:
             raise InputError(f"unknown field {plain_name(name)!r}; send {', '.join(roles)}")

@@ -1,12 +1,14 @@
 """What requests and answers hold, as JSON."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-_Count = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+from wolter.serve.config import MOST
+
+_Count = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
 _Energy = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-_Exposure = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+_Exposure = Annotated[float, Field(gt=0, le=MOST, allow_inf_nan=False)]
 _Name = Annotated[str, Field(max_length=200)]
 
 
@@ -36,7 +38,7 @@ _Exposures = Annotated[
 class Counts(BaseModel):
     """Counts of one spectrum, or of several with the same channels."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     counts: _Rows = Field(
         description="counts of source and background in each channel: one list a spectrum"
@@ -129,26 +131,43 @@ class ParameterInfo(BaseModel):
     high: float
 
 
-class ModelInfo(BaseModel):
+class _ModelInfo(BaseModel):
     """A model that is served."""
 
     model_config = ConfigDict(protected_namespaces=())
 
     model_name: str
     model_version: str
-    default: bool = Field(description="answers where no family is asked for")
-    kind: str
-    parameters: list[ParameterInfo]
-    components: list[str]
-    energy_edges: list[float] = Field(description="keV, the grid that spectra are summed into")
-    instrument: str = Field(description="telescope/instrument/filter of the training spectra")
+    default: bool = Field(description="answers where no other is asked for")
+    instrument: str = Field(description="telescope/instrument/filter of the training data")
     exposure_s: list[float] | None = Field(description="trained range of exposures, s")
 
 
-class Health(BaseModel):
-    """Versions of the models that answer."""
+class SpectraInfo(_ModelInfo):
+    """A model of spectra that is served."""
 
-    models: dict[str, str]
+    kind: Literal["spectra"]
+    parameters: list[ParameterInfo]
+    components: list[str]
+    energy_edges: list[float] = Field(description="keV, the grid that spectra are summed into")
+
+
+class ImagesInfo(_ModelInfo):
+    """A model of images that is served."""
+
+    kind: Literal["images"]
+    task: str = Field(description="what to ask for as task")
+    scale: int = Field(description="pixels of the answer along a side of an input pixel")
+    pixel_arcsec: float = Field(description="side of an input pixel")
+    band_kev: list[float] = Field(description="energy band of the photons")
+
+
+class Health(BaseModel):
+    """Which models answer, as was found a while ago."""
+
+    models: dict[str, str] = Field(description="versions of those that answer, by name")
+    problems: dict[str, str] = Field(description="why others do not, by name")
+    checked_s: float = Field(description="age of this, s")
 
 
 class Problem(BaseModel):

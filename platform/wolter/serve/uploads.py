@@ -5,12 +5,13 @@ Nothing here trusts a name, a size or a header of the client's.
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, BinaryIO
 
 from wolter.errors import InputError
 from wolter.serve.config import MB, ServeConfig
+from wolter.serve.errors import TooLargeError
 
 BLOCK = 2880  # bytes of a FITS block
 CARD = 80
@@ -18,14 +19,34 @@ MAX_CARDS = 100_000  # of all headers of a file; real ones have hundreds
 PIECE = 2**18
 
 
-class TooLargeError(InputError):
-    """An upload beyond the limits."""
-
-
 def plain_name(name: str | None) -> str:
     """The last part of a client's file name, printable and short, to repeat in answers."""
     last = PureWindowsPath(PurePosixPath(name or "").name).name
     return re.sub(r"[^\w .()+\-\[\]]", "_", last)[:100].strip() or "unnamed"
+
+
+def measure(uploads: Iterable[tuple[BinaryIO, str]], config: ServeConfig) -> None:
+    """Check the sizes of all uploads of a request; nothing is stored.
+
+    Args:
+        uploads: the bytes of each as sent, and its name for messages.
+        config: limits.
+
+    Raises:
+        TooLargeError: one is larger than the limits as sent, or all together once inflated.
+        InputError: one is empty, or not a whole gzip file.
+    """
+    total, largest = 0, int(config.max_inflated_mb * MB)
+    for upload, name in uploads:
+        upload.seek(0)
+        for piece in _inflated(_limited(upload, name, config.max_file_mb), name):
+            total += len(piece)
+            if total > largest:
+                raise TooLargeError(
+                    f"{name}: with it the files are more than {config.max_inflated_mb:g} MB once "
+                    "inflated; send smaller or fewer files"
+                )
+        upload.seek(0)
 
 
 def store(upload: BinaryIO, path: Path, name: str, config: ServeConfig) -> None:

@@ -1,8 +1,10 @@
 import gzip
+import io
 import tempfile
-from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from astropy.io import fits
 from fastapi.testclient import TestClient
 
 from wolter.errors import InputError
@@ -10,8 +12,8 @@ from wolter.predict import predict_files
 from wolter.scrutiny import check_files
 from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
-from wolter.serve.models import Chosen, choose, load
-from wolter.serve.requests import UploadReader
+from wolter.serve.models import Chosen, choose
+from wolter.serve.service import Service
 from wolter.train.checkpoint import load_model
 
 URL = "/v1/spectra/parameters"
@@ -24,11 +26,11 @@ def client(untrained):
         parsers=1, max_file_mb=1.0, max_inflated_mb=4.0, max_request_mb=3.0, max_refined=2
     )
     names = ("deepspectra", "mlp", "posterior")
-    models = {name: load(Chosen(name, str(untrained(name)))) for name in names}
-    service = SimpleNamespace(config=config, models=models, images={}, uploads=UploadReader(config))
+    service = Service.load([Chosen(name, str(untrained(name))) for name in names], config)
+    service.start()
     with TestClient(build_app(service), raise_server_exceptions=False) as client:
         yield client
-    service.uploads.pool.stop()
+    service.stop()
 
 
 @pytest.fixture
@@ -52,30 +54,16 @@ def refused(response, status):
     return line
 
 
-def test_health_names_the_versions(client):
-    response = client.get("/healthz")
-    assert response.status_code == 200
-    assert set(response.json()["models"]) == {"deepspectra", "mlp", "posterior"}
-
-
-def test_health_fails_with_a_model(untrained):
-    served = load(Chosen("mlp", str(untrained("mlp"))))
-    for parameter in served.model.module.parameters():
-        parameter.data.fill_(float("nan"))
-    service = SimpleNamespace(config=ServeConfig(), images={}, models={"mlp": served}, uploads=None)
-    response = TestClient(build_app(service)).get("/healthz")
-    assert "mlp version" in refused(response, 503)
-
-
 def test_models_are_described(client):
-    default, other, _ = client.get("/v1/models").json()
-    assert (default["model_name"], default["default"]) == ("deepspectra", True)
-    assert (other["model_name"], other["default"]) == ("mlp", False)
+    other, _, default = client.get("/v1/models").json()
+    assert (default["model_name"], default["default"]) == ("posterior", True)
+    assert (other["model_name"], other["default"]) == ("deepspectra", False)
     assert default["parameters"][0] == {
         "name": "nh", "unit": "1e22 cm^-2", "low": 0.01, "high": 1.0
     }  # fmt: skip
     assert len(default["energy_edges"]) == 257
-    assert default["components"] == ["powerlaw", "gaussian", "bbody"]
+    assert other["components"] == ["powerlaw", "gaussian", "bbody"]
+    assert {each["kind"] for each in (other, default)} == {"spectra"}
 
 
 @pytest.mark.parametrize("family", [None, "mlp"])
@@ -84,7 +72,7 @@ def test_uploads_are_answered_as_offline(client, untrained, pha, parts, family):
     response = client.post(URL, params=query, files=parts)
     assert response.status_code == 200, response.text
     answer = response.json()
-    model = load_model(untrained(family or "deepspectra"))
+    model = load_model(untrained(family or "posterior"))
     table = predict_files(model, [pha])
     (spectrum,) = answer["spectra"]
     assert answer["model_name"] == table["model_name"][0]
@@ -96,13 +84,14 @@ def test_uploads_are_answered_as_offline(client, untrained, pha, parts, family):
     assert set(spectrum["parameters"]) == set(model.card.spec.names)
     for name, estimate in spectrum["parameters"].items():
         assert estimate["value"] == table[name][0]
-        assert estimate["value_mfe"] == table[f"{name}_mfe"][0]
+        assert (estimate["interval_68"] is None) == (family == "mlp")
+        if family is None:
+            assert estimate["interval_95"][0] == table[f"{name}_lolim95"][0]
     assert spectrum["parameters"]["kt"]["unit"] == "keV"
 
 
 def test_refined_posteriors_are_answered_as_offline(client, untrained, pha, parts):
-    query = {"family": "posterior", "refine": True}
-    response = client.post(URL, params=query, files=parts)
+    response = client.post(URL, params={"refine": True}, files=parts)
     assert response.status_code == 200, response.text
     (spectrum,) = response.json()["spectra"]
     (row,) = check_files(load_model(untrained("posterior")), [pha], refined=True)
@@ -121,6 +110,15 @@ def test_refined_posteriors_are_answered_as_offline(client, untrained, pha, part
     plain = client.post(URL, params={"family": "posterior"}, files=parts).json()["spectra"][0]
     assert plain["fit"] is None
     assert plain["parameters"] != spectrum["parameters"]
+
+
+def test_the_background_is_left_out_of_refined_answers_too(client, parts):
+    query = {"refine": True, "no_background": True}
+    response = client.post(URL, params=query, files=parts)
+    assert response.status_code == 200, response.text
+    assert "no_background" in response.json()["spectra"][0]["flags"]
+    response = client.post(URL, params={"refine": True}, files=parts)
+    assert "no_background" not in response.json()["spectra"][0]["flags"]
 
 
 def test_what_cannot_be_refined_is_said(client, parts):
@@ -146,7 +144,8 @@ def test_several_spectra_share_a_response(client, parts):
 
 
 def test_counts_are_answered_as_the_file(client, parts):
-    response = client.post(URL, params={"components": True}, files=parts)
+    query = {"components": True, "family": "deepspectra"}
+    response = client.post(URL, params=query, files=parts)
     (uploaded,) = response.json()["spectra"]
     assert set(uploaded["components"]) == {"powerlaw", "gaussian", "bbody"}
     assert len(uploaded["components"]["bbody"]) == 256
@@ -192,7 +191,68 @@ def test_bad_uploads_are_refused_in_one_line_and_leave_nothing(
     assert "the embedded response has 4096" in post(
         422, "?response=embedded&no_background=true", rmf=None
     )
+    inflated = gzip.compress(source + bytes(2 * 2**20))
+    many = [(field, file) for field, file in parts.items()]
+    many += [("pha", (f"{i}.pha.gz", inflated)) for i in range(2)]
+    assert "with it the files are more than 4 MB" in refused(client.post(URL, files=many), 413)
     assert not [*stored.iterdir()]
+
+
+def test_queries_are_checked_in_the_words_of_http(client, parts):
+    for query, line in (
+        ("refined=true", "refined: Extra inputs are not permitted"),
+        ("refine=perhaps", "refine: Input should be a valid boolean"),
+        ("no_background=-1", "no_background: Input should be"),
+        ("components=inf", "components: Input should be"),
+        ("family=%00", "family: "),
+        ("response=nan", "response: Input should be 'files' or 'embedded'"),
+    ):
+        assert refused(client.post(f"{URL}?{query}", files=parts), 422).startswith(line)
+
+
+@pytest.mark.parametrize("role", ["pha", "background"])
+@pytest.mark.parametrize("value", [3e38, 2e12, -1.0])
+def test_counts_of_files_have_bounds(client, parts, role, value):
+    name, data = parts[role]
+    with fits.open(io.BytesIO(data)) as hdus:
+        counts = np.ones(300)
+        counts[150] = value
+        columns = [
+            fits.Column("CHANNEL", "J", array=hdus[1].data["CHANNEL"]),
+            fits.Column("COUNTS", "D", array=counts),
+        ]
+        changed = fits.BinTableHDU.from_columns(columns, hdus[1].header)
+        stream = io.BytesIO()
+        fits.HDUList([hdus[0], changed]).writeto(stream)
+    line = refused(client.post(URL, files=parts | {role: (name, stream.getvalue())}), 422)
+    assert "counts" in line
+
+
+@pytest.mark.parametrize("query", [{}, {"refine": True}])
+@pytest.mark.parametrize(
+    ("key", "value"), [("EXPOSURE", 1e300), ("EXPOSURE", 2e12), ("BACKSCAL", 1e300)]
+)
+def test_scales_of_files_have_bounds(client, parts, query, key, value):
+    name, data = parts["pha"]
+    with fits.open(io.BytesIO(data)) as hdus:
+        hdus[1].header[key] = value
+        stream = io.BytesIO()
+        hdus.writeto(stream)
+    files = parts | {"pha": (name, stream.getvalue())}
+    line = refused(client.post(URL, params=query, files=files), 422)
+    assert line.startswith("source.pha: ")
+
+
+def test_a_spectrum_is_no_background_of_its_own(client, parts):
+    name, source = parts["pha"]
+    line = refused(client.post(URL, files=parts | {"background": (name, source)}), 422)
+    assert line.startswith("source.pha: is its own background")
+    with fits.open(io.BytesIO(source)) as hdus:
+        hdus[1].header["BACKFILE"] = name
+        stream = io.BytesIO()
+        hdus.writeto(stream)
+    files = {"pha": (name, stream.getvalue()), "rmf": parts["rmf"]}
+    assert "is its own background" in refused(client.post(URL, files=files), 422)
 
 
 def test_other_bad_requests_are_refused_in_one_line(client):

@@ -1,5 +1,4 @@
 import io
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +8,9 @@ from fastapi.testclient import TestClient
 from wolter.predict_images import enhance_picture, to_hdus
 from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
-from wolter.serve.images import ServedImages
-from wolter.serve.requests import UploadReader
+from wolter.serve.images import attachment
+from wolter.serve.models import Chosen
+from wolter.serve.service import Service
 from wolter.train.checkpoint import load_model
 from wolter.xray.picture import read_picture
 
@@ -21,15 +21,13 @@ URL = "/v1/images/enhance"
 def client(enhancer, one_thread):
     """The application without Ray, with models of images alone."""
     config = ServeConfig(parsers=1, max_pixels=4000)
-    images = {
-        name: ServedImages(load_model(enhancer(scale)), "1")
-        for name, scale in (("superres", 2), ("superres-denoise", 1))
-    }
-    uploads = UploadReader(config)
-    service = SimpleNamespace(config=config, models={}, images=images, uploads=uploads)
+    names = (("superres", 2), ("superres-denoise", 1))
+    chosen = [Chosen(name, str(enhancer(scale)), "1") for name, scale in names]
+    service = Service.load(chosen, config)
+    service.start()
     with TestClient(build_app(service), raise_server_exceptions=False) as client:
         yield client
-    uploads.pool.stop()
+    service.stop()
 
 
 def image(path):
@@ -70,8 +68,12 @@ def test_maps_and_the_exposure_can_be_sent(client, picture_file):
 
 def test_health_and_documentation_know_them(client):
     health = client.get("/healthz")
-    assert health.json() == {"models": {"superres": "1", "superres-denoise": "1"}}
-    assert client.get("/v1/models").json() == []
+    assert health.json()["models"] == {"superres": "1", "superres-denoise": "1"}
+    large, same = client.get("/v1/models").json()
+    assert (large["kind"], large["task"], large["scale"]) == ("images", "superres", 2)
+    assert (same["model_name"], same["task"], same["scale"]) == ("superres-denoise", "denoise", 1)
+    assert (large["default"], same["default"]) == (True, False)
+    assert large["pixel_arcsec"] == 4.0
     operation = client.get("/openapi.json").json()["paths"][URL]["post"]
     assert "application/fits" in operation["responses"]["200"]["content"]
     assert set(operation["requestBody"]["content"]) == {"multipart/form-data"}
@@ -82,8 +84,10 @@ def test_bad_requests_are_refused_in_one_line(client, picture_file):
     def post(files=None, status=422, **options):
         return refused(client.post(URL, files=files or image(picture_file), **options), status)
 
-    assert "--task colour" in post(params={"task": "colour"})
-    assert "exposure" in post(params={"exposure": -1})
+    assert post(params={"task": "colour"}).startswith("task colour: superres has superres, denoise")
+    for exposure in (-1, 0, "inf", "nan", 1e13, "long"):
+        assert post(params={"exposure": exposure}).startswith("exposure: ")
+    assert "exposures: Extra inputs" in post(params={"exposures": 1})
     assert "no image; send a FITS file" in post({"mask": ("mask.fits", picture_file.read_bytes())})
     assert "unknown field" in post(image(picture_file) | {"pha": ("a", b"b")})
     assert "not a FITS file" in post({"image": ("field.fits", b"words" * 1000)})
@@ -95,4 +99,46 @@ def test_bad_requests_are_refused_in_one_line(client, picture_file):
         del hdus[0].header["EXPOSURE"]
     assert "field.fits: no EXPOSURE" in post()
     fits.writeto(picture_file, np.ones((90, 90)), overwrite=True)
-    assert "8100 pixels; send at most 4000" in post(params={"exposure": 1e4})
+    line = post(status=413, params={"exposure": 1e4})
+    assert line == "field.fits: 8100 pixels; send at most 4000"
+
+
+@pytest.mark.parametrize("name", ["поле.fits", "宇宙 β.fits", 'a"b;c\\d.fits', "é" * 200 + ".fits"])
+def test_names_in_any_script_come_back(client, picture_file, name):
+    response = client.post(URL, files={"image": (name, picture_file.read_bytes())})
+    assert response.status_code == 200, response.text
+    told = response.headers["content-disposition"]
+    assert told.isascii()
+    with fits.open(io.BytesIO(response.content)) as served:
+        assert served[0].data.shape == (122, 100)
+
+
+def test_attachments_are_named_in_ascii_and_utf_8():
+    assert attachment("a.fits") == 'attachment; filename="a.fits"'
+    told = attachment("é b.fits")
+    assert told == "attachment; filename=\"_ b.fits\"; filename*=UTF-8''%C3%A9%20b.fits"
+
+
+@pytest.mark.parametrize("value", [3e38, 2e12, np.inf])
+def test_values_of_images_have_bounds(client, picture_file, value):
+    pixels, header = fits.getdata(picture_file, header=True)
+    bad = pixels.astype(np.float64)
+    bad[30, 20] = value
+    fits.writeto(picture_file, bad, header, overwrite=True)
+    line = refused(client.post(URL, files=image(picture_file)), 422)
+    assert line.startswith("field.fits: ")
+    header["EXPOSURE"] = 1e300
+    fits.writeto(picture_file, pixels, header, overwrite=True)
+    line = refused(client.post(URL, files=image(picture_file)), 422)
+    assert line.startswith("field.fits: ")
+
+
+def test_sizes_are_read_from_the_header_before_the_pixels(client, picture_file):
+    """A compressed image of very many pixels is small as a file."""
+    huge = fits.CompImageHDU(np.zeros((3000, 3000), np.int32), compression_type="RICE_1")
+    stream = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), huge]).writeto(stream)
+    for role in ("image", "exposure_map", "mask"):
+        files = image(picture_file) | {role: ("huge.fits", stream.getvalue())}
+        line = refused(client.post(URL, files=files), 413)
+        assert line == "huge.fits: 9000000 pixels; send at most 4000"

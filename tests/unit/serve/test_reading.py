@@ -1,18 +1,14 @@
 import dataclasses
-import os
-import signal
 
 import pytest
 import torch
-from astropy.io import fits
 
 from wolter.data.grid import default_grid
 from wolter.data.records import read_record
 from wolter.data.schema import SpectraSpec
 from wolter.errors import InputError
-from wolter.serve.config import ServeConfig
-from wolter.serve.pool import Reader, ReaderPool
-from wolter.serve.reading import Job, Upload, from_json, read_job, to_json
+from wolter.serve.reading import Job, Upload, read_job
+from wolter.serve.sandbox import from_json, to_json
 from wolter.xray.spectrum import read_spectrum, write_spectrum
 
 SPEC = SpectraSpec(default_grid())
@@ -100,55 +96,3 @@ def test_messages_name_the_client_s_files_only(job, tmp_path):
     with pytest.raises(InputError, match=r"^my\.rmf: no MATRIX table") as caught:
         read_job(swapped)
     assert str(tmp_path) not in str(caught.value)
-
-
-@pytest.fixture(scope="module")
-def pool():
-    pool = ReaderPool(ServeConfig(parsers=1, parse_timeout_s=5.0, parse_memory_mb=600))
-    pool.start()
-    yield pool
-    pool.stop()
-
-
-def test_the_pool_reads_the_same(pool, job):
-    record = pool.read(job)
-    assert torch.equal(record.batch.counts_BC, read_job(job).batch.counts_BC)
-
-
-def test_the_pool_reports_bad_files_and_goes_on(pool, job):
-    with pytest.raises(InputError, match="is not among the uploads"):
-        pool.read(dataclasses.replace(job, rmf=()))
-    assert pool.read(job).name == "source.pha"
-
-
-def test_too_much_memory_is_refused(pool, job, tmp_path):
-    hungry = tmp_path / "hungry.fits"
-    hungry.write_bytes((tmp_path / "kept-pha" / "0.fits").read_bytes())
-    fits.setval(hungry, "DETCHANS", value=10**9, ext=1)
-    with pytest.raises(InputError, match=r"^hungry\.fits: "):
-        pool.read(dataclasses.replace(job, pha=upload(hungry)))
-    assert pool.read(job).name == "source.pha"
-
-
-def test_a_reader_that_hangs_is_killed_and_replaced(job):
-    reader = Reader(ServeConfig(parse_timeout_s=1.0))
-    reader.start()
-    assert reader.process is not None
-    os.kill(reader.process.pid, signal.SIGSTOP)
-    assert reader.ask(job) is None
-    reader.config = ServeConfig()
-    answer = reader.ask(job)
-    assert answer is not None
-    assert from_json(answer["record"]).name == "source.pha"
-    reader.stop()
-
-
-def test_a_reader_that_died_is_replaced(job):
-    reader = Reader(ServeConfig())
-    reader.start()
-    assert reader.process is not None
-    reader.process.kill()
-    reader.process.wait()
-    answer = reader.ask(job)
-    assert answer is not None
-    reader.stop()

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from wolter.errors import InputError
 from wolter.serve.config import ServeConfig
-from wolter.serve.uploads import TooLargeError, plain_name, store
+from wolter.serve.errors import TooLargeError
+from wolter.serve.uploads import BLOCK, CARD, MAX_CARDS, measure, plain_name, store
 
 CONFIG = ServeConfig(max_file_mb=0.5, max_inflated_mb=2.0)
 
@@ -86,6 +87,49 @@ def test_gzip_bombs_are_refused_before_they_are_inflated(tmp_path):
     assert len(bomb) < 0.5 * 2**20
     with pytest.raises(TooLargeError, match="more than 2 MB once inflated"):
         kept(tmp_path, bomb)
+
+
+def test_the_limit_of_inflated_bytes_is_exact(tmp_path):
+    data = fits_bytes()
+    full = data + bytes(2 * 2**20 - len(data))
+    assert kept(tmp_path, gzip.compress(full)) == full
+    with pytest.raises(TooLargeError, match="more than 2 MB once inflated"):
+        kept(tmp_path, gzip.compress(full + b"\0"))
+
+
+def test_the_limit_of_sent_bytes_is_exact(tmp_path):
+    data = fits_bytes()
+    full = data + bytes(2**19 - len(data))
+    assert kept(tmp_path, full) == full
+    with pytest.raises(TooLargeError, match=r"more than 0\.5 MB"):
+        kept(tmp_path, full + b"\0")
+
+
+def test_the_sum_of_a_request_s_files_is_bounded_before_any_is_stored():
+    half = gzip.compress(fits_bytes() + bytes(2**20 - len(fits_bytes())))
+    files = [(io.BytesIO(half), "a.pha"), (io.BytesIO(half), "b.pha")]
+    measure(files, CONFIG)
+    assert all(file.tell() == 0 for file, _ in files)  # as they were, to be stored
+    with pytest.raises(TooLargeError, match=r"^c\.pha: with it the files are more than 2 MB"):
+        measure([*files, (io.BytesIO(gzip.compress(b"\0")), "c.pha")], CONFIG)
+    with pytest.raises(InputError, match=r"^d\.pha: truncated gzip"):
+        measure([(io.BytesIO(half[:-9]), "d.pha")], CONFIG)
+
+
+def test_headers_of_very_many_cards_are_refused(tmp_path):
+    """Blocks of a file: so many cards in all its headers, and one block more."""
+    config = ServeConfig(max_inflated_mb=20.0)
+    head = b"SIMPLE  =                    T".ljust(80) + b"BITPIX  =                    8".ljust(80)
+    head += b"NAXIS   =                    0".ljust(80)
+
+    def blocks(n):
+        cards = head + b"COMMENT".ljust(CARD) * (n * BLOCK // CARD - 4) + b"END".ljust(CARD)
+        return gzip.compress(cards, 1)
+
+    most = MAX_CARDS // (BLOCK // CARD)
+    assert len(kept(tmp_path, blocks(most), config)) == most * BLOCK
+    with pytest.raises(InputError, match="damaged FITS header"):
+        kept(tmp_path, blocks(most + 1), config)
 
 
 def test_headers_that_announce_too_much_are_refused(tmp_path):

@@ -1,0 +1,101 @@
+"""What a model says of spectra, as the JSON of an answer."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from wolter.data.evidence import Evidence
+from wolter.data.records import Record
+from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec
+from wolter.errors import InputError
+from wolter.judgement import Judgement
+from wolter.predict import estimate_flags
+from wolter.serve.models import Estimates, ServedModel
+from wolter.serve.schemas import Answer, Estimate, Fit, SpectrumAnswer
+
+
+def joined(records: Sequence[Record]) -> SpectraBatch:
+    """The batches of records as one."""
+    return SpectraBatch.concatenate([record.batch for record in records])
+
+
+def answer(
+    served: ServedModel, records: Sequence[Record], values: Estimates, components: bool = False
+) -> bytes:
+    """JSON of what a model estimates of records (see `wolter.serve.schemas.Answer`).
+
+    Raises:
+        InputError: an estimate is not finite.
+    """
+    flags = estimate_flags(served.spec, joined(records), values)
+    spectra = []
+    for i, record in enumerate(records):
+        spectrum = _spectrum(served.spec, record, values, i, flags[i])
+        if components and "components" in values:
+            names = served.spec.components
+            spectrum.components = {
+                name: values["components"][i, k].tolist() for k, name in enumerate(names)
+            }
+        spectra.append(spectrum)
+    return _json(served, spectra)
+
+
+def refined_answer(
+    served: ServedModel, evidence: Sequence[Evidence], judged: Sequence[Judgement]
+) -> bytes:
+    """JSON of the exact posteriors of spectra, each held against its spectrum; see `answer`."""
+    spectra = []
+    for each, found in zip(evidence, judged, strict=True):
+        spectrum = _spectrum(served.spec, each.record, found.values, 0, found.flags)
+        spectrum.fit = Fit(**found.figures)
+        spectra.append(spectrum)
+    return _json(served, spectra)
+
+
+def _json(served: ServedModel, spectra: list[SpectrumAnswer]) -> bytes:
+    name = served.model.family.name
+    told = Answer(model_name=name, model_version=served.version, spectra=spectra)
+    return told.model_dump_json().encode()
+
+
+def _spectrum(
+    spec: SpectraSpec, record: Record, values: Estimates, i: int, flags: list[str]
+) -> SpectrumAnswer:
+    bad = next((p.name for p in spec.parameters if not np.isfinite(values[p.name][i])), None)
+    if bad:
+        raise InputError(f"{record.name}: the model gives no finite {bad} of it; check its values")
+    return SpectrumAnswer(
+        file=record.name,
+        parameters={p.name: _estimate(values, p, i) for p in spec.parameters},
+        flags=[*record.flags, *flags],
+        novelty=_known(float(values["novelty"][i])),
+        fit=None,
+        components=None,
+        counts=float(record.batch.counts_BC.sum()),
+        exposure_s=float(record.batch.exposure_B[0]),
+    )
+
+
+def _known(value: float) -> float | None:
+    """The value as JSON can hold it: null where it is not finite."""
+    return value if math.isfinite(value) else None
+
+
+def _estimate(values: Estimates, parameter: Parameter, i: int) -> Estimate:
+    def value(suffix: str) -> float | None:
+        column = values.get(parameter.name + suffix)
+        return None if column is None else _known(float(column[i]))
+
+    def interval(level: str) -> tuple[float, float] | None:
+        low, high = value(f"_lolim{level}"), value(f"_hilim{level}")
+        return None if low is None or high is None else (low, high)
+
+    return Estimate(
+        value=float(values[parameter.name][i]),
+        value_mfe=value("_mfe"),
+        interval_68=interval(""),
+        interval_95=interval("95"),
+        upper_limit=value("_upper"),
+        unit=parameter.unit,
+    )

@@ -1,0 +1,85 @@
+"""Every error of the HTTP interface: JSON with one line, in the words of HTTP."""
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from wolter.errors import InputError
+from wolter.serve.errors import TooLargeError, UnavailableError
+from wolter.serve.schemas import Problem
+
+RETRY_AFTER = {"retry-after": "2"}
+
+_WHY = {
+    400: "The request is not well-formed multipart",
+    408: "The request took too long",
+    413: "A file or the request is too large, or takes too long to read",
+    415: "Neither multipart/form-data nor application/json",
+    422: "A file or value cannot be used; says which and why",
+    429: "Too many requests wait; try again after the seconds of Retry-After",
+    500: "A fault of the server",
+    503: "A model or reader does not answer now",
+}
+RESPONSES: Mapping[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": why} for status, why in _WHY.items()
+}
+
+
+def one_line(errors: Iterable[Any]) -> str:
+    """The first of pydantic's errors: where, what, and the value."""
+    error = next(iter(errors))
+    parts = [str(part) for part in error["loc"]]
+    place = ".".join(part for part in parts if part not in ("body", "query"))
+    value = error.get("input")
+    # An integer of thousands of digits cannot be told.
+    short = isinstance(value, float) or (isinstance(value, str) and len(value) < 50)
+    short = short or (isinstance(value, int) and abs(value) < 10**50)
+    got = f" (got {value!r})" if short else ""
+    return " ".join(f"{place or 'body'}: {error['msg']}{got}".split())[:500]
+
+
+def in_http(message: str) -> str:
+    """A message of the library in one line that speaks of query parameters, not of options."""
+    plain = re.sub(
+        r"--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)", lambda found: found[1].replace("-", "_"), message
+    )
+    return " ".join(plain.split())
+
+
+def problem(status: int, line: str) -> JSONResponse:
+    """The answer that tells of a problem."""
+    headers = RETRY_AFTER if status in (429, 503) else None
+    return JSONResponse({"detail": in_http(line)}, status, headers)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer every error of an application as JSON with one line."""
+
+    @app.exception_handler(InputError)
+    async def bad_input(_: Request, error: InputError) -> JSONResponse:
+        return problem(413 if isinstance(error, TooLargeError) else 422, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def bad_value(_: Request, error: RequestValidationError) -> JSONResponse:
+        return problem(422, one_line(error.errors()))
+
+    @app.exception_handler(UnavailableError)
+    async def unavailable(_: Request, error: UnavailableError) -> JSONResponse:
+        return problem(503, str(error))
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        answer = problem(error.status_code, str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(Exception)
+    async def fault(_: Request, error: Exception) -> JSONResponse:
+        logging.getLogger(__name__).error("a request failed", exc_info=error)
+        return problem(500, f"the server failed on this request ({type(error).__name__})")

@@ -1,0 +1,92 @@
+"""Parameters of spectra over HTTP: the route and its documentation."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import FastAPI, HTTPException, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from wolter.data.records import ResponseChoice
+from wolter.errors import InputError
+from wolter.serve.answers import answer, joined, refined_answer
+from wolter.serve.problems import RESPONSES
+from wolter.serve.requests import MAX_FILES, ROLES, records_of_counts
+from wolter.serve.schemas import Answer, Counts
+from wolter.serve.service import Service
+
+_FILES = {"type": "array", "items": {"type": "string", "format": "binary"}}
+_FORM = {
+    "pha": _FILES | {"description": "spectra (OGIP PHA type I)", "minItems": 1},
+    "rmf": _FILES | {"description": "one for all, or as RESPFILE names them"},
+    "arf": _FILES | {"description": "one for all, or as ANCRFILE names them"},
+    "background": _FILES | {"description": "one for all, or as BACKFILE names them"},
+}
+BODY: Mapping[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["pha"],
+                    "additionalProperties": False,
+                    "properties": _FORM,
+                }
+            },
+            "application/json": {"schema": Counts.model_json_schema()},
+        },
+    }
+}
+
+
+class Asked(BaseModel):
+    """Query of a request for parameters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    family: str | None = Field(None, description="model family to ask; the one with intervals")
+    response: ResponseChoice = Field(
+        "files", description="files, or embedded: the EPIC-pn response that needs no files"
+    )
+    no_background: bool = Field(False, description="leave BACKFILE out")
+    components: bool = Field(False, description="also the component spectra")
+    refine: bool = Field(
+        False,
+        description="the exact posterior of each PHA file in place of the network's, and how well "
+        "the model explains the spectrum (family posterior; seconds a spectrum)",
+    )
+
+
+def add_route(app: FastAPI, service: Service) -> None:
+    """Serve `POST /v1/spectra/parameters`."""
+
+    @app.post(
+        "/v1/spectra/parameters",
+        response_model=Answer,
+        responses=dict(RESPONSES),
+        openapi_extra=dict(BODY),
+    )
+    async def parameters(request: Request, asked: Annotated[Asked, Query()]) -> Response:
+        """Parameters of one or many spectra, sent as PHA files or as counts."""
+        served = service.spectra(asked.family)
+        kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+        if kind == "application/json":
+            if asked.refine:
+                raise InputError("refine: counts come without a response; send PHA files")
+            body = await request.body()
+            most = service.config.max_spectra
+            records = await service.alone(records_of_counts, body, served.spec, most)
+        elif kind == "multipart/form-data":
+            how = (served.spec, asked.response, not asked.no_background)
+            async with request.form(max_files=MAX_FILES, max_fields=len(ROLES)) as form:
+                if asked.refine:
+                    evidence = await service.uploads.evidence(form, *how)
+                    judged = [await served.judge(each, refined=True) for each in evidence]
+                    told = await service.alone(refined_answer, served, evidence, judged)
+                    return Response(told, media_type="application/json")
+                records = await service.uploads.records(form, *how)
+        else:
+            raise HTTPException(415, "send multipart/form-data (PHA files) or application/json")
+        values = await served.estimate(joined(records))
+        told = await service.alone(answer, served, records, values, asked.components)
+        return Response(told, media_type="application/json")

@@ -1,0 +1,164 @@
+import asyncio
+
+import pytest
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.testclient import TestClient
+
+from wolter.serve.edge import Edge, middlewares
+from wolter.serve.limits import Admit, LimitBody
+
+
+def run(app, method="POST", path="/v1/x", headers=(), chunks=(b"",)):
+    """Status, headers and body of what an application answers to a request."""
+    sent, waiting = [], [*chunks]
+
+    async def receive():
+        body = waiting.pop(0)
+        return {"type": "http.request", "body": body, "more_body": bool(waiting)}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": method, "path": path, "headers": [*headers]}
+    return app(scope, receive, send), sent
+
+
+def told(sent):
+    start, *bodies = sent
+    content = b"".join(message.get("body", b"") for message in bodies)
+    return start["status"], dict(start["headers"]), content
+
+
+async def echo(scope, receive, send):
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size, more = size + len(message["body"]), message["more_body"]
+    await JSONResponse({"size": size})(scope, receive, send)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_requests_beyond_those_that_may_wait_are_told_to_come_again(method):
+    async def scene():
+        ready = asyncio.Event()
+
+        async def slow(scope, receive, send):
+            await ready.wait()
+            await echo(scope, receive, send)
+
+        app = Admit(slow, at_once=1, waiting=2, timeout_s=30)
+        asked = [run(app, method) for _ in range(5)]
+        tasks = [asyncio.create_task(each) for each, _ in asked]
+        await asyncio.sleep(0)
+        ready.set()
+        await asyncio.gather(*tasks)
+        answers = [told(sent) for _, sent in asked]
+        after, sent = run(app, method)
+        await after
+        return answers, told(sent)
+
+    answers, after = asyncio.run(scene())
+    refused = 2 if method == "POST" else 0  # health and documentation never wait
+    assert [status for status, _, _ in answers] == [200] * (5 - refused) + [429] * refused
+    if refused:
+        _, headers, content = answers[-1]
+        assert headers[b"retry-after"] == b"2"
+        assert b"3 requests wait already" in content
+    assert after[0] == 200
+
+
+def test_so_many_requests_run_at_once():
+    most = now = 0
+
+    async def noted(scope, receive, send):
+        nonlocal most, now
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        await echo(scope, receive, send)
+
+    async def scene():
+        app = Admit(noted, at_once=3, waiting=10, timeout_s=30)
+        asked = [run(app) for _ in range(10)]
+        await asyncio.gather(*(each for each, _ in asked))
+        return [told(sent)[0] for _, sent in asked]
+
+    assert asyncio.run(scene()) == [200] * 10
+    assert most == 3
+
+
+def test_an_answer_that_takes_too_long_is_a_408():
+    async def slow(scope, receive, send):
+        await asyncio.sleep(60)
+
+    task, sent = run(Admit(slow, at_once=1, waiting=0, timeout_s=0.01))
+    asyncio.run(task)
+    status, headers, content = told(sent)
+    assert (status, headers[b"content-type"]) == (408, b"application/json")
+    assert b"no answer within 0.01 s" in content
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "status"),
+    [
+        (b"multipart/form-data; boundary=x", 100, 200),
+        (b"multipart/form-data; boundary=x", 101, 413),
+        (b"application/json", 50, 200),
+        (b"application/json", 51, 413),
+        (b"", 51, 413),
+    ],
+)
+@pytest.mark.parametrize("announced", [True, False])
+def test_bodies_are_bounded_by_their_kind(kind, size, status, announced):
+    app = LimitBody(echo, max_bytes=100, max_json=50)
+    headers = [(b"content-type", kind)]
+    if announced:
+        headers.append((b"content-length", str(size).encode()))
+    task, sent = run(app, headers=headers, chunks=(b"x" * 40, b"x" * (size - 40)))
+    if status == 413 and not announced:
+        with pytest.raises(Exception, match="the request is larger than"):
+            asyncio.run(task)
+        return
+    asyncio.run(task)
+    assert told(sent)[0] == status
+
+
+def edge_client(app):
+    (middleware,) = middlewares()
+    assert middleware.cls is Edge
+    return TestClient(Edge(app), raise_server_exceptions=False)
+
+
+def test_liveness_needs_no_application():
+    async def dead(scope, receive, send):
+        raise AssertionError
+
+    response = edge_client(dead).get("/livez")
+    assert (response.status_code, response.json()) == (200, {"status": "alive"})
+
+
+@pytest.mark.parametrize("status", [404, 408, 429, 500, 503])
+def test_plain_errors_of_the_proxy_become_json(status):
+    client = edge_client(PlainTextResponse("Ray\nsays no", status, {"retry-after": "7"}))
+    response = client.post("/v1/x")
+    assert response.status_code == status
+    assert response.headers["retry-after"] == "7"
+    assert list(response.json()) == ["detail"]
+    assert "Ray" not in response.json()["detail"]
+
+
+def test_a_replica_that_dies_is_told_in_json():
+    async def silent(scope, receive, send):
+        pass
+
+    response = edge_client(silent).post("/v1/x")
+    assert response.status_code == 500
+    assert "try again" in response.json()["detail"]
+
+
+def test_other_answers_pass_the_edge_as_they_are():
+    assert edge_client(PlainTextResponse("words")).get("/docs").text == "words"
+    refused = edge_client(JSONResponse({"detail": "no"}, 422)).get("/v1/x")
+    assert (refused.status_code, refused.json()) == (422, {"detail": "no"})
+    assert edge_client(PlainTextResponse("gone", 503)).get("/-/healthz").text == "gone"

@@ -1,0 +1,184 @@
+import dataclasses
+import os
+import resource
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from astropy.io import fits
+
+from wolter.data.grid import default_grid
+from wolter.data.schema import SpectraSpec
+from wolter.errors import InputError
+from wolter.serve import pool as pools
+from wolter.serve.config import MB, ServeConfig
+from wolter.serve.errors import TooLargeError, UnavailableError
+from wolter.serve.pool import Allowance, LostError, Reader, ReaderPool
+from wolter.serve.reading import ImageJob, Job, Upload, read_job
+from wolter.serve.sandbox import from_json
+
+SPEC = SpectraSpec(default_grid())
+
+
+@pytest.fixture
+def job(pha):
+    files = {"rmf": pha.with_name("pn.rsp"), "background": pha.with_name("background.pha")}
+    uploads = {role: (Upload(path.name, str(path)),) for role, path in files.items()}
+    return Job(Upload(pha.name, str(pha)), SPEC, **uploads)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    pool = ReaderPool(ServeConfig(parsers=1, parse_memory_mb=100))
+    pool.start()
+    yield pool
+    pool.stop()
+
+
+def test_the_pool_reads_the_same(pool, job):
+    record = pool.read(job)
+    assert torch.equal(record.batch.counts_BC, read_job(job).batch.counts_BC)
+
+
+def test_the_pool_reports_bad_files_and_goes_on(pool, job):
+    with pytest.raises(InputError, match="is not among the uploads"):
+        pool.read(dataclasses.replace(job, rmf=()))
+    assert pool.read(job).name == "source.pha"
+
+
+def test_reading_is_bounded_in_memory_and_the_reader_replaced(pool, job, tmp_path):
+    """The image needs 16 MB as a file, and far more than 100 once it is read."""
+    fits.writeto(tmp_path / "large.fits", np.ones((4096, 4096), np.uint8))
+    image = Upload("large.fits", str(tmp_path / "large.fits"))
+    hungry = ImageJob(image, str(tmp_path / "read"), 2**24, exposure_s=1e4)
+    (reader,) = pool._readers
+    pool.read(job)
+    before = reader.process.pid
+    with pytest.raises(TooLargeError, match=r"^large\.fits: reading it takes too much memory"):
+        pool.read_image(hungry)
+    assert pool.read(job).name == "source.pha"
+    assert reader.process.pid != before
+
+
+def test_a_reader_has_its_limits(pool, job):
+    pool.read(job)
+    (reader,) = pool._readers
+    soft, hard = resource.prlimit(reader.process.pid, resource.RLIMIT_AS)
+    assert 100 * MB < soft == hard < 64 * 1024 * MB
+    assert resource.prlimit(reader.process.pid, resource.RLIMIT_CORE) == (0, 0)
+    seconds, _ = resource.prlimit(reader.process.pid, resource.RLIMIT_CPU)
+    assert pool.config.parse_cpu_s < seconds < 100
+
+
+def test_processor_time_is_bounded_for_each_job(picture_file, tmp_path):
+    """What the reader uses counts, not how long it takes on a busy machine."""
+    pool = ReaderPool(ServeConfig(parsers=1, parse_cpu_s=1))
+    (reader,) = pool._readers
+
+    def read(path):
+        image = Upload(path.name, str(path))
+        return pool.read_image(ImageJob(image, str(tmp_path / "read"), 2**24))
+
+    for _ in range(2):
+        used = reader.process and resource.prlimit(reader.process.pid, resource.RLIMIT_CPU)[0]
+        assert read(picture_file).exposure_s == 2e4
+    assert reader.process.poll() is None
+    assert resource.prlimit(reader.process.pid, resource.RLIMIT_CPU)[0] >= used
+    slow = tmp_path / "slow.fits"
+    extension = fits.ImageHDU().header.tostring().encode()
+    slow.write_bytes(fits.PrimaryHDU().header.tostring().encode() + 20_000 * extension)
+    with pytest.raises(TooLargeError, match=r"^slow\.fits: .* more than 1 s of a processor"):
+        read(slow)
+    assert read(picture_file).exposure_s == 2e4
+    pool.stop()
+
+
+def test_a_request_has_an_allowance_of_processor_time(pool, job):
+    allowance = Allowance(1e-9)
+    with pytest.raises(TooLargeError, match="send fewer files"):
+        pool.read(job, allowance)
+    allowance = Allowance(3.0)
+    allowance.take(2.9)
+    with pytest.raises(TooLargeError, match="more than 3 s"):
+        allowance.take(0.2)
+
+
+def test_a_reader_that_hangs_is_ended_in_time_and_replaced(job):
+    reader = Reader(ServeConfig(parse_timeout_s=1.0))
+    reader.start()
+    os.kill(reader.process.pid, signal.SIGSTOP)
+    begin = time.monotonic()
+    with pytest.raises(LostError) as lost:
+        reader.ask(job)
+    assert time.monotonic() - begin < 30
+    assert lost.value.signal == signal.SIGKILL
+    reader.config = ServeConfig()
+    assert from_json(reader.ask(job)["record"]).name == "source.pha"
+    reader.stop()
+
+
+def test_a_job_too_long_for_the_pipe_does_not_hang(job):
+    reader = Reader(ServeConfig(parse_timeout_s=1.0))
+    reader.start()
+    os.kill(reader.process.pid, signal.SIGSTOP)
+    with pytest.raises(LostError):
+        reader.ask(dataclasses.replace(job, rmf=job.rmf * 10_000))
+    reader.stop()
+
+
+@pytest.fixture
+def ending(monkeypatch):
+    """A pool whose readers end in the middle of the first jobs, by the given signals."""
+    pool = ReaderPool(ServeConfig(parsers=1))
+    (reader,) = pool._readers
+    exchange, ends = reader._exchange, []
+
+    def ended(sent, timeout_s):
+        if sent and ends:
+            os.kill(reader.process.pid, ends.pop(0))
+            reader.process.wait()
+        return exchange(sent, timeout_s)
+
+    monkeypatch.setattr(reader, "_exchange", ended)
+    yield pool, ends
+    pool.stop()
+
+
+def test_a_file_is_tried_again_when_its_reader_dies(ending, job):
+    pool, ends = ending
+    ends.append(signal.SIGKILL)
+    assert pool.read(job).name == "source.pha"
+    assert not ends
+
+
+def test_readers_that_die_again_are_no_fault_of_the_file(ending, job):
+    pool, ends = ending
+    ends += [signal.SIGKILL] * 2
+    with pytest.raises(UnavailableError, match=r"^source\.pha: could not be read now; try again"):
+        pool.read(job)
+    assert pool.read(job).name == "source.pha"
+
+
+def test_a_file_that_breaks_every_reader_is_refused(ending, job):
+    pool, ends = ending
+    ends += [signal.SIGSEGV, signal.SIGABRT]
+    with pytest.raises(InputError, match=r"^source\.pha: what reads it breaks down"):
+        pool.read(job)
+
+
+def test_the_pool_keeps_readers_that_do_not_start(job, monkeypatch):
+    pool = ReaderPool(ServeConfig(parsers=1))
+    monkeypatch.setattr(pools.sys, "executable", "/bin/false")
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            pool.read(job)
+    monkeypatch.undo()
+    found = []
+    thread = threading.Thread(target=lambda: found.append(pool.read(job)), daemon=True)
+    thread.start()
+    thread.join(60)
+    assert [record.name for record in found] == ["source.pha"]
+    pool.stop()
