@@ -11,10 +11,10 @@ from torch import Tensor
 from wolter.data.observed import batch_of
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
-from wolter.xray import epic_pn, ogip
-from wolter.xray.pha import has_background
+from wolter.xray import epic_pn
+from wolter.xray.pha import read_spectra
 from wolter.xray.response import Response
-from wolter.xray.spectrum import Observation, Spectrum, read_observation, read_spectrum
+from wolter.xray.spectrum import Observation, background_of, observation_of, read_observation
 
 ResponseChoice = Literal["files", "embedded"]
 
@@ -100,7 +100,7 @@ def _embedded(filter_name: str) -> Response:
 
 
 def _read_with_embedded(pha: Path, background: Path | str | None) -> Observation:
-    spectrum = read_spectrum(pha)
+    spectrum, own = read_spectra(pha)
     if (spectrum.telescope.upper(), spectrum.instrument.upper()) != ("XMM", "EPN"):
         found = f"{spectrum.telescope} {spectrum.instrument}".strip() or "unknown"
         raise InputError(
@@ -113,29 +113,10 @@ def _read_with_embedded(pha: Path, background: Path | str | None) -> Observation
             f"{pha}: FILTER {spectrum.filter or 'missing'}; the embedded response knows thin, "
             "medium and thick: pass the RMF and ARF of this spectrum"
         )
-    response = _embedded(filter_name)
-    if background is None and spectrum.backfile:
-        background = ogip.beside(pha, spectrum.backfile)
-        if background is None:
-            raise InputError(
-                f"{pha}: its background {spectrum.backfile} (BACKFILE) is not beside it; pass "
-                "background="
-            )
-    elif background is None and has_background(pha):
-        background = pha
-    none = background is None or str(background).lower() == "none"
-    region = None if none else read_spectrum(Path(str(background)), "background")
-    for part in (spectrum, region):
-        _check_channels(part, response.first_channel, response.n_channels)
-    return Observation(spectrum, response, region, name=pha.name)
-
-
-def _check_channels(spectrum: Spectrum | None, first: int, n: int) -> None:
-    if spectrum is not None and (spectrum.first_channel, spectrum.n_channels) != (first, n):
-        raise InputError(
-            f"{spectrum.source}: {spectrum.n_channels} channels from {spectrum.first_channel}, the "
-            f"embedded response has {n} from {first}; pass the RMF and ARF of this spectrum"
-        )
+    region = background_of(pha, spectrum, own, background)
+    return observation_of(
+        spectrum, _embedded(filter_name), region, "the embedded response", pha.name
+    )
 
 
 def covers(

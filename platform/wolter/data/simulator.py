@@ -140,8 +140,7 @@ class Simulator:
             from wolter.xray import epic_pn
 
             return epic_pn.response(self.config.filter)
-        arf = Path(self.config.arf) if self.config.arf else None
-        return read_response(Path(self.config.rmf), arf)
+        return read_response(Path(self.config.rmf), self.config.arf or None)
 
     def _backgrounds(self, full: Response) -> tuple[Tensor, Tensor]:
         """Expected rates in the source region (counts/s, M x C) and area ratios (M)."""

@@ -34,18 +34,19 @@ def read_good_times(path: Path, hdus: Sequence[Any]) -> dict[int, Array]:
     for hdu in ogip.with_columns([hdu for hdu in hdus if hasattr(hdu, "columns")], "START", "STOP"):
         if "GTI" not in f"{hdu.name} {ogip.text(hdu.header, 'HDUCLAS1')}".upper():
             continue
-        found_M2 = np.stack([ogip.column(path, hdu, name) for name in ("START", "STOP")], 1)
+        found_M2 = np.stack([ogip.vector(path, hdu, name) for name in ("START", "STOP")], 1)
         if not (np.isfinite(found_M2).all() and (found_M2[:, 0] <= found_M2[:, 1]).all()):
             raise InputError(f"{path}: {hdu.name} holds an interval that ends before it starts")
-        ccd = _ccd(hdu)
+        ccd = _ccd(path, hdu)
         times[ccd] = merge(np.concatenate([times.get(ccd, np.zeros((0, 2))), found_M2]))
     return times
 
 
-def _ccd(hdu: Any) -> int:
+def _ccd(path: Path, hdu: Any) -> int:
     for key in ("CCDID", "CCD_ID", "CCDNR"):
-        if key in hdu.header:
-            return int(hdu.header[key])
+        number = ogip.whole_number(path, hdu.header, key)
+        if number is not None:
+            return number
     numbered = re.fullmatch(r"(?:STD)?GTI(\d{1,2})", hdu.name.upper())
     return int(numbered[1]) if numbered else ALL
 

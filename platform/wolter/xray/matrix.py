@@ -4,6 +4,7 @@ Shapes: E energies, C channels. Energies in keV, areas in cm^2.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wolter.errors import InputError
-from wolter.xray import ogip
+from wolter.xray import ogip, units
 from wolter.xray.ogip import Array
 
 Integers = NDArray[np.int64]
@@ -24,6 +25,13 @@ LOWEST_ENERGY_KEV = 1e-3
 # Cells of the largest matrix that is unpacked: gratings have 16,384 x 16,384. Microcalorimeters
 # come with up to 60,000 x 60,000, which would fill 29 GB.
 LARGEST_MATRIX = 2**28
+
+LARGEST_AREA_CM2 = 1e12
+
+
+# Above the sum of a row of chances, with some margin for escape events that count twice: a matrix
+# whose rows reach more holds an area.
+MOST_CHANCE = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,21 +47,51 @@ class Arf:
 class Rmf:
     """Redistribution matrix: the chance that a photon of an energy bin lands in a channel.
 
-    Some files (`*.rsp`) hold the product with the area; `has_area` tells what the header says.
-    Channels ascend in energy; `descending` marks a file in which they run the other way
-    (gratings), so that its spectra must be turned round too.
+    Some files (`*.rsp`) hold the product with the area. Channels ascend in energy; `descending`
+    marks a file in which they run the other way (gratings), so that its spectra must be turned
+    round too.
+
+    Attributes:
+        kind: HDUCLAS3: REDIST or DETECTOR without the area, FULL with it, or empty.
+        has_unit: MATRIX has the unit of an area.
     """
 
     energy_edges_E1: Array
     matrix_EC: Array
     channel_edges_C1: Array
     first_channel: int
-    has_area: bool
+    kind: str
+    has_unit: bool
     descending: bool
     telescope: str
     instrument: str
     filter: str
     source: str
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels."""
+        return len(self.channel_edges_C1) - 1
+
+    @cached_property
+    def largest_sum(self) -> float:
+        """Sum over the channels, where it is largest: about 1 of chances, cm^2 of areas."""
+        return float(self.matrix_EC.sum(1).max())
+
+    @property
+    def says_area(self) -> bool:
+        """Whether the file says that the matrix holds the area."""
+        return self.has_unit or self.kind in ("FULL", "RSP", "RSP_MATRIX", "SPECRESP MATRIX")
+
+    @property
+    def has_area(self) -> bool:
+        """Whether the matrix holds the area: its file says so, or it is too large for chances."""
+        return self.says_area or (not self.kind and self.largest_sum > MOST_CHANCE)
+
+    @property
+    def needs_area(self) -> bool:
+        """Whether the file says that the matrix holds no area."""
+        return self.kind in ("REDIST", "DETECTOR")
 
 
 def read_arf(path: Path) -> Arf:
@@ -67,14 +105,16 @@ def read_arf(path: Path) -> Arf:
         found = ogip.with_columns(tables, "ENERG_LO", "ENERG_HI", "SPECRESP")
         if not found:
             raise InputError(f"{path}: no SPECRESP table; is this an ARF?")
+        if len(found) > 1:
+            raise InputError(f"{path}: {len(found)} areas in one file; split it into one a file")
         hdu = found[0]
-        area_E = ogip.scaled(path, hdu, "SPECRESP", "area")
-        if area_E.ndim != 1:
+        if len(hdu.data) and hdu.data["SPECRESP"].ndim != 1:
             raise InputError(f"{path}: several areas a row (type II ARF); split it first")
-        energy_edges_E1 = _energy_edges(path, hdu)
-    if not np.isfinite(area_E).all() or (area_E < 0).any():
+        area_E = ogip.scaled(path, hdu, "SPECRESP", "area")
+        energy_edges_E1, turned = _energy_edges(path, hdu)
+    if not ((area_E >= 0) & (area_E <= LARGEST_AREA_CM2)).all():
         raise InputError(f"{path}: effective areas must be finite and not negative")
-    return Arf(energy_edges_E1, area_E, str(path))
+    return Arf(energy_edges_E1, area_E[::-1] if turned else area_E, str(path))
 
 
 def read_rmf(path: Path) -> Rmf:
@@ -95,14 +135,15 @@ def read_rmf(path: Path) -> Rmf:
         if len(found) > 1:
             raise InputError(f"{path}: {len(found)} matrices in one file; split it into one a file")
         hdu, ebounds = found[0], bounds[0]
-        channel_C = ogip.column(path, ebounds, "CHANNEL")
-        first_channel = int(channel_C[0]) if len(channel_C) else 0
-        if (np.diff(channel_C) != 1).any():
+        channel_C = ogip.vector(path, ebounds, "CHANNEL")
+        if not (np.abs(channel_C) < 2**31).all() or (np.diff(channel_C) != 1).any():
             raise InputError(f"{path}: channels of EBOUNDS are not consecutive")
-        offset = ogip.column_minimum(hdu, "F_CHAN")
+        first_channel = int(channel_C[0]) if len(channel_C) else 0
+        offset = ogip.column_minimum(path, hdu, "F_CHAN")
         offset = first_channel if offset is None else offset
         matrix_EC = _expand(path, hdu.data, offset, len(channel_C))
-        energy_edges_E1 = _energy_edges(path, hdu)
+        unit = units.factor(str(hdu.columns["MATRIX"].unit or "1"), "area")
+        energy_edges_E1, turned = _energy_edges(path, hdu)
         low_C = ogip.scaled(path, ebounds, "E_MIN", "energy")
         high_C = ogip.scaled(path, ebounds, "E_MAX", "energy")
         header = hdu.header
@@ -110,16 +151,20 @@ def read_rmf(path: Path) -> Rmf:
             ogip.text(header, key) for key in ("TELESCOP", "INSTRUME", "FILTER")
         )
         kind = ogip.text(header, "HDUCLAS3").upper()
-    descending = len(low_C) > 1 and low_C[0] > low_C[-1]
+    descending = len(low_C) > 1 and bool(low_C[0] > low_C[-1])
     if descending:
         low_C, high_C = low_C[::-1], high_C[::-1]
-        matrix_EC = np.ascontiguousarray(matrix_EC[:, ::-1])
+    if descending or turned:
+        matrix_EC = np.ascontiguousarray(
+            matrix_EC[:: -1 if turned else 1, :: -1 if descending else 1]
+        )
     return Rmf(
         energy_edges_E1=energy_edges_E1,
-        matrix_EC=matrix_EC,
-        channel_edges_C1=ogip.edges(path, low_C, high_C, "channel bounds", strict=False),
+        matrix_EC=matrix_EC if unit in (None, 1.0) else matrix_EC * unit,
+        channel_edges_C1=ogip.edges(path, low_C, high_C, "channel bounds", gaps=True),
         first_channel=first_channel,
-        has_area=kind != "REDIST",
+        kind=kind,
+        has_unit=unit is not None,
         descending=descending,
         telescope=telescope,
         instrument=instrument,
@@ -128,15 +173,21 @@ def read_rmf(path: Path) -> Rmf:
     )
 
 
-def _energy_edges(path: Path, hdu: Any) -> Array:
+def _energy_edges(path: Path, hdu: Any) -> tuple[Array, bool]:
+    """Edges of the energy bins, ascending, and whether the file has them in the other order."""
     low_E = ogip.scaled(path, hdu, "ENERG_LO", "energy")
     high_E = ogip.scaled(path, hdu, "ENERG_HI", "energy")
+    turned = len(low_E) > 1 and bool(low_E[0] > low_E[-1])
+    if turned:
+        low_E, high_E = low_E[::-1], high_E[::-1]
     edges_E1 = ogip.edges(path, low_E, high_E, "energy bins")
     if edges_E1[0] < 0:
         raise InputError(f"{path}: energies are negative")
-    if edges_E1[0] == 0:
-        edges_E1[0] = min(LOWEST_ENERGY_KEV, edges_E1[1] / 2)
-    return edges_E1
+    if not edges_E1[-1] > edges_E1[0]:
+        raise InputError(f"{path}: no energy bin has a width")
+    positive_E1 = edges_E1[edges_E1 > 0]
+    edges_E1[edges_E1 == 0] = min(LOWEST_ENERGY_KEV, positive_E1[0] / 2)
+    return edges_E1, turned
 
 
 def _rows(values: Any, n_rows: int) -> tuple[Array, Integers]:
@@ -187,8 +238,8 @@ def _expand(path: Path, data: Any, offset: int, n_channels: int) -> Array:
     if (value_length_E < used_E).any():
         raise InputError(f"{path}: a row of MATRIX is shorter than its groups; the file is damaged")
     value = _first_of_each(value_flat, value_length_E, used_E)
-    if not np.isfinite(value).all():
-        raise InputError(f"{path}: MATRIX holds values that are not finite")
+    if not (np.abs(value) <= LARGEST_AREA_CM2).all():
+        raise InputError(f"{path}: MATRIX holds values that are not finite or beyond any area")
     # Cell of each value in the dense matrix; groups that overlap add up.
     within = np.arange(len(value)) - np.repeat(np.cumsum(count) - count, count)
     cell = np.repeat(group_row * n_channels + first, count) + within

@@ -1,11 +1,5 @@
 """OGIP FITS files: find tables and columns whatever their names, turn faults into one line."""
 
-import gzip
-import io
-import warnings
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,79 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wolter.errors import InputError
+from wolter.xray import units
+from wolter.xray.opening import open_fits, open_tables
+
+__all__ = [
+    "Array", "beside", "column", "column_minimum", "columns", "edges", "number", "open_fits",
+    "open_tables", "scaled", "text", "vector", "whole_number", "with_columns",
+]  # fmt: skip
 
 Array = NDArray[np.float64]
 
-_KEV = {"": 1.0, "kev": 1.0, "ev": 1e-3, "mev": 1e3, "gev": 1e6}
-_CM2 = {"": 1.0, "cm2": 1.0, "cm**2": 1.0, "cm^2": 1.0, "m2": 1e4, "m**2": 1e4, "m^2": 1e4}
 # Files that name no file say so in one of these ways.
 _NO_NAME = {"", "none", "null", "n/a", "unknown"}
-
-
-@contextmanager
-def open_fits(path: Path) -> Iterator[Any]:
-    """Open a FITS file (gzip or not) and yield all its HDUs.
-
-    Raises:
-        InputError: missing, empty, truncated or not FITS; also when the body of the `with` block
-            meets damaged data.
-    """
-    from astropy.io import fits
-    from astropy.units import UnitsWarning
-    from astropy.utils.exceptions import AstropyUserWarning
-
-    content = _content(path)
-    with warnings.catch_warnings():
-        # Real headers hold non-standard cards and units such as "cm2" or "channel"; only the
-        # figures matter here. A file cut short must not pass for a whole one.
-        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
-        warnings.simplefilter("ignore", UnitsWarning)
-        warnings.filterwarnings("ignore", "Unexpected extra padding", AstropyUserWarning)
-        warnings.filterwarnings("error", "File may have been truncated", AstropyUserWarning)
-        warnings.filterwarnings("error", "Error validating header", AstropyUserWarning)
-        try:
-            with fits.open(io.BytesIO(content)) as hdus:
-                yield hdus
-        except InputError:
-            raise
-        except (OSError, ValueError, TypeError, KeyError, IndexError, fits.VerifyError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(f"{path}: not a whole FITS file ({reason}); fetch it again") from error
-        except AstropyUserWarning as error:
-            raise InputError(f"{path}: truncated FITS file; fetch it again") from error
-
-
-@contextmanager
-def open_tables(path: Path) -> Iterator[list[Any]]:
-    """Open a FITS file (gzip or not) and yield its binary tables as a list of HDUs.
-
-    Raises:
-        InputError: as `open_fits`, and without a binary table.
-    """
-    from astropy.io import fits
-
-    with open_fits(path) as hdus:
-        tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU)]
-        if not tables:
-            raise InputError(f"{path}: no binary table in this FITS file; is it the right file?")
-        yield tables
-
-
-def _content(path: Path) -> bytes:
-    """The bytes of a file, unpacked: astropy would take a gzip file cut short for a shorter one."""
-    try:
-        content = path.read_bytes()
-        packed = content.startswith(b"\x1f\x8b")
-        content = gzip.decompress(content) if packed else content
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; check the path") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path}: truncated or damaged gzip file; fetch it again") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    if not content:
-        raise InputError(f"{path}: empty file; fetch it again")
-    return content
+# Beyond this no whole number of a header or of a column means anything.
+_LARGEST_WHOLE = 2**31
 
 
 def columns(hdu: Any) -> list[str]:
@@ -105,31 +40,80 @@ def column(path: Path, hdu: Any, name: str) -> Array:
         InputError: the column is not numeric or has a variable length.
     """
     values = np.asarray(hdu.data[name])
-    if values.dtype.kind not in "iufb":
+    if values.dtype.kind not in "iuf":
         raise InputError(f"{path}: column {name} of {hdu.name or 'the table'} is not numeric")
     return values.astype(np.float64)
 
 
-def scaled(path: Path, hdu: Any, name: str, kind: str) -> Array:
-    """A column of energies in keV (`kind="energy"`) or areas in cm^2 (`kind="area"`)."""
-    unit = (hdu.columns[name].unit or "").strip()
-    table = _KEV if kind == "energy" else _CM2
-    factor = table.get(unit.lower())
+def vector(path: Path, hdu: Any, name: str) -> Array:
+    """A numeric column of one number a row, as float64 (rows,).
+
+    Raises:
+        InputError: the column is not numeric, or holds several numbers a row.
+    """
+    values = column(path, hdu, name)
+    if values.ndim != 1:
+        raise InputError(f"{path}: column {name} holds {values[:1].size} numbers a row; expected 1")
+    return values
+
+
+def scaled(path: Path, hdu: Any, name: str, kind: units.Quantity) -> Array:
+    """A column of energies in keV (`kind="energy"`) or areas in cm^2 (`kind="area"`), (rows,).
+
+    Raises:
+        InputError: its unit is of another quantity, or as `vector`.
+    """
+    unit = str(hdu.columns[name].unit or "").strip()
+    factor = units.factor(unit, kind)
     if factor is None:
         raise InputError(
-            f"{path}: column {name} has unit {unit!r}; expected one of {_names(table)}"
+            f"{path}: column {name} has unit {unit!r}; expected {units.EXPECTED[kind]}"
         )
-    return column(path, hdu, name) * factor
+    return vector(path, hdu, name) * factor
 
 
-def _names(table: dict[str, float]) -> str:
-    return ", ".join(name for name in table if name)
+def number(path: Path, header: Any, key: str) -> float | None:
+    """A keyword as a number, also where it is written as text; None without keyword or value.
+
+    Raises:
+        InputError: its value is no number.
+    """
+    value = header.get(key)
+    if isinstance(value, str):
+        text_value = value.strip()
+        if not text_value:
+            return None
+        try:
+            value = float(text_value.upper().replace("D", "E"))
+        except ValueError:
+            value = text_value
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{path}: {key} {value!r} is not a number; correct the keyword")
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise InputError(f"{path}: {key} is too large; correct the keyword") from error
 
 
-def column_minimum(hdu: Any, name: str) -> int | None:
+def whole_number(path: Path, header: Any, key: str) -> int | None:
+    """A keyword as a whole number; None without keyword or value.
+
+    Raises:
+        InputError: its value is not a whole number of at most 31 bits.
+    """
+    value = number(path, header, key)
+    if value is None:
+        return None
+    if not abs(value) < _LARGEST_WHOLE or value != round(value):
+        raise InputError(f"{path}: {key} {value:g} is not a whole number; correct the keyword")
+    return int(value)
+
+
+def column_minimum(path: Path, hdu: Any, name: str) -> int | None:
     """TLMIN of a column: the number of the first channel, or None where it is not given."""
-    value = hdu.header.get(f"TLMIN{columns(hdu).index(name) + 1}")
-    return None if value is None or isinstance(value, str) else int(value)
+    return whole_number(path, hdu.header, f"TLMIN{columns(hdu).index(name) + 1}")
 
 
 def text(header: Any, key: str) -> str:
@@ -138,8 +122,17 @@ def text(header: Any, key: str) -> str:
     return "" if value.lower() in _NO_NAME else value
 
 
-def edges(path: Path, low: Array, high: Array, what: str, *, strict: bool = True) -> Array:
+def edges(path: Path, low: Array, high: Array, what: str, *, gaps: bool = False) -> Array:
     """Join bins given as low and high bounds into n + 1 ascending edges (keV).
+
+    Bins of no width are kept: standard responses hold some.
+
+    Args:
+        path: of the file, for messages.
+        low: bounds of the bins, and so
+        high: in the same order.
+        what: they are, for messages.
+        gaps: whether bins may leave gaps or overlap, which then belong to the bin before.
 
     Raises:
         InputError: bins are empty, not finite, out of order, or leave gaps.
@@ -147,26 +140,35 @@ def edges(path: Path, low: Array, high: Array, what: str, *, strict: bool = True
     if len(low) == 0:
         raise InputError(f"{path}: no {what}")
     joined = np.append(low, high[-1])
-    if not np.isfinite(joined).all():
+    if not np.isfinite(joined).all() or not np.isfinite(high).all():
         raise InputError(f"{path}: {what} are not finite numbers")
     steps = np.diff(joined)
-    if (steps < 0).any() or (strict and (steps == 0).any()):
-        first = int(np.argmax(steps < 0 if (steps < 0).any() else steps == 0))
+    if (steps < 0).any():
+        first = int(np.argmax(steps < 0))
         raise InputError(f"{path}: {what} do not ascend at row {first + 1} ({joined[first]:g} keV)")
-    gaps = np.abs(high[:-1] - low[1:]) > 1e-3 * np.maximum(steps[:-1], 1e-12) + 1e-5 * high[:-1]
-    if strict and gaps.any():
-        first = int(np.argmax(gaps))
+    apart = np.abs(high[:-1] - low[1:]) > 1e-3 * steps[:-1] + 1e-5 * high[:-1]
+    if not gaps and apart.any():
+        first = int(np.argmax(apart))
         raise InputError(f"{path}: {what} leave a gap or overlap after row {first + 1}")
     return joined
 
 
 def beside(path: Path, name: str) -> Path | None:
-    """The file that `path` names in a header: beside it, with or without .gz, or None."""
-    name = name.split("[")[0].split("{")[0].strip()
-    named = Path(name)
-    plain = named.with_suffix("") if named.suffix == ".gz" else named
-    for candidate in (named, named.with_name(named.name + ".gz"), plain):
-        for place in (path.parent / candidate, path.parent / candidate.name):
-            if place.is_file():
-                return place
+    """The file that `path` names in a header: beside it, with or without .gz, or None.
+
+    What follows in brackets names an extension or rows of it, unless a file is called so.
+    """
+    for named in (name.strip(), name.split("[")[0].split("{")[0].strip()):
+        plain = named.removesuffix(".gz")
+        for candidate in (named, f"{named}.gz", plain):
+            for place in (path.parent / candidate, path.parent / Path(candidate).name):
+                if _is_file(place):
+                    return place
     return None
+
+
+def _is_file(place: Path) -> bool:
+    try:
+        return place.is_file()
+    except (OSError, ValueError):  # a name that is too long or holds a null byte
+        return False

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from wolter.errors import InputError
 from wolter.xray.folding import FEWEST, Bands, banded_product, find_bands
-from wolter.xray.matrix import Arf, Rmf, read_arf, read_rmf
+from wolter.xray.matrix import MOST_CHANCE, Arf, Rmf, read_arf, read_rmf
 from wolter.xray.ogip import Array
 
 __all__ = ["Arf", "Response", "Rmf", "read_arf", "read_response", "read_rmf", "rebin_channels"]
@@ -194,28 +194,49 @@ class Response:
 
 
 def read_response(
-    rmf: Path, arf: Path | None = None, dtype: torch.dtype = torch.float32
+    rmf: Path, arf: Path | str | None = None, dtype: torch.dtype = torch.float32
 ) -> Response:
     """Read an RMF and multiply it by an ARF.
 
     Args:
         rmf: redistribution matrix, or a response that holds the area already.
-        arf: effective area; None when the matrix holds it.
+        arf: effective area; None when the matrix says that it holds it, "none" to take its word
+            for it where its file says nothing.
         dtype: precision of the matrix; it is read and multiplied in float64.
 
     Raises:
-        InputError: a file cannot be read, or the energies of the two differ.
+        InputError: a file cannot be read, the energies of the two differ, or the area is missing or
+            there twice.
     """
-    return response_of(read_rmf(Path(rmf)), None if arf is None else read_arf(Path(arf)), dtype)
+    trusted = str(arf).lower() == "none" and arf is not None
+    area = None if arf is None or trusted else read_arf(Path(arf))
+    return response_of(read_rmf(Path(rmf)), area, dtype, trusted=trusted)
 
 
-def response_of(rmf: Rmf, arf: Arf | None, dtype: torch.dtype = torch.float32) -> Response:
-    """Multiply a matrix by an area; the ARF may cover more energies than the RMF."""
-    matrix_EC = rmf.matrix_EC
+def response_of(
+    rmf: Rmf, arf: Arf | None, dtype: torch.dtype = torch.float32, *, trusted: bool = False
+) -> Response:
+    """Multiply a matrix by an area; the ARF may cover more energies than the RMF.
+
+    Args:
+        rmf: the matrix.
+        arf: the area; None when the matrix holds it.
+        dtype: precision of the response.
+        trusted: the user says that the matrix holds the area. It is believed where the file says
+            nothing, or where no chance can be as large as the matrix.
+
+    Raises:
+        InputError: the energies of the two differ, or the area is missing or there twice.
+    """
+    _check_area(rmf, arf, trusted)
+    matrix_EC, edges_E1 = rmf.matrix_EC, rmf.energy_edges_E1
     if arf is not None:
         matrix_EC = matrix_EC * _area_on(rmf, arf)[:, None]
+    wide_E = np.diff(edges_E1) > 0  # no photon falls into a bin of no width
+    if not wide_E.all():
+        matrix_EC, edges_E1 = matrix_EC[wide_E], np.append(edges_E1[:-1][wide_E], edges_E1[-1])
     return Response(
-        energy_edges_E1=torch.from_numpy(rmf.energy_edges_E1),
+        energy_edges_E1=torch.from_numpy(edges_E1),
         matrix_EC=torch.from_numpy(matrix_EC).to(dtype),
         channel_edges_C1=torch.from_numpy(rmf.channel_edges_C1),
         first_channel=rmf.first_channel,
@@ -226,18 +247,43 @@ def response_of(rmf: Rmf, arf: Arf | None, dtype: torch.dtype = torch.float32) -
     )
 
 
+def _check_area(rmf: Rmf, arf: Arf | None, trusted: bool) -> None:
+    """Refuse a response without an area, or with the area twice."""
+    trusted = trusted and (not rmf.needs_area or rmf.largest_sum > MOST_CHANCE)
+    if arf is None and not (rmf.has_area or trusted):
+        said = f"HDUCLAS3 {rmf.kind}" if rmf.kind else "no HDUCLAS3"
+        raise InputError(
+            f"{rmf.source}: a redistribution matrix ({said}) holds no effective area; pass its ARF"
+        )
+    # A matrix that is called FULL by mistake has rows that sum to about 1.
+    twice = rmf.has_unit or rmf.largest_sum > (1.05 if rmf.says_area else MOST_CHANCE)
+    if arf is not None and twice:
+        raise InputError(
+            f"{rmf.source}: holds the effective area already (up to {rmf.largest_sum:g} cm^2), and "
+            f'{arf.source} would count it twice; pass "none" as ARF'
+        )
+
+
 def _area_on(rmf: Rmf, arf: Arf) -> Array:
-    """The area on the energies of the matrix."""
-    edges_E1, n = rmf.energy_edges_E1, len(rmf.energy_edges_E1)
-    start = int(np.argmin(np.abs(arf.energy_edges_E1 - edges_E1[0])))
-    covered = arf.energy_edges_E1[start : start + n]
+    """The area on the energies of the matrix.
+
+    The lower end of the first bin may differ, as in what SAS writes: its bin is then the matrix's.
+    """
+    edges_E1, n = rmf.energy_edges_E1, len(rmf.energy_edges_E1) - 1
+    start = int(np.argmin(np.abs(arf.energy_edges_E1[1:] - edges_E1[1])))
+    covered_E1 = arf.energy_edges_E1[start : start + n + 1]
+    width_E = np.diff(edges_E1)
     # Files keep energies in float32, and tools round them; a tenth of a bin is another grid.
-    if len(covered) < n or (np.abs(covered - edges_E1) > 0.1 * np.diff(edges_E1).min()).any():
+    narrow_E1 = np.minimum(np.append(width_E, width_E[-1]), np.append(width_E[0], width_E))
+    allowed_E1 = np.maximum(0.1 * narrow_E1, 1e-5 * edges_E1)
+    if start == 0:
+        allowed_E1[0] = np.inf
+    if len(covered_E1) <= n or (np.abs(covered_E1 - edges_E1) > allowed_E1).any():
         raise InputError(
             f"{arf.source}: energies {_grid(arf.energy_edges_E1)} differ from "
             f"{_grid(edges_E1)} of {rmf.source}; make both with the same energy grid"
         )
-    return arf.area_E[start : start + n - 1]
+    return arf.area_E[start : start + n]
 
 
 def _grid(edges_E1: Array) -> str:

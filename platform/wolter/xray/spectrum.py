@@ -20,16 +20,21 @@ from wolter.xray.grouping import (
     summed,
     turned,
 )
-from wolter.xray.matrix import read_arf, read_rmf
-from wolter.xray.pha import Spectrum, has_background, read_spectrum
+from wolter.xray.matrix import Rmf, read_arf, read_rmf
+from wolter.xray.pha import Spectrum, read_spectra, read_spectrum
 from wolter.xray.response import Edges, Response, channel_bins, response_of
 from wolter.xray.writing import write_spectrum
+
+# Background counts in the source region for each that was measured; real ones are near 1e-2.
+LARGEST_SCALE = 1e6
 
 __all__ = [
     "Observation",
     "Spectrum",
+    "background_of",
     "group_by_factor",
     "group_min_counts",
+    "observation_of",
     "read_observation",
     "read_spectrum",
     "write_spectrum",
@@ -154,23 +159,57 @@ def read_observation(
         InputError: a file is missing or cannot be read, or the files do not belong together.
     """
     pha = Path(pha)
-    spectrum = read_spectrum(pha)
+    spectrum, own = read_spectra(pha)
     rmf_path = _follow(pha, rmf, spectrum.respfile, "RMF", "RESPFILE", "rmf")
     if rmf_path is None:
         raise InputError(f"{pha}: names no RMF (RESPFILE); pass rmf=")
     matrix = read_rmf(rmf_path)
+    _same_channels(spectrum, matrix, str(rmf_path))
     arf_path = _follow(pha, arf, spectrum.ancrfile, "ARF", "ANCRFILE", "arf")
-    if arf_path is None and arf is None and not matrix.has_area:
-        raise InputError(f"{pha}: names no ARF (ANCRFILE) and {rmf_path} holds no area; pass arf=")
-    response = response_of(matrix, None if arf_path is None else read_arf(arf_path))
-    _same_channels(spectrum, response, str(rmf_path))
-    background_spectrum = _background(pha, spectrum, background)
-    if background_spectrum is not None:
-        _same_channels(background_spectrum, response, str(rmf_path))
-    if matrix.descending:
+    area = None if arf_path is None else read_arf(arf_path)
+    try:
+        response = response_of(matrix, area, trusted=arf is not None)
+    except InputError as error:
+        if area is not None:
+            raise
+        raise InputError(f"{pha}: no ARF (ANCRFILE), and {error}") from error
+    background_spectrum = background_of(pha, spectrum, own, background)
+    return observation_of(spectrum, response, background_spectrum, str(rmf_path), pha.name)
+
+
+def observation_of(
+    spectrum: Spectrum,
+    response: Response,
+    background: Spectrum | None,
+    source: str,
+    name: str = "",
+) -> Observation:
+    """Join a spectrum, a response and a background as their files have them.
+
+    Args:
+        spectrum: channels in the order of its file.
+        response: of the same channels.
+        background: of the same channels, or None.
+        source: of the response, for messages.
+        name: of the observation.
+
+    Raises:
+        InputError: the channels differ, or the scale of the background is no number.
+    """
+    for part in (spectrum, background):
+        if part is not None:
+            _same_channels(part, response, source)
+    if response.descending:
         spectrum = turned(spectrum)
-        background_spectrum = background_spectrum and turned(background_spectrum)
-    return Observation(spectrum, response, background_spectrum, name=pha.name)
+        background = background and turned(background)
+    observation = Observation(spectrum, response, background, name=name)
+    scale = torch.as_tensor(observation.background_scale)
+    if not bool((scale <= LARGEST_SCALE).all()):
+        raise InputError(
+            f"{spectrum.source}: {float(scale.max()):g} background counts expected for each that "
+            "was measured; correct EXPOSURE, BACKSCAL or AREASCAL"
+        )
+    return observation
 
 
 def _follow(
@@ -187,17 +226,36 @@ def _follow(
     return found
 
 
-def _background(pha: Path, spectrum: Spectrum, given: Path | str | None) -> Spectrum | None:
+def background_of(
+    pha: Path, spectrum: Spectrum, own: Spectrum | None, given: Path | str | None
+) -> Spectrum | None:
+    """The background of a spectrum: the given one, the named one, or that of its own file.
+
+    Args:
+        pha: file of the spectrum.
+        spectrum: read from it.
+        own: background that the same file holds, if there is one.
+        given: in place of them; "none" for none.
+
+    Raises:
+        InputError: it is missing, cannot be read, or is the spectrum itself.
+    """
     path = _follow(pha, given, spectrum.backfile, "background", "BACKFILE", "background")
-    if path is None and given is None and has_background(pha):
-        path = pha
-    return None if path is None else read_spectrum(path, "background")
+    if path is None:
+        return own if given is None else None
+    if path.exists() and path.samefile(pha):
+        if own is None:
+            raise InputError(
+                f"{pha}: is named as its own background but holds none; pass background="
+            )
+        return own
+    return read_spectrum(path, "background")
 
 
-def _same_channels(spectrum: Spectrum, response: Response, rmf: str) -> None:
+def _same_channels(spectrum: Spectrum, response: Response | Rmf, rmf: str) -> None:
     theirs = (response.first_channel, response.n_channels)
     if (spectrum.first_channel, spectrum.n_channels) != theirs:
         raise InputError(
-            f"{spectrum.source}: {spectrum.n_channels} channels from {spectrum.first_channel}, but "
+            f"{spectrum.source}: {spectrum.n_channels} channels from {spectrum.first_channel}, "
             f"{rmf} has {theirs[1]} from {theirs[0]}; pass the RMF of this spectrum"
         )
