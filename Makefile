@@ -37,9 +37,11 @@ demo: setup ## simulate -> train -> evaluate -> register -> serve -> answer
 test: setup ## all tests but the long proofs; ARGS="-k word" for some
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: setup ## ruff: rules and format
+lint: setup ## ruff: rules and format; deptry: imports are declared, and what is declared is imported
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+	@$(BIN)/deptry .
+	@$(BIN)/deptry platform jobs models --optional-dependencies-dev-groups test,dev,peers --ignore DEP002
 
 format: setup ## ruff: repair what it can
 	@$(BIN)/ruff check --fix
@@ -60,7 +62,7 @@ wheel: setup ## dist/*.whl, installed into a clean environment and imported ther
 	@build/clean/bin/python -I tests/import_each.py --same-as platform/wolter
 	@rm -rf build
 
-peers: $(PEERS) ## the codes that tests and benchmarks compare with: Sherpa (built from source), jaxspec, jolideco
+peers: $(PEERS) ## the codes that some tests (make test ARGS="-m peers") and benchmarks compare with
 
 $(PEERS): $(STAMP)
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg -s $(PEERS_APT) >/dev/null 2>&1; then \

@@ -10,13 +10,13 @@ from wolter.xray.forward import Forward
 from wolter.xray.response import read_response
 from wolter.xray.writing import write_response
 
-pytestmark = pytest.mark.reference
+pytestmark = [pytest.mark.reference, pytest.mark.peers]
 EXPOSURE_S = 5_000.0
 BOUNDS = torch.tensor([[1.0, 1e-5], [4.0, 1e-2]], dtype=torch.float64)
 
 
 def test_power_laws_through_a_real_response(reference_data, tmp_path):
-    data_of = pytest.importorskip("sherpa.astro.data", reason="sherpa is optional").DataPHA
+    from sherpa.astro.data import DataPHA
     from sherpa.astro.instrument import Response1D
     from sherpa.astro.io import read_rmf
     from sherpa.estmethods import Confidence, Covariance
@@ -38,7 +38,7 @@ def test_power_laws_through_a_real_response(reference_data, tmp_path):
 
     rmf = read_rmf(str(tmp_path / "grid.rsp"))
     for row, counts_C in enumerate(counts_BC.numpy()):
-        spectrum = data_of("spectrum", np.arange(rmf.detchans) + rmf.offset, counts_C)
+        spectrum = DataPHA("spectrum", np.arange(rmf.detchans) + rmf.offset, counts_C)
         spectrum.exposure = EXPOSURE_S
         spectrum.set_response(rmf=rmf)
         power = PowLaw1D()

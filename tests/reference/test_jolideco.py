@@ -10,7 +10,7 @@ from wolter.models._image_losses import poisson_deviance
 from wolter.xray.check import Fold
 
 
-@pytest.mark.skipif(not _jolideco.installed(), reason="jolideco is optional")
+@pytest.mark.peers
 @pytest.mark.filterwarnings("ignore")  # of its own making
 def test_jolideco_finds_sources_in_their_places_and_sharper_than_smoothing():
     torch.manual_seed(0)

@@ -11,8 +11,7 @@ from wolter.xray.response import Response
 from wolter.xray.spectrum import group_min_counts, read_observation, write_spectrum
 from wolter.xray.writing import write_response
 
-REASON = "sherpa, the independent code, is optional"
-pytestmark = pytest.mark.reference
+pytestmark = [pytest.mark.reference, pytest.mark.peers]
 
 
 def write_set(folder, observation):
@@ -32,7 +31,8 @@ def write_set(folder, observation):
     ],
 )
 def test_sherpa_reads_back_what_is_written(reference_data, tmp_path, name):
-    io = pytest.importorskip("sherpa.astro.io", reason=REASON)
+    from sherpa.astro import io
+
     observation = read_observation(reference_data / name)
     data = io.read_pha(str(write_set(tmp_path, observation)))
     spectrum, background = observation.spectrum, data.get_background()
@@ -49,7 +49,8 @@ def test_sherpa_reads_back_what_is_written(reference_data, tmp_path, name):
 
 @pytest.mark.parametrize("minimum", [None, 50])
 def test_sherpa_groups_alike(reference_data, tmp_path, minimum):
-    io = pytest.importorskip("sherpa.astro.io", reason=REASON)
+    from sherpa.astro import io
+
     observation = read_observation(reference_data / "xmm/ngc7793_ulx4/PN_spectrum_grp20.fits")
     if minimum is not None:
         spectrum = group_min_counts(observation.spectrum, minimum)
@@ -63,7 +64,8 @@ def test_sherpa_groups_alike(reference_data, tmp_path, minimum):
 
 
 def test_scales_by_channel_mean_the_same(tmp_path):
-    io = pytest.importorskip("sherpa.astro.io", reason=REASON)
+    from sherpa.astro import io
+
     response = Response(
         torch.linspace(1, 5, 5).double(), torch.eye(4), torch.linspace(1, 5, 5).double(), 1
     )

@@ -1,14 +1,14 @@
 """The wheel holds the whole package, and the pinned versions are those that it asks for."""
 
-import ast
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
 from email.parser import Parser
-from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -92,23 +92,63 @@ def test_every_requirement_is_pinned_at_a_version_that_it_admits() -> None:
                 assert requirement.specifier.contains(version), f"{requirement}: {version}"
 
 
-def test_every_import_of_the_package_is_a_declared_requirement() -> None:
-    """What comes along with another package today may not come tomorrow."""
-    lines = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["xspec"]]
-    declared = {canonicalize_name(Requirement(line).name) for line in lines} | {"wolter"}
-    imported: set[str] = set()
-    for name in files_of_the_package():
-        if name.endswith(".py"):
-            for node in ast.walk(ast.parse((ROOT / "platform" / name).read_text())):
-                if isinstance(node, ast.Import):
-                    imported |= {alias.name.partition(".")[0] for alias in node.names}
-                elif isinstance(node, ast.ImportFrom) and node.module:
-                    imported.add(node.module.partition(".")[0])
-    assert "torch" in imported
-    providers = packages_distributions()
-    undeclared = {
-        package
-        for package in imported - sys.stdlib_module_names
-        if declared.isdisjoint(map(canonicalize_name, providers.get(package, [package])))
-    }
-    assert undeclared == set()
+CHECKS = re.findall(r"^\t@\$\(BIN\)/(deptry .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of all sources, as `make lint` looks at them."""
+    copy = tmp_path_factory.mktemp("sources")
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    skip = shutil.ignore_patterns("__pycache__", "*.egg-info", "weights", "golden", "*.csv")
+    for name in ("benchmarks", "jobs", "models", "platform", "tests"):
+        shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=skip)
+    return copy
+
+
+def imports_checked(tree: Path) -> str:
+    """What `make lint` finds wrong with the imports of a tree."""
+    runs = [
+        subprocess.run(
+            [Path(sys.executable).parent / words[0], *words[1:]],
+            cwd=tree,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "NO_COLOR": "1"},
+        )
+        for words in map(shlex.split, CHECKS)
+    ]
+    assert [bool(run.returncode) for run in runs] == ["Found" in run.stderr for run in runs]
+    return "".join(run.stderr for run in runs if run.returncode)
+
+
+def test_every_import_is_declared(tree: Path) -> None:
+    assert len(CHECKS) == 2
+    assert imports_checked(tree) == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "line", "found"),
+    [
+        ("tests/planted.py", "import nothing_of_this_name", "DEP001"),
+        ("benchmarks/planted.py", "import yaml", "DEP003"),
+        ("platform/wolter/xray/planted.py", "from sqlalchemy import select", "DEP003"),
+        ("jobs/planted.py", "import hypothesis", "DEP004"),
+        ("models/planted.py", "import sherpa", "DEP004"),
+        ("pyproject.toml", "", "DEP002"),
+    ],
+)
+def test_an_import_that_is_undeclared_transitive_or_unused_is_found(
+    tree: Path, place: str, line: str, found: str
+) -> None:
+    planted = tree / place
+    before = planted.read_text() if planted.exists() else None
+    planted.write_text(
+        line + "\n" if before is None else before.replace('"zuko', '"flask>=1",\n    "zuko')
+    )
+    try:
+        told = imports_checked(tree)
+        assert place in told
+        assert found in told
+    finally:
+        planted.unlink() if before is None else planted.write_text(before)
