@@ -1,6 +1,5 @@
 """Reading of uploaded spectra and images, by a process of its own (see `wolter.serve.sandbox`)."""
 
-import filecmp
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from wolter.serve.config import MOST
 from wolter.serve.errors import TooLargeError
 from wolter.serve.uploads import plain_name
 from wolter.xray.ogip import open_fits
-from wolter.xray.pha import Spectrum, has_background, read_spectrum
+from wolter.xray.pha import Spectrum, read_spectrum
 from wolter.xray.picture import read_picture
 
 _REMEDY = {
@@ -145,17 +144,7 @@ def _with_names(message: str, uploads: Sequence[Upload]) -> str:
 def _background(job: Job, spectrum: Spectrum) -> str | None:
     if not job.use_background:
         return "none"
-    found = _find(job, job.background, spectrum.backfile, "background", "BACKFILE")
-    if (
-        found
-        and filecmp.cmp(found, job.pha.path, shallow=False)
-        and not has_background(Path(found))
-    ):
-        raise InputError(
-            f"{job.pha.name}: is its own background, and holds no other (HDUCLAS2 BKG); "
-            f"{_REMEDY['background']}"
-        )
-    return found
+    return _find(job, job.background, spectrum.backfile, "background", "BACKFILE")
 
 
 def _find(job: Job, uploads: tuple[Upload, ...], named: str, what: str, keyword: str) -> str | None:

@@ -3,6 +3,7 @@
 Shapes: C channels.
 """
 
+import filecmp
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -243,12 +244,10 @@ def background_of(
     path = _follow(pha, given, spectrum.backfile, "background", "BACKFILE", "background")
     if path is None:
         return own if given is None else None
-    if path.exists() and path.samefile(pha):
-        if own is None:
-            raise InputError(
-                f"{pha}: is named as its own background but holds none; pass background="
-            )
-        return own
+    if own is None and path.is_file() and filecmp.cmp(path, pha, shallow=False):
+        raise InputError(
+            f"{pha}: is its own background, and holds no other (HDUCLAS2 BKG); pass background="
+        )
     return read_spectrum(path, "background")
 
 
