@@ -1,5 +1,7 @@
 """Fast samples of the coupling flow are those of zuko's own inverse."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 import zuko
@@ -114,3 +116,21 @@ def test_pieces_and_threads_change_nothing_but_the_time(threads, monkeypatch):
         one_BPS, one_BS = invert(flow, context_BC[i : i + 1], base_PS)
         torch.testing.assert_close(values_BPS[i : i + 1], one_BPS)
         torch.testing.assert_close(log_volume_BS[i : i + 1], one_BS)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_to_come_have_as_many_as_before(threads):
+    """What the workers set for themselves is what new threads would start with."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        invert(make_flow(), draw(40, CONTEXT), draw(5, 50))
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == threads
+        bad_PS = draw(4, 50)  # of too few variables
+        with pytest.raises((RuntimeError, IndexError)):
+            invert(make_flow(), draw(40, CONTEXT), bad_PS)
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == threads
+    finally:
+        torch.set_num_threads(before)

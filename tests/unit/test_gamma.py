@@ -84,3 +84,9 @@ class TestIntervals:
                 [HALVES[0], HALVES[0], HALVES[1], HALVES[1]]
             )
             torch.testing.assert_close(deviates_L, expected, rtol=0, atol=0.12)
+
+
+def test_limits_are_those_of_the_central_68_and_95_percent():
+    assert scipy.stats.norm.cdf([-1, 1]) == pytest.approx(LIMITS[:2], abs=1e-6)
+    assert LIMITS[2:] == (0.025, 0.975)
+    assert [HALVES[0], HALVES[1]] == pytest.approx([1, scipy.stats.norm.ppf(0.975)], abs=1e-5)

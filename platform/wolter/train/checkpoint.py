@@ -6,6 +6,7 @@ the seed and the epoch, so that a resumed run gives the weights of an uninterrup
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,8 @@ def made_by(manifest: Manifest) -> dict[str, Any]:
 def _short(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_short(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _short(item) for key, item in value.items()}
     return Path(value).name if isinstance(value, str) and "/" in value else value
 
 

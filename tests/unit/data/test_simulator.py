@@ -1,10 +1,12 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from wolter.data.simulate import shard_rows, shard_table
 from wolter.data.simulator import BLOCK, REFERENCE_PRIOR, SimulateConfig, Simulator, seed_of
@@ -34,6 +36,9 @@ def test_draws_fill_the_prior_and_the_exposure_range(simulator):
     # The mean of n uniform draws is the centre to width / sqrt(12 n): 5 of these.
     off_P = (batch.parameters_BP.mean(0) - (low_P + high_P) / 2) / (high_P - low_P)
     assert (off_P.abs() < 5 / (12 * BLOCK) ** 0.5).all()
+    # As many between 5 and 22.4 ks, the geometric mean, as above; log-uniform throughout.
+    share_B = (batch.exposure_B / 5e3).log() / math.log(20)
+    assert stats.kstest(share_B.numpy(), "uniform").pvalue > 1e-3
     assert 5e3 <= batch.exposure_B.min() < 6e3
     assert 9e4 < batch.exposure_B.max() <= 1e5
 
@@ -102,3 +107,33 @@ def test_bad_configs_are_told_in_one_line(change, message):
     with pytest.raises(InputError, match=message) as error:
         Simulator(dataclasses.replace(SimulateConfig(), **change))
     assert "\n" not in str(error.value)
+
+
+def test_seeds_are_those_of_every_machine_and_differ_by_purpose():
+    assert seed_of(1, 2) == 5478954848360106227
+    assert seed_of(1, 2, "augment") == 6911770256723067418
+    assert len({seed_of(a, b, p) for a in range(9) for b in range(9) for p in ("x", "y")}) == 162
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"exposure_s": (2.0, 1.0)}, "exposure_s = 2"),
+        ({"gain": (0.5, 0.0)}, r"gain = 0\.5"),
+        ({"gain": (2.0, 0.0)}, r"gain = 2\.0"),
+        ({"gain": (1.0, 1000.1)}, r"gain = 1\.0, 1000\.1"),
+        ({"gain": (1.0, -1000.1)}, "gain"),
+        ({"background_factor": 0.0}, r"background_factor = 0\.0"),
+    ],
+)
+def test_limits_at_their_exact_value(change, message):
+    with pytest.raises(InputError, match=message):
+        SimulateConfig(**change)
+    SimulateConfig(exposure_s=(1.0, 1.0), gain=(0.51, 1000.0), background_factor=1e-9)
+    SimulateConfig(gain=(1.99, -1000.0))
+
+
+def test_background_scales_are_log_uniform_from_a_tenth_to_a_half(simulator):
+    scale_M = Simulator(SimulateConfig(n_backgrounds=400)).background_scale_M.double()
+    share_M = (scale_M / 0.1).log() / math.log(5)
+    assert stats.kstest(share_M.numpy(), "uniform").pvalue > 1e-3

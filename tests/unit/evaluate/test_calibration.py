@@ -107,3 +107,25 @@ def test_the_band_holds_uniform_numbers_as_often_as_it_says():
 def test_what_does_not_belong_together_is_refused(truth, weights):
     with pytest.raises(InputError):
         ranks(np.zeros((3, 5, 2)), truth, weights)
+
+
+def test_a_sample_equal_to_the_truth_is_not_below_it():
+    samples_NSP = np.array([[[1.0], [2.0], [3.0]]])
+    assert ranks(samples_NSP, np.array([[2.0]])) == [[1.0]]
+    assert ranks(samples_NSP, np.array([[2.0]]), np.array([[1.0, 1.0, 2.0]])) == [[0.75]]
+
+
+def test_the_end_of_an_interval_is_outside_it():
+    """Of 99 samples, ranks 15 and 84 are (15.5 and 84.5) / 100: 0.69 apart, 16 and 83 0.67."""
+    ranks_NP = np.array([[15.0, 16.0], [84.0, 83.0]])
+    found = coverage_of_ranks(ranks_NP, 99)
+    assert found[0.68].percent_P.tolist() == [0, 100]
+    assert found[0.95].percent_P.tolist() == [100, 100]
+    assert coverage_of_ranks(ranks_NP, 99, (0.69,))[0.69].percent_P.tolist() == [0, 100]
+    assert set(found) == {0.68, 0.95}
+
+
+def test_binomial_errors_count_one_more_on_each_side():
+    found = coverage_of_ranks(np.array([[50.0]] * 6 + [[0.0]] * 2), 99)[0.68]
+    assert found.percent_P == pytest.approx([75])
+    assert found.error_P == pytest.approx([100 * (0.7 * 0.3 / 8) ** 0.5])

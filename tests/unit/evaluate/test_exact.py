@@ -3,6 +3,7 @@
 The spectra are few and on a coarse grid, so that their exact posteriors take seconds.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import nn
 from wolter import config as configs
 from wolter.data.augment import Augmentation
 from wolter.data.batches import read_split
+from wolter.data.schema import SpectraBatch
 from wolter.data.shards import Manifest, ShardDataset, write_manifest, write_shard
 from wolter.data.simulate import shard_table
 from wolter.data.simulator import SimulateConfig, Simulator
@@ -209,3 +211,31 @@ def test_a_model_of_other_spectra_is_refused(dataset):
     model.card.spec = replace(dataset.spec, energy_edges=dataset.spec.energy_edges[:-1])
     with pytest.raises(InputError):
         exact.compare([model], ["other"], dataset, "all", N)
+
+
+def test_moments_of_weighted_samples():
+    """By hand: mean 3, variance 9 / 2 + 1 / 4 + 25 / 4 = 11; without weights mean 4."""
+    samples_NSP = torch.tensor([[[0.0], [4.0], [8.0]]])
+    mean_NP, deviation_NP = exact._Posterior(
+        samples_NSP, torch.tensor([[0.5, 0.25, 0.25]])
+    ).moments()
+    assert mean_NP[0, 0] == pytest.approx(3)
+    assert deviation_NP[0, 0] == pytest.approx(math.sqrt(11))
+    mean_NP, deviation_NP = exact._Posterior(samples_NSP).moments()
+    assert mean_NP[0, 0] == pytest.approx(4)
+    assert deviation_NP[0, 0] == pytest.approx(math.sqrt(32 / 3))
+
+
+def test_a_refined_row_has_the_weighted_width():
+    """Weights that halve a sample's deviation halve the width that is told."""
+    truth = np.random.default_rng(0).uniform(1, 3, (40, 1))
+    batch = SpectraBatch(*[torch.zeros(40, 1)] * 2, *[torch.ones(40)] * 2, torch.tensor(truth))
+    grid_NSP = torch.tensor(truth)[:, None] + torch.linspace(-2, 2, 401)[None, :, None]
+    narrow_NS = torch.exp(-0.5 * torch.linspace(-2, 2, 401).div(0.1) ** 2).expand(40, -1)
+    wide_NS = torch.exp(-0.5 * torch.linspace(-2, 2, 401).div(0.2) ** 2).expand(40, -1)
+    normal = [n / n.sum(1, keepdim=True) for n in (narrow_NS, wide_NS)]
+    judge = exact._Judge(("a",), batch, exact._Posterior(grid_NSP), 10, 0)
+    judge.mean_NP, judge.deviation_NP = exact._Posterior(grid_NSP, normal[1]).moments()
+    row = judge.row("x", (truth, truth), exact._Posterior(grid_NSP, normal[0]))
+    assert row.width_P == pytest.approx([0.5], rel=1e-4)
+    assert row.shift_P == pytest.approx([0], abs=1e-5)

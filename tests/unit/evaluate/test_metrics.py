@@ -14,6 +14,7 @@ from wolter.evaluate.metrics import (
     component_residuals,
     mean_mfe_ratio,
     parameter_errors,
+    with_intervals,
 )
 
 NAMES = ("a", "b")
@@ -96,6 +97,14 @@ def test_the_bootstrap_depends_on_its_seed_alone_and_pairs_columns():
     assert not np.array_equal(first, bootstrap_means(values, 30, seed=5))
     pair = bootstrap_means(np.hstack([values, 2 * values]), 30, seed=4)
     assert np.allclose(pair[:, 1], 2 * first[:, 0])
+
+
+def test_intervals_end_at_their_percentiles():
+    estimate = with_intervals(500, np.random.default_rng(0).permutation(1001))
+    assert estimate == metrics.Estimate(500.0, (160.0, 840.0), (25.0, 975.0))
+    assert estimate.interval("68") == (160, 840)
+    assert estimate.interval("95") == (25, 975)
+    assert estimate.deviation == 340
 
 
 def test_about_two_thirds_of_the_68_percent_intervals_hold_the_truth():

@@ -192,3 +192,64 @@ def test_parts_that_are_not_named_stay_as_they_are(dataset, optimiser):
 def test_a_part_without_weights_is_an_error_that_names_those_that_have_some():
     with pytest.raises(InputError, match="only = features; choose of: network"):
         make_trainer(TrainConfig(device="cpu", only=("features",)), 540)
+
+
+class Draws(torch.nn.Module):
+    """Notes what dropout would draw in each step."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module, self.drawn = module, []
+
+    def forward(self, batch):
+        state = torch.get_rng_state()
+        self.drawn.append(torch.rand(3).tolist())
+        torch.set_rng_state(state)
+        return self.module(batch)
+
+
+def draws(dataset, rank=0, seed=0):
+    config = TrainConfig(epochs=2, batch_size=600, seed=seed, device="cpu")
+    module = build(MLP, SMALL, SPEC, 0)
+    MLP.normalise(module, make_batch(256))
+    noted = []
+
+    def wrap(loss):
+        noted.append(Draws(loss))
+        return noted[0]
+
+    one_batch = local_reader(dataset, "train", BatchConfig(size=600))
+    Trainer(MLP, module, config, 540, rank).run(one_batch, wrap=wrap)
+    return noted[0].drawn
+
+
+def test_every_epoch_rank_and_seed_drops_other_units(dataset):
+    first = draws(dataset)
+    assert len(first) == 2
+    assert first == draws(dataset)
+    drawn = first + draws(dataset, rank=1) + draws(dataset, seed=1)
+    assert len({tuple(each) for each in drawn}) == 6
+
+
+@pytest.mark.parametrize("value", [{"share": 1.0}, {"share": 1e-9}, {"real_share": 1e-9}])
+def test_shares_inside_their_limits(value):
+    TrainConfig(**value)
+
+
+@pytest.mark.parametrize(
+    "value", [{"share": 0.0}, {"share": 1.001}, {"real_share": 0.0}, {"real_share": 1.0}]
+)
+def test_shares_at_their_limits(value):
+    with pytest.raises(InputError, match=next(iter(value))):
+        TrainConfig(**value)
+
+
+def test_gradients_are_clipped(dataset):
+    """A step of plain descent by a gradient of at most the clip's length."""
+    config = TrainConfig(epochs=1, batch_size=600, clip=0.1, learning_rate=0.1, device="cpu")
+    trainer = make_trainer(config, rows=540)
+    trainer.optimisers = [torch.optim.SGD(trainer.module.parameters(), lr=1.0)]
+    before = weights(trainer)
+    trainer.run(local_reader(dataset, "train", BatchConfig(size=600)))
+    length = float((weights(trainer) - before).norm())
+    assert length == pytest.approx(0.1 * trainer.learning_rate(0), rel=0.05)

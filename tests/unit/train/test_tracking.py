@@ -105,3 +105,23 @@ def test_a_new_store_says_nothing_and_reports_to_nobody(new_store):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (home / "mlflow.db").is_file()
     assert list(elsewhere.iterdir()) == []
+
+
+def test_children_on_more_than_one_page_are_all_found(store, dataset, monkeypatch):
+    from mlflow import MlflowClient
+
+    whole = MlflowClient.search_runs
+
+    def by_twos(*given, **named):
+        return whole(*given, **{**named, "max_results": 2})
+
+    parent = tracking.start("pages", "mlp", {}, dataset)
+    names = [f"trial {i}" for i in range(5)]
+    ids = {
+        name: tracking.start("pages", "mlp", {}, dataset, tracking.child_of(parent, name))
+        for name in names
+    }
+    other = tracking.start("pages", "mlp", {}, dataset)
+    tracking.start("pages", "mlp", {}, dataset, tracking.child_of(other, "trial 9"))
+    monkeypatch.setattr(MlflowClient, "search_runs", by_twos)
+    assert tracking.children(parent) == ids
