@@ -20,7 +20,8 @@ from wolter.data.pictures import picture_batch
 from wolter.data.targets import Targets
 from wolter.errors import InputError
 from wolter.xray import detector
-from wolter.xray.picture import Picture, read_image, read_picture
+from wolter.xray.image_file import read_image
+from wolter.xray.picture import Picture, read_picture
 
 SIDE = 416  # rows and columns of the reference's frames, input pixels
 

@@ -12,7 +12,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from wolter.xray import detector
-from wolter.xray.picture import CORNER_DET
+from wolter.xray.epic_exposure import CORNER_DET
 
 TURN = np.radians(62.0)  # from detector to sky
 REFERENCE = (25921, 25921)  # X, Y

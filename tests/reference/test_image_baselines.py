@@ -17,7 +17,7 @@ import torch
 from wolter.data.images import CLAMP, ImageBatch
 from wolter.evaluate.images import baselines
 from wolter.evaluate.images.scores import compare
-from wolter.xray.picture import read_image
+from wolter.xray.image_file import read_image
 
 pytestmark = pytest.mark.reference
 

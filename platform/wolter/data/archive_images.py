@@ -4,7 +4,7 @@ Shapes: H and W rows and columns of an image.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from wolter.data.kinds import FITS_SUFFIXES
 from wolter.errors import InputError
 from wolter.xray import ogip
 from wolter.xray.events import is_event_list
+from wolter.xray.image_file import read_image
 from wolter.xray.ogip import open_fits
-from wolter.xray.picture import Picture, header_exposure, read_image, read_picture
+from wolter.xray.picture import Picture, read_picture
 
 FOR_ALL = ""  # key of a map that goes with every observation
 
@@ -87,18 +88,14 @@ class Maps:
         """
         _, header = read_image(path)
         exposure, mask = self.named(ogip.text(header, "OBS_ID"))
-        picture = read_picture(path, exposure, mask, pixel_arcsec=pixel_arcsec)
+        picture = read_picture(path, exposure, mask, pixel_arcsec=pixel_arcsec, spread=True)
         if abs(picture.pixel_arcsec / pixel_arcsec - 1) > 0.01:
             raise InputError(
                 f"{path}: pixels of {picture.pixel_arcsec:.3g} arcsec; use --pixel to say so"
             )
         if not torch.equal(picture.counts_HW, picture.counts_HW.round()):
             raise InputError(f"{path}: pixels are not whole counts; give photons")
-        if exposure is None:
-            return picture
-        seconds = header_exposure(path, header)
-        spread_HW = picture.exposure_HW / picture.exposure_s
-        return replace(picture, exposure_HW=spread_HW * seconds, exposure_s=seconds)
+        return picture
 
     def spread(self, observation: str) -> tuple[Tensor | None, Tensor | None]:
         """Exposure (H, W), 1 at its highest, and mask of an observation; None without a map.

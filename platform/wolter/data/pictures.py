@@ -10,9 +10,12 @@ from torch import Tensor
 from wolter.data.images import ImageBatch, ImageSpec
 from wolter.errors import InputError
 from wolter.xray.backdrop import estimate_background, with_streaks
+from wolter.xray.band import band_of, same_band
 from wolter.xray.picture import Picture
 
-PIXEL_TOLERANCE = 0.05  # of a pixel's side: SIXTE's 4.13 arcsec still count as 4
+# Shares of a pixel's side by which it may differ: SIXTE's 4.13 arcsec count as 4, and the 4.35 of
+# XMM-Newton's pipeline, 87 steps of .05, are read; the first is told.
+PIXEL_TOLD, PIXEL_TOLERANCE = 0.02, 0.1
 
 
 def save_picture(picture: Picture, path: Path) -> None:
@@ -84,10 +87,41 @@ def fitness(picture: Picture, spec: ImageSpec) -> list[str]:
             f"{picture.file}: pixels of {picture.pixel_arcsec:.3g} arcsec, and the model reads "
             f"{spec.pixel_arcsec:.3g}; bin the events to those"
         )
+    told = []
+    if abs(picture.pixel_arcsec / spec.pixel_arcsec - 1) > PIXEL_TOLD:
+        told.append(
+            f"pixels of {picture.pixel_arcsec:.3g} arcsec, and the model was trained on "
+            f"{spec.pixel_arcsec:.3g}: widths may be wrong by as much"
+        )
+    told += _other_photons(picture, spec)
     shortest, longest = spec.exposure_s or (0.0, float("inf"))
     if not 0.999 * shortest <= picture.exposure_s <= 1.001 * longest:
-        return [
+        told.append(
             f"exposure of {picture.exposure_s:.0f} s, and the model was trained from "
             f"{shortest:.0f} to {longest:.0f} s: uncertainties may be wrong"
-        ]
-    return []
+        )
+    return told
+
+
+def _other_photons(picture: Picture, spec: ImageSpec) -> list[str]:
+    """By what telescope, camera and band an image differs from those of the training."""
+    told = []
+    trained = [*spec.instrument.upper().split("/"), "", ""][:2]
+    own = [str(picture.header.get(key, "")).strip().upper() for key in ("TELESCOP", "INSTRUME")]
+    same = [not a or not b or a == b for a, b in zip(own, trained, strict=True)]
+    if not all(same):
+        name = "/".join(word for word in own if word)
+        told.append(
+            f"an image of {name}, and the model is for {'/'.join(trained)}: rates and widths may "
+            "be wrong"
+        )
+    band = band_of(picture.header)
+    low, high = spec.band_kev
+    if band is None:
+        told.append(f"the header tells no energy band: taken to be {low:g}-{high:g} keV")
+    elif not same_band(band, spec.band_kev):
+        told.append(
+            f"photons of {band[0]:g}-{band[1]:g} keV, and the model is for {low:g}-{high:g} keV: "
+            "rates and widths may be wrong"
+        )
+    return told

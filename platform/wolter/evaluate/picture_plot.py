@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from wolter.errors import InputError
 from wolter.evaluate import style
 from wolter.xray.attitude import celestial
-from wolter.xray.picture import read_image
+from wolter.xray.image_file import read_image
 
 Image = NDArray[np.float32]
 

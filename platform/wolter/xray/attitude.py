@@ -4,11 +4,16 @@ import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from wolter.errors import InputError
+
 if TYPE_CHECKING:
     from astropy.io import fits
 
 
 DETECTOR_ARCSEC = 0.05  # of a step of DETX and DETY
+EPIC = ("EPN", "EMOS1", "EMOS2")  # cameras that count DETX and DETY in such steps
 # DETX, DETY (arcsec) of the direction RA_PNT, DEC_PNT on EPIC-pn: the mean of NGC 1275, M87, NGC
 # 1399 and NGC 1404 in four observations, which scatter by 1.5 arcsec about it. DETX points at the
 # position angle PA_PNT, and DETY 90 degrees clockwise of it.
@@ -20,29 +25,142 @@ def celestial(header: "fits.Header") -> Any:
 
     Images of EPIC-pn in detector coordinates get them, to some 3 arcsec, from `RA_PNT`, `DEC_PNT`
     and `PA_PNT`.
-    """
-    from astropy.wcs import WCS, FITSFixedWarning
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)  # old keywords, read as they are meant
-        wcs = WCS(header)
-    if wcs.has_celestial:
+    Raises:
+        InputError: the header's world coordinates make no sense.
+    """
+    from astropy.wcs import WCS
+
+    detector = detector_wcs(header)
+    if detector is None:
+        wcs = _world(header)
+        if not wcs.has_celestial:
+            return None
+        _area(wcs.celestial)
         return wcs.celestial
     attitude = [header.get(f"{key}_PNT") for key in ("RA", "DEC", "PA")]
-    detector = header.get("CTYPE1") == "DETX" and header.get("CTYPE2") == "DETY"
-    if not detector or header.get("INSTRUME") != "EPN" or None in attitude:
+    if camera(header) != "EPN" or not all(_finite(value) for value in attitude):
         return None
-    right_ascension, declination, angle = (float(value) for value in attitude)
-    reference, steps = [], []
-    for axis, pointing in zip((1, 2), POINTING, strict=True):
-        value, pixel, step = (float(header[f"{key}{axis}"]) for key in ("CRVAL", "CRPIX", "CDELT"))
-        reference.append(pixel + (pointing / DETECTOR_ARCSEC - value) / step)
-        steps.append(step * DETECTOR_ARCSEC / 3600)
+    right_ascension, declination, angle = (float(value) for value in attitude if value is not None)
     sin, cos = math.sin(math.radians(angle)), math.cos(math.radians(angle))
+    # Steps of DETX and DETY on the sky, and pixels in such steps.
+    turn_22 = np.array([[sin, -cos], [cos, sin]]) * (DETECTOR_ARCSEC / 3600)
     made = WCS(naxis=2)
     made.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     made.wcs.cunit = ["deg", "deg"]
     made.wcs.crval = [right_ascension, declination]
-    made.wcs.crpix = reference
-    made.wcs.cd = [[sin * steps[0], -cos * steps[1]], [cos * steps[0], sin * steps[1]]]
+    made.wcs.crpix = detector.wcs_world2pix([np.array(POINTING) / DETECTOR_ARCSEC], 1)[0]
+    made.wcs.cd = turn_22 @ detector.pixel_scale_matrix
     return made
+
+
+def camera(header: "fits.Header") -> str:
+    """EPN, EMOS1 or EMOS2 of XMM-Newton; or nothing."""
+    telescope, instrument = (
+        str(header.get(key, "")).strip().upper() for key in ("TELESCOP", "INSTRUME")
+    )
+    return instrument if instrument in EPIC and telescope[:3] in ("", "XMM") else ""
+
+
+def detector_wcs(header: "fits.Header") -> Any:
+    """DETX and DETY of the pixels (astropy's WCS, linear); None for images in other coordinates.
+
+    Raises:
+        InputError: the header's world coordinates make no sense.
+    """
+    if [str(header.get(f"CTYPE{axis}", "")).strip().upper() for axis in (1, 2)] != ["DETX", "DETY"]:
+        return None
+    plain = header.copy()
+    for axis in (1, 2):
+        plain.remove(f"CUNIT{axis}", ignore_missing=True)  # no unit that astropy knows
+    wcs = _world(plain)
+    _area(wcs)
+    return wcs
+
+
+def pixel_sides(header: "fits.Header") -> tuple[float, float] | None:
+    """Width and height of a pixel, arcsec; None where the header does not tell.
+
+    Raises:
+        InputError: the header's world coordinates make no sense.
+    """
+    from astropy.wcs.utils import proj_plane_pixel_scales
+
+    wcs = detector_wcs(header)
+    if wcs is None:
+        wcs = celestial(header)
+        factor = 3600.0
+    else:
+        factor = DETECTOR_ARCSEC if camera(header) else math.nan
+    if wcs is None or math.isnan(factor):
+        return None
+    scales = proj_plane_pixel_scales(wcs)
+    return float(scales[0]) * factor, float(scales[1]) * factor
+
+
+def farthest(own: "fits.Header", other: "fits.Header", shape: tuple[int, ...]) -> float | None:
+    """By how many pixels, at most, an image's pixels lie elsewhere in another's coordinates.
+
+    Args:
+        own: header of an image.
+        other: of one that ought to have the same pixels.
+        shape: rows and columns.
+
+    Returns:
+        The distance; infinite where the coordinates are of other kinds; None where one of the two
+        has none.
+
+    Raises:
+        InputError: world coordinates make no sense.
+    """
+    rows, columns = shape
+    x_N = np.array([0.0, columns - 1, 0, columns - 1, (columns - 1) / 2])
+    y_N = np.array([0.0, 0, rows - 1, rows - 1, (rows - 1) / 2])
+    at_N2 = np.stack([x_N, y_N], 1)
+    detectors = detector_wcs(own), detector_wcs(other)
+    if detectors[0] is not None and detectors[1] is not None:
+        back_N2 = detectors[1].wcs_world2pix(detectors[0].wcs_pix2world(at_N2, 0), 0)
+        return float(np.hypot(*(back_N2 - at_N2).T).max())
+    skies = celestial(own), celestial(other)
+    if skies[0] is None or skies[1] is None:
+        known = [a is not None or b is not None for a, b in zip(detectors, skies, strict=True)]
+        return math.inf if all(known) else None
+    try:
+        back_2N = skies[1].world_to_pixel(skies[0].pixel_to_world(x_N, y_N))
+    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        raise InputError(f"world coordinates cannot be compared ({_line(error)})") from error
+    far = float(np.hypot(back_2N[0] - x_N, back_2N[1] - y_N).max())
+    return far if math.isfinite(far) else math.inf
+
+
+def _world(header: "fits.Header") -> Any:
+    """Astropy's WCS of a header, with its own defaults."""
+    from astropy.wcs import WCS
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # old keywords, read as they are meant
+        try:
+            return WCS(header)
+        except (ValueError, TypeError, KeyError, LookupError, AssertionError, ArithmeticError,
+                AttributeError, MemoryError, OSError) as error:  # fmt: skip
+            raise InputError(f"world coordinates cannot be read ({_line(error)})") from error
+
+
+def _area(wcs: Any) -> float:
+    """Area of a pixel in squared units of the axes."""
+    try:
+        area = abs(float(np.linalg.det(wcs.pixel_scale_matrix)))
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise InputError(f"world coordinates cannot be read ({_line(error)})") from error
+    if not (math.isfinite(area) and area > 0):
+        raise InputError(f"world coordinates give pixels of area {area:g}; correct CDELT, CD or PC")
+    return area
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__

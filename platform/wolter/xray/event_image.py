@@ -4,7 +4,7 @@ Shapes: N events, H and W rows and columns of an image.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,18 +13,24 @@ from torch import Tensor
 
 from wolter.errors import InputError
 from wolter.xray import detector
-from wolter.xray.attitude import DETECTOR_ARCSEC
+from wolter.xray.attitude import DETECTOR_ARCSEC, camera
+from wolter.xray.epic_exposure import (
+    BORESIGHT_DET,
+    CORNER_DET,
+    NATIVE_STEP,
+    OFF_MASK,
+    off_native,
+)
 from wolter.xray.events import Axis, Events
+from wolter.xray.field_of_view import unexposed
 from wolter.xray.ogip import Array
-from wolter.xray.picture import CORNER_DET, OFF_MASK, Picture, moving_share
+from wolter.xray.picture import EVEN, Picture, moving_share
 
 if TYPE_CHECKING:
     from astropy.io import fits
 
 Coordinates = Literal["detector", "sky"]
 MOST_PIXELS = 8192  # along a side: damaged positions must not fill the memory
-_NATIVE_STEP = detector.PIXEL_ARCSEC / DETECTOR_ARCSEC
-_BORESIGHT_DET = np.array(CORNER_DET) + (np.array(detector.BORESIGHT[::-1]) - 0.5) * _NATIVE_STEP
 _ONE = ("OBS_ID", "OBJECT", "TELESCOP", "INSTRUME", "SUBMODE", "FILTER", "DATE-OBS", "RA_PNT",
         "DEC_PNT", "PA_PNT")  # fmt: skip
 
@@ -39,6 +45,8 @@ class Grid:
         step: width of a pixel in the units of X and Y, both positive.
         shape: rows and columns.
         pixel_arcsec: side of a pixel.
+        outside_HW: pixels outside the field of view, by the photons of the whole observation; None
+            where the instrument's own exposure is known.
     """
 
     axis: Axis
@@ -46,12 +54,17 @@ class Grid:
     step: float
     shape: tuple[int, int]
     pixel_arcsec: float
+    outside_HW: Tensor | None = field(default=None, compare=False)
 
     def finer(self, scale: int) -> "Grid":
         """The same field in pixels of 1/scale the side."""
         rows, columns = self.shape
         step, pixel = self.step / scale, self.pixel_arcsec / scale
-        return Grid(self.axis, self.lower, step, (rows * scale, columns * scale), pixel)
+        outside_HW = self.outside_HW
+        if outside_HW is not None:
+            outside_HW = outside_HW.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+        shape = rows * scale, columns * scale
+        return Grid(self.axis, self.lower, step, shape, pixel, outside_HW)
 
     def count(self, position_N2: Array) -> Tensor:
         """Events in every pixel (H, W); a pixel holds its lower edge and not its upper one."""
@@ -101,15 +114,15 @@ def grid_of(
         InputError: the list has no such coordinates, or they are not EPIC's or not square.
     """
     if coordinates == "detector":
-        if events.detector_N2 is None or not _is_epic(events):
+        if events.detector_N2 is None or not camera(events.header):
             raise InputError(
                 f"{events.file}: no DETX and DETY of EPIC; use --coordinates sky for this list"
             )
         step = pixel_arcsec / DETECTOR_ARCSEC
-        lower = (CORNER_DET[0] - _NATIVE_STEP / 2, CORNER_DET[1] - _NATIVE_STEP / 2)
-        rows, columns = (math.ceil(size * _NATIVE_STEP / step - 1e-9) for size in detector.NATIVE)
+        lower = (CORNER_DET[0] - NATIVE_STEP / 2, CORNER_DET[1] - NATIVE_STEP / 2)
+        rows, columns = (math.ceil(size * NATIVE_STEP / step - 1e-9) for size in detector.NATIVE)
         axis = Axis(("DETX", "DETY"), (0.0, 0.0), (0.0, 0.0), (1.0, 1.0))
-        return Grid(axis, lower, step, (rows, columns), pixel_arcsec)
+        return _with_field(Grid(axis, lower, step, (rows, columns), pixel_arcsec), events)
     if events.sky is None:
         raise InputError(
             f"{events.file}: no sky coordinates of X and Y (TCTYP... or REFXCTYP...) in the header"
@@ -130,7 +143,15 @@ def grid_of(
             f"{events.file}: {columns} x {rows} pixels of {pixel_arcsec:g} arcsec; use larger ones"
         )
     x, y = (c + at * step for at, c in zip(first, events.sky.crpix, strict=True))
-    return Grid(events.sky, (x, y), step, (rows, columns), pixel_arcsec)
+    return _with_field(Grid(events.sky, (x, y), step, (rows, columns), pixel_arcsec), events)
+
+
+def _with_field(grid: Grid, events: Events) -> Grid:
+    if events.detector_N2 is not None and camera(events.header) == "EPN":
+        return grid
+    position_N2 = events.detector_N2 if grid.axis.ctype[0] == "DETX" else events.sky_N2
+    assert position_N2 is not None
+    return replace(grid, outside_HW=unexposed(grid.count(position_N2), grid.pixel_arcsec))
 
 
 def picture_of(
@@ -178,8 +199,12 @@ def picture_of(
     header["EXPOSURE"] = seconds
     for ccd in sorted(events.times):
         if ccd >= 0:
-            header[f"ONTIME{ccd:02d}"] = events.ccd_exposure_s(ccd)
+            header[f"ONTIME{ccd:02d}"] = events.ccd_exposure_s(ccd) / events.live
+            header[f"LIVETI{ccd:02d}"] = events.ccd_exposure_s(ccd)
     header["BUNIT"] = "count"
+    low, high = (1e3 * energy for energy in events.band_kev)
+    header["DSTYP1"], header["DSUNI1"] = "ENERGY", "eV"
+    header["DSVAL1"] = f"{low:g}:{high:g}"
     share, streaks, left = moving_share(events.header, grid.axis.ctype[0] == "DETX")
     return Picture(
         file=events.file,
@@ -196,9 +221,9 @@ def picture_of(
 
 def _optical_axis(events: Events, grid: Grid) -> tuple[float, float] | None:
     """Row and column of EPIC-pn's axis, from the lower left corner; None for other instruments."""
-    if events.detector_N2 is None or not _is_pn(events):
+    if events.detector_N2 is None or camera(events.header) != "EPN":
         return None
-    axis_2 = _BORESIGHT_DET
+    axis_2 = BORESIGHT_DET
     if grid.axis.ctype[0] != "DETX":
         axis_2 = _carried(events, events.detector_N2, events.sky_N2, axis_2)
     x, y = (axis_2 - np.array(grid.lower)) / grid.step
@@ -211,9 +236,11 @@ def _exposure(
     """Exposure (H, W), and what was assumed."""
     if spread_HW is not None:
         return spread_HW * events.exposure_s, ()
-    if events.detector_N2 is None or not _is_pn(events):
+    if events.detector_N2 is None or camera(events.header) != "EPN":
         even_HW = torch.full_like(counts_HW, events.exposure_s)
-        return even_HW, ("no exposure map: taken as evenly exposed, without vignetting or gaps",)
+        if grid.outside_HW is not None:
+            even_HW[grid.outside_HW] = 0.0
+        return even_HW, (EVEN,)
     exposure_HW, live_HW = _pn_exposure(events, grid)
     share = float(counts_HW[~live_HW].sum() / counts_HW.sum())
     if share <= OFF_MASK:
@@ -227,20 +254,9 @@ def _pn_exposure(events: Events, grid: Grid) -> tuple[Tensor, Tensor]:
     centre_HW2 = grid.centres()
     if grid.axis.ctype[0] != "DETX":
         centre_HW2 = _carried(events, events.sky_N2, events.detector_N2, centre_HW2)
-    first = np.array(CORNER_DET)
-    native_HW2 = np.floor((centre_HW2 - first) / _NATIVE_STEP + 0.5).astype(np.int64)
-    column_HW, row_HW = (
-        torch.from_numpy(native_HW2[..., i]) + detector.CORNER[1 - i] for i in (0, 1)
-    )
-    frame = range(detector.FRAME)
-    inside_HW = (row_HW >= 0) & (row_HW < len(frame)) & (column_HW >= 0) & (column_HW < len(frame))
-    at = (row_HW.clamp(0, frame[-1]), column_HW.clamp(0, frame[-1]))
     seconds_C = torch.tensor([events.ccd_exposure_s(i + 1) for i in range(detector.N_CCD)])
-    theta_HW = np.hypot(*np.moveaxis(centre_HW2 - _BORESIGHT_DET, -1, 0)) * DETECTOR_ARCSEC / 60
     energy = math.sqrt(events.band_kev[0] * events.band_kev[1])
-    vignetting_HW = detector.vignetting(torch.from_numpy(theta_HW.astype(np.float32)), energy)
-    exposure_HW = seconds_C[detector.ccd_numbers()[at] - 1] * vignetting_HW
-    return exposure_HW * inside_HW, detector.live()[at] & inside_HW
+    return off_native(centre_HW2, seconds_C, energy)
 
 
 def _carried(events: Events, known_N2: Array, image_N2: Array, at: Array) -> Array:
@@ -256,11 +272,3 @@ def _carried(events: Events, known_N2: Array, image_N2: Array, at: Array) -> Arr
 
 def _size(image_HW: Tensor) -> str:
     return " x ".join(map(str, image_HW.shape))
-
-
-def _is_epic(events: Events) -> bool:
-    return str(events.header.get("INSTRUME", "")).strip().upper() in ("EPN", "EMOS1", "EMOS2")
-
-
-def _is_pn(events: Events) -> bool:
-    return str(events.header.get("INSTRUME", "")).strip().upper() == "EPN"

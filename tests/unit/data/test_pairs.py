@@ -128,11 +128,14 @@ def test_files_say_what_they_are(events, tmp_path, pha):
     seen = look(image, Maps(), 4.0)
     assert (seen.kind, seen.source, seen.parent) == (Kind.IMAGE, "0123456789", "NOTHING")
     assert seen.reason == ""
+    lives = {f"LIVETI{ccd:02d}": None for ccd in range(1, 13)}
     assert look(Path(events.file), Maps(), 4.0).kind is Kind.EVENTS
     assert look(pha, Maps(), 4.0) == look(Path(__file__), Maps(), 4.0)
     assert (
         "no EXPOSURE"
-        in look(write_image(events, tmp_path / "no.fits", EXPOSURE=None), Maps(), 4.0).reason
+        in look(
+            write_image(events, tmp_path / "no.fits", EXPOSURE=None, **lives), Maps(), 4.0
+        ).reason
     )
     nameless = write_image(events, tmp_path / "nameless.fits", OBS_ID=None)
     assert "no OBS_ID" in look(nameless, Maps(), 4.0).reason
