@@ -39,8 +39,8 @@ class Fit:
         statistic: wstat (background measured) or cstat (known: that of the simulation, or the
             measured one smoothed); by default cstat for a dataset fitted as what it is.
         method: lm (Levenberg-Marquardt) or simplex (Nelder-Mead).
-        search: after a fit that ends badly look for lower minima; without it, a third of the fits
-            from the prior miss the lowest.
+        search: look for lower minima than the one that the start leads to, across the range of
+            each parameter; without it, a third of the fits from the prior miss the lowest.
         intervals: 68 % profile-likelihood intervals, in ten times the time.
         bounds: NAME=LOW,HIGH in place of a parameter's prior range.
         rmf: RMF to use for every file.
@@ -91,6 +91,12 @@ class Fit:
             table, parameters = self._fit_dataset(self.data)
         write_table(to_astropy(table, parameters), self.out)
         print(f"{table.num_rows} spectra: {self.out}")
+        ended = sum(table["converged"].to_pylist())
+        if ended < table.num_rows:
+            print(
+                f"{table.num_rows - ended} of {table.num_rows} fits have not converged: see the "
+                "column flag; try --start random --starts 32, or --method simplex"
+            )
         if rejects:
             print(f"{len(rejects)} rejected: {rejects_file}")
         return 0

@@ -47,13 +47,17 @@ class Counted:
         )
 
     def statistic(self, source_BC: Tensor) -> Tensor:
-        """C-stat, or W-stat, of expected source counts: (B), summed in float64."""
+        """C-stat, or W-stat, of expected source counts: (B), summed in float64.
+
+        Infinite where a model gives no number.
+        """
         counts_BC, source_BC = self.counts_BC.double(), source_BC.double()
         background_BC = self.background_BC.double()
         if self.scale_B is None:
-            return cstat(counts_BC, source_BC + background_BC)
-        scale_B1 = self._scale_B1()
-        return wstat(counts_BC, background_BC, source_BC, scale_B1)
+            statistic_B = cstat(counts_BC, source_BC + background_BC)
+        else:
+            statistic_B = wstat(counts_BC, background_BC, source_BC, self._scale_B1())
+        return torch.where(statistic_B.isnan(), torch.inf, statistic_B)
 
     def score(self, source_BC: Tensor) -> tuple[Tensor, Tensor]:
         """Slope of half the statistic and Fisher information, by the source counts expected.

@@ -8,38 +8,45 @@ statistic by that norm with the line elsewhere. Shapes: B batch, P parameter.
 import torch
 from torch import Tensor
 
+from wolter.xray.box import Box
 from wolter.xray.counting import Counted
-from wolter.xray.marquardt import Box, Optimum, linearise, minimise, newton_step, pressed
+from wolter.xray.marquardt import Optimum, linearise, minimise
+from wolter.xray.quadratic import box_step
 
 PLACES = 16  # along the range of each parameter
+_LOWER = 1e-2  # of the statistic: what makes another minimum the better one
 
 
-def escape(box: Box, data: Counted, found: Optimum, rounds: int = 2) -> Optimum:
-    """Search for lower minima than those found; only fits at a bound or not converged are doubted.
+def escape(box: Box, data: Counted, found: Optimum, rounds: int = 3) -> Optimum:
+    """Search for lower minima than those found, until a search finds none.
+
+    Fits that ended well are searched as well: nothing at a local minimum tells that it is one.
 
     Args:
         box: the model.
         data: the spectra.
         found: the minima.
-        rounds: searches; each begins from the best minimum of the one before.
+        rounds: searches at most; each begins from the best minimum of the one before.
 
     Returns:
         Minima at most as high.
     """
     point_BP, statistic_B = found.point_BP.clone(), found.statistic_B.clone()
     converged_B = found.converged_B.clone()
-    at_bound_B = ((point_BP <= 0) | (point_BP >= 1)).any(1)
-    doubted = torch.nonzero(at_bound_B | ~converged_B).flatten()
+    rows = torch.arange(len(data), device=point_BP.device)
     for _ in range(rounds):
-        if not len(doubted):
+        if not len(rows):
             break
-        few = data[doubted]
-        other = minimise(box, few, _elsewhere(box, few, point_BP[doubted]))
-        lower_B = other.statistic_B < statistic_B[doubted] - 1e-2
-        won, rows = torch.nonzero(lower_B).flatten(), doubted[lower_B]
-        point_BP[rows], statistic_B[rows] = other.point_BP[won], other.statistic_B[won]
-        converged_B[rows] = other.converged_B[won]
-        doubted = rows
+        few = data[rows]
+        other = minimise(box, few, _elsewhere(box, few, point_BP[rows]))
+        lower_B = other.statistic_B < statistic_B[rows] - _LOWER
+        # One as low that has converged is the better of two.
+        ended_B = other.converged_B & ~converged_B[rows]
+        ended_B &= other.statistic_B <= statistic_B[rows]
+        won = torch.nonzero(lower_B | ended_B).flatten()
+        point_BP[rows[won]], statistic_B[rows[won]] = other.point_BP[won], other.statistic_B[won]
+        converged_B[rows[won]] = other.converged_B[won]
+        rows = rows[lower_B]
     return Optimum(point_BP, statistic_B, converged_B)
 
 
@@ -48,17 +55,14 @@ def _elsewhere(box: Box, data: Counted, point_BP: Tensor) -> Tensor:
     best_BP = point_BP.clone()
     lowest_B = point_BP.new_full((len(data),), torch.inf)
     for parameter in range(point_BP.shape[1]):
-        for place in (torch.arange(PLACES) + 0.5) / PLACES:
+        free_BP = torch.ones_like(point_BP, dtype=torch.bool)
+        free_BP[:, parameter] = False
+        for place in ((torch.arange(PLACES) + 0.5) / PLACES).tolist():
             there_BP = point_BP.clone()
             there_BP[:, parameter] = place
             source_BC = box.expected(there_BP, data)
-            gradient_BP, fisher_BPP = linearise(box, data, there_BP, source_BC)
-            held_BP = pressed(there_BP, gradient_BP)
-            held_BP[:, parameter] = True
-            step_BP, _ = newton_step(
-                there_BP, gradient_BP, fisher_BPP, held_BP, torch.zeros_like(lowest_B)
-            )
-            there_BP = (there_BP + step_BP).clamp(0, 1)
+            slopes = linearise(box, data, there_BP, source_BC)
+            there_BP, _ = box_step(there_BP, *slopes, free_BP, torch.zeros_like(lowest_B))
             promised_B = box.statistic(there_BP, data)
             near_B = (place - point_BP[:, parameter]).abs() < 0.5 / PLACES
             better_B = (promised_B < lowest_B) & ~near_B

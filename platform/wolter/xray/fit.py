@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from wolter.errors import InputError
+from wolter.xray.box import Box, Model
 from wolter.xray.counting import Counted
 from wolter.xray.escape import escape
-from wolter.xray.marquardt import Box, Model, Optimum, linearise, minimise, pressed
+from wolter.xray.marquardt import Optimum, linearise, minimise, optimal
 from wolter.xray.profile import profile
+from wolter.xray.quadratic import pressed
 from wolter.xray.simplex import simplex
 
 __all__ = ["Counted", "Fit", "Method", "Model", "fit", "middle", "random_starts"]
@@ -43,7 +45,8 @@ class Fit:
         statistic_B: C-stat or W-stat there.
         covariance_BPP: inverse Fisher information; parameters at a bound count as fixed and have
             zeros. Infinite where the data say nothing of a parameter.
-        converged_B: the minimiser ended as it should.
+        converged_B: the projected gradient and the expected fall of the statistic are small there,
+            see `wolter.xray.marquardt.minimise`, whatever the method.
         at_bound_BP: parameters at a bound.
         limits_BSP: profile-likelihood intervals (statistic + 1, 68 %), where asked for.
     """
@@ -82,7 +85,8 @@ def fit(
         start: of each spectrum (B, P), or several of each (B, R, P), of which the best is kept.
         bounds_2P: lowest and highest values.
         method: "lm" (Levenberg-Marquardt by Fisher scoring) or "simplex" (Nelder-Mead).
-        search: then look for lower minima, see `wolter.xray.escape`; ten times the time.
+        search: then look for lower minima, see `wolter.xray.escape`; ten times the time. Without
+            it a third of the fits that start in the middle of the bounds end in a local minimum.
         intervals: add profile-likelihood intervals; ten times the time.
 
     Raises:
@@ -146,7 +150,7 @@ def _fit_chunk(
         parameters_BP=box.leave(found.point_BP),
         statistic_B=found.statistic_B,
         covariance_BPP=covariance_BPP * box.width_P[:, None] * box.width_P,
-        converged_B=found.converged_B,
+        converged_B=found.converged_B & optimal(box, data, found.point_BP),
         at_bound_BP=at_bound_BP,
         limits_BSP=limits_BSP,
     )
