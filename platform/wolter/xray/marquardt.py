@@ -77,7 +77,8 @@ def optimal(box: Box, data: Counted, point_BP: Tensor) -> Tensor:
     free_BP = torch.ones_like(point_BP, dtype=torch.bool)
     known_B = _known(gradient_BP, fisher_BPP, free_BP)
     flat_B, fall_B = remaining(point_BP, gradient_BP, fisher_BPP, free_BP)
-    return known_B & (flat_B <= FLAT) & (fall_B <= CLOSE)
+    optimal_B: Tensor = known_B & (flat_B <= FLAT) & (fall_B <= CLOSE)
+    return optimal_B
 
 
 def _known(gradient_BP: Tensor, fisher_BPP: Tensor, free_BP: Tensor) -> Tensor:
