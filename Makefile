@@ -15,7 +15,7 @@ OBSERVED = --backscal 2010100 --rmf $(NGC7793)/PN.rmf --arf $(NGC7793)/PN.arf \
 	--background $(NGC7793)/PNbackground_spectrum.fits
 PEERS_APT := bison byacc flex g++ libfftw3-dev pkg-config
 
-.PHONY: help setup demo test lint format types imports wheel peers standard weights clean
+.PHONY: help setup demo test mutation lint format types imports wheel peers standard weights clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -37,11 +37,15 @@ demo: setup ## simulate -> train -> evaluate -> register -> serve -> answer
 test: setup ## all tests but the long proofs; ARGS="-k word" for some
 	@$(BIN)/python -m pytest $(ARGS)
 
+mutation: setup ## the share of small changes to the code that tests notice; ARGS="xray/pha.py --n 20"
+	@$(PIP) install -c constraints.txt -e '.[dev,mutation]'
+	@$(BIN)/python tests/mutants.py $(ARGS)
+
 lint: setup ## ruff: rules and format; deptry: imports are declared, and what is declared is imported
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/deptry .
-	@$(BIN)/deptry platform jobs models --optional-dependencies-dev-groups test,dev,peers --ignore DEP002
+	@$(BIN)/deptry platform jobs models --optional-dependencies-dev-groups test,dev,mutation,peers --ignore DEP002
 
 format: setup ## ruff: repair what it can
 	@$(BIN)/ruff check --fix

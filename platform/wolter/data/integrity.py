@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from wolter.errors import InputError
 
 MANIFEST = "dataset.json"
-_AGAIN = "run the command that made the dataset again, which writes it anew"
+AGAIN = "run the command that made the dataset again, which writes it anew"
 
 
 def sha256_of(path: Path) -> str:
@@ -74,7 +74,7 @@ def _opened(file: Path) -> Iterator[pq.ParquetFile]:
     # Arrow's words for what decayed since; names that are no UTF-8 end in a ValueError.
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{file}: damaged ({reason}); {_AGAIN}") from error
+        raise InputError(f"{file}: damaged ({reason}); {AGAIN}") from error
 
 
 def verify(file: Path) -> None:
@@ -100,14 +100,14 @@ def verify_all(files: Sequence[Path]) -> None:
 
 def missing(file: Path) -> InputError:
     """The error of a file that is not there."""
-    return InputError(f"{file}: missing; {_AGAIN}")
+    return InputError(f"{file}: missing; {AGAIN}")
 
 
 @functools.lru_cache(maxsize=2**16)
 def _verify(file: Path, _state: tuple[int, ...], written_ns: int) -> None:
     expected = _recorded(file.parent / MANIFEST, written_ns).get(file.name)
     if sha256_of(file) != expected:
-        raise InputError(f"{file}: its SHA-256 differs from the one in {MANIFEST}; {_AGAIN}")
+        raise InputError(f"{file}: its SHA-256 differs from the one in {MANIFEST}; {AGAIN}")
 
 
 @functools.lru_cache(maxsize=64)
@@ -117,4 +117,4 @@ def _recorded(manifest: Path, _written_ns: int) -> dict[str, str]:
         shards = json.loads(manifest.read_text(encoding="utf-8"))["shards"]
         return {shard["name"]: shard["sha256"] for shard in shards}
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{manifest}: not a manifest of shards ({error!r}); {_AGAIN}") from error
+        raise InputError(f"{manifest}: not a manifest of shards ({error!r}); {AGAIN}") from error

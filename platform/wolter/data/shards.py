@@ -19,7 +19,15 @@ from torch import Tensor
 
 from wolter import __version__
 from wolter import config as configs
-from wolter.data.integrity import MANIFEST, encode, missing, read_shard, sha256_of, verify_all
+from wolter.data.integrity import (
+    AGAIN,
+    MANIFEST,
+    encode,
+    missing,
+    read_shard,
+    sha256_of,
+    verify_all,
+)
 from wolter.data.record_kinds import RECORDS, Spec, kind_of
 from wolter.data.schema import SCHEMA_VERSION, RecordBatch
 from wolter.errors import InputError
@@ -43,6 +51,7 @@ class Manifest:
     """The content of `dataset.json`.
 
     `labels` says how the labels of observed spectra were estimated; true ones need no word.
+    `sha256` is of all the others, as `manifest_sha256` gives it; older data sets have none.
     """
 
     kind: str
@@ -55,6 +64,7 @@ class Manifest:
     labels: str = ""
     schema_version: int = SCHEMA_VERSION
     code_version: str = __version__
+    sha256: str = ""
 
     @property
     def rows(self) -> int:
@@ -95,11 +105,11 @@ def claim_folder(path: Path, claim: Mapping[str, Any]) -> None:
     Raises:
         InputError: the folder holds shards made from something else.
     """
-    text = json.dumps(claim, sort_keys=True)
+    text = json.dumps(claim, sort_keys=True).encode()
     note = path / ".claim.json"
     if not note.exists():
-        write_atomically(note, text.encode())
-    elif note.read_text() != text:
+        write_atomically(note, text)
+    elif note.read_bytes() != text:
         raise InputError(
             f"{path}: holds shards of another config or seed; remove it or choose another --out"
         )
@@ -169,9 +179,16 @@ def finished_shard(folder: Path, index: int) -> Shard | None:
 
 def write_manifest(folder: Path, manifest: Manifest) -> ShardDataset:
     """Write `dataset.json`, which makes the dataset complete, and open it."""
-    text = json.dumps(configs.to_dict(manifest), indent=2) + "\n"
-    write_atomically(folder / MANIFEST, text.encode())
+    values = configs.to_dict(manifest)
+    values["sha256"] = manifest_sha256(values)
+    write_atomically(folder / MANIFEST, f"{json.dumps(values, indent=2)}\n".encode())
     return open_dataset(folder)
+
+
+def manifest_sha256(values: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest's values but this one itself, whatever their order and spacing."""
+    others = {name: value for name, value in values.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
 def open_dataset(path: Path | str, verify: bool = False) -> ShardDataset:
@@ -182,7 +199,8 @@ def open_dataset(path: Path | str, verify: bool = False) -> ShardDataset:
         verify: also recompute every checksum.
 
     Raises:
-        InputError: the folder holds no finished dataset, a shard is missing, or a checksum differs.
+        InputError: the folder holds no finished dataset, its manifest is damaged, a shard is
+            missing, or a checksum differs.
     """
     folder = Path(path)
     if not (folder / MANIFEST).is_file():
@@ -196,6 +214,9 @@ def open_dataset(path: Path | str, verify: bool = False) -> ShardDataset:
             f"{folder / MANIFEST}: schema version {manifest.schema_version}, this wolter reads "
             f"{SCHEMA_VERSION}; make the dataset again"
         )
+    values = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    if manifest.sha256 and manifest.sha256 != manifest_sha256(values):
+        raise InputError(f"{folder / MANIFEST}: its SHA-256 is not the one noted in it; {AGAIN}")
     files = tuple(folder / shard.name for shard in manifest.shards)
     for file in files:
         if not file.is_file():

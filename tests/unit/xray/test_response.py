@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wolter.errors import InputError
-from wolter.xray.response import Response, rebin_channels
+from wolter.xray.folding import FEWEST, banded_product
+from wolter.xray.response import Response, channel_bins, rebin_channels
 
 
 def triangle(n_energies=600, n_channels=700, dtype=torch.float64, seed=0) -> Response:
@@ -174,3 +175,60 @@ def test_fold_on_the_gpu_agrees():
     response, photons = triangle(dtype=torch.float32), flux(64, 600, dtype=torch.float32)
     folded = response.to("cuda").fold(photons.cuda(), torch.full((64,), 2.0, device="cuda"))
     torch.testing.assert_close(folded.cpu(), response.fold(photons, 2.0), rtol=1e-5, atol=1e-3)
+
+
+def test_area_between_energies_by_hand():
+    """Areas 3 and 6 cm^2 between 1, 2 and 4 keV, none beyond; a bin's part counts as it is wide."""
+    matrix_EC = torch.tensor([[1.0, 2.0], [2.0, 4.0]], dtype=torch.float64)
+    edges_E1, channels_C1 = torch.tensor([1.0, 2.0, 4.0]).double(), torch.tensor([0.0, 1, 2])
+    response = Response(edges_E1, matrix_EC, channels_C1, 0)
+    assert response.area_E.tolist() == [3, 6]
+    bands = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
+    assert response.area_between(bands).tolist() == pytest.approx([0, 0, 3, 3, 6, 6, 0])
+    assert response.area_between([1.0, 4.0]).tolist() == pytest.approx([5])  # (3 + 2 * 6) / 3
+    assert response.area_between([1.5, 2.5]).tolist() == pytest.approx([4.5])
+    assert response.area_between([0.0, 2.0]).tolist() == pytest.approx([1.5])
+    assert response.to(dtype=torch.float32).area_between([1, 2]).dtype == torch.float32
+
+
+def test_energies_at_the_ends_that_no_channel_sees_are_left_out():
+    matrix_EC = torch.zeros(6, 2)
+    matrix_EC[2, 1], matrix_EC[3, 0] = 1, 2  # and the fifth sees nothing
+    response = Response(torch.arange(7.0), matrix_EC, torch.arange(3.0), 5, "T", "I", "F", True)
+    seen = response.seen()
+    assert seen.energy_edges_E1.tolist() == [2, 3, 4]
+    assert seen.matrix_EC.tolist() == [[0, 1], [2, 0]]
+    assert (seen.first_channel, seen.telescope, seen.descending) == (5, "T", True)
+    assert Response(torch.arange(7.0), matrix_EC, torch.arange(3.0), 5).descending is False
+
+
+def test_bands_are_used_for_many_spectra_and_sparse_matrices_alone(monkeypatch):
+    used = []
+
+    def counted(*given):
+        used.append(len(given[0]))
+        return banded_product(*given)
+
+    monkeypatch.setattr("wolter.xray.response.banded_product", counted)
+    sparse, small = triangle(), triangle(40, 50)
+    sparse.fold(flux(FEWEST - 1, 600))
+    small.fold(flux(FEWEST, 40))
+    assert used == []
+    sparse.fold(flux(FEWEST, 600))
+    assert used == [FEWEST]
+    learnt = Response(
+        sparse.energy_edges_E1, sparse.matrix_EC.requires_grad_(), sparse.channel_edges_C1, 0
+    )
+    learnt.fold(flux(FEWEST, 600))
+    assert used == [FEWEST]
+
+
+def test_channels_beyond_the_last_bin_and_below_the_first_are_dropped():
+    edges_C1 = [0.0, 1, 2, 3, 4]
+    assert channel_bins(edges_C1, [0.5, 1.5, 2.5]).tolist() == [0, 1, -1, -1]
+    assert channel_bins(edges_C1, [1.6, 3.5]).tolist() == [-1, -1, 0, -1]
+    counts = torch.tensor([1.0, 10, 100, 1000])
+    assert rebin_channels(counts, edges_C1, [0.5, 1.5, 2.5]).tolist() == [1, 10]
+    response = triangle(60, 11)
+    assert response.rebin([2.5, 3.5]).first_channel == 3
+    assert response.channels_between(2.5, 4.5) == slice(2, 4)
