@@ -83,6 +83,11 @@ def enhance(
     return in_tiles(predict, batch, scale, family.reach(module), tile)
 
 
+def enlarged(image_HW: Tensor, scale: int) -> Tensor:
+    """Every pixel of (H, W) as `scale` times as many along each side."""
+    return image_HW.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
+
+
 def holds_background(spec: ImageSpec, config: Mapping[str, Any]) -> bool:
     """Whether the answers of a model hold the background, which then must not be added again.
 

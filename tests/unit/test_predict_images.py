@@ -9,8 +9,9 @@ from astropy.wcs import WCS
 
 from wolter.cli import main
 from wolter.data.pictures import load_picture, save_picture
+from wolter.enhanced_fits import to_hdus, write
 from wolter.errors import InputError
-from wolter.predict_images import enhance_picture, model_name, to_hdus, write
+from wolter.predict_images import enhance_picture, model_name
 from wolter.train.checkpoint import load_model
 from wolter.xray.picture import read_picture
 
@@ -35,10 +36,12 @@ def test_the_answer_lies_on_the_same_sky_with_its_units_and_exposure(picture_fil
         own = WCS(hdus[0].header)
     with fits.open(out) as hdus:
         names = [hdu.name for hdu in hdus]
-        assert names == ["PRIMARY", "UNCERTAINTY", "LOWER", "UPPER", "CHECK"]
+        assert names == [
+            "PRIMARY", "UNCERTAINTY", "LOWER", "UPPER", "CHECK", "EXPMAP", "BACKGROUND"
+        ]  # fmt: skip
         header = hdus[0].header
         assert (header["BUNIT"], header["EXPOSURE"], header["OBJECT"]) == ("ct/s", 2e4, "a field")
-        rate_HW, half_HW, lower_HW, upper_HW, check_HW = (hdu.data for hdu in hdus)
+        rate_HW, half_HW, lower_HW, upper_HW, check_HW = (hdu.data for hdu in hdus[:5])
         assert rate_HW.shape == (61 * scale, 50 * scale)
         assert check_HW.shape == (61, 50)
         assert (rate_HW > 0).all()
@@ -49,9 +52,11 @@ def test_the_answer_lies_on_the_same_sky_with_its_units_and_exposure(picture_fil
             assert np.allclose(
                 WCS(hdu.header).pixel_to_world_values(fine), own.pixel_to_world_values(edges)
             )
-        assert np.allclose(
-            WCS(hdus[4].header).pixel_to_world_values(edges), own.pixel_to_world_values(edges)
-        )
+        for hdu in hdus[4:]:
+            assert hdu.data.shape == (61, 50)
+            assert np.allclose(
+                WCS(hdu.header).pixel_to_world_values(edges), own.pixel_to_world_values(edges)
+            )
         if scale == 2:  # an untrained network answers with the smoothed photons
             place = np.unravel_index(rate_HW.argmax(), rate_HW.shape)
             assert np.abs(np.array(place) - (61, 41)).max() <= 2
@@ -107,7 +112,7 @@ def test_what_was_assumed_is_said_and_kept(picture_file, enhancer, capsys):
         (lambda path: change(path, np.zeros((5, 5), np.int32)), [], "no photon"),
         (lambda path: path.write_text("words"), [], "FITS"),
         (lambda path: path, ["--task", "colour"], "superres has superres, denoise"),
-        (lambda path: path, ["--out", "/proc/none/out.fits"], "out.fits"),
+        (lambda path: path, ["--out", "/proc/none/out.fits"], "/proc/none: cannot be created"),
     ],
 )
 def test_bad_input_ends_in_one_line_and_no_file(
@@ -122,39 +127,6 @@ def test_bad_input_ends_in_one_line_and_no_file(
     assert words in line
     assert line.count("\n") == 1
     assert not out.exists()
-
-
-def test_another_telescope_is_brought_onto_the_same_pixels(picture_file, enhancer):
-    from wolter.evaluate.picture_plot import on_grid
-    from wolter.xray.attitude import celestial
-
-    sharp = np.zeros((200, 200), np.int32)
-    sharp[120, 90] = 100
-    cards = fits.getheader(picture_file)
-    for key, value in {"CRPIX1": 100.5, "CRPIX2": 100.5, "CDELT1": -1 / 3600}.items():
-        cards[key] = value
-    cards["CDELT2"] = 1 / 3600
-    other = picture_file.with_name("acis.fits")
-    fits.writeto(other, sharp, cards)
-    world = celestial(fits.getheader(picture_file))
-    image_HW = on_grid(other, world, (122, 100), 2)
-    assert np.nansum(image_HW) == pytest.approx(100)
-    right, up = WCS(cards).pixel_to_world_values(90, 120)
-    column, row = world.world_to_pixel_values(right, up)
-    place = np.unravel_index(np.nanargmax(image_HW), image_HW.shape)
-    assert place == (int((row + 0.5) * 2), int((column + 0.5) * 2))
-    assert np.isnan(image_HW).any()
-    arguments = ["predict", "superres", str(picture_file), "-o", str(other.with_name("out.fits"))]
-    arguments += ["--checkpoint", str(enhancer(2)), "--compare", str(other)]
-    assert main(arguments) == 0
-    assert other.with_name("out.png").read_bytes().startswith(b"\x89PNG")
-    cards["CRVAL1"] = 90.0
-    fits.writeto(other, sharp, cards, overwrite=True)
-    with pytest.raises(InputError, match="another part of the sky"):
-        on_grid(other, world, (122, 100), 2)
-    fits.writeto(other, sharp, overwrite=True)
-    with pytest.raises(InputError, match="no sky coordinates"):
-        on_grid(other, world, (122, 100), 2)
 
 
 def test_models_are_named_by_their_task():
@@ -200,6 +172,69 @@ def test_made_up_photons_are_taken_back_as_far_as_may_be_and_said_where_not(pict
     assert 1 < fluxes[1.5] / fluxes[1.0] < 1.35
     assert fluxes[16.0] / fluxes[1.0] >= 16 / 2 / 1.5
     assert any("do not measure fluxes" in remark for remark in enhanced.remarks)
+
+
+LEVEL = 0.4  # counts of the background in a pixel
+
+
+def source():
+    """Expected counts of a source of 2,000, as wide as the telescope sees it."""
+    rows, columns = torch.arange(61.0), torch.arange(50.0)
+    off_HW = torch.hypot(rows[:, None] - 30, columns - 20)
+    return 2000 / (2 * math.pi) * (1 + off_HW**2 / 4).pow(-3)
+
+
+def bright(picture, times=1):
+    """The picture with the source and even background, so many times as bright."""
+    expected_HW = times * (LEVEL + source())
+    photons_HW = torch.poisson(expected_HW, torch.Generator().manual_seed(0))
+    return replace(picture, counts_HW=photons_HW)
+
+
+def that_answers(enhancer, rate_HW):
+    """A model that denoises to a rate, whatever it sees."""
+    model = load_model(enhancer(1))
+    family = replace(model.family, predict=lambda *_: {"rate_BHW": rate_HW[None]})
+    return replace(model, family=family)
+
+
+@pytest.mark.parametrize(("factor", "said"), [(0.85, True), (1.0, False), (1.15, True)])
+def test_too_few_photons_are_said_as_too_many_are(picture_file, enhancer, factor, said):
+    """3 % of 31,000 photons and 4 sigma are 1,630; 15 % of the source are 3,000."""
+    picture = bright(read_picture(picture_file), times=10)
+    answer = that_answers(enhancer, factor * 10 * source() / 2e4)
+    remarks = enhance_picture(answer, picture).remarks
+    assert any("do not measure fluxes" in remark for remark in remarks) is said
+
+
+def test_the_lower_end_is_zero_where_photons_need_no_source(picture_file, enhancer):
+    picture = bright(read_picture(picture_file))
+    model = load_model(enhancer(2))
+    enhanced = enhance_picture(model, picture)
+    needed_HW = enhanced.needed_HW.repeat_interleave(2, 0).repeat_interleave(2, 1)
+    assert needed_HW[60, 40]
+    assert 0.002 < needed_HW.float().mean() < 0.5
+    assert (enhanced.lower_HW[needed_HW] > 0).all()
+    assert (enhanced.lower_HW[~needed_HW] == 0).all()
+    even_HW = torch.poisson(torch.full((61, 50), 0.4), torch.Generator().manual_seed(0))
+    empty = enhance_picture(model, replace(picture, counts_HW=even_HW))
+    assert (empty.lower_HW == 0).all()
+    assert (empty.upper_HW > 0).all()
+
+
+def test_an_answer_that_photons_contradict_is_told(picture_file, enhancer):
+    """Photons of a source that the answer shows elsewhere."""
+    picture = bright(read_picture(picture_file))
+    good = enhance_picture(that_answers(enhancer, source() / 2e4), picture)
+    assert not good.agreement.bad
+    assert not any("contradict" in remark for remark in good.remarks)
+    bad = enhance_picture(that_answers(enhancer, source().roll(12, 1) / 2e4), picture)
+    assert any("the photons contradict the answer: CHECK" in remark for remark in bad.remarks)
+    header = to_hdus(bad)[0].header
+    assert header["CHECKRMS"] == pytest.approx(bad.agreement.rms)
+    assert header["CHECKFAR"] == pytest.approx(bad.agreement.beyond)
+    assert header["CHECKRMS"] > 2
+    assert header["CHECKFAR"] > 0.01
 
 
 def test_that_sources_fill_the_image_is_said(picture_file, enhancer):

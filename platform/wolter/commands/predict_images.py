@@ -6,7 +6,11 @@ from typing import Annotated
 
 import tyro
 
-from wolter.predict_images import draw, enhance_picture, model_name, write
+from wolter.data.out_paths import check_out, stem
+from wolter.enhanced_fits import SUFFIXES, write
+from wolter.enhanced_picture import compared, draw, other_of
+from wolter.evaluate.style import PICTURES
+from wolter.predict_images import enhance_picture, model_name
 from wolter.train.checkpoint import load_model
 from wolter.train.shipped import find
 from wolter.xray.picture import read_picture
@@ -22,7 +26,7 @@ class PredictImages:
     Attributes:
         family: name of the family.
         file: FITS image of counts, with EXPOSURE.
-        out: FITS image to write.
+        out: FITS image to write; .fits, or .fits.gz for a gzipped one.
         task: what to do: superres doubles the pixels, denoise keeps them.
         exposure_map: FITS image of seconds on the same pixels; EPIC-pn images in detector
             coordinates need none.
@@ -31,8 +35,9 @@ class PredictImages:
         version: version, run id or alias of the model in the registry; "shipped" for the weights
             that come with the package, which also stand in where there is no champion.
         checkpoint: folder of a model to use in place of the registry's.
-        compare: FITS image of another telescope, such as Chandra, to show beside the answer.
-        plot: picture to draw: input, answer, uncertainty and check (PNG or PDF).
+        compare: FITS image of another telescope, such as Chandra, to show beside the answer; its
+            offset and ratio of fluxes are measured.
+        plot: picture to draw: input, answer, uncertainty and check; .png, .pdf or .svg.
     """
 
     family: tyro.conf.Positional[str]
@@ -50,16 +55,33 @@ class PredictImages:
     def run(self) -> int:
         """Enhance the image, and say what had to be assumed."""
         name = model_name(self.family, self.task)
+        plot = self._check_outputs()
         picture = read_picture(self.file, self.exposure_map, self.mask, self.exposure)
         folder, version = (self.checkpoint, "") if self.checkpoint else find(name, self.version)
-        enhanced = enhance_picture(load_model(folder), picture, version)
+        model = load_model(folder)
+        other = None
+        if self.compare is not None:
+            other = other_of(self.compare, picture, model.card.spec.scale)
+        enhanced = enhance_picture(model, picture, version)
         write(enhanced, self.out)
         for remark in enhanced.remarks:
             print(f"note: {remark}")
         rows, columns = enhanced.rate_HW.shape
         print(f"{columns} x {rows} pixels by {enhanced.model_name} {version}: {self.out}")
-        if self.plot is not None or self.compare is not None:
-            plot = self.plot or self.out.with_suffix(".png")
-            draw(enhanced, plot, self.compare)
+        print(enhanced.agreement)
+        comparison = None if other is None else compared(enhanced, other)
+        if comparison is not None:
+            print(comparison)
+        if plot is not None:
+            draw(enhanced, plot, comparison)
             print(f"picture: {plot}")
         return 0
+
+    def _check_outputs(self) -> Path | None:
+        """Check what will be written, and where to; the picture's file, if one is to be drawn."""
+        inputs = (self.file, self.exposure_map, self.mask, self.compare)
+        check_out(self.out, inputs, SUFFIXES)
+        plot = self.plot
+        if plot is None and self.compare is not None:
+            plot = self.out.with_name(f"{stem(self.out)}.png")
+        return None if plot is None else check_out(plot, (*inputs, self.out), PICTURES)

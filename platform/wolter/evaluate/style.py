@@ -21,7 +21,9 @@ YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY = "#8c8c8c"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY)
 SMALL, MEDIUM, LARGE = 8.0, 9.2, 12.0  # points
+WIDE = 0.62  # width of a letter over its size
 DPI = 160
+PICTURES = (".png", ".pdf", ".svg")  # suffixes of files of pictures
 TICKS_KEV = (0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -89,9 +91,19 @@ def place(
 
 
 def title(figure: Figure, text: str) -> None:
-    """Title of a figure, 0.12 inch below its upper edge."""
-    height = float(figure.get_size_inches()[1])
-    figure.text(0.5, 1 - 0.12 / height, text, fontsize=LARGE, ha="center", va="top")
+    """Title of a figure, 0.12 inch below its upper edge; what is too long loses its middle."""
+    width, height = map(float, figure.get_size_inches())
+    shown = shortened(text, width - 0.3, LARGE)
+    figure.text(0.5, 1 - 0.12 / height, shown, fontsize=LARGE, ha="center", va="top")
+
+
+def shortened(text: str, inches: float, points: float = MEDIUM) -> str:
+    """Text that fits into a width, its middle left out where it must be."""
+    fitting = max(8, int(inches * 72 / (WIDE * points)))
+    if len(text) <= fitting:
+        return text
+    end = fitting // 2
+    return f"{text[: fitting - end - 1]}…{text[-end:]}"
 
 
 def dress(axes: Axes, grid: bool = True) -> None:
@@ -108,6 +120,16 @@ def to_png(figure: Figure) -> bytes:
     """A figure as PNG, the same bytes for the same figure."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def to_bytes(figure: Figure, suffix: str = ".png") -> bytes:
+    """A figure as a file of this suffix, one of `PICTURES`; without dates."""
+    if suffix.lower() == ".png":
+        return to_png(figure)
+    buffer = io.BytesIO()
+    dated = {".pdf": "CreationDate", ".svg": "Date"}[suffix.lower()]
+    figure.savefig(buffer, format=suffix[1:].lower(), dpi=DPI, metadata={dated: None})
     return buffer.getvalue()
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -14,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wolter.data.images import ImageBatch, ImageSpec
 from wolter.enhance import enhance
+from wolter.enhanced_fits import to_bytes
 from wolter.predict import fingerprint
-from wolter.predict_images import enhance_picture, model_name, to_hdus
+from wolter.predict_images import enhance_picture, model_name
 from wolter.serve.config import MOST
 from wolter.serve.problems import RESPONSES
 from wolter.serve.requests import IMAGE_ROLES
@@ -52,7 +52,7 @@ BODY: Mapping[str, Any] = {
 _ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "FITS: the rate in ct/s per pixel, with extensions UNCERTAINTY, LOWER, "
-        "UPPER and CHECK; comments of its header say what was assumed",
+        "UPPER, CHECK, EXPMAP and BACKGROUND; comments of its header say what was assumed",
         "content": {MEDIA_TYPE: {"schema": _FILE}},
     }
 }
@@ -73,7 +73,7 @@ class ServedImages:
         return spec
 
     async def enhance(self, picture: Picture) -> bytes:
-        """The answer as a FITS file (see `wolter.predict_images.to_hdus`).
+        """The answer as a FITS file (see `wolter.enhanced_fits.to_hdus`).
 
         Raises:
             InputError: its pixels are not those that the model was trained on.
@@ -81,10 +81,7 @@ class ServedImages:
         return await asyncio.get_running_loop().run_in_executor(self._alone, self._fits, picture)
 
     def _fits(self, picture: Picture) -> bytes:
-        buffer = BytesIO()
-        hdus = to_hdus(enhance_picture(self.model, picture, self.version))
-        hdus.writeto(buffer, output_verify="fix+ignore")
-        return buffer.getvalue()
+        return to_bytes(enhance_picture(self.model, picture, self.version))
 
     def check(self) -> str:
         """Why the model gives no finite rates of an even image; empty where it does."""

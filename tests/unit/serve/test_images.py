@@ -5,7 +5,8 @@ import pytest
 from astropy.io import fits
 from fastapi.testclient import TestClient
 
-from wolter.predict_images import enhance_picture, to_hdus
+from wolter.enhanced_fits import to_hdus
+from wolter.predict_images import enhance_picture
 from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
 from wolter.serve.images import attachment

@@ -8,7 +8,7 @@ import torch
 
 from wolter.data.image_simulator import ImageSimulateConfig, ImageSimulator
 from wolter.xray import detector
-from wolter.xray.check import Fold, check_map, chi2, significance
+from wolter.xray.check import Agreement, Fold, agreement, check_map, chi2, significance
 from wolter.xray.image import Exposure, Imager
 from wolter.xray.sky import Scene
 
@@ -105,3 +105,44 @@ def test_significance_of_known_counts():
 
 def test_a_fold_is_a_value():
     assert Fold() == dataclasses.replace(Fold(scale=1), scale=2)
+
+
+@pytest.mark.parametrize(("size", "level"), [(20, 0.3), (96, 0.05), (96, 3.0), (300, 0.3)])
+def test_the_truth_agrees_whatever_its_size(size, level):
+    for seed in range(5):
+        expected_HW = torch.full((size, size), level)
+        counts_HW = torch.poisson(expected_HW, torch.Generator().manual_seed(seed))
+        check_HW = significance(counts_HW, expected_HW, torch.ones(size, size), 2.5)
+        assert not agreement(check_HW, 4.0).bad
+
+
+def test_agreement_is_the_rms_and_the_share_beyond_three_sigma():
+    check_HW = torch.tensor([[3.0, -3.5, 1.0], [torch.nan, 0.0, 4.0]])
+    found = agreement(check_HW, 4.0)
+    assert found.rms == pytest.approx(((9 + 12.25 + 1 + 0 + 16) / 5) ** 0.5)
+    assert found.beyond == pytest.approx(2 / 5)
+    assert str(found) == "CHECK has an rms of 2.77, and 40.0% beyond 3 sigma"
+
+
+@pytest.mark.parametrize(
+    ("rms", "beyond", "disc", "bad"),
+    [
+        (1.15, 0.005, 0.0, False),
+        (1.151, 0.0, 0.0, True),
+        (1.0, 0.0051, 0.0, True),
+        (1.24, 0.0149, 0.01, False),
+        (1.26, 0.0, 0.01, True),
+        (1.0, 0.0151, 0.01, True),
+    ],
+)
+def test_a_bad_check_is_known_at_its_thresholds(rms, beyond, disc, bad):
+    assert Agreement(rms, beyond, disc).bad is bad
+
+
+def test_where_an_image_is_not_known_it_goes_on_as_beside_it():
+    exposure_HW = torch.full((40, 40), 1e4)
+    rate_HW = torch.full((80, 80), 2e-5)
+    background_HW = torch.full((40, 40), 0.1)
+    whole_HW = Fold()(rate_HW, exposure_HW, background_HW)
+    rate_HW[20:24] = torch.nan
+    assert torch.allclose(Fold()(rate_HW, exposure_HW, background_HW), whole_HW, rtol=1e-4)
