@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import torch
+from astropy.io.fits import VerifyError
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from wolter.data.images import ImageBatch, ImageSpec
 from wolter.enhance import enhance
 from wolter.enhanced_fits import to_bytes
+from wolter.errors import InputError
 from wolter.predict import fingerprint
 from wolter.predict_images import enhance_picture, model_name
 from wolter.serve.config import MOST
@@ -76,12 +78,20 @@ class ServedImages:
         """The answer as a FITS file (see `wolter.enhanced_fits.to_hdus`).
 
         Raises:
-            InputError: its pixels are not those that the model was trained on.
+            InputError: its pixels are not those that the model was trained on, or its header is too
+                damaged to be written again.
         """
         return await asyncio.get_running_loop().run_in_executor(self._alone, self._fits, picture)
 
     def _fits(self, picture: Picture) -> bytes:
-        return to_bytes(enhance_picture(self.model, picture, self.version))
+        enhanced = enhance_picture(self.model, picture, self.version)
+        try:
+            return to_bytes(enhanced)
+        except (ValueError, TypeError, LookupError, AttributeError, Warning, VerifyError) as error:
+            told = str(error) or type(error).__name__
+            raise InputError(
+                f"{picture.file}: its header cannot be written again ({told[:200]}); correct it"
+            ) from error
 
     def check(self) -> str:
         """Why the model gives no finite rates of an even image; empty where it does."""
