@@ -28,6 +28,8 @@ def answer(
     Raises:
         InputError: an estimate is not finite.
     """
+    for i, record in enumerate(records):
+        _check_finite(served.spec, record, values, i)
     flags = estimate_flags(served.spec, joined(records), values)
     spectra = []
     for i, record in enumerate(records):
@@ -47,6 +49,9 @@ def refined_answer(
     """JSON of the exact posteriors of spectra, each held against its spectrum; see `answer`."""
     spectra = []
     for each, found in zip(evidence, judged, strict=True):
+        _check_finite(served.spec, each.record, found.values, 0)
+        if not all(map(math.isfinite, found.figures.values())):
+            raise InputError(f"{each.record.name}: no finite likelihood of it; check its values")
         spectrum = _spectrum(served.spec, each.record, found.values, 0, found.flags)
         spectrum.fit = Fit(**found.figures)
         spectra.append(spectrum)
@@ -59,12 +64,15 @@ def _json(served: ServedModel, spectra: list[SpectrumAnswer]) -> bytes:
     return told.model_dump_json().encode()
 
 
-def _spectrum(
-    spec: SpectraSpec, record: Record, values: Estimates, i: int, flags: list[str]
-) -> SpectrumAnswer:
+def _check_finite(spec: SpectraSpec, record: Record, values: Estimates, i: int) -> None:
     bad = next((p.name for p in spec.parameters if not np.isfinite(values[p.name][i])), None)
     if bad:
         raise InputError(f"{record.name}: the model gives no finite {bad} of it; check its values")
+
+
+def _spectrum(
+    spec: SpectraSpec, record: Record, values: Estimates, i: int, flags: list[str]
+) -> SpectrumAnswer:
     return SpectrumAnswer(
         file=record.name,
         parameters={p.name: _estimate(values, p, i) for p in spec.parameters},

@@ -6,6 +6,7 @@ from wolter.errors import InputError
 
 MB = 2**20
 REQUEST_TIMEOUT_S = 120.0  # longest time to an answer
+LEAST_S = 1e-6  # shortest exposure that is taken for one
 MOST = 1e12  # largest count, exposure (s) or scale that is taken for one
 
 

@@ -18,7 +18,7 @@ from wolter.enhanced_fits import to_bytes
 from wolter.errors import InputError
 from wolter.predict import fingerprint
 from wolter.predict_images import enhance_picture, model_name
-from wolter.serve.config import MOST
+from wolter.serve.config import LEAST_S, MOST
 from wolter.serve.problems import RESPONSES
 from wolter.serve.requests import IMAGE_ROLES
 from wolter.serve.uploads import plain_name
@@ -110,7 +110,7 @@ class Asked(BaseModel):
     task: str = Field(FAMILY, description="superres doubles the pixels, denoise keeps them")
     exposure: float | None = Field(
         None,
-        gt=0,
+        ge=LEAST_S,
         le=MOST,
         allow_inf_nan=False,
         description="seconds, in place of the header's EXPOSURE",

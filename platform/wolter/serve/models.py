@@ -1,6 +1,7 @@
 """The models that a replica answers from."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -117,9 +118,26 @@ class ServedModel:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     async def judge(self, evidence: Evidence, refined: bool) -> Judgement:
-        """The answer held against its spectrum (see `wolter.judgement.judge`), one at a time."""
+        """The answer held against its spectrum (see `wolter.judgement.judge`), one at a time.
+
+        Raises:
+            InputError: there is none; the response or the counts make no sense.
+        """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._judges, judge, self.model, evidence, refined)
+        return await loop.run_in_executor(self._judges, self._judge, evidence, refined)
+
+    def _judge(self, evidence: Evidence, refined: bool) -> Judgement:
+        try:
+            return judge(self.model, evidence, refined)
+        except InputError:
+            raise
+        except (ValueError, RuntimeError, ArithmeticError) as error:
+            name = evidence.record.name
+            # The model answers plain spectra: see `wolter.serve.health`.
+            logging.getLogger(__name__).exception("%s cannot be judged", name)
+            raise InputError(
+                f"{name}: no likelihood of it ({type(error).__name__}); check its response"
+            ) from error
 
     def check(self) -> str:
         """Why the model gives no finite parameters of a plain spectrum; empty where it does."""

@@ -46,9 +46,9 @@ def one_line(errors: Iterable[Any]) -> str:
 
 def in_http(message: str) -> str:
     """A message of the library in one line that speaks of query parameters, not of options."""
-    plain = re.sub(
-        r"--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)", lambda found: found[1].replace("-", "_"), message
-    )
+    # Names of files may hold two dashes, too.
+    option = r"(?<![^\s(`])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)"
+    plain = re.sub(option, lambda found: found[1].replace("-", "_"), message)
     return " ".join(plain.split())
 
 

@@ -1,9 +1,13 @@
 """Reading of uploaded spectra and images, by a process of its own (see `wolter.serve.sandbox`)."""
 
+import contextlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from wolter.data.evidence import Evidence
@@ -11,12 +15,15 @@ from wolter.data.pictures import save_picture
 from wolter.data.records import Record, ResponseChoice, read_observed, to_record
 from wolter.data.schema import SpectraSpec
 from wolter.errors import InputError
-from wolter.serve.config import MOST
+from wolter.serve.config import LEAST_S, MOST
 from wolter.serve.errors import TooLargeError
 from wolter.serve.uploads import plain_name
 from wolter.xray.ogip import open_fits
 from wolter.xray.pha import Spectrum, read_spectrum
 from wolter.xray.picture import read_picture
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 _REMEDY = {
     "RMF": "send it in the field rmf, or ask for response=embedded (EPIC-pn)",
@@ -77,8 +84,10 @@ def read_image_job(job: ImageJob) -> None:
             _check_pixels(upload, job.max_pixels)
         picture = read_picture(Path(job.image.path), exposure_map, mask, job.exposure_s)
         _bounded(job.image.name, "a pixel", picture.counts_HW)
-        _bounded(job.image.name, "an exposure", picture.exposure_HW, picture.exposure_s)
-        save_picture(replace(picture, file=job.image.name), Path(job.result))
+        _bounded(job.image.name, "an exposure", picture.exposure_HW)
+        _bounded(job.image.name, "an exposure", picture.exposure_s, least=LEAST_S)
+        plain = replace(picture, file=job.image.name, header=_plain(picture.header))
+        save_picture(plain, Path(job.result))
     except InputError as error:
         raise type(error)(_with_names(str(error), uploads)) from error
 
@@ -93,12 +102,31 @@ def _check_pixels(upload: Upload, most: int) -> None:
                     raise TooLargeError(f"{upload.path}: {pixels} pixels; send at most {most}")
 
 
-def _bounded(name: str, what: str, *values: Tensor | float) -> None:
-    """Check that numbers are finite and none is above `MOST`, as those of JSON."""
+def _bounded(name: str, what: str, *values: Tensor | float, least: float = 0.0) -> None:
+    """Check that numbers are finite and none is beyond `least` and `MOST`, as those of JSON."""
     for value in values:
-        largest = float(value.max()) if isinstance(value, Tensor) else value
-        if not largest <= MOST:
-            raise InputError(f"{name}: {what} of {largest:g}; the largest taken is {MOST:g}")
+        numbers = torch.as_tensor(value)
+        bad = ~((numbers >= least) & (numbers <= MOST))
+        if bad.any():
+            first = float(numbers[bad].flatten()[0])
+            raise InputError(f"{name}: {what} of {first:g}; {least:g} to {MOST:g} are taken")
+
+
+def _plain(header: "fits.Header") -> "fits.Header":
+    """A header without the cards that cannot be written and read again."""
+    from astropy.io import fits
+
+    plain = fits.Header()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for card in header.cards:
+            with contextlib.suppress(ValueError, TypeError, LookupError, Warning, fits.VerifyError):
+                text = str(card)
+                again = fits.Card.fromstring(text)
+                again.verify("exception")
+                if (again.keyword, str(again)) == (card.keyword, text):
+                    plain.append(fits.Card.fromstring(text), end=True)
+    return plain
 
 
 def read_job(job: Job) -> Record:
@@ -123,10 +151,15 @@ def read_job(job: Job) -> Record:
         record = evidence.record if evidence else to_record(observation, job.spec, job.pha.name)
         batch = record.batch
         _bounded(job.pha.name, "counts", batch.counts_BC, batch.background_BC)
-        _bounded(job.pha.name, "an exposure", batch.exposure_B)
+        _bounded(job.pha.name, "an exposure", batch.exposure_B, least=LEAST_S)
         _bounded(job.pha.name, "a background scale", batch.background_scale_B)
         if evidence is not None:
-            _bounded(job.pha.name, "a response", evidence.response.matrix_EC, evidence.areascale)
+            _bounded(
+                job.pha.name,
+                "an element of the response",
+                evidence.response.matrix_EC,
+                evidence.areascale,
+            )
             _bounded(job.pha.name, "a background", evidence.background_C)
             evidence.save(Path(job.evidence))
         return record

@@ -4,11 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from wolter.serve.config import MOST
+from wolter.serve.config import LEAST_S, MOST
 
 _Count = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
 _Energy = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-_Exposure = Annotated[float, Field(gt=0, le=MOST, allow_inf_nan=False)]
+_Exposure = Annotated[float, Field(ge=LEAST_S, le=MOST, allow_inf_nan=False)]
 _Name = Annotated[str, Field(max_length=200)]
 
 

@@ -1,6 +1,7 @@
 """Whatever is sent, the answer is an answer or one line that says why there is none."""
 
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
 from wolter.serve.models import Chosen
 from wolter.serve.service import Service
+
+# Starlette leaves the parts of a body that is no multipart to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning"
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +61,7 @@ def check(response, what):
         assert list(answer) == ["detail"], told
         assert isinstance(answer["detail"], str), told
         assert answer["detail"].isprintable(), told
-        for secret in ("/tmp", "--", "Traceback", "wolter."):
-            assert secret not in answer["detail"], told
+        assert not re.search(r"/tmp|(^| )--[a-z]|Traceback|wolter\.", answer["detail"]), told
 
 
 def send(client, folder, seeds):

@@ -4,12 +4,15 @@ import pytest
 import torch
 
 from wolter.data.grid import default_grid
+from wolter.data.pictures import load_picture
 from wolter.data.records import read_record
 from wolter.data.schema import SpectraSpec
 from wolter.errors import InputError
-from wolter.serve.reading import Job, Upload, read_job
+from wolter.serve.reading import ImageJob, Job, Upload, read_image_job, read_job
 from wolter.serve.sandbox import from_json, to_json
+from wolter.xray.response import read_response
 from wolter.xray.spectrum import read_spectrum, write_spectrum
+from wolter.xray.writing import write_response
 
 SPEC = SpectraSpec(default_grid())
 
@@ -96,3 +99,26 @@ def test_messages_name_the_client_s_files_only(job, tmp_path):
     with pytest.raises(InputError, match=r"^my\.rmf: no MATRIX table") as caught:
         read_job(swapped)
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_negative_elements_of_a_response_are_refused_where_they_matter(job, tmp_path):
+    rmf = tmp_path / "kept-rmf" / "0.fits"
+    response = read_response(rmf)
+    response.matrix_EC[3, 100] = -1e3
+    rmf.unlink()
+    write_response(rmf, response)
+    refined = dataclasses.replace(job, evidence=str(tmp_path / "evidence"))
+    with pytest.raises(InputError, match=r"^(source\.pha|pn\.rsp): .*-"):
+        read_job(refined)
+
+
+@pytest.mark.filterwarnings("ignore:The following header keyword is invalid")
+def test_headers_that_cannot_be_written_again_lose_what_is_bad(picture_file, tmp_path):
+    content = picture_file.read_bytes()
+    named = content.replace(b"OBJECT  = 'a field '", b"OBJECT  'a field '  ")
+    assert named != content
+    picture_file.write_bytes(named)
+    read_image_job(ImageJob(upload(picture_file), str(tmp_path / "read"), 10_000))
+    header = load_picture(tmp_path / "read").header
+    assert "OBJECT" not in header
+    assert (header["CRPIX1"], header["EXPOSURE"]) == (25.5, 2e4)
