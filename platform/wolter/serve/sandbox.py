@@ -85,10 +85,10 @@ def _answer(line: str) -> dict[str, Any]:
         return {"record": to_json(read_job(configs.from_dict(Job, values)))}
     except InputError as error:
         return {"error": str(error), "too_large": isinstance(error, TooLargeError)}
-    except MemoryError:
-        line = f"{name}: reading it takes too much memory; send smaller files"
-        return {"error": line, "too_large": True, "spent": True}
     except Exception as error:
+        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # torch's words
+            line = f"{name}: reading it takes too much memory; send smaller files"
+            return {"error": line, "too_large": True, "spent": True}
         return {"error": f"{name}: not readable ({type(error).__name__}); check its files"}
 
 

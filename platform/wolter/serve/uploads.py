@@ -7,15 +7,13 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from wolter.errors import InputError
 from wolter.serve.config import MB, ServeConfig
 from wolter.serve.errors import TooLargeError
+from wolter.xray.blocks import count_hdus
 
-BLOCK = 2880  # bytes of a FITS block
-CARD = 80
-MAX_CARDS = 100_000  # of all headers of a file; real ones have hundreds
 PIECE = 2**18
 
 
@@ -59,7 +57,7 @@ def store(upload: BinaryIO, path: Path, name: str, config: ServeConfig) -> None:
         config: limits.
 
     Raises:
-        TooLargeError: it is larger than the limits, as sent, inflated, or as its headers say.
+        TooLargeError: it is larger than the limits, as sent or inflated.
         InputError: it is empty, truncated, or not FITS.
     """
     try:
@@ -72,7 +70,7 @@ def store(upload: BinaryIO, path: Path, name: str, config: ServeConfig) -> None:
                         "smaller file"
                     )
                 kept.write(piece)
-            check_whole(kept, kept.tell(), name, largest)
+            count_hdus(kept, kept.tell(), name)
     except InputError:
         path.unlink()
         raise
@@ -116,72 +114,3 @@ def _inflated(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
             piece = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
     if inflater is not None and not inflater.eof:
         raise InputError(f"{name}: truncated gzip file; send it again")
-
-
-def check_whole(file: IO[bytes], size: int, name: str, largest: int) -> None:
-    """Walk a FITS file's headers: every HDU must be there to its last byte.
-
-    Args:
-        file: the open file.
-        size: its length in bytes.
-        name: of the file, for messages.
-        largest: bytes that its headers may announce.
-
-    Raises:
-        TooLargeError: headers announce more than `largest` bytes.
-        InputError: not FITS, or truncated.
-    """
-    file.seek(0)
-    if not file.read(CARD).startswith(b"SIMPLE  ="):
-        raise InputError(f"{name}: not a FITS file; send PHA, RMF or ARF files, gzipped or not")
-    position = cards = 0
-    while position < size:
-        file.seek(position)
-        if position and file.read(8) != b"XTENSION":
-            return  # the standard allows special records after the last HDU
-        file.seek(position)
-        sizes: dict[str, int] = {}
-        ended = False
-        while not ended:
-            block = file.read(BLOCK)
-            cards += BLOCK // CARD
-            if len(block) < BLOCK or cards > MAX_CARDS:
-                raise InputError(f"{name}: truncated or damaged FITS header; send it again")
-            ended = _read_cards(block, sizes)
-        announced = _data_bytes(sizes, name)
-        if announced > largest:
-            raise TooLargeError(f"{name}: its header announces {announced / MB:.0f} MB; too large")
-        start = file.tell()
-        if start + announced > size:
-            raise InputError(
-                f"{name}: truncated FITS file ({size} bytes, its headers announce at least "
-                f"{start + announced}); send it again"
-            )
-        position = start + -(-announced // BLOCK) * BLOCK
-
-
-def _read_cards(block: bytes, sizes: dict[str, int]) -> bool:
-    """Note the cards that size the data; True at the header's end."""
-    for start in range(0, BLOCK, CARD):
-        key = block[start : start + 8].decode("ascii", "replace").rstrip()
-        if key == "END":
-            return True
-        if key in ("BITPIX", "PCOUNT", "GCOUNT") or re.fullmatch(r"NAXIS\d{0,3}", key):
-            value = block[start + 10 : start + CARD].split(b"/")[0].strip()
-            sizes.setdefault(key, int(value) if re.fullmatch(rb"[+-]?\d{1,18}", value) else -1)
-    return False
-
-
-def _data_bytes(sizes: dict[str, int], name: str) -> int:
-    n_axes, parameters, groups = (
-        sizes.get("NAXIS", -1),
-        sizes.get("PCOUNT", 0),
-        sizes.get("GCOUNT", 1),
-    )
-    axes = [sizes.get(f"NAXIS{i + 1}", -1) for i in range(min(n_axes, 1000))]
-    if not 0 <= n_axes < 1000 or min([parameters, groups, *axes]) < 0:
-        raise InputError(f"{name}: damaged FITS header (BITPIX, NAXIS or PCOUNT); send it again")
-    elements = 0 if not axes else 1
-    for length in axes:
-        elements *= length
-    return abs(sizes.get("BITPIX", 8)) // 8 * groups * (parameters + elements)

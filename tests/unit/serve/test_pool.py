@@ -88,8 +88,10 @@ def test_processor_time_is_bounded_for_each_job(picture_file, tmp_path):
     assert reader.process.poll() is None
     assert resource.prlimit(reader.process.pid, resource.RLIMIT_CPU)[0] >= used
     slow = tmp_path / "slow.fits"
-    extension = fits.ImageHDU().header.tostring().encode()
-    slow.write_bytes(fits.PrimaryHDU().header.tostring().encode() + 20_000 * extension)
+    cards = b"".join((b"KEY%05d=                    1" % i).ljust(80) for i in range(95_000))
+    head, data = picture_file.read_bytes().split(b"END".ljust(80), 1)
+    header = head + cards + b"END".ljust(80)
+    slow.write_bytes(header.ljust(-(-len(header) // 2880) * 2880) + data.lstrip(b" "))
     with pytest.raises(TooLargeError, match=r"^slow\.fits: .* more than 1 s of a processor"):
         read(slow)
     assert read(picture_file).exposure_s == 2e4
