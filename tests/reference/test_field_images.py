@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from wolter.data.archive_images import Maps, look
 from wolter.data.images import ImageSpec
+from wolter.data.pairs import pair_of_images
 from wolter.data.pictures import fitness
 from wolter.errors import InputError
 from wolter.predict_images import enhance_picture
 from wolter.train.checkpoint import load_model
 from wolter.train.shipped import find
+from wolter.xray.events import read_events
 from wolter.xray.picture import read_picture
 
 pytestmark = pytest.mark.reference
@@ -158,3 +161,35 @@ def test_coordinates_without_the_usual_words(field, name):
     picture = read_picture(field / f"{name}.fits")
     assert picture.pixel_arcsec == pytest.approx(4.0, rel=1e-3)
     assert float(picture.counts_HW.sum()) == PHOTONS
+
+
+def test_good_events_of_the_first_15_ks(field):
+    events = read_events(field / "events" / "e01_base.fits")
+    assert len(events.slices(15_000)[0]) == 5055
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("e05_noflag", "no column FLAG"),
+        ("e06_nopattern", "no column PATTERN"),
+        ("e13_nustar", "events of NUSTAR/FPMA, whose grades and channels are not known"),
+        ("e15_erosita", "events of EROSITA/TM1, whose grades and channels are not known"),
+    ],
+)
+def test_events_that_cannot_be_judged(field, name, words):
+    with pytest.raises(InputError, match=words):
+        read_events(field / "events" / f"{name}.fits")
+
+
+@pytest.mark.parametrize("band", [(0.5, 2.0), (0.2, 12.0), (0.2, 0.5)])
+def test_images_of_two_bands_are_no_pair(field, band):
+    files = [field / "twobands" / f"{name}.fits" for name in ("soft", "total")]
+    looks = [look(file, Maps(), 4.0, band) for file in files]
+    assert sum(not each.reason for each in looks) == sum(
+        own == band for own in ((0.2, 0.5), (0.2, 12.0))
+    )
+    assert all("keV, and pairs are to be of" in each.reason for each in looks if each.reason)
+    pictures = [read_picture(file) for file in files]
+    with pytest.raises(InputError, match=r"photons of 0\.2-0\.5 keV and 0\.2-12 keV"):
+        pair_of_images(*pictures)

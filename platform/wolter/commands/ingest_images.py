@@ -28,7 +28,7 @@ class IngestImages:
         exposure: good exposure of an input from an event list, s.
         target_exposure: that of its target, s; 0: all the rest of the observation.
         pairs: pairs of an event list at most.
-        band: energies LOW,HIGH in keV of the events; images are taken to be in it.
+        band: energies LOW,HIGH in keV of the photons; images that tell none are taken to be in it.
         coordinates: of the images of event lists: detector (EPIC only) or sky.
         pixel: side of an input pixel, arcsec; images must have it.
         scale: target pixels along a side of an input pixel, of event lists.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,10 +15,15 @@ from torch import Tensor
 from wolter.data.kinds import FITS_SUFFIXES
 from wolter.errors import InputError
 from wolter.xray import ogip
+from wolter.xray.band import band_of, same_band
 from wolter.xray.events import is_event_list
-from wolter.xray.image_file import read_image
+from wolter.xray.exposure_map import read_mask, read_spread
+from wolter.xray.image_file import read_image, readable
 from wolter.xray.ogip import open_fits
 from wolter.xray.picture import Picture, read_picture
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 FOR_ALL = ""  # key of a map that goes with every observation
 
@@ -97,21 +102,26 @@ class Maps:
             raise InputError(f"{path}: pixels are not whole counts; give photons")
         return picture
 
-    def spread(self, observation: str) -> tuple[Tensor | None, Tensor | None]:
+    def spread(
+        self, observation: str, file: Path, header: "fits.Header", shape: tuple[int, int]
+    ) -> tuple[Tensor | None, Tensor | None]:
         """Exposure (H, W), 1 at its highest, and mask of an observation; None without a map.
 
+        Args:
+            observation: its OBS_ID.
+            file: event list that images are made of, for messages.
+            header: of those images.
+            shape: of those images.
+
         Raises:
-            InputError: a map cannot be read or has no exposure.
+            InputError: a map cannot be read, has no exposure, or is of other pixels or another sky.
         """
         exposure, mask = self.named(observation)
         spread_HW = mask_HW = None
         if exposure is not None:
-            spread_HW = torch.from_numpy(read_image(exposure)[0]).nan_to_num(0.0).clamp_min(0)
-            if not bool(spread_HW.any()):
-                raise InputError(f"{exposure}: no pixel has any exposure; give seconds")
-            spread_HW = spread_HW / spread_HW.max()
+            spread_HW, _ = read_spread(exposure, file, header, shape)
         if mask is not None:
-            mask_HW = torch.from_numpy(read_image(mask)[0]) > 0
+            mask_HW, _ = read_mask(mask, file, header, shape)
         return spread_HW, mask_HW
 
     def named(self, observation: str) -> tuple[Path | None, Path | None]:
@@ -141,19 +151,28 @@ def _by_observation(name: str | None) -> dict[str, str]:
     return found
 
 
-def look(path: Path, maps: Maps, pixel_arcsec: float) -> Look:
-    """Tell event lists and images of photons from everything else, and read images wholly."""
+def look(
+    path: Path, maps: Maps, pixel_arcsec: float, band_kev: tuple[float, float] = (0.5, 2.0)
+) -> Look:
+    """Tell event lists and images of photons from everything else, and read images wholly.
+
+    Args:
+        path: of the file.
+        maps: exposure maps and masks.
+        pixel_arcsec: side of a pixel, that images must have.
+        band_kev: of the photons, where an image tells its own.
+    """
     try:
         with open_fits(path) as hdus:
             events = is_event_list(hdus)
-            headers = [hdu.header for hdu in hdus if events or _is_image(hdu)]
-            others = [hdu.header for hdu in hdus]
+            images = any(_is_image(hdu) for hdu in hdus)
+            headers = [readable(hdu.header) for hdu in hdus] if events or images else []
     except InputError as error:
         fits = path.suffix.lower() in FITS_SUFFIXES
         return Look(Kind.OTHER, reason=str(error) if fits else "")
     if not headers:
         return Look(Kind.OTHER)
-    words = {key: _word(others, key) for key in ("OBS_ID", "OBJECT", "INSTRUME", "EXPIDSTR")}
+    words = {key: _word(headers, key) for key in ("OBS_ID", "OBJECT", "INSTRUME", "EXPIDSTR")}
     source = words["OBS_ID"] or words["OBJECT"] or path.name
     parent = words["OBJECT"].upper() or source
     if events:
@@ -165,6 +184,13 @@ def look(path: Path, maps: Maps, pixel_arcsec: float) -> Look:
         picture = maps.read(path, pixel_arcsec)
     except InputError as error:
         return Look(Kind.IMAGE, source, parent, reason=str(error))
+    band = band_of(picture.header)
+    if band is not None and not same_band(band, band_kev):
+        why = (
+            f"{path}: photons of {band[0]:g}-{band[1]:g} keV, and pairs are to be of "
+            f"{band_kev[0]:g}-{band_kev[1]:g}; use --band to say so"
+        )
+        return Look(Kind.IMAGE, source, parent, reason=why)
     group = " ".join(words[key] for key in ("OBS_ID", "INSTRUME", "EXPIDSTR"))
     return Look(Kind.IMAGE, source, parent, group, picture.exposure_s)
 

@@ -24,6 +24,7 @@ from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
 from wolter.files import make_folder
 from wolter.xray import ogip
+from wolter.xray.event_image import grid_of
 from wolter.xray.events import read_events
 from wolter.xray.psf import Psf
 
@@ -38,7 +39,7 @@ class ImageIngestConfig:
         exposure_s: of the inputs that are cut from event lists, s.
         target_exposure_s: of their targets, s; None: all the rest of the observation.
         most: pairs of an event list at most.
-        band_kev: energies of the photons; images are taken to be in it.
+        band_kev: energies of the photons; images that tell no band are taken to be in it.
         coordinates: of the images of event lists.
         pixel_arcsec: side of an input pixel; images must have it.
         scale: target pixels along a side of an input pixel; images give 1.
@@ -187,8 +188,11 @@ def _map(
 
 def _look_block(block: dict[str, Any], config: dict[str, Any], maps: Maps) -> pa.Table:
     """Ray Data task: what the files of a block are."""
-    pixel = configs.from_dict(ImageIngestConfig, config).pixel_arcsec
-    rows = [{"file": file, **asdict(look(Path(file), maps, pixel))} for file in block["file"]]
+    settings = configs.from_dict(ImageIngestConfig, config)
+    seen = [
+        look(Path(file), maps, settings.pixel_arcsec, settings.band_kev) for file in block["file"]
+    ]
+    rows = [{"file": file, **asdict(each)} for file, each in zip(block["file"], seen, strict=True)]
     return pa.Table.from_pylist([{**row, "kind": row["kind"].value} for row in rows])
 
 
@@ -242,7 +246,9 @@ def make_pairs(short: Path, long: Path, config: ImageIngestConfig, maps: Maps) -
     """
     if short == long:
         events = read_events(short, config.band_kev)
-        spread_HW, mask_HW = maps.spread(ogip.text(events.header, "OBS_ID"))
+        grid = grid_of(events, config.coordinates, config.pixel_arcsec)
+        observation = ogip.text(events.header, "OBS_ID")
+        spread_HW, mask_HW = maps.spread(observation, short, grid.header(), grid.shape)
         return pairs_of_events(events, config.cutting, spread_HW, mask_HW)
     if config.scale != 1:
         raise InputError(

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from wolter.errors import InputError
 from wolter.xray import goodtime
+from wolter.xray.attitude import farthest
+from wolter.xray.band import band_of, same_band
 from wolter.xray.event_image import Coordinates, grid_of, picture_of
 from wolter.xray.events import Events
 from wolter.xray.goodtime import GoodTimes
@@ -18,7 +20,7 @@ from wolter.xray.ogip import open_fits
 from wolter.xray.picture import Picture
 
 HELD, APART = 0.99, 1e-3  # shares of good time in common: all of it but rounding, and none
-_WCS = [f"{key}{i}" for key in ("CTYPE", "CRPIX", "CRVAL", "CDELT") for i in (1, 2)]
+SAME_PIXELS = 0.01  # pixels by which images of a pair may lie apart
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ def pairs_of_events(
     fine_maps = tuple(_enlarged(each, cutting.scale) for each in maps)
     wanted = cutting.exposure_s + (cutting.target_exposure_s or 0.0)
     pairs = []
-    for block in events.slices(wanted)[: cutting.most]:
-        first = block.slices(cutting.exposure_s)[0]
+    for block in events.slices(wanted, cutting.most):
+        first = block.slices(cutting.exposure_s, 1)[0]
         if cutting.target_exposure_s is None:
             whole, part = (picture_of(each, fine, *fine_maps) for each in (events, first))
             target = without(whole, part)
@@ -104,9 +106,11 @@ def pair_of_images(short: Picture, long: Picture) -> Pair:
     Without intervals, every pixel must hold the short one's photons.
 
     Raises:
-        InputError: other pixels, or it is not clear which photons the images share.
+        InputError: other pixels or another band, or it is not clear which photons the images
+            share.
     """
     _same_pixels(short, long)
+    _same_band(short, long)
     fewer = int((long.counts_HW < short.counts_HW).sum())
     share = _shared_time(Path(short.file), Path(long.file))
     if share is not None and share <= APART:
@@ -145,17 +149,22 @@ def without(whole: Picture, part: Picture) -> Picture:
 
 
 def _same_pixels(one: Picture, other: Picture) -> None:
-    if one.counts_HW.shape != other.counts_HW.shape:
+    shape = tuple(one.counts_HW.shape)
+    if shape != other.counts_HW.shape:
         raise InputError(f"{one.file}: its pixels are not those of {other.file}; bin them alike")
-    for key in _WCS:
-        a, b = one.header.get(key), other.header.get(key)
-        alike = abs(a - b) <= 1e-6 * max(1.0, abs(a)) if _numbers(a, b) else a == b
-        if not alike:
-            raise InputError(f"{one.file}: {key} = {a}, {b} in {other.file}; bin them alike")
+    far = farthest(one.header, other.header, shape)
+    if far is not None and not far <= SAME_PIXELS:
+        raise InputError(
+            f"{one.file}: its pixels lie {far:.4g} pixels away from those of {other.file}; bin "
+            "them alike"
+        )
 
 
-def _numbers(*values: object) -> bool:
-    return all(isinstance(value, int | float) for value in values)
+def _same_band(one: Picture, other: Picture) -> None:
+    bands = band_of(one.header), band_of(other.header)
+    if bands[0] is not None and bands[1] is not None and not same_band(bands[0], bands[1]):
+        told = " and ".join(f"{low:g}-{high:g} keV" for low, high in (bands[0], bands[1]))
+        raise InputError(f"{one.file}: no pair with {other.file}: photons of {told}")
 
 
 def _shared_time(short: Path, long: Path) -> float | None:

@@ -98,6 +98,46 @@ def pixel_sides(header: "fits.Header") -> tuple[float, float] | None:
     return float(scales[0]) * factor, float(scales[1]) * factor
 
 
+Pair = tuple[float, float]
+
+
+def plain_axes(
+    header: "fits.Header", columns: list[int]
+) -> tuple[tuple[str, str], Pair, Pair, Pair] | None:
+    """CTYPE, CRPIX, CRVAL and CDELT of positions in two columns; None where nothing tells them.
+
+    The columns' own keywords (TCTYPn, ... of a pixel list, in all spellings of FITS), or
+    XMM-Newton's REFX and REFY.
+
+    Raises:
+        InputError: they make no sense, or the axes are turned.
+    """
+    from astropy.io import fits
+
+    wcs = None
+    if any(f"TCTY{letter}{column}" in header for letter in ("P", "") for column in columns):
+        wcs = _world(header, keysel=["pixel"], colsel=columns)
+    if wcs is None or not wcs.has_celestial or wcs.naxis != 2:
+        plain = fits.Header()
+        for key in ("CTYP", "CRPX", "CRVL", "CDLT", "CUNI"):
+            for axis, name in enumerate("XY"):
+                if f"REF{name}{key}" in header:
+                    plain[_LONG[key] + str(axis + 1)] = header[f"REF{name}{key}"]
+        wcs = _world(plain)
+        if not wcs.has_celestial:
+            return None
+    _area(wcs)
+    steps_22 = wcs.pixel_scale_matrix
+    if np.abs(steps_22[[0, 1], [1, 0]]).max() > 1e-6 * np.abs(steps_22).max():
+        raise InputError("X and Y are turned against the sky's axes; give unturned ones")
+    numbers = (wcs.wcs.crpix, wcs.wcs.crval, np.diag(steps_22))
+    crpix, crval, cdelt = ((float(each[0]), float(each[1])) for each in numbers)
+    return (wcs.wcs.ctype[0], wcs.wcs.ctype[1]), crpix, crval, cdelt
+
+
+_LONG = {"CTYP": "CTYPE", "CRPX": "CRPIX", "CRVL": "CRVAL", "CDLT": "CDELT", "CUNI": "CUNIT"}
+
+
 def farthest(own: "fits.Header", other: "fits.Header", shape: tuple[int, ...]) -> float | None:
     """By how many pixels, at most, an image's pixels lie elsewhere in another's coordinates.
 
@@ -133,14 +173,14 @@ def farthest(own: "fits.Header", other: "fits.Header", shape: tuple[int, ...]) -
     return far if math.isfinite(far) else math.inf
 
 
-def _world(header: "fits.Header") -> Any:
+def _world(header: "fits.Header", **options: Any) -> Any:
     """Astropy's WCS of a header, with its own defaults."""
     from astropy.wcs import WCS
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # old keywords, read as they are meant
         try:
-            return WCS(header)
+            return WCS(header, **options)
         except (ValueError, TypeError, KeyError, LookupError, AssertionError, ArithmeticError,
                 AttributeError, MemoryError, OSError) as error:  # fmt: skip
             raise InputError(f"world coordinates cannot be read ({_line(error)})") from error

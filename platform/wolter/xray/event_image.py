@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Coordinates = Literal["detector", "sky"]
 MOST_PIXELS = 8192  # along a side: damaged positions must not fill the memory
 _ONE = ("OBS_ID", "OBJECT", "TELESCOP", "INSTRUME", "SUBMODE", "FILTER", "DATE-OBS", "RA_PNT",
-        "DEC_PNT", "PA_PNT")  # fmt: skip
+        "DEC_PNT", "PA_PNT", "RADESYS", "RADECSYS", "EQUINOX")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 from wolter.errors import InputError
 from wolter.xray import goodtime, ogip
+from wolter.xray.attitude import plain_axes
+from wolter.xray.event_rules import energies, good_events, rules_of
+from wolter.xray.exposure_map import check_seconds
 from wolter.xray.goodtime import GoodTimes
+from wolter.xray.image_file import readable
 from wolter.xray.ogip import Array
 
 if TYPE_CHECKING:
     from astropy.io import fits
 
-FIRST_ROW = 13  # RAWY of EPIC-pn; rows 1-12 next to the read-out are noisy
-SINGLES_AND_DOUBLES = 4  # the highest good PATTERN of EPIC-pn
-EPIC_MOS_PATTERN = 12  # and of EPIC-MOS
-CHANDRA_GRADES = (0, 2, 3, 4, 6)  # good ASCA grades of ACIS
 ANY_TIME = (-np.inf, np.inf)
-_EV = {"": 1.0, "ev": 1.0, "kev": 1e3, "chan": 1.0}
+MOST_CCDS = 64  # more are damage
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,17 @@ class Events:
         low, high = max(start, self.window[0]), min(end, self.window[1])
         return self._keep((self.time_N >= low) & (self.time_N < high), (low, high))
 
-    def slices(self, exposure_s: float) -> list["Events"]:
+    def slices(self, exposure_s: float, most: int | None = None) -> list["Events"]:
         """Slices of the given exposure, one after the other; what is left over is in none.
 
         Exposure is that of the CCD with most of it; other CCDs may have less in the same time.
+
+        Args:
+            exposure_s: of each, s.
+            most: of them; None: all that there are.
         """
         most_M2 = goodtime.within(goodtime.longest(self.times), self.window)
-        points = goodtime.cut_points(most_M2, exposure_s / self.live)
+        points = goodtime.cut_points(most_M2, exposure_s / self.live, most)
         return [self.between(a, b) for a, b in itertools.pairwise(points)]
 
     def _keep(self, kept_N: NDArray[np.bool_], window: tuple[float, float]) -> "Events":
@@ -121,39 +125,48 @@ def read_events(path: Path, band_kev: tuple[float, float] = (0.5, 2.0)) -> Event
     """Read the good photons of an event list in a band.
 
     EPIC: PATTERN of singles and doubles (pn) or up to quadruples (MOS), FLAG = 0, and for pn RAWY
-    above 12. Chandra: ASCA grades 0, 2, 3, 4 and 6, and STATUS 0. All: within the good time
-    intervals of the event's CCD.
+    above 12. Chandra's ACIS: ASCA grades 0, 2, 3, 4 and 6, and STATUS 0. Both: within the good time
+    intervals of the event's CCD, with a position. Other instruments have other rules.
 
     Args:
         path: FITS file with EVENTS and GTI tables.
         band_kev: energies, from the first to below the second.
 
     Raises:
-        InputError: no events, energies or good time, damaged values, or no photon that is good.
+        InputError: another instrument, no events, energies or good time, a column by which bad
+            events are told is missing, damaged values, or no photon that is good.
     """
-    with ogip.open_tables(path) as hdus:
+    with ogip.open_fits(path) as hdus:
         table = _table(hdus)
         if table is None:
             raise InputError(f"{path}: no table of events with TIME, X and Y; is it an event list?")
+        header = readable(table.header, hdus[0].header)
+        rules = rules_of(path, header)
         names = ogip.columns(table)
-        read = {name: ogip.column(path, table, name) for name in ("TIME", "X", "Y")}
-        if not len(read["TIME"]):
+        time_N = ogip.vector(path, table, "TIME")
+        if not len(time_N):
             raise InputError(f"{path}: no event in it; fetch it again")
-        energy_N = _energies(path, table, names)
-        kept_N = _good(path, table, names)
+        energy_N = energies(path, table, names, rules)
+        kept_N = good_events(path, table, names, rules)
         kept_N &= (energy_N >= band_kev[0]) & (energy_N < band_kev[1])
-        kept_N &= np.isfinite(np.stack(list(read.values()))).all(0)
+        sky_N2 = _positions(path, table, names, header, "X", "Y")
+        assert sky_N2 is not None
+        detector_N2 = _positions(path, table, names, header, "DETX", "DETY")
+        for position_N2 in (sky_N2, detector_N2):
+            if position_N2 is not None:
+                kept_N &= np.isfinite(position_N2).all(1)
+        kept_N &= np.isfinite(time_N)
         ccd_N = _ccds(path, table, names, len(kept_N))
-        detector_N2 = _pair(path, table, names, "DETX", "DETY")
-        sky = _sky(table.header, names)
-        header = table.header.copy()
+        sky = _sky(path, header, names)
         times = goodtime.read_good_times(path, hdus)
-    if sum(map(goodtime.length, times.values())) <= 0:
+    good_s = sum(map(goodtime.length, times.values()))
+    if not good_s > 0:
         raise InputError(f"{path}: no good time intervals in it; give an event list with its GTI")
+    check_seconds(good_s / len(times), f"{path}: good time of a CCD")
     inside_N = np.zeros(len(kept_N), bool)
     for ccd in np.unique(ccd_N):
         of_N = ccd_N == ccd
-        inside_N[of_N] = goodtime.holds(goodtime.of_ccd(times, int(ccd)), read["TIME"][of_N])
+        inside_N[of_N] = goodtime.holds(goodtime.of_ccd(times, int(ccd)), time_N[of_N])
     kept_N &= inside_N
     if not kept_N.any():
         raise InputError(
@@ -164,8 +177,8 @@ def read_events(path: Path, band_kev: tuple[float, float] = (0.5, 2.0)) -> Event
         file=str(path),
         header=header,
         band_kev=band_kev,
-        time_N=read["TIME"],
-        sky_N2=np.stack([read["X"], read["Y"]], 1),
+        time_N=time_N,
+        sky_N2=sky_N2,
         detector_N2=detector_N2,
         ccd_N=ccd_N,
         sky=sky,
@@ -184,68 +197,54 @@ def _table(hdus: Any) -> Any:
     return next(iter(named or found), None)
 
 
-def _pair(path: Path, table: Any, names: list[str], x: str, y: str) -> Array | None:
+def _positions(
+    path: Path, table: Any, names: list[str], header: "fits.Header", x: str, y: str
+) -> Array | None:
+    """Two columns of positions (N, 2), NaN where an event has none; None without such columns.
+
+    Null values (`TNULLn`) and those outside of the legal range (`TLMINn`, `TLMAXn`) are none.
+    """
     if x not in names or y not in names:
         return None
-    return np.stack([ogip.column(path, table, x), ogip.column(path, table, y)], 1)
+    return np.stack([_position(path, table, names, header, name) for name in (x, y)], 1)
 
 
-def _energies(path: Path, table: Any, names: list[str]) -> Array:
-    """Energies in keV: ENERGY, or the PI of EPIC, both in eV where no unit says otherwise."""
-    xmm = ogip.text(table.header, "TELESCOP").upper().startswith("XMM")
-    name = "ENERGY" if "ENERGY" in names else "PI" if xmm and "PI" in names else ""
-    if not name:
-        raise InputError(f"{path}: no column ENERGY, and no PI of XMM-Newton; add energies in eV")
-    unit = (table.columns[name].unit or "").strip().lower()
-    if unit not in _EV:
-        raise InputError(f"{path}: column {name} has unit {unit!r}; expected eV or keV")
-    return ogip.column(path, table, name) * (_EV[unit] / 1e3)
-
-
-def _good(path: Path, table: Any, names: list[str]) -> NDArray[np.bool_]:
-    """Events (N) of good quality by the rules of their instrument."""
-    kept_N = np.ones(len(table.data), bool)
-    pn = ogip.text(table.header, "INSTRUME").upper() == "EPN"
-    if "PATTERN" in names:
-        highest = SINGLES_AND_DOUBLES if pn else EPIC_MOS_PATTERN
-        kept_N &= ogip.column(path, table, "PATTERN") <= highest
-    if "FLAG" in names:
-        kept_N &= ogip.column(path, table, "FLAG") == 0
-    if pn and "RAWY" in names:
-        kept_N &= ogip.column(path, table, "RAWY") >= FIRST_ROW
-    if "GRADE" in names:
-        kept_N &= np.isin(ogip.column(path, table, "GRADE"), CHANDRA_GRADES)
-    if "STATUS" in names:
-        status = np.asarray(table.data["STATUS"])
-        kept_N &= (status if status.ndim == 1 else status.any(1)) == 0
-    return kept_N
+def _position(path: Path, table: Any, names: list[str], header: "fits.Header", name: str) -> Array:
+    values_N = ogip.vector(path, table, name)
+    number = names.index(name) + 1
+    null, scale, zero, lowest, highest = (
+        ogip.number(path, header, f"{key}{number}")
+        for key in ("TNULL", "TSCAL", "TZERO", "TLMIN", "TLMAX")
+    )
+    if null is not None:
+        scale = 1.0 if scale is None else scale
+        values_N[values_N == null * scale + (zero or 0.0)] = np.nan
+    if lowest is not None and highest is not None and lowest < highest:
+        values_N[(values_N < lowest) | (values_N > highest)] = np.nan
+    return values_N
 
 
 def _ccds(path: Path, table: Any, names: list[str], n: int) -> NDArray[np.int64]:
     name = next((name for name in ("CCDNR", "CCD_ID") if name in names), None)
     if name is None:
         return np.full(n, goodtime.ALL)
-    return ogip.column(path, table, name).astype(np.int64)
+    values_N = ogip.vector(path, table, name)
+    if not (np.abs(values_N) < 1e6).all() or len(np.unique(values_N)) > MOST_CCDS:
+        raise InputError(f"{path}: column {name} holds no numbers of CCDs; fetch it again")
+    return values_N.astype(np.int64)
 
 
-def _sky(header: "fits.Header", names: list[str]) -> Axis | None:
+def _sky(path: Path, header: "fits.Header", names: list[str]) -> Axis | None:
     """Celestial coordinates of X and Y: the columns' own keywords, or XMM-Newton's REFX and REFY.
 
-    FITS standard 4.0, table 22; TCTYP, TCRPX, TCRVL and TCDLT are the older, usual spellings.
+    Raises:
+        InputError: they make no sense, or X and Y do not run along their axes.
     """
-    spellings = []
-    n = [names.index(name) + 1 for name in ("X", "Y")]
-    spellings.append([[f"{key}{i}" for i in n] for key in ("TCTYP", "TCRPX", "TCRVL", "TCDLT")])
-    spellings.append(
-        [[f"REF{axis}{key}" for axis in "XY"] for key in ("CTYP", "CRPX", "CRVL", "CDLT")]
-    )
-    for keys in spellings:
-        if all(key in header for pair in keys for key in pair):
-            ctype, *numbers = ([header[key] for key in pair] for pair in keys)
-            crpix, crval, cdelt = ((float(a), float(b)) for a, b in numbers)
-            if 0.0 not in cdelt:
-                return Axis((str(ctype[0]).strip(), str(ctype[1]).strip()), crpix, crval, cdelt)
-    return None
+    try:
+        found = plain_axes(header, [names.index(name) + 1 for name in ("X", "Y")])
+    except InputError as error:
+        raise InputError(f"{path}: {error}; correct the header") from error
+    return None if found is None else Axis(*found)
 
 
 def _live(path: Path, header: "fits.Header", good_s: float) -> float:

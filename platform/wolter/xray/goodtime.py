@@ -3,6 +3,7 @@
 Shapes: M intervals, with start and end in s of the mission's clock.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -103,15 +104,20 @@ def longest(times: GoodTimes) -> Array:
     return max(times.values(), key=length, default=np.zeros((0, 2)))
 
 
-def cut_points(intervals_M2: Array, seconds: float) -> list[float]:
+def cut_points(intervals_M2: Array, seconds: float, most: int | None = None) -> list[float]:
     """Times that cut intervals into parts of so many good seconds: start, ..., end of the last.
 
     What is left over at the end, shorter than a part, lies after the last point.
+
+    Args:
+        intervals_M2: sorted and disjoint.
+        seconds: of each part.
+        most: parts; None: all that there are.
     """
     end_M = np.cumsum(intervals_M2[:, 1] - intervals_M2[:, 0])
     total = float(end_M[-1]) if len(end_M) else 0.0
     # A part that only rounding keeps from being whole is whole.
-    parts = int(total / seconds + 1e-9)
+    parts = int(min(total / seconds + 1e-9, math.inf if most is None else most))
     points = [float(intervals_M2[0, 0])] if parts else []
     for part in range(1, parts + 1):
         good = min(part * seconds, total)

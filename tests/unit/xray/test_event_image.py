@@ -117,6 +117,8 @@ def test_a_chandra_source_is_where_its_coordinates_say(tmp_path):
         "x": np.append(np.full(30, x), rng.uniform(3000, 5000, 10)),
         "y": np.append(np.full(30, y), rng.uniform(3000, 5000, 10)),
         "energy": np.full(40, 1000.0),
+        "grade": np.zeros(40, np.int16),
+        "status": np.zeros((40, 32), bool),
     }
     event_lists.chandra(tmp_path / "acis.fits", columns, {7: [(0.0, 1000.0)]})
     events = read_events(tmp_path / "acis.fits")

@@ -109,7 +109,9 @@ def test_chandra(path):
     ("change", "words", "message"),
     [
         ({"PI": lambda pi: pi * 10}, {}, "no good photon between 0.5 and 2 keV"),
-        ({}, {"TELESCOP": "ROSAT"}, "no column ENERGY"),
+        ({}, {"TELESCOP": "ROSAT"}, "events of ROSAT/EPN"),
+        ({}, {"INSTRUME": "RGS1"}, "events of XMM/RGS1"),
+        ({}, {"TELESCOP": None, "INSTRUME": None}, "events of no instrument"),
         ({}, {"LIVETIME": -1.0}, "LIVETIME or EXPOSURE = -1"),
     ],
 )
@@ -135,4 +137,116 @@ def test_a_list_without_good_times_is_rejected(path):
     with fits.open(path) as hdus:
         fits.HDUList([hdus[0].copy(), hdus[1].copy()]).writeto(path, overwrite=True)
     with pytest.raises(InputError, match="no good time intervals"):
+        read_events(path)
+
+
+@pytest.mark.parametrize("column", ["PATTERN", "FLAG", "RAWY", "PI"])
+@pytest.mark.parametrize("instrument", ["EPN", "EMOS1"])
+def test_lists_without_a_column_that_tells_bad_events_are_refused(path, column, instrument):
+    from astropy.io import fits
+    from astropy.table import Table
+
+    event_lists.epic_pn(path, 50, INSTRUME=instrument)
+    with fits.open(path) as hdus:
+        table = Table(hdus[1].data)
+        table.remove_column(column)
+        hdus = fits.HDUList([hdu.copy() for hdu in hdus])
+        less = fits.BinTableHDU(table, name="EVENTS")
+        less.header.update({"TELESCOP": "XMM", "INSTRUME": instrument})
+        hdus[1] = less
+        hdus.writeto(path, overwrite=True)
+    if column == "RAWY" and instrument == "EMOS1":
+        assert len(read_events(path)) == 50
+        return
+    with pytest.raises(InputError, match=f"no column .*{column}"):
+        read_events(path)
+
+
+@pytest.mark.parametrize("column", ["grade", "status"])
+def test_chandra_needs_grade_and_status(path, column):
+    columns = {"time": [1.0], "x": [1.0], "y": [1.0], "energy": [600.0], "grade": [0]}
+    columns["status"] = [[False] * 32]
+    del columns[column]
+    event_lists.chandra(path, columns, {7: [(0.0, 100.0)]})
+    with pytest.raises(InputError, match=f"no column {column.upper()}"):
+        read_events(path)
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ({"TELESCOP": "NuSTAR", "INSTRUME": "FPMA"}, "NUSTAR/FPMA"),
+        ({"TELESCOP": "eROSITA", "INSTRUME": "TM1"}, "EROSITA/TM1"),
+        ({"TELESCOP": "CHANDRA", "INSTRUME": "HRC"}, "CHANDRA/HRC"),
+        ({"TELESCOP": "ROSAT", "INSTRUME": "EMOS1"}, "ROSAT/EMOS1"),
+    ],
+)
+def test_instruments_of_other_grades_are_refused(path, words, name):
+    event_lists.epic_pn(path, 50, **words)
+    with pytest.raises(InputError, match=f"events of {name}, whose grades"):
+        read_events(path)
+
+
+@pytest.mark.parametrize("column", ["X", "Y", "DETX", "DETY"])
+@pytest.mark.parametrize("words", [{"TNULL": -99999999}, {"TLMIN": -60000, "TLMAX": 60000}])
+def test_events_without_a_position_are_left_out(path, column, words):
+    from astropy.io import fits
+
+    def first_three(values):
+        values = np.round(values).astype(np.int64)
+        values[:3] = -99999999
+        return values
+
+    event_lists.epic_pn(path, 100, change={column: first_three})
+    with fits.open(path, mode="update") as hdus:
+        number = hdus[1].columns.names.index(column) + 1
+        for key, value in words.items():
+            hdus[1].header[f"{key}{number}"] = value
+    events = read_events(path)
+    assert len(events) == 97
+    assert np.isfinite(events.detector_N2).all()
+
+
+def test_words_of_the_primary_header_count(path):
+    from astropy.io import fits
+
+    event_lists.epic_pn(path, 60, TELESCOP=None, INSTRUME=None, OBS_ID=None)
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header.update({"TELESCOP": "XMM", "INSTRUME": "EPN", "OBS_ID": "0000000009"})
+    assert read_events(path).header["OBS_ID"] == "0000000009"
+
+
+def test_coordinates_of_the_columns_in_other_spellings(path):
+    """TCTYn, TCRPn, TCRVn and TCDEn are FITS's short forms; a missing unit is degrees."""
+    from astropy.io import fits
+
+    event_lists.epic_pn(path, 60)
+    usual = read_events(path).sky
+    with fits.open(path, mode="update") as hdus:
+        header = hdus[1].header
+        numbers = [hdus[1].columns.names.index(name) + 1 for name in "XY"]
+        for number, axis in zip(numbers, "XY", strict=True):
+            for short, long in (("TCTY", "CTYP"), ("TCRP", "CRPX"), ("TCRV", "CRVL")):
+                header[f"{short}{number}"] = header.pop(f"REF{axis}{long}")
+            header[f"TCDE{number}"] = header.pop(f"REF{axis}CDLT")
+    sky = read_events(path).sky
+    assert sky.ctype == usual.ctype
+    for key in ("crpix", "crval", "cdelt"):
+        assert getattr(sky, key) == pytest.approx(getattr(usual, key))
+
+
+def test_few_slices_of_many_are_quickly_cut(path):
+    event_lists.epic_pn(path, 500)
+    assert len(read_events(path).slices(1e-9, 2)) == 2
+
+
+def test_damaged_ccd_numbers(path):
+    event_lists.epic_pn(path, 200, change={"CCDNR": lambda ccd: np.arange(len(ccd)) * 7})
+    with pytest.raises(InputError, match="CCDNR holds no numbers of CCDs"):
+        read_events(path)
+
+
+def test_good_times_of_ages_are_refused(path):
+    event_lists.epic_pn(path, 50, times={ccd: [(0.0, 1e300)] for ccd in range(1, 13)})
+    with pytest.raises(InputError, match="good time of a CCD"):
         read_events(path)
