@@ -12,8 +12,8 @@ from wolter.data.archive_images import Kind, Maps, look
 from wolter.data.images import ImageSpec
 from wolter.data.ingest_images import ImageIngestConfig, make_pairs
 from wolter.data.pictures import fitness, load_picture, save_picture
+from wolter.enhanced_fits import scaled_header
 from wolter.errors import InputError
-from wolter.predict_images import scaled_header
 from wolter.xray.attitude import celestial
 from wolter.xray.picture import read_picture
 
