@@ -15,6 +15,7 @@ from wolter.xray.quadratic import box_step
 
 PLACES = 16  # along the range of each parameter
 _LOWER = 1e-2  # of the statistic: what makes another minimum the better one
+_ROWS = 1024  # points at once: bounds the memory
 
 
 def escape(box: Box, data: Counted, found: Optimum, rounds: int = 3) -> Optimum:
@@ -52,20 +53,34 @@ def escape(box: Box, data: Counted, found: Optimum, rounds: int = 3) -> Optimum:
 
 def _elsewhere(box: Box, data: Counted, point_BP: Tensor) -> Tensor:
     """The most promising start away from a minimum, judged by one step of all other parameters."""
+    n, p = point_BP.shape
+    device = point_BP.device
+    places_K = (torch.arange(PLACES, device=device).double() + 0.5) / PLACES
     best_BP = point_BP.clone()
-    lowest_B = point_BP.new_full((len(data),), torch.inf)
-    for parameter in range(point_BP.shape[1]):
-        free_BP = torch.ones_like(point_BP, dtype=torch.bool)
-        free_BP[:, parameter] = False
-        for place in ((torch.arange(PLACES) + 0.5) / PLACES).tolist():
-            there_BP = point_BP.clone()
-            there_BP[:, parameter] = place
-            source_BC = box.expected(there_BP, data)
-            slopes = linearise(box, data, there_BP, source_BC)
-            there_BP, _ = box_step(there_BP, *slopes, free_BP, torch.zeros_like(lowest_B))
-            promised_B = box.statistic(there_BP, data)
-            near_B = (place - point_BP[:, parameter]).abs() < 0.5 / PLACES
-            better_B = (promised_B < lowest_B) & ~near_B
-            best_BP[better_B] = there_BP[better_B]
+    lowest_B = point_BP.new_full((n,), torch.inf)
+    for parameter in range(p):
+        for some_K in places_K.split(max(1, _ROWS // n)):
+            k = len(some_K)
+            rows = torch.arange(n, device=device).repeat_interleave(k)
+            there_NP = point_BP[rows]
+            there_NP[:, parameter] = some_K.repeat(n)
+            promised_N, there_NP = _promise(box, data[rows], there_NP, parameter)
+            far_BK = (some_K - point_BP[:, parameter, None]).abs() >= 0.5 / PLACES
+            promised_BK = torch.where(far_BK, promised_N.reshape(n, k), torch.inf)
+            promised_B, which_B = promised_BK.min(1)
+            better_B = promised_B < lowest_B
+            chosen_BP = there_NP[torch.arange(n, device=device) * k + which_B]
+            best_BP = torch.where(better_B[:, None], chosen_BP, best_BP)
             lowest_B = torch.where(better_B, promised_B, lowest_B)
     return best_BP
+
+
+def _promise(
+    box: Box, data: Counted, point_BP: Tensor, parameter: int
+) -> tuple[Tensor, Tensor]:
+    """The statistic after one step of all but one parameter, and where it leads."""
+    slopes = linearise(box, data, point_BP, box.expected(point_BP, data))
+    free_BP = torch.ones_like(point_BP, dtype=torch.bool)
+    free_BP[:, parameter] = False
+    there_BP, _ = box_step(point_BP, *slopes, free_BP, point_BP.new_zeros(len(data)))
+    return box.statistic(there_BP, data), there_BP
