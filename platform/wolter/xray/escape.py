@@ -75,9 +75,7 @@ def _elsewhere(box: Box, data: Counted, point_BP: Tensor) -> Tensor:
     return best_BP
 
 
-def _promise(
-    box: Box, data: Counted, point_BP: Tensor, parameter: int
-) -> tuple[Tensor, Tensor]:
+def _promise(box: Box, data: Counted, point_BP: Tensor, parameter: int) -> tuple[Tensor, Tensor]:
     """The statistic after one step of all but one parameter, and where it leads."""
     slopes = linearise(box, data, point_BP, box.expected(point_BP, data))
     free_BP = torch.ones_like(point_BP, dtype=torch.bool)
