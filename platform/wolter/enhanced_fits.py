@@ -4,10 +4,8 @@ Shapes: H and W rows and columns of the input, S H and S W those of the answer.
 """
 
 import gzip
-import re
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +21,7 @@ from wolter.xray.attitude import celestial
 from wolter.xray.check import AROUND_ARCSEC, FAR, Fold
 from wolter.xray.excess import NEEDED
 from wolter.xray.ogip import open_fits
+from wolter.xray.scaled_header import scaled_header
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz")
 
@@ -124,51 +123,6 @@ def write(enhanced: Enhanced, path: Path) -> None:
         InputError: the disk is full, or the file cannot be written.
     """
     write_atomically(path, to_bytes(enhanced, path.suffix.lower() == ".gz"))
-
-
-_STRUCTURE = re.compile(
-    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|BLANK|BUNIT|DATAMIN"
-    r"|DATAMAX|CHECKSUM|DATASUM|EXTNAME|EXTVER|INHERIT|LONGSTRN"
-)
-_WORLD = re.compile(
-    r"(WCSAXES|WCSNAME|RADESYS|EQUINOX|LONPOLE|LATPOLE|RADECSYS)[A-Z]?|(LTV|LTM)\d.*"
-    r"|(CTYPE|CUNIT|CRPIX|CRVAL|CDELT|CROTA|CD|PC|PV)\d+(_\d+)?[A-Z]?"
-)
-
-
-def scaled_header(header: fits.Header, scale: int, world_only: bool = False) -> fits.Header:
-    """A header for an image with `scale` times as many pixels along each side.
-
-    Args:
-        header: of the image with the fewer pixels.
-        scale: pixels for one of it, along a side.
-        world_only: keep its coordinates alone.
-    """
-    made = fits.Header()
-    for card in header.cards:
-        key = card.keyword
-        unwanted = _STRUCTURE.fullmatch(key) or (world_only and not _WORLD.fullmatch(key))
-        if unwanted or key == "":
-            continue
-        made.append(_scaled(card, scale), end=True)
-    return made
-
-
-def _scaled(card: Any, scale: int) -> Any:
-    key, value = card.keyword, card.value
-    if scale == 1 or not isinstance(value, int | float):
-        return card
-    if re.fullmatch(r"CRPIX\d+[A-Z]?", key):
-        value = (value - 0.5) * scale + 0.5
-    elif re.fullmatch(r"(CDELT\d+|CD\d+_\d+)[A-Z]?", key):
-        value = value / scale
-    elif re.fullmatch(r"LTM\d_\d", key):  # image = LTM * physical + LTV
-        value = value * scale
-    elif re.fullmatch(r"LTV\d", key):
-        value = (value - 0.5) * scale + 0.5
-    else:
-        return card
-    return fits.Card(key, value, card.comment)
 
 
 def _image(values_HW: Tensor) -> NDArray[np.float32]:

@@ -7,7 +7,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from wolter.enhance import enlarged
@@ -21,6 +20,7 @@ from wolter.predict_images import Enhanced
 from wolter.xray.attitude import celestial
 from wolter.xray.excess import NEEDED
 from wolter.xray.picture import Picture
+from wolter.xray.scaled_header import scaled_header
 
 
 def other_of(path: Path, picture: Picture, scale: int) -> Other:
@@ -36,9 +36,8 @@ def other_of(path: Path, picture: Picture, scale: int) -> Other:
 
 def compared(enhanced: Enhanced, other: Other) -> Comparison:
     """Offset and flux ratio of another telescope's image."""
-    world = _fine(celestial(enhanced.picture.header), enhanced.scale)
     needed_HW = enlarged(enhanced.needed_HW, enhanced.scale).numpy()
-    return compare(other, enhanced.rate_HW.numpy(), needed_HW, world)
+    return compare(other, enhanced.rate_HW.numpy(), needed_HW, _fine(enhanced))
 
 
 def draw(enhanced: Enhanced, path: Path, comparison: Comparison | None = None) -> None:
@@ -60,7 +59,7 @@ def draw(enhanced: Enhanced, path: Path, comparison: Comparison | None = None) -
         picture.exposure_HW,
         picture.pixel_arcsec,
     )
-    north, east = _compass(_fine(celestial(picture.header), enhanced.scale), enhanced.rate_HW.shape)
+    north, east = _compass(_fine(enhanced), enhanced.rate_HW.shape)
     panels = [
         Panel("input", rate_HW.numpy(), "rate", picture.pixel_arcsec),
         Panel(
@@ -87,17 +86,9 @@ def draw(enhanced: Enhanced, path: Path, comparison: Comparison | None = None) -
     write_atomically(path, style.to_bytes(figure, path.suffix))
 
 
-def _fine(world: Any, scale: int) -> Any:
-    """Sky coordinates of the answer's pixels."""
-    if world is None or scale == 1:
-        return world
-    made = world.deepcopy()
-    made.wcs.crpix = (np.array(world.wcs.crpix) - 0.5) * scale + 0.5
-    if made.wcs.has_cd():
-        made.wcs.cd = np.array(world.wcs.cd) / scale
-    else:
-        made.wcs.cdelt = np.array(world.wcs.cdelt) / scale
-    return made
+def _fine(enhanced: Enhanced) -> Any:
+    """Sky coordinates of the answer's pixels; None where nothing tells them."""
+    return celestial(scaled_header(enhanced.picture.header, enhanced.scale))
 
 
 def _compass(
