@@ -10,12 +10,11 @@ from wolter.data.evidence import Evidence
 from wolter.data.records import ResponseChoice, read_observed
 from wolter.data.schema import SpectraSpec
 from wolter.errors import InputError
-from wolter.evaluate import posterior_plots, predictive_plot, style
-from wolter.files import make_folder, write_atomically
-from wolter.judgement import PLOTTED, Judgement, check_judged, judge, predictive
+from wolter.judgement import Judgement, check_judged, judge
+from wolter.judgement_pictures import draw, picture_stems
 from wolter.predict import to_columns, to_table
 from wolter.train.checkpoint import Model
-from wolter.xray import emission
+from wolter.xray.response import width_in_bins
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -48,7 +47,7 @@ def check_files(
         version: and
         components: there.
         refined: give the exact posterior in place of the network's; families of posteriors only.
-        plots: folder for pictures of each spectrum.
+        plots: folder for pictures of each spectrum, named by `picture_stems`.
         on_reject: called with file and reason where a file cannot be read, in place of the error.
         on_files: called with the number of files as each is done.
 
@@ -60,10 +59,9 @@ def check_files(
     """
     check_judged(model)
     spec = model.card.spec
-    if plots is not None:
-        make_folder(plots)
+    stems = ["" for _ in files] if plots is None else picture_stems(files, plots)
     parts = []
-    for file in files:
+    for file, stem in zip(files, stems, strict=True):
         try:
             observation = read_observed(
                 Path(file), rmf=rmf, arf=arf, background=background, response=response
@@ -76,7 +74,9 @@ def check_files(
         else:
             parts.append(_columns(spec, judged, components))
             if plots is not None:
-                _draw(judged, spec, plots / Path(file).stem)
+                edges_C1, good_C = observation.response.channel_edges_C1, observation.good_C
+                width_C = width_in_bins(edges_C1, spec.energy_edges, good_C)
+                draw(judged, spec, plots / stem, width_C)
         if on_files is not None:
             on_files(1)
     return to_table(model, parts, version)
@@ -88,33 +88,3 @@ def _columns(spec: SpectraSpec, judged: Judgement, components: bool) -> dict[str
     flag = columns.pop("flag")
     figures = {name: np.array([value]) for name, value in judged.figures.items()}
     return columns | figures | {"flag": flag}
-
-
-def _draw(judged: Judgement, spec: SpectraSpec, stem: Path) -> None:
-    """`<stem>-corner.png` of posteriors, and `<stem>-spectrum.png`."""
-    likelihood, best_P = judged.likelihood, judged.best_P
-    record = likelihood.evidence.record
-    batch, title = record.batch, Path(record.name).name
-    if judged.sets:
-        drawn_SP = predictive(list(judged.sets.values())[-1])
-        figure = posterior_plots.corner(
-            {label: samples.double().numpy() for label, samples in judged.sets.items()},
-            spec.parameters,
-            points={"best fit": best_P.double().numpy()},
-            title=title,
-        )
-        write_atomically(stem.with_name(f"{stem.name}-corner.png"), style.to_png(figure))
-    else:
-        drawn_SP = best_P[None].float().expand(PLOTTED, -1)
-    mean_P = drawn_SP.mean(0, keepdim=True)
-    figure = predictive_plot.predictive(
-        batch.counts_BC[0].double().numpy(),
-        likelihood.evidence.background_C.double().numpy(),
-        float(batch.exposure_B[0]),
-        spec.energy_edges,
-        likelihood.expected(drawn_SP).double().numpy(),
-        likelihood.seen.terms(mean_P, batch.exposure_B)[0].double().numpy(),
-        spec.components or emission.parse(spec.model).term_names,
-        title=title,
-    )
-    write_atomically(stem.with_name(f"{stem.name}-spectrum.png"), style.to_png(figure))

@@ -5,6 +5,7 @@ Shapes: C channel, G group of channels, K component, S posterior sample.
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,10 +22,33 @@ from wolter.evaluate.spectra_plots import COLOURS
 from wolter.xray.goodness import goodness, posterior_predictive_p
 
 Array = NDArray[np.float64]
-GROUP_COUNTS = 20  # the least expected in a group, so that its Poisson noise is nearly Gaussian
+GROUP_COUNTS = 20  # the least expected in a group, so that its Poisson noise is nearly Gaussian,
+GROUPS = 12  # unless fewer groups than these would be left
+NONE_SEEN = 1.84  # counts: 84 % upper limit where none was seen (Gehrels 1986, ApJ 303, 336)
+MOST_SIGMA = 20.0  # beyond it residuals are marked at the frame
 DRAWS = 1000  # replicated spectra of the bands
 PERCENTILES = (2.5, 16.0, 50.0, 84.0, 97.5)
 DARK, LIGHT = "#9a9a9a", "#d4d4d4"  # of the 68 and 95 % bands
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """Goodness of fit, as a picture quotes it.
+
+    Attributes:
+        cstat: C-stat.
+        expected, sigma: its mean and deviation for a true model (Kaastra 2017).
+        channels: that it is over.
+        p_value: posterior-predictive; None for a single answer.
+        least: p-value that the samples can tell from 0.
+    """
+
+    cstat: float
+    expected: float
+    sigma: float
+    channels: int
+    p_value: float | None = None
+    least: float = 0.0
 
 
 def predictive(
@@ -36,14 +60,16 @@ def predictive(
     components_KC: Array | None = None,
     names: Sequence[str] = (),
     title: str = "",
-    group_counts: float = GROUP_COUNTS,
+    group_counts: float | None = None,
     seed: int = 0,
+    widths_kev: Sequence[float] | None = None,
+    quoted: Quoted | None = None,
 ) -> Figure:
     """Counts against energy with posterior-predictive bands, components and residuals.
 
     The bands hold 68 and 95 % of replicated counts: expected counts of posterior samples, with
-    Poisson noise. C-stat in the heading is that of the posterior mean of the expected counts, on
-    the channels as given; the p-value is `posterior_predictive_p`.
+    Poisson noise. Groups in which nothing was seen have upper limits; triangles at the frame stand
+    for what lies beyond it.
 
     Args:
         counts_C: observed counts of source and background.
@@ -56,29 +82,39 @@ def predictive(
         names: of the K components.
         title: what is shown.
         group_counts: channels are added for display until so many counts are expected in a group;
-            groups that end where the observed counts are high would be biased.
+            groups that end where the observed counts are high would be biased. None: 20, or fewer
+            in faint spectra (`least_counts`).
         seed: of the replicated counts.
+        widths_kev: of the instrument's channels whose counts are in each channel, keV, where these
+            do not nest (C); None: the channels' own.
+        quoted: what the heading says; None: C-stat of the posterior mean of the expected counts
+            on the channels as given, and `posterior_predictive_p`.
     """
     counts_C, expected_SC = np.asarray(counts_C, float), np.asarray(expected_SC, float)
-    starts_G = group_starts(expected_SC.mean(0), group_counts)
     edges_C1 = np.asarray(edges_kev, float)
+    widths_C = np.diff(edges_C1) if widths_kev is None else np.asarray(widths_kev, float)
+    mean_C = expected_SC.mean(0)
+    starts_G = group_starts(mean_C, group_counts or least_counts(mean_C), widths_C)
     edges_G1 = np.append(edges_C1[starts_G], edges_C1[-1])
+    widths_G = _grouped(widths_C, starts_G)
     generator = np.random.default_rng(seed)
     rows = generator.permutation(len(expected_SC))[:DRAWS]
     rows = np.resize(rows, DRAWS)  # few samples are drawn from several times
     replicated_DG = generator.poisson(_grouped(expected_SC[rows], starts_G))
     bands_QG = np.percentile(replicated_DG, PERCENTILES, axis=0)
-    mean_G = _grouped(expected_SC.mean(0), starts_G)
+    mean_G = _grouped(mean_C, starts_G)
     counts_G = _grouped(counts_C, starts_G)
 
     figure = style.new_figure(7.4, 5.6)
     above = style.place(figure, 0.8, 2.2, 6.35, 2.65)
     below = style.place(figure, 0.8, 0.95, 6.35, 1.2, sharex=above)
-    _bands(above, edges_G1, bands_QG / np.diff(edges_G1))
-    _spectrum(above, edges_G1, counts_G, mean_G)
+    with np.errstate(divide="ignore", invalid="ignore"):  # no channel at all
+        per_kev_G = np.where(widths_G > 0, 1 / widths_G, np.nan)
+    _bands(above, edges_G1, bands_QG * per_kev_G)
+    _spectrum(above, edges_G1, counts_G, mean_G, per_kev_G)
     lines = [np.asarray(background_C, float)]
     lines += [] if components_KC is None else list(np.asarray(components_KC, float))
-    _components(above, edges_C1, lines)
+    _components(above, edges_C1, lines, widths_C)
     above.tick_params(labelbottom=False, which="both")
     noise_G = np.sqrt(mean_G.clip(min=1e-9))
     _bands(below, edges_G1, (bands_QG - mean_G) / noise_G)
@@ -88,8 +124,9 @@ def predictive(
         axes.yaxis.set_label_coords(-0.085, 0.5)
         style.dress(axes)
     style.title(figure, title)
-    heading = _heading(counts_C, expected_SC, exposure_s, seed)
-    figure.text(0.5, 1 - 0.43 / 5.6, heading, fontsize=style.MEDIUM, ha="center", va="top")
+    quoted = quoted or _quoted(counts_C, expected_SC, seed)
+    heading = _heading(float(counts_C.sum()), exposure_s, quoted)
+    figure.text(0.5, 1 - 0.43 / 5.6, heading, fontsize=style.SMALL + 0.4, ha="center", va="top")
     figure.legend(
         handles=_handles(() if components_KC is None else names),
         loc="lower center",
@@ -100,14 +137,29 @@ def predictive(
     return figure
 
 
-def group_starts(expected_C: Array, minimum: float) -> NDArray[np.int64]:
-    """First channels of groups of at least `minimum` counts; the last takes the remainder."""
-    starts, total = [0], 0.0
+def least_counts(expected_C: Array) -> float:
+    """Counts in a group: `GROUP_COUNTS`, or fewer where that would leave less than `GROUPS`."""
+    return min(GROUP_COUNTS, max(float(expected_C.sum()) / GROUPS, 1.0))
+
+
+def group_starts(
+    expected_C: Array, minimum: float, widths_C: Array | None = None
+) -> NDArray[np.int64]:
+    """First channels of groups of at least `minimum` counts; the last takes the remainder.
+
+    Args:
+        expected_C: counts.
+        minimum: counts of a group.
+        widths_C: of the channels; a group has some width, where any is left.
+    """
+    widths_C = np.ones_like(expected_C) if widths_C is None else widths_C
+    starts, total, width = [0], 0.0, 0.0
     for channel, counts in enumerate(expected_C[:-1]):
         total += counts
-        if total >= minimum:
+        width += widths_C[channel]
+        if total >= minimum and width > 0 and widths_C[channel + 1 :].any():
             starts.append(channel + 1)
-            total = 0.0
+            total = width = 0.0
     if len(starts) > 1 and total + expected_C[-1] < minimum:
         starts.pop()
     return np.array(starts)
@@ -118,20 +170,28 @@ def _grouped(values_C: Array, starts_G: NDArray[np.int64]) -> Array:
     return summed
 
 
-def _heading(counts_C: Array, expected_SC: Array, exposure_s: float, seed: int) -> str:
+def _quoted(counts_C: Array, expected_SC: Array, seed: int) -> Quoted:
     counts, expected = torch.from_numpy(counts_C), torch.from_numpy(expected_SC)
     fit = goodness(counts, expected.mean(0))
     generator = torch.Generator().manual_seed(seed)
     p_value = float(posterior_predictive_p(counts[None], expected[None], generator))
-    least = 1 / len(expected_SC)
-    quoted = rf"$p={p_value:.2f}$" if p_value >= 0.01 else rf"$p={p_value:.1g}$"
-    return (
-        f"{counts_C.sum():,.0f} counts in {exposure_s / 1e3:.4g} ks,  "
-        rf"C-stat ${float(fit.statistic):.0f}$, expected "
-        rf"${float(fit.expected):.0f} \pm {float(fit.sigma):.0f}$ "
-        f"({len(counts_C)} channels),  posterior-predictive "
-        + (quoted if p_value > 0 else rf"$p<{least:.1g}$")
+    figures = float(fit.statistic), float(fit.expected), float(fit.sigma)
+    return Quoted(*figures, len(counts_C), p_value, 1 / len(expected_SC))
+
+
+def _heading(counts: float, exposure_s: float, quoted: Quoted) -> str:
+    heading = (
+        f"{counts:,.0f} counts in {exposure_s / 1e3:.4g} ks,  "
+        rf"best-fit C-stat ${quoted.cstat:.1f}$, expected "
+        rf"${quoted.expected:.0f} \pm {quoted.sigma:.0f}$ ({quoted.channels} channels)"
     )
+    p_value = quoted.p_value
+    if p_value is None:
+        return heading
+    told = rf"$p={p_value:.2f}$" if p_value >= 0.01 else rf"$p={p_value:.1g}$"
+    if p_value <= 0:
+        told = rf"$p<{quoted.least:.1g}$"
+    return f"{heading},  posterior-predictive {told}"
 
 
 def _bands(axes: Axes, edges_G1: Array, bands_QG: Array) -> None:
@@ -144,25 +204,63 @@ def _bands(axes: Axes, edges_G1: Array, bands_QG: Array) -> None:
         )
 
 
-def _spectrum(axes: Axes, edges_G1: Array, counts_G: Array, mean_G: Array) -> None:
-    width_G, centre_G = np.diff(edges_G1), np.sqrt(edges_G1[1:] * edges_G1[:-1])
-    seen = counts_G > 0
+def _spectrum(
+    axes: Axes, edges_G1: Array, counts_G: Array, mean_G: Array, per_kev_G: Array
+) -> None:
+    centre_G = np.sqrt(edges_G1[1:] * edges_G1[:-1])
+    reach_2G = _reach(edges_G1, centre_G)
+    known_G = np.isfinite(per_kev_G)
+    seen_G = known_G & (counts_G > 0)
+    density_G = counts_G * per_kev_G
     axes.errorbar(
-        centre_G[seen],
-        (counts_G / width_G)[seen],
-        (np.sqrt(counts_G) / width_G)[seen],
-        _reach(edges_G1, centre_G)[:, seen],
+        centre_G[seen_G],
+        density_G[seen_G],
+        (np.sqrt(counts_G) * per_kev_G)[seen_G],
+        reach_2G[:, seen_G],
         fmt="o",
         color=style.BLACK,
         markersize=2.0,
         elinewidth=0.6,
         zorder=4,
     )
-    top = 2.5 * float((counts_G / width_G).max(initial=1.0))
-    lowest = float((mean_G / width_G)[mean_G > 0].min(initial=top))
+    none_G = known_G & (counts_G <= 0)
+    limit_G = NONE_SEEN * per_kev_G
+    axes.errorbar(
+        centre_G[none_G],
+        limit_G[none_G],
+        None,
+        reach_2G[:, none_G],
+        fmt="v",
+        color=style.BLACK,
+        markersize=3.0,
+        elinewidth=0.6,
+        zorder=4,
+    )
+    shown_G = np.where(counts_G > 0, density_G, limit_G)[known_G]
+    expected_G = (mean_G * per_kev_G)[known_G & (mean_G > 0)]
+    top = 2.5 * max(float(shown_G.max(initial=0.0)), float(expected_G.max(initial=0.0))) or 1.0
+    lowest = float(expected_G.min(initial=top))
+    low = max(lowest / 30, top * 1e-5)
     axes.set_yscale("log")
-    axes.set_ylim(max(lowest / 30, top * 1e-5), top)
+    axes.set_ylim(low, top)
     axes.set_ylabel("counts keV$^{-1}$")
+    below_G = seen_G & (density_G < low)
+    _beyond(axes, centre_G[below_G], below=True)
+
+
+def _beyond(axes: Axes, centre_G: Array, below: bool) -> None:
+    """Triangles at the lower or upper frame, for points that lie beyond it."""
+    height = 0.03 if below else 0.97
+    axes.plot(
+        centre_G,
+        np.full(len(centre_G), height),
+        "v" if below else "^",
+        color=style.VERMILION,
+        markersize=4.5,
+        linestyle="none",
+        transform=axes.get_xaxis_transform(),
+        zorder=5,
+    )
 
 
 def _reach(edges_G1: Array, centre_G: Array) -> Array:
@@ -170,15 +268,16 @@ def _reach(edges_G1: Array, centre_G: Array) -> Array:
     return np.stack([centre_G - edges_G1[:-1], edges_G1[1:] - centre_G])
 
 
-def _components(axes: Axes, edges_C1: Array, lines: Sequence[Array]) -> None:
+def _components(axes: Axes, edges_C1: Array, lines: Sequence[Array], widths_C: Array) -> None:
     """The background, dotted, then the components, at the resolution of the channels."""
-    centre_C, width_C = np.sqrt(edges_C1[1:] * edges_C1[:-1]), np.diff(edges_C1)
+    some_C = widths_C > 0
+    centre_C, width_C = np.sqrt(edges_C1[1:] * edges_C1[:-1])[some_C], widths_C[some_C]
     colours = itertools.chain([style.BLACK], itertools.cycle(COLOURS))
     for line_C, colour in zip(lines, colours, strict=False):
         dotted = colour == style.BLACK
         axes.plot(
             centre_C,
-            line_C / width_C,
+            line_C[some_C] / width_C,
             color=colour,
             linewidth=1.0 if dotted else 1.4,
             linestyle=":" if dotted else "-",
@@ -200,8 +299,10 @@ def _residuals(axes: Axes, edges_G1: Array, residual_G: Array) -> None:
         elinewidth=0.6,
     )
     axes.axhline(0, color=style.BLACK, linewidth=0.6)
-    limit = float(np.clip(1.2 * np.abs(residual_G).max(), 3.5, 20.0))
+    limit = float(np.clip(1.2 * np.abs(residual_G).max(), 3.5, MOST_SIGMA))
     axes.set_ylim(-limit, limit)
+    _beyond(axes, centre_G[residual_G > limit], below=False)
+    _beyond(axes, centre_G[residual_G < -limit], below=True)
     axes.yaxis.set_major_locator(MaxNLocator(5, symmetric=True, integer=True))
     axes.set_ylabel(r"(data − model) / $\sigma$")
     axes.set_xlabel("energy [keV]")

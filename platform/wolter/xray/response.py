@@ -296,6 +296,23 @@ def rebin_channels(counts_BC: Tensor, channel_edges_C1: Edges, edges_kev: Edges)
     return sum_channels(counts_BC, bin_C, len(edges_kev) - 1)
 
 
+def width_in_bins(
+    channel_edges_C1: Edges, edges_kev: Edges, good_C: Tensor | None = None
+) -> Tensor:
+    """Width of the channels whose counts `rebin_channels` puts into each bin (G), keV.
+
+    It is not the bin's where channels do not nest in the bins.
+
+    Args:
+        channel_edges_C1: of the channels, keV.
+        edges_kev: G + 1 ascending edges of the bins, keV.
+        good_C: channels that count; None: all.
+    """
+    width_C = _edges_tensor(channel_edges_C1).diff().abs()
+    width_C = width_C if good_C is None else width_C * good_C.to(width_C)
+    return rebin_channels(width_C[None], channel_edges_C1, edges_kev)[0]
+
+
 def sum_channels(values_BC: Tensor, bin_C: Tensor, n_bins: int) -> Tensor:
     """Add channels (..., C) into bins (..., G); channels of bin -1 are dropped."""
     kept = torch.nonzero(bin_C >= 0).flatten()

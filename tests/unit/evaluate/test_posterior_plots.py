@@ -11,7 +11,7 @@ from wolter.errors import InputError
 from wolter.evaluate import style
 from wolter.evaluate.calibration_plots import coverage_plot, rank_plot
 from wolter.evaluate.posterior_plots import corner
-from wolter.evaluate.predictive_plot import group_starts, predictive
+from wolter.evaluate.predictive_plot import Quoted, group_starts, least_counts, predictive
 from wolter.evaluate.sample_density import (
     SampleSet,
     density,
@@ -182,6 +182,99 @@ def test_residuals_are_those_of_the_groups():
 def test_a_spectrum_without_counts_or_with_few_samples_is_drawn():
     counts, background, edges, expected, _ = spectrum(scale=1e-4)
     style.to_png(predictive(0 * counts, 0 * background, 1.0, edges, expected[:1]))
+
+
+def flat(n_counts, channel_kev=0.0146, seed=0):
+    """Even counts of a flat spectrum in ACIS's channels, in 20 eV; widths of what fell in."""
+    edges = np.arange(0.5, 7, channel_kev)
+    grid = np.arange(0.6, 6.01, 0.02)
+    centres = (edges[1:] + edges[:-1]) / 2
+    each = n_counts / ((centres > grid[0]) & (centres < grid[-1])).sum()
+    expected = np.histogram(centres, grid, weights=np.full(len(centres), each))[0]
+    widths = np.histogram(centres, grid, weights=np.diff(edges))[0]
+    counts = np.random.default_rng(seed).poisson(expected).astype(float)
+    return counts, grid, expected, widths
+
+
+def test_channels_that_do_not_nest_draw_no_fence():
+    """1 or 2 of 14.6 eV fall into bins of 20 eV."""
+    counts, grid, expected, widths = flat(1e6)
+    assert expected.max() == pytest.approx(2 * expected.min())
+    lines = []
+    for each in (None, widths):
+        figure = predictive(
+            counts, expected / 100, 25e3, grid, expected[None], expected[None], widths_kev=each
+        )
+        lines.append(figure.axes[0].lines[-1].get_ydata())
+    assert lines[0].max() / lines[0].min() > 1.9
+    assert lines[1].max() / lines[1].min() == pytest.approx(1, rel=1e-6)
+    assert lines[1].mean() == pytest.approx(1e6 / widths.sum(), rel=1e-6)
+    points = figure.axes[0].lines[0].get_ydata()
+    assert points.max() / points.min() < 1.3
+
+
+def test_bins_without_a_channel_are_bridged():
+    """Channels of 50 eV in bins of 20 eV."""
+    counts, grid, expected, widths = flat(1e5, channel_kev=0.05)
+    assert (widths == 0).any()
+    figure = predictive(
+        counts, expected, 25e3, grid, expected[None], expected[None], widths_kev=widths
+    )
+    points = figure.axes[0].lines[0].get_ydata()
+    assert len(points) > 50
+    assert points.max() / points.min() < 1.3
+    for line in figure.axes[0].lines[-2:]:
+        assert np.allclose(line.get_ydata(), 1e5 / widths.sum(), rtol=1e-6)
+    style.to_png(figure)
+
+
+@pytest.mark.parametrize(("n_counts", "least", "most"), [(58, 6, 14), (5, 2, 5), (1e4, 100, 270)])
+def test_faint_spectra_have_more_than_one_point(n_counts, least, most):
+    counts, grid, expected, widths = flat(n_counts)
+    figure = predictive(counts, 0 * counts, 25e3, grid, expected[None], widths_kev=widths)
+    residuals = figure.axes[1].lines[0].get_xdata()
+    assert least <= len(residuals) <= most
+    style.to_png(figure)
+
+
+def test_the_least_of_a_group_follows_the_counts():
+    assert least_counts(np.array([1e4])) == 20
+    assert least_counts(np.array([58.0])) == pytest.approx(58 / 12)
+    assert least_counts(np.array([0.5])) == 1
+
+
+def test_what_lies_beyond_the_frame_is_marked_at_it():
+    counts, background, edges, expected, _ = spectrum()
+    counts[40:45] *= 100
+    figure = predictive(counts, background, 25e3, edges, expected)
+    below = figure.axes[1]
+    residuals, limit = below.lines[0].get_ydata(), below.get_ylim()[1]
+    marked = {line.get_marker(): len(line.get_xdata()) for line in below.lines[1:]}
+    assert (residuals > limit).sum() == marked["^"] > 0
+    assert (residuals < -limit).sum() == marked["v"] == 0
+    assert drawn_inside(figure)
+
+
+def test_groups_in_which_nothing_was_seen_have_upper_limits():
+    counts, background, edges, expected, _ = spectrum()
+    figure = predictive(0 * counts, background, 25e3, edges, expected)
+    widths = np.diff(np.append(edges[group_starts(expected.mean(0), 20)], edges[-1]))
+    limits = next(line for line in figure.axes[0].lines if line.get_marker() == "v")
+    assert np.allclose(limits.get_ydata(), 1.84 / widths)
+
+
+@pytest.mark.parametrize(
+    ("p_value", "words"), [(None, ""), (0.25, "p=0.25"), (0.004, "p=0.004"), (0.0, "p<0.003")]
+)
+def test_the_heading_quotes_what_it_is_given(p_value, words):
+    counts, background, edges, expected, _ = spectrum()
+    quoted = Quoted(123.44, 150.2, 15.1, 99, p_value, 1 / 400)
+    figure = predictive(counts, background, 25e3, edges, expected, quoted=quoted)
+    heading = " ".join(text.get_text() for text in figure.texts)
+    assert r"C-stat $123.4$, expected $150 \pm 15$ (99 channels)" in heading
+    assert words in heading
+    assert ("posterior" in heading) is (p_value is not None)
+    assert drawn_inside(figure)
 
 
 def test_groups_hold_the_least_counts_and_every_channel():
