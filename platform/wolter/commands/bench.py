@@ -9,6 +9,7 @@ from pathlib import Path
 import tyro
 
 import wolter
+from wolter.data.out_paths import check_out
 from wolter.errors import InputError
 from wolter.files import write_atomically
 
@@ -42,6 +43,8 @@ class Bench:
 
     def run(self) -> int:
         """Run it."""
+        for file in self.json or ():
+            check_out(file, [self.pha, self.weights])
         race = _load(self.name)
         names = ("n", "pha", "weights", "pictures", "jolideco", "sweep")
         given = {name: value for name in names if (value := getattr(self, name))}

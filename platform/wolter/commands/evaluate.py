@@ -11,6 +11,8 @@ from rich.console import Console
 from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import count_rows
+from wolter.data.integrity import MANIFEST
+from wolter.data.out_paths import check_folder, check_out
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.data.simulator import SimulateConfig
 from wolter.errors import InputError
@@ -78,6 +80,9 @@ class Evaluate:
                 f"{dataset.path}: a dataset of {dataset.manifest.kind}, and {self.families[0]} "
                 f"reads {' and '.join(sorted(kinds))}; give families of its kind"
             )
+        folder = check_folder(self.out or home() / "reports" / "-".join(self.families))
+        if self.json is not None:
+            check_out(self.json, [dataset.path / MANIFEST])
         if self.translator and self.exact:
             raise InputError("--translator: what it gives has no likelihood; leave out --exact")
         translator = None
@@ -110,7 +115,6 @@ class Evaluate:
                     progress=advance,
                     translator=translator,
                 )
-        folder = self.out or home() / "reports" / "-".join(self.families)
         own = result.networks if isinstance(result, ImageEvaluation) else result.models
         histories = {own[i].label: tracking.history(run) for i, run in runs.items()}
         facts = {"MLflow run": runs.get(0, "")}

@@ -7,6 +7,7 @@ from typing import Any
 
 import tyro
 
+from wolter.data.out_paths import check_folder
 from wolter.data.shards import open_dataset
 from wolter.errors import InputError
 from wolter.train import shipped, tracking
@@ -41,6 +42,7 @@ class Export:
 
     def run(self) -> int:
         """Export, and say how large the weights are."""
+        check_folder(self.out)
         folder, version = shipped.find(self.family, self.version)
         model = load_model(folder)
         data = open_dataset(self.data)

@@ -12,7 +12,7 @@ from wolter.data.grid import default_grid
 from wolter.data.schema import Parameter, SpectraSpec
 from wolter.data.shards import open_dataset
 from wolter.data.simulator import REFERENCE_PRIOR, SimulateConfig
-from wolter.data.tables import check_suffix, write_rejects, write_table
+from wolter.data.tables import check_table, write_rejects, write_table
 from wolter.errors import InputError
 from wolter.fitting import FileFits, FromNetwork, fit_files, to_astropy
 from wolter.progress import bar
@@ -81,8 +81,7 @@ class Fit:
             raise InputError("--as: only with --data; a file is fitted with its own response")
         if self.starts < 1:
             raise InputError(f"--starts {self.starts}: give at least one")
-        check_suffix(self.out)
-        rejects_file = self.out.with_name(f"{self.out.stem}.rejects.parquet")
+        rejects_file = check_table(self.out, (*self.files, self.rmf, self.arf, self.background))
         rejects: list[tuple[str, str]] = []
         if self.data is None:
             table, parameters = self._fit_files(rejects)

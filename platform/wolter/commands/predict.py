@@ -9,6 +9,8 @@ from typing import Any, Literal
 import tyro
 
 from wolter import family as families
+from wolter.data.out_paths import check_folder
+from wolter.data.tables import check_table
 from wolter.errors import InputError
 from wolter.predict import predict_files, predict_to_file
 from wolter.progress import bar
@@ -60,6 +62,10 @@ class Predict:
 
     def run(self) -> int:
         """Predict, and account for every file."""
+        inputs = (*self.files, self.rmf, self.arf, self.background)
+        check_table(self.out, inputs, vectors=self.components)
+        if self.plots is not None:
+            check_folder(self.plots)
         if self.checkpoint is None:
             folder, version = find(self.family, self.version)
         else:

@@ -16,6 +16,7 @@ from rich.table import Table
 from wolter import config as configs
 from wolter import family as families
 from wolter.commands.train import DEFAULT_FAMILY, default_data, with_family
+from wolter.data.out_paths import check_out
 from wolter.evaluate import style
 from wolter.evaluate.search_plot import front_plot
 from wolter.family import Family
@@ -63,6 +64,8 @@ class Tune:
 
     def run(self) -> int:
         """Search, print, and keep the answer with the run."""
+        if self.json is not None:
+            check_out(self.json)
         sweep = planned(self.resume) if self.resume else self._plan()
         job = sweep.job
         print(

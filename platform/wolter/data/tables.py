@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from wolter.data.ingest import REJECT_SCHEMA
 from wolter.data.integrity import encode
+from wolter.data.out_paths import check_out
 from wolter.errors import InputError
 from wolter.files import make_folder, write_atomically
 
@@ -34,6 +35,28 @@ def write_table(table: "Table", path: Path) -> None:
     write, stream = _WRITERS[check_suffix(path, vectors)], io.BytesIO()
     write(table, stream)
     write_atomically(make_folder(path.parent) / path.name, stream.getvalue())
+
+
+def check_table(
+    path: Path, inputs: Iterable[Path | str | None] = (), vectors: bool = False
+) -> Path:
+    """Check that a table can be written, before any work is done for it.
+
+    Args:
+        path: of the table; what cannot be read goes beside it.
+        inputs: files that are read; see `wolter.data.out_paths.check_out`.
+        vectors: whether the table is to hold columns of vectors.
+
+    Returns:
+        The path of what cannot be read.
+
+    Raises:
+        InputError: see `check_suffix` and `check_out`.
+    """
+    check_suffix(path, vectors)
+    inputs = list(inputs)
+    check_out(path, inputs)
+    return check_out(path.with_name(f"{path.stem}.rejects.parquet"), inputs)
 
 
 def check_suffix(path: Path, vectors: bool = False) -> str:
