@@ -20,6 +20,7 @@ from wolter import family as families
 from wolter.data.integrity import sha256_of
 from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
+from wolter.files import telling_full
 from wolter.home import home
 from wolter.train.checkpoint import CARD, WEIGHTS
 
@@ -144,7 +145,8 @@ def log_metrics(run_id: str, metrics: Mapping[str, float], step: int = 0) -> Non
     from mlflow.entities import Metric
 
     now = _now_ms()
-    mlflow.log_batch(run_id, [Metric(k, float(v), now, step) for k, v in metrics.items()])
+    with telling_full(home()):
+        mlflow.log_batch(run_id, [Metric(k, float(v), now, step) for k, v in metrics.items()])
 
 
 def history(run_id: str) -> dict[str, list[tuple[int, float]]]:
@@ -156,7 +158,8 @@ def history(run_id: str) -> dict[str, list[tuple[int, float]]]:
 
 def log_files(run_id: str, folder: Path, name: str) -> None:
     """Keep a folder with a run, under this name."""
-    client().log_artifacts(run_id, str(folder), name)
+    with telling_full(home()):
+        client().log_artifacts(run_id, str(folder), name)
 
 
 def finish(run_id: str, status: str) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from wolter.errors import InputError
 from wolter.files import write_atomically
+from wolter.train import tracking
 from wolter.train.job import make_job
 from wolter.train.loop import TrainConfig
 from wolter.train.runner import fit_local, train_local
@@ -46,3 +47,17 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_one_before(dataset, tmp_path
     assert [each.name for each in tmp_path.iterdir()] == ["checkpoint"]
     state = (tmp_path / "checkpoint" / "state.json").read_text()
     assert state == '{"epoch": 1}\n'
+
+
+def test_files_and_numbers_of_a_report_tell_so_too(store, dataset, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("(sqlite3.OperationalError) database or disk is full")
+
+    run = tracking.start("full", "mlp", {}, dataset)
+    monkeypatch.setattr("mlflow.MlflowClient.log_artifacts", fail)
+    monkeypatch.setattr("mlflow.MlflowClient.log_batch", fail)
+    told = r"^\S+: cannot be written: no space left \(.* free\); make room"
+    with pytest.raises(InputError, match=told):
+        tracking.log_files(run, tmp_path, "x")
+    with pytest.raises(InputError, match=told):
+        tracking.log_metrics(run, {"a": 1.0})
