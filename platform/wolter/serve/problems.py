@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from wolter.errors import InputError
+from wolter.files import why_full
 from wolter.serve.errors import TooLargeError, UnavailableError
 from wolter.serve.schemas import Problem
 
@@ -82,4 +83,6 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def fault(_: Request, error: Exception) -> JSONResponse:
         logging.getLogger(__name__).error("a request failed", exc_info=error)
+        if why_full(error):
+            return problem(503, "the server has no room for uploads now; try again later")
         return problem(500, f"the server failed on this request ({type(error).__name__})")
