@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wolter.errors import InputError
 from wolter.serve.config import ServeConfig
 from wolter.serve.errors import TooLargeError
-from wolter.serve.uploads import measure, plain_name, store
+from wolter.serve.uploads import PIECE, measure, plain_name, store
 from wolter.xray.blocks import BLOCK, CARD, MAX_CARDS
 
 CONFIG = ServeConfig(max_file_mb=0.5, max_inflated_mb=2.0)
@@ -170,3 +170,10 @@ def test_any_bytes_are_refused_in_one_line(tmp_path_factory, data):
 )
 def test_names_are_made_plain(name, plain):
     assert plain_name(name) == plain
+
+
+def test_what_looks_like_gzip_after_the_first_piece_is_kept_as_it_is(tmp_path):
+    data = bytearray(fits_bytes(150_000))
+    data[PIECE : PIECE + 2] = b"\x1f\x8b"
+    assert len(data) > 2 * PIECE
+    assert kept(tmp_path, bytes(data)) == bytes(data)
