@@ -7,6 +7,7 @@ from wolter.errors import InputError
 
 BLOCK = 2880  # bytes of a FITS block
 CARD = 80
+MAX_COLUMNS = 999  # of a table, by the standard
 MAX_CARDS = 100_000  # of all headers of a file; real ones have hundreds
 
 
@@ -64,7 +65,7 @@ def _read_cards(block: bytes, sizes: dict[str, int]) -> bool:
         key = block[start : start + 8]
         if key == b"END     ":
             return True
-        if key[:5] in (b"BITPI", b"PCOUN", b"GCOUN", b"NAXIS"):
+        if key[:5] in (b"BITPI", b"PCOUN", b"GCOUN", b"NAXIS", b"TFIEL"):
             name = key.decode("ascii", "replace").rstrip()
             value = block[start + 10 : start + CARD].split(b"/")[0].strip()
             sizes.setdefault(name, int(value) if re.fullmatch(rb"[+-]?\d{1,18}", value) else -1)
@@ -75,6 +76,8 @@ def _data_bytes(sizes: dict[str, int], name: str) -> int:
     n_axes = sizes.get("NAXIS", -1)
     keys = [f"NAXIS{i + 1}" for i in range(min(max(n_axes, 0), 1000))]
     needed = {"NAXIS": n_axes, "PCOUNT": sizes.get("PCOUNT", 0), "GCOUNT": sizes.get("GCOUNT", 1)}
+    # Astropy makes room for as many columns as a header names, whatever there is.
+    needed["TFIELDS"] = columns if (columns := sizes.get("TFIELDS", 0)) <= MAX_COLUMNS else -1
     needed |= {key: sizes.get(key, -1) for key in keys}
     bad = [key for key, value in needed.items() if value < 0]
     if bad or n_axes > 999 or "BITPIX" not in sizes:

@@ -4,6 +4,7 @@ Shapes: N events, H and W rows and columns of an image.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from astropy.io import fits
 
 Coordinates = Literal["detector", "sky"]
-MOST_PIXELS = 8192  # along a side: damaged positions must not fill the memory
+MOST_PIXELS = 2**24  # damaged positions must not fill the memory
+ROWS = 256  # whose positions are computed at once
 _ONE = ("OBS_ID", "OBJECT", "TELESCOP", "INSTRUME", "SUBMODE", "FILTER", "DATE-OBS", "RA_PNT",
         "DEC_PNT", "PA_PNT", "RADESYS", "RADECSYS", "EQUINOX")  # fmt: skip
 
@@ -76,12 +78,13 @@ class Grid:
         counts = np.bincount(flat_N, minlength=rows * columns).reshape(rows, columns)
         return torch.from_numpy(counts.astype(np.float32))
 
-    def centres(self) -> Array:
-        """X and Y of the pixels' centres, (H, W, 2)."""
+    def centres(self, rows: slice = slice(None)) -> Array:
+        """X and Y of the centres of some rows' pixels, (H, W, 2)."""
         y_H, x_W = (
             lower + (np.arange(size) + 0.5) * self.step
             for lower, size in zip(reversed(self.lower), self.shape, strict=True)
         )
+        y_H = y_H[rows]
         return np.stack(np.meshgrid(x_W, y_H), -1)
 
     def header(self) -> "fits.Header":
@@ -138,7 +141,7 @@ def grid_of(
     first = [math.floor((at - c) / step) for at, c in zip(low, events.sky.crpix, strict=True)]
     last = [math.floor((at - c) / step) for at, c in zip(high, events.sky.crpix, strict=True)]
     columns, rows = (b - a + 1 for a, b in zip(first, last, strict=True))
-    if max(rows, columns) > MOST_PIXELS:
+    if rows * columns > MOST_PIXELS:
         raise InputError(
             f"{events.file}: {columns} x {rows} pixels of {pixel_arcsec:g} arcsec; use larger ones"
         )
@@ -225,7 +228,7 @@ def _optical_axis(events: Events, grid: Grid) -> tuple[float, float] | None:
         return None
     axis_2 = BORESIGHT_DET
     if grid.axis.ctype[0] != "DETX":
-        axis_2 = _carried(events, events.detector_N2, events.sky_N2, axis_2)
+        axis_2 = _map(events, events.detector_N2, events.sky_N2)(axis_2)
     x, y = (axis_2 - np.array(grid.lower)) / grid.step
     return float(y), float(x)
 
@@ -251,23 +254,32 @@ def _exposure(
 def _pn_exposure(events: Events, grid: Grid) -> tuple[Tensor, Tensor]:
     """Vignetted seconds (H, W) of EPIC-pn without its mask, and the mask."""
     assert events.detector_N2 is not None
-    centre_HW2 = grid.centres()
-    if grid.axis.ctype[0] != "DETX":
-        centre_HW2 = _carried(events, events.sky_N2, events.detector_N2, centre_HW2)
     seconds_C = torch.tensor([events.ccd_exposure_s(i + 1) for i in range(detector.N_CCD)])
     energy = math.sqrt(events.band_kev[0] * events.band_kev[1])
-    return off_native(centre_HW2, seconds_C, energy)
+    carry = None
+    if grid.axis.ctype[0] != "DETX":
+        carry = _map(events, events.sky_N2, events.detector_N2)
+    parts = []
+    for first in range(0, grid.shape[0], ROWS):  # positions of all pixels would fill the memory
+        at_HW2 = grid.centres(slice(first, first + ROWS))
+        parts.append(off_native(carry(at_HW2) if carry else at_HW2, seconds_C, energy))
+    exposures, lives = zip(*parts, strict=True)
+    return torch.cat(exposures), torch.cat(lives)
 
 
-def _carried(events: Events, known_N2: Array, image_N2: Array, at: Array) -> Array:
-    """Where positions (..., 2) lie in other coordinates, by the photons' best linear map."""
+def _map(events: Events, known_N2: Array, image_N2: Array) -> Callable[[Array], Array]:
+    """Positions (..., 2) in other coordinates, by the photons' best linear map."""
     middle = known_N2.mean(0)  # keeps the numbers small
     shifted_N3 = np.column_stack([known_N2 - middle, np.ones(len(known_N2))])
     if np.linalg.matrix_rank(shifted_N3) < 3:
         raise InputError(f"{events.file}: too few photons to turn the exposure map by")
     map_32, *_ = np.linalg.lstsq(shifted_N3, image_N2, rcond=None)
-    carried: Array = (at - middle) @ map_32[:2] + map_32[2]
-    return carried
+
+    def carry(at: Array) -> Array:
+        carried: Array = (at - middle) @ map_32[:2] + map_32[2]
+        return carried
+
+    return carry
 
 
 def _size(image_HW: Tensor) -> str:

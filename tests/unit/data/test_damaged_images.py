@@ -165,3 +165,15 @@ def test_a_small_file_takes_little_memory(whole, tmp_path):
         read_picture(tmp_path / "a.fits")
     assert tracemalloc.get_traced_memory()[1] < 2e7
     tracemalloc.stop()
+
+
+def test_columns_that_a_header_invents_are_not_believed(whole, tmp_path):
+    for value in (b"1000", b"9999999999", b"9" * 20):
+        card = b"TFIELDS =                   11"
+        assert card in whole["events"]
+        content = whole["events"].replace(card, b"TFIELDS = " + value.rjust(20))
+        (tmp_path / "a.fits").write_bytes(content)
+        tracemalloc.start()
+        assert "TFIELDS" in look(tmp_path / "a.fits", Maps(), 4.0).reason
+        assert tracemalloc.get_traced_memory()[1] < 2e7
+        tracemalloc.stop()
