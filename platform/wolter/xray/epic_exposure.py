@@ -45,7 +45,7 @@ def off_native(position_HW2: Array, seconds_C: Tensor, energy_kev: float) -> tup
     last = detector.FRAME - 1
     inside_HW = (row_HW >= 0) & (row_HW <= last) & (column_HW >= 0) & (column_HW <= last)
     at = (row_HW.clamp(0, last), column_HW.clamp(0, last))
-    away_HW2 = (position_HW2 - BORESIGHT_DET) * (DETECTOR_ARCSEC / 60)
+    away_HW2 = (position_HW2 - BORESIGHT_DET).clip(-1e9, 1e9) * (DETECTOR_ARCSEC / 60)
     theta_HW = torch.from_numpy(np.hypot(away_HW2[..., 0], away_HW2[..., 1]).astype(np.float32))
     vignetting_HW = detector.vignetting(theta_HW, energy_kev)
     exposure_HW = seconds_C[detector.ccd_numbers()[at] - 1] * vignetting_HW

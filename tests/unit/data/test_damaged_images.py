@@ -117,7 +117,7 @@ def damage(whole, folder, seeds):
 
 
 def test_damaged_files_end_in_one_line(whole, tmp_path):
-    assert len(damage(whole, tmp_path, range(100))) == 100
+    assert len(damage(whole, tmp_path, [*range(100), 2450])) == 101
 
 
 @pytest.mark.slow
