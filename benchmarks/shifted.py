@@ -46,7 +46,7 @@ from wolter.errors import InputError
 from wolter.evaluate.exact import ASSUMED, Row, compare
 from wolter.evaluate.metrics import Estimate
 from wolter.family import translated
-from wolter.fitting import FileFits, FromNetwork, Seen
+from wolter.fitting import FileFits, FromNetwork
 from wolter.predict import estimate
 from wolter.train import shipped
 from wolter.train.checkpoint import Model, load_model
@@ -223,8 +223,7 @@ def _above_best(models: dict[str, Model], how: FileFits, file: Path) -> dict[str
     observation, batch, _ = how.read(file)
     response = observation.response.to(dtype=torch.float32)
     names = how.spec.names
-    forward = Forward.of(emission.parse(how.model), response, names, how.fixed)
-    seen = Seen(forward, observation.spectrum.areascale)
+    seen = Forward.of(emission.parse(how.model), response, names, how.fixed)
     assert batch.expected_background_BC is not None
     values = {label: estimate(model, batch) for label, model in models.items()}
     start_NP = torch.tensor([[float(each[p][0]) for p in names] for each in values.values()])

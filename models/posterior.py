@@ -28,8 +28,8 @@ from wolter.models._spectra import (
     exposure_factor,
     known_mean,
 )
-from wolter.xray.sampling import Box
-from wolter.xray.summary import summarise
+from wolter.xray.sampling import Box, at_least_wide, even_normals
+from wolter.xray.summary import summarise, widths
 
 LOG_SCALE = (-9.0, 3.0)  # range of the logarithm of a posterior's width over the prior's
 FARTHEST = 8.0  # deviations: an input beyond is read as this far out, and the answer stays a number
@@ -209,16 +209,6 @@ def area_hats(energy_edges: Sequence[float]) -> Tensor:
     return hats_AC
 
 
-def even_normals(n: int, size: int) -> Tensor:
-    """Normal numbers (n, size) that fill space evenly: scrambled Sobol points.
-
-    A posterior's mean and quantiles need fewer of them than of random ones.
-    """
-    engine = torch.quasirandom.SobolEngine(size, scramble=True, seed=0)  # type: ignore[no-untyped-call]
-    normal_SP: Tensor = torch.special.ndtri(engine.draw(n).clamp(1e-6, 1 - 1e-6))
-    return normal_SP
-
-
 def normalise(module: nn.Module, batch: SpectraBatch) -> None:
     """Learn the module's data-derived state from a sample of the training set."""
     cast("Posterior", module).learn(batch)
@@ -260,8 +250,13 @@ def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     """
     network = cast("Posterior", module)
     normal_BSP, log_density_BS = network.sample(batch)
-    samples_BSP = network.box.physical(normal_BSP) * network.norm_factor(batch)[:, None]
+    factor_BP = network.norm_factor(batch)
+    samples_BSP = network.box.physical(normal_BSP) * factor_BP[:, None]
     values = summarise(samples_BSP, network.names)
+    box = Box(network.low_P * factor_BP, (network.low_P + network.width_P) * factor_BP)
+    wide_BSP = at_least_wide(samples_BSP, widths(values, network.names), box)
+    if wide_BSP is not samples_BSP:
+        samples_BSP, values = wide_BSP, summarise(wide_BSP, network.names)
     values["novelty"] = network.features.novelty(batch.counts_BC)
     return values | {"samples": samples_BSP, "log_density": log_density_BS}
 

@@ -42,6 +42,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     from wolter.data.grid import default_grid
     from wolter.data.schema import SpectraBatch, SpectraSpec
     from wolter.data.simulator import REFERENCE_PRIOR, SimulateConfig
+    from wolter.data.training_ranges import TrainingRanges
     from wolter.train.checkpoint import Card, save_model
     from wolter.train.loop import build
 
@@ -72,7 +73,8 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
             expected_BKC=components_BKC,
         )
         family.normalise(module, batch)
-        card = Card(name, configs.to_dict(family.config()), spec)
+        trained = TrainingRanges(net_counts=(1.0, 1e9), background_scale=(0.0, 1e3))
+        card = Card(name, configs.to_dict(family.config()), spec, trained=trained)
         save_model(folder / name, card, module)
         return folder / name
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wolter.data.grid import AREA_EDGES
+from wolter.data.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
 from wolter.data.images import ImageBatch, ImageSpec
 from wolter.data.schema import Parameter, RecordBatch, SpectraBatch, SpectraSpec, poisson_counts
 from wolter.data.shards import Manifest, ShardDataset, to_table, write_manifest, write_shard
@@ -49,6 +49,7 @@ def make_batch(n: int, seed: int = 0) -> SpectraBatch:
         expected_BKC=expected_BKC,
         expected_background_BC=background_BC.clone(),
         area_BA=areas(n, seed),
+        redistribution_BQA=torch.zeros(n, len(RECORDED_SHARES), len(PHOTONS_KEV)),
     )
 
 

@@ -15,8 +15,9 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from wolter.data.evidence import Seen, known_background
+from wolter.data.evidence import known_background
 from wolter.data.fits import FitConfig, Start, fit_batch
+from wolter.data.observed import without_areascale
 from wolter.data.records import to_record
 from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec
 from wolter.data.tables import vo_unit
@@ -106,18 +107,18 @@ class FileFits:
         """
         observation = read_observation(file, rmf=self.rmf, arf=self.arf, background=self.background)
         record = to_record(observation, self.spec, str(file))
-        binned = observation.rebin(self.spec.energy_edges)
-        batch = replace(record.batch, expected_background_BC=known_background(observation, binned))
-        return binned, batch, record.flags
+        plain = without_areascale(observation)
+        background_BC = known_background(plain, self.spec.energy_edges)
+        batch = replace(record.batch, expected_background_BC=background_BC)
+        return plain.rebin(self.spec.energy_edges), batch, record.flags
 
     def fit(self, observation: Observation, batch: SpectraBatch) -> dict[str, np.ndarray]:
         """Columns of `fit_batch` for records of one response."""
         response = observation.response.to(dtype=torch.float32)
         forward = Forward.of(emission.parse(self.model), response, self.spec.names, self.fixed)
-        seen = Seen(forward, observation.spectrum.areascale)
         channels = int(response.matrix_EC.any(0).sum())
         return fit_batch(
-            seen, batch, self.spec.parameters, self.start(batch), self.config, channels
+            forward, batch, self.spec.parameters, self.start(batch), self.config, channels
         )
 
 
@@ -151,8 +152,7 @@ def fit_files(
                     raise
                 on_reject(str(file), str(error))
             else:
-                key = f"{observation.response.sha256()} {_text(observation.spectrum.areascale)}"
-                groups[key].append((number, observation, batch, flags))
+                groups[observation.response.sha256()].append((number, observation, batch, flags))
         rows = []
         for group in groups.values():
             joined = SpectraBatch.concatenate([batch for _, _, batch, _ in group])
@@ -168,10 +168,6 @@ def fit_files(
         if on_files is not None:
             on_files(len(chunk))
     return pa.concat_tables(tables) if tables else pa.table({"file": pa.array([], pa.string())})
-
-
-def _text(areascale: float | Tensor) -> str:
-    return str(areascale.tolist() if isinstance(areascale, Tensor) else areascale)
 
 
 def to_astropy(table: pa.Table, parameters: Sequence[Parameter]) -> "Table":

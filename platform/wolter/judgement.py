@@ -14,17 +14,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wolter.data.evidence import Evidence, Seen
+from wolter.data.evidence import Evidence
 from wolter.data.schema import SpectraSpec
 from wolter.errors import InputError
-from wolter.predict import estimate, estimate_flags
+from wolter.flags import NOT_DETECTED, estimate_flags, uninformed
+from wolter.predict import estimate
 from wolter.train.checkpoint import Model
 from wolter.xray import emission
+from wolter.xray.detection import DETECTED, rise_without
 from wolter.xray.fit import Counted, fit
 from wolter.xray.forward import Forward
 from wolter.xray.goodness import goodness, posterior_predictive_p
-from wolter.xray.sampling import Box, Sampler, refine
-from wolter.xray.summary import summarise
+from wolter.xray.sampling import Box, Sampler, at_least_wide, refine
+from wolter.xray.summary import summarise, widths
 
 UNEXPLAINED = 4.0  # standard deviations of C-stat above its expectation
 FEW = 1e-3  # posterior-predictive p-value below which a spectrum is not explained
@@ -37,21 +39,21 @@ class Likelihood:
     Attributes:
         evidence: the spectrum.
         seen: source counts of parameters and exposures.
-        box: the model's prior, its norms scaled where the exposure is outside the trained range.
+        box: the model's prior, its norms scaled where the exposure is outside the trained range, as
+            networks scale them; as it is where `scaled` is false.
         seen_C: channels that the response and QUALITY leave.
     """
 
-    def __init__(self, evidence: Evidence, spec: SpectraSpec) -> None:
+    def __init__(self, evidence: Evidence, spec: SpectraSpec, scaled: bool = True) -> None:
         """Prepare the emission model of a spec on the evidence's response."""
         self.evidence, response = evidence, evidence.response
-        forward = Forward.of(emission.parse(spec.model), response, spec.names, spec.fixed)
-        self.seen = Seen(forward, evidence.areascale)
+        self.seen = Forward.of(emission.parse(spec.model), response, spec.names, spec.fixed)
         self.seen_C = response.matrix_EC.any(0)
         self.exposure_B = evidence.record.batch.exposure_B
         self.counts_BC = evidence.record.batch.counts_BC
         shortest, longest = spec.exposure_s or (0.0, math.inf)
         exposure_s = float(self.exposure_B[0])
-        factor = min(max(exposure_s, shortest), longest) / exposure_s
+        factor = min(max(exposure_s, shortest), longest) / exposure_s if scaled else 1.0
         is_norm_P = torch.tensor([name.endswith("norm") for name in spec.names])
         low_P, high_P = spec.bounds_2P() * torch.where(is_norm_P, factor, 1.0)
         self.box = Box(low_P, high_P)
@@ -67,10 +69,26 @@ class Likelihood:
         logs_NC = self.counts_BC * expected_NC.log() - expected_NC
         return logs_NC.double().sum(1)
 
+    @property
+    def _counted(self) -> tuple[Counted, Tensor]:
+        """The spectrum and the bounds of its fits."""
+        data = Counted(self.counts_BC, self.exposure_B, self.evidence.background_C[None])
+        return data, torch.stack([self.box.low_P, self.box.high_P])
+
+    def undetected(self, best_P: Tensor) -> tuple[str, ...]:
+        """Norms that the spectrum can do without: see `wolter.xray.detection`."""
+        data, bounds_2P = self._counted
+        names = self.seen.names
+        norms = [i for i, name in enumerate(names) if name.endswith("norm")]
+        return tuple(
+            names[i]
+            for i in norms
+            if float(rise_without(self.seen, data, best_P[None], bounds_2P, i)) < DETECTED
+        )
+
     def best(self, start_P: Tensor) -> Tensor:
         """Parameters (P) of the best fit that a start leads to."""
-        data = Counted(self.counts_BC, self.exposure_B, self.evidence.background_C[None])
-        bounds_2P = torch.stack([self.box.low_P, self.box.high_P])
+        data, bounds_2P = self._counted
         start_P = start_P.clamp(self.box.low_P, self.box.high_P)
         found = fit(self.seen, data, start_P[None].double(), bounds_2P, search=True)
         return found.parameters_BP[0]
@@ -86,8 +104,9 @@ class Judgement:
         figures: `cstat` of the best fit near the answer, `cstat_expected` and `cstat_sigma`
             (Kaastra 2017), `p_value` (posterior-predictive, of posteriors) and `effective` (share
             of the network's samples that the likelihood keeps, where refined).
-        flags: see `estimate_flags`, and `not_explained` where no parameters of the model give such
-            a spectrum.
+        flags: see `estimate_flags`, but `not_detected` by the likelihood; `not_explained` where no
+            parameters of the model give such a spectrum; `refined` where the answer is the exact
+            posterior, which flags on what the network was trained on do not limit.
         sets: (S, P) samples by label, of equal weight.
         best_P: the best fit.
         likelihood: of the spectrum.
@@ -128,7 +147,8 @@ def judge(model: Model, evidence: Evidence, refined: bool = False) -> Judgement:
     """
     check_judged(model)
     spec, batch = model.card.spec, evidence.record.batch
-    likelihood = Likelihood(evidence, spec)
+    few = bool(uninformed(model.card, batch))
+    likelihood = Likelihood(evidence, spec, scaled=not few)
     values = estimate(model, batch)
     if refined and "samples" not in values:
         raise InputError(f"{model.family.name} gives no posterior to refine; choose posterior")
@@ -146,13 +166,21 @@ def judge(model: Model, evidence: Evidence, refined: bool = False) -> Judgement:
     unexplained = distance > UNEXPLAINED
     judged = Judgement(values, likelihood, best_P, figures)
     if "samples" in values:
-        judged.sets["posterior"] = torch.from_numpy(values["samples"][0])
         if refined:
+            figures["effective"] = 0.0
+        judged.sets["posterior"] = torch.from_numpy(values["samples"][0])
+        if refined and bool(likelihood.counts_BC.any()):  # of no counts the prior is the answer
             judged.sets["refined posterior"] = _refine(judged, spec)
         figures["p_value"] = _p_value(judged)
         if refined:  # else the p-value judges the network as well as the model
             unexplained = unexplained or figures["p_value"] < FEW
-    judged.flags += estimate_flags(spec, batch, judged.values)[0]
+    flags = estimate_flags(model.card, batch, judged.values)[0]
+    # The likelihood knows better than the network.
+    judged.flags += [flag for flag in flags if not flag.startswith(NOT_DETECTED)]
+    absent = likelihood.undetected(best_P)
+    judged.flags += [f"{NOT_DETECTED}{norm}" for norm in absent]
+    if "refined posterior" in judged.sets:
+        judged.flags.append("refined")
     if unexplained:
         judged.flags.append("not_explained")
     return judged
@@ -181,9 +209,14 @@ def _refine(judged: Judgement, spec: SpectraSpec) -> Tensor:
     density_BS = torch.from_numpy(judged.values["log_density"])
     fine = refine(sampler, torch.zeros(1, dtype=torch.long), samples_BSP, density_BS)
     summary = summarise(fine.parameters_BSP, spec.names, fine.weights_BS)
-    judged.values |= {name: value.float().numpy() for name, value in summary.items()}
     judged.figures["effective"] = float(fine.share_B[0])
     chosen = torch.multinomial(
         fine.weights_BS[0], fine.weights_BS.shape[1], True, generator=sampler.generator
     )
-    return fine.parameters_BSP[0, chosen]
+    samples_BSP = fine.parameters_BSP[:, chosen]
+    wide_BSP = at_least_wide(samples_BSP, widths(summary, spec.names), judged.likelihood.box)
+    if wide_BSP is not samples_BSP:
+        samples_BSP, summary = wide_BSP, summarise(wide_BSP, spec.names)
+    judged.values |= {name: value.float().numpy() for name, value in summary.items()}
+    judged.values["samples"] = samples_BSP.float().numpy()
+    return samples_BSP[0]

@@ -4,7 +4,7 @@ Shapes: B batch, C channel, K component.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,19 +19,14 @@ from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.data.tables import check_suffix, vo_unit, write_rejects, write_table
 from wolter.errors import InputError
 from wolter.family import translated
+from wolter.flags import Values, estimate_flags, prior_back
 from wolter.train.checkpoint import Model
 from wolter.xray.spectrum import Observation
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-Values = Mapping[str, NDArray[np.float32]]
-
 CHUNK = 1024  # spectra a forward pass: bounds the memory, whatever the number of files
-UNDETECTED = 0.02  # of the prior's width: a norm whose 95 % interval begins below may be none
-NOVEL = 3.5  # sigmas from the training spectra: one in a thousand of their kind is beyond
-EDGE = 0.005  # of the prior's width: an estimate this near its edge may stand for any value beyond
-
 
 _LIMITS = {
     "_lolim": "lower end of the 68 % interval",
@@ -74,52 +69,9 @@ def estimate(model: Model, batch: SpectraBatch) -> dict[str, NDArray[np.float32]
     """Everything the family predicts of a batch, first axis B (see `Family.predict`)."""
     device = next(model.module.parameters()).device
     values = model.family.predict(model.module, batch.to(device))
-    return {name: value.float().cpu().numpy() for name, value in values.items()}
-
-
-def estimate_flags(spec: SpectraSpec, batch: SpectraBatch, values: Values) -> list[list[str]]:
-    """What the user must know of each estimate.
-
-    `no_counts`, `no_background`, `exposure_outside_training`, `at_prior_edge:<parameter>`, whose
-    truth may lie outside the range that the model was trained on, and `not_detected:<norm>` of a
-    component that may be absent: its upper limit is the answer. `novel` is a spectrum unlike all
-    that the model was trained on, whose estimates may be anything (`novelty_unknown` where the
-    model cannot tell). Posteriors are also flagged `area_unknown` where counts came without their
-    response: norms are then guesses.
-    """
-    flags: list[list[str]] = [[] for _ in range(len(batch))]
-
-    def set_flag(name: str, where_B: NDArray[np.bool_]) -> None:
-        for index in np.flatnonzero(where_B):
-            flags[index].append(name)
-
-    set_flag("no_counts", (batch.counts_BC.sum(1) == 0).numpy())
-    set_flag("no_background", (batch.background_scale_B == 0).numpy())
-    set_flag("novel", values["novelty"] > NOVEL)
-    set_flag("novelty_unknown", np.isnan(values["novelty"]))
-    if "samples" in values:  # point families do not read it
-        area_BA = batch.area_BA
-        unknown_B = (
-            torch.ones(len(batch), dtype=torch.bool) if area_BA is None else area_BA.isnan().any(1)
-        )
-        set_flag("area_unknown", unknown_B.cpu().numpy())
-    exposure_B = batch.exposure_B.numpy()
-    shortest, longest = spec.exposure_s or (0.0, np.inf)
-    # Headers are rounded.
-    outside_B = (exposure_B < 0.999 * shortest) | (exposure_B > 1.001 * longest)
-    set_flag("exposure_outside_training", outside_B)
-    for p in spec.parameters:
-        margin = EDGE * (p.high - p.low)
-        value_B = values[p.name]
-        if p.name.endswith("norm"):  # what is trained is norm times exposure
-            value_B = value_B * exposure_B / np.clip(exposure_B, shortest, longest)
-        at_edge_B = (value_B <= p.low + margin) | (value_B >= p.high - margin)
-        set_flag(f"at_prior_edge:{p.name}", at_edge_B)
-        if p.name.endswith("norm") and f"{p.name}_lolim95" in values:
-            lowest_B = values[f"{p.name}_lolim95"] * exposure_B
-            lowest_B = lowest_B / np.clip(exposure_B, shortest, longest)
-            set_flag(f"not_detected:{p.name}", lowest_B <= p.low + UNDETECTED * (p.high - p.low))
-    return flags
+    return prior_back(
+        model.card, batch, {name: value.float().cpu().numpy() for name, value in values.items()}
+    )
 
 
 def predict_records(
@@ -265,7 +217,7 @@ def _predict(
     if translator is not None:
         read = translated(translator.family, translator.module, batch)
     values = estimate(model, read)
-    flags = estimate_flags(model.card.spec, batch, values)
+    flags = estimate_flags(model.card, batch, values)
     return to_columns(model.card.spec, records, batch, values, flags, components)
 
 
@@ -281,7 +233,7 @@ def to_columns(
     columns: dict[str, Any] = {"file": [record.name for record in records]}
     columns |= {name: value for name, value in values.items() if value.ndim == 1}
     columns["counts"] = batch.counts_BC.sum(1).numpy()
-    columns["exposure_s"] = batch.exposure_B.numpy()
+    columns["exposure_s"] = np.array([record.exposure_s for record in records])
     if components and "components" in values:
         for k, name in enumerate(spec.components):
             columns[f"component_{name}"] = values["components"][:, k]

@@ -14,8 +14,9 @@ from wolter.data.batches import sample_split
 from wolter.data.record_kinds import MOST_SAMPLED
 from wolter.data.simulator import SimulateConfig, Simulator
 from wolter.errors import InputError
+from wolter.flags import NOVEL, estimate_flags
 from wolter.models._novelty import Novelty, anscombe, unbiased_inverse
-from wolter.predict import NOVEL, estimate, estimate_flags
+from wolter.predict import estimate
 from wolter.train import shipped
 from wolter.train.checkpoint import NOVELTY, Card, load_model, save_model
 from wolter.train.loop import build
@@ -90,8 +91,9 @@ def test_every_family_says_what_is_novel_without_a_response(name, tmp_path):
     save_model(tmp_path, Card(name, {}, SPEC), module)
     few = replace(make_batch(3), area_BA=None)
     few.counts_BC[1, 10:20] = 0
-    values = estimate(load_model(tmp_path), few)
-    flags = estimate_flags(SPEC, few, values)
+    model = load_model(tmp_path)
+    values = estimate(model, few)
+    flags = estimate_flags(model.card, few, values)
     assert ["novel" in each for each in flags] == [False, True, False]
     assert not any("novelty_unknown" in each for each in flags)
 
@@ -114,7 +116,7 @@ def test_older_weights_answer_with_an_unknown_novelty(older):
     values = estimate(model, batch)
     assert np.isnan(values["novelty"]).all()
     assert np.isfinite(values["slope"]).all()
-    assert all("novelty_unknown" in flags for flags in estimate_flags(SPEC, batch, values))
+    assert all("novelty_unknown" in flags for flags in estimate_flags(model.card, batch, values))
 
 
 def test_novelty_alone_is_learnt_for_older_weights(older, tmp_path):

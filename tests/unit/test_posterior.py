@@ -10,9 +10,9 @@ from tests.synthetic import SPEC, make_batch
 
 from wolter.data.grid import AREA_EDGES
 from wolter.data.schema import SpectraSpec
-from wolter.models import posterior
 from wolter.models.posterior import FAMILY, Config, Posterior
 from wolter.train.loop import TrainConfig, Trainer, build
+from wolter.xray.sampling import even_normals
 
 SMALL = Config(width=64, blocks=1, context=16, transforms=2, hidden=32, samples=256)
 SUFFIXES = ("", "_mfe", "_lolim", "_hilim", "_lolim95", "_hilim95", "_upper")
@@ -173,8 +173,8 @@ def test_the_flux_is_the_same_through_any_telescope(larger):
 
 
 def test_even_normals_are_normal():
-    normal_SP = posterior.even_normals(1024, 3)
-    assert torch.equal(normal_SP, posterior.even_normals(1024, 3))
+    normal_SP = even_normals(1024, 3)
+    assert torch.equal(normal_SP, even_normals(1024, 3))
     assert normal_SP.mean(0).abs().max() < 0.01
     assert (normal_SP.std(0) - 1).abs().max() < 0.01
     assert (torch.corrcoef(normal_SP.T) - torch.eye(3)).abs().max() < 0.05

@@ -125,7 +125,7 @@ def test_flags_at_the_prior_s_edge_follow_the_exposure(pha, model):
     low = next(p.low for p in spec.parameters if p.name == "line_norm")
     # Twice the lowest norm, at half the shortest trained exposure, is the lowest that is known.
     values = middle | {"line_norm": np.array([2 * low, 2 * low, low], np.float32)}
-    flags = estimate_flags(spec, batch, values)
+    flags = estimate_flags(model.card, batch, values)
     assert flags[0] == []
     assert flags[1] == ["exposure_outside_training", "at_prior_edge:line_norm"]
     assert flags[2] == ["at_prior_edge:line_norm"]

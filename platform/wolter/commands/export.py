@@ -8,7 +8,7 @@ from typing import Any
 import tyro
 
 from wolter.data.out_paths import check_folder
-from wolter.data.shards import open_dataset
+from wolter.data.shards import ShardDataset, open_dataset
 from wolter.errors import InputError
 from wolter.train import shipped, tracking
 from wolter.train.checkpoint import Card, load_model, made_by
@@ -22,11 +22,12 @@ KEPT = (
 class Export:
     """Write a model as weights that ship with the package, in half precision, with a card.
 
-    What older weights lack, their novelty, is learnt from the dataset, and nothing else.
+    What older weights lack, their novelty and the ranges that their training covered, is learnt
+    from the dataset, and nothing else.
 
     Attributes:
         family: name of the model: of a family, or its variant, such as superres-denoise.
-        data: the dataset that it was trained on last, for the card.
+        data: the dataset that it was trained on last, or its first shards, for the card.
         version: version, run id or alias of the model in the registry; "shipped" for the weights
             that come with the package.
         evaluation: JSON of `wolter evaluate`, for the card; else it keeps what it has, or tells
@@ -48,8 +49,8 @@ class Export:
         data = open_dataset(self.data)
         if shipped.complete(model, data):
             print(f"{self.family}: novelty learnt from {self.data}")
-        metrics = self._metrics(model.card, version)
-        weights, card = shipped.export(model, self.out, made_by(data.manifest), metrics)
+        model, metrics = shipped.with_ranges(model, data), self._metrics(model.card, version)
+        weights, card = shipped.export(model, self.out, _whole(model.card, data), metrics)
         print(f"{weights} ({weights.stat().st_size / 1e6:.1f} MB), {card}")
         return 0
 
@@ -65,6 +66,16 @@ class Export:
             for name, values in last.items()
             if name.startswith(validation)
         }
+
+
+def _whole(card: Card, data: ShardDataset) -> dict[str, Any]:
+    """How the training dataset was made, of which less may be given."""
+    whole, given = card.dataset, made_by(data.manifest)
+    config = whole.get("config", {})
+    same = whole.get("seed") == given["seed"] and all(
+        given["config"].get(name) == value for name, value in config.items()
+    )
+    return whole if same and whole.get("rows", 0) > given["rows"] else given
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Shapes: B batch, C channel.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from wolter.data.observed import without_areascale
 from wolter.data.records import Record, to_record
 from wolter.data.schema import SpectraSpec
 from wolter.xray.background import smooth_background
-from wolter.xray.forward import Forward
 from wolter.xray.response import Response, rebin_channels
 from wolter.xray.spectrum import Observation
 
@@ -24,14 +25,12 @@ class Evidence:
 
     Attributes:
         record: what the model reads.
-        response: on the model's grid, float32.
-        areascale: AREASCAL, one number or one a channel (C).
+        response: on the model's grid, float32; AREASCAL is in it, and in the record's exposure.
         background_C: expected in the source region.
     """
 
     record: Record
     response: Response
-    areascale: Tensor
     background_C: Tensor
 
     @classmethod
@@ -42,12 +41,11 @@ class Evidence:
             InputError: it has no good channel there.
         """
         record = to_record(observation, spec, name)
-        binned = observation.rebin(spec.energy_edges)
+        plain = without_areascale(observation)
         return cls(
             record=record,
-            response=binned.response.to(dtype=torch.float32),
-            areascale=torch.as_tensor(binned.spectrum.areascale).float(),
-            background_C=known_background(observation, binned)[0],
+            response=plain.rebin(spec.energy_edges).response.to(dtype=torch.float32),
+            background_C=known_background(plain, spec.energy_edges)[0],
         )
 
     def save(self, path: Path) -> None:
@@ -57,7 +55,6 @@ class Evidence:
             "energy_edges": response.energy_edges_E1,
             "matrix": response.matrix_EC,
             "channel_edges": response.channel_edges_C1,
-            "areascale": self.areascale,
             "background": self.background_C,
         }
         save_file({name: value.contiguous() for name, value in tensors.items()}, path)
@@ -67,32 +64,16 @@ class Evidence:
         """The evidence of a record, as `save` wrote it."""
         kept = load_file(path)
         response = Response(kept["energy_edges"], kept["matrix"], kept["channel_edges"], 0)
-        return cls(record, response, kept["areascale"], kept["background"])
+        return cls(record, response, kept["background"])
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """A forward model whose channels are scaled by the spectrum's AREASCAL."""
-
-    forward: Forward
-    areascale: float | Tensor
-
-    def __call__(self, parameters_BP: Tensor, exposure_B: Tensor) -> Tensor:
-        """Expected source counts (B, C)."""
-        counts_BC = self.forward(parameters_BP, exposure_B)
-        return counts_BC * torch.as_tensor(self.areascale).to(counts_BC)
-
-    def terms(self, parameters_BP: Tensor, exposure_B: Tensor) -> Tensor:
-        """Expected counts of every component (B, K, C)."""
-        counts_BKC = self.forward.terms(parameters_BP, exposure_B)
-        return counts_BKC * torch.as_tensor(self.areascale).to(counts_BKC)
-
-
-def known_background(observation: Observation, binned: Observation) -> Tensor:
-    """Background expected in the source region (1, C): the measured one, smoothed."""
+def known_background(observation: Observation, energy_edges: Sequence[float]) -> Tensor:
+    """Background expected in the source region (1, G): the measured one, smoothed."""
     if observation.background is None:
-        return torch.zeros(1, binned.response.n_channels)
+        return torch.zeros(1, len(energy_edges) - 1)
     smooth_C = smooth_background(observation.background.counts_C) * observation.good_C
-    edges_C1, edges_G1 = observation.response.channel_edges_C1, binned.response.channel_edges_C1
-    smooth_BG = rebin_channels(smooth_C[None], edges_C1, edges_G1)
-    return (smooth_BG * torch.as_tensor(binned.background_scale)).float()
+    scale = observation.background_scale
+    if isinstance(scale, Tensor):
+        smooth_C, scale = smooth_C * scale, 1.0
+    edges_C1 = observation.response.channel_edges_C1
+    return (rebin_channels(smooth_C[None], edges_C1, energy_edges) * scale).float()

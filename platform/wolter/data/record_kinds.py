@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from wolter.config import OneOf
-from wolter.data.grid import AREA_EDGES
+from wolter.data.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
 from wolter.data.images import ImageBatch, ImageSpec
 from wolter.data.schema import RecordBatch, SpectraBatch, SpectraSpec
+from wolter.data.training_ranges import TrainingRanges
 
 MOST_SAMPLED, MOST_ROWS = 16_384, 2048
 SAMPLED_BYTES, BATCH_BYTES = 2**30, 64 * 2**20
@@ -21,11 +22,14 @@ class RecordKind:
         batch: class of its batches.
         columns: column of a shard -> attribute of a batch.
         row_bytes: memory that one row of a data set takes, by its spec.
+        ranges: what a sample of training records covers, by which answers to others are flagged;
+            None where nothing is.
     """
 
     batch: type[RecordBatch]
     columns: Mapping[str, str]
     row_bytes: Callable[[Any], int]
+    ranges: Callable[[Any], TrainingRanges] | None = None
 
     def sample_rows(self, spec: Any) -> int:
         """Rows from which data-derived state is learnt."""
@@ -38,7 +42,8 @@ class RecordKind:
 
 def _spectrum_bytes(spec: SpectraSpec) -> int:
     vectors = 3 + len(spec.components) if spec.components else 2
-    return 4 * (vectors * spec.n_channels + len(spec.parameters) + len(AREA_EDGES) + 1)
+    told = len(AREA_EDGES) + len(RECORDED_SHARES) * len(PHOTONS_KEV)
+    return 4 * (vectors * spec.n_channels + len(spec.parameters) + told + 1)
 
 
 def _image_bytes(spec: ImageSpec) -> int:
@@ -59,8 +64,10 @@ RECORDS: Mapping[str, RecordKind] = {
             "expected_background": "expected_background_BC",
             "area": "area_BA",
             "unmodelled": "unmodelled_BC",
+            "redistribution": "redistribution_BQA",
         },
         row_bytes=_spectrum_bytes,
+        ranges=TrainingRanges.of,
     ),
     "images": RecordKind(
         batch=ImageBatch,

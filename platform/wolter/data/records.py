@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import Tensor
 
-from wolter.data.observed import batch_of
+from wolter.data.observed import batch_of, mean_areascale
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
 from wolter.xray import epic_pn
@@ -27,12 +28,20 @@ class Record:
         name: of the file.
         batch: one row, on the model's grid.
         flags: what the user must know of how it was read: `other_instrument:<name>` and
-            `other_filter:<name>` than the model was trained on, `band_not_covered`.
+            `other_filter:<name>` than the model was trained on, `band_not_covered`, and
+            `background_scale_varies` by channel: the background's counts were weighted by it.
+        areascale: AREASCAL (its mean over the channels), which the batch's exposure holds.
     """
 
     name: str
     batch: SpectraBatch
     flags: tuple[str, ...] = ()
+    areascale: float = 1.0
+
+    @property
+    def exposure_s(self) -> float:
+        """Exposure as the file says, s."""
+        return float(self.batch.exposure_B[0]) / self.areascale
 
 
 def to_record(observation: Observation, spec: SpectraSpec, name: str = "") -> Record:
@@ -46,7 +55,11 @@ def to_record(observation: Observation, spec: SpectraSpec, name: str = "") -> Re
     if not covers(edges_C1, spec.energy_edges, observation.good_C):
         flags.append("band_not_covered")
     batch = batch_of([observation], spec.energy_edges)
-    return Record(name or observation.name, batch, tuple(flags))
+    scale = observation.background_scale
+    if isinstance(scale, Tensor) and not torch.allclose(scale, scale.mean(), rtol=1e-3, atol=0):
+        flags.append("background_scale_varies")
+    areascale = mean_areascale(observation)
+    return Record(name or observation.name, batch, tuple(flags), areascale)
 
 
 def read_record(

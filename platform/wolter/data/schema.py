@@ -143,7 +143,7 @@ class SpectraBatch(RecordBatch):
         counts_BC: observed counts of source and background.
         background_BC: counts of the background spectrum (zero where there is none).
         background_scale_B: expected background counts in the source region per background count.
-        exposure_B: seconds.
+        exposure_B: seconds, times AREASCAL: what counts are proportional to.
         parameters_BP: labels; NaN where there is none.
         expected_BKC: noise-free counts of each component; NaN for spectra that have none.
         expected_background_BC: noise-free background counts in the source region, as the background
@@ -154,6 +154,9 @@ class SpectraBatch(RecordBatch):
         area_BA: effective area in the bands of `wolter.data.grid.AREA_EDGES`, cm^2; NaN where it is
             not known.
         observed_B: true for spectra of the sky; None where all are simulated.
+        redistribution_BQA: recorded less true energy, keV, of photons of
+            `wolter.data.grid.PHOTONS_KEV`, at `RECORDED_SHARES` of their counts; NaN where it is
+            not known or the response sees no such photon.
     """
 
     counts_BC: Tensor
@@ -166,6 +169,7 @@ class SpectraBatch(RecordBatch):
     area_BA: Tensor | None = None
     observed_B: Tensor | None = None
     unmodelled_BC: Tensor | None = None
+    redistribution_BQA: Tensor | None = None
 
     @property
     def has_expected(self) -> bool:

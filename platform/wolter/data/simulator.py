@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wolter.data.augment import Augmentation, Augmenter
-from wolter.data.grid import AREA_EDGES, default_grid
+from wolter.data.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES, default_grid
 from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec, poisson_counts
 from wolter.data.variety import Variety, band_means, throughputs
 from wolter.errors import InputError
@@ -19,6 +19,7 @@ from wolter.xray import background as backgrounds
 from wolter.xray import emission
 from wolter.xray.forward import Forward
 from wolter.xray.gain import regain_channels, with_gain
+from wolter.xray.redistribution import recorded_offsets
 from wolter.xray.response import Response, read_response, rebin_channels
 from wolter.xray.spectrum import read_spectrum
 
@@ -119,6 +120,7 @@ class Simulator:
         augmented = config.augment != Augmentation()
         self.augmenter = Augmenter(config.augment, self.forward) if augmented else None
         self.area_A = self.forward.response.area_between(AREA_EDGES)
+        self.redistribution_QA = recorded_offsets(full, PHOTONS_KEV, RECORDED_SHARES).float()
         self.filter = full.filter
         self.spec = SpectraSpec(
             energy_edges=config.energy_edges,
@@ -240,6 +242,7 @@ class Simulator:
             expected_background_BC=background_BC if stored else None,
             area_BA=area_BA,
             unmodelled_BC=unmodelled_BC if stored else None,
+            redistribution_BQA=self.redistribution_QA.expand(n, -1, -1).clone(),
         )
 
 

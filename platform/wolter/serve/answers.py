@@ -1,7 +1,7 @@
 """What a model says of spectra, as the JSON of an answer."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -9,8 +9,8 @@ from wolter.data.evidence import Evidence
 from wolter.data.records import Record
 from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec
 from wolter.errors import InputError
+from wolter.flags import estimate_flags
 from wolter.judgement import Judgement
-from wolter.predict import estimate_flags
 from wolter.serve.models import Estimates, ServedModel
 from wolter.serve.schemas import Answer, Estimate, Fit, SpectrumAnswer
 
@@ -21,18 +21,32 @@ def joined(records: Sequence[Record]) -> SpectraBatch:
 
 
 def answer(
-    served: ServedModel, records: Sequence[Record], values: Estimates, components: bool = False
+    served: ServedModel,
+    records: Sequence[Record],
+    values: Estimates,
+    components: bool = False,
+    judged: Mapping[int, Judgement] | None = None,
 ) -> bytes:
     """JSON of what a model estimates of records (see `wolter.serve.schemas.Answer`).
+
+    Args:
+        served: the model.
+        records: spectra.
+        values: its estimates of them.
+        components: tell the component spectra, where the family gives them.
+        judged: by index, exact posteriors to tell in place of the model's estimates.
 
     Raises:
         InputError: an estimate is not finite.
     """
     for i, record in enumerate(records):
         _check_finite(served.spec, record, values, i)
-    flags = estimate_flags(served.spec, joined(records), values)
+    flags = estimate_flags(served.model.card, joined(records), values)
     spectra = []
     for i, record in enumerate(records):
+        if judged and i in judged:
+            spectra.append(_judged(served.spec, record, judged[i]))
+            continue
         spectrum = _spectrum(served.spec, record, values, i, flags[i])
         if components and "components" in values:
             names = served.spec.components
@@ -49,13 +63,17 @@ def refined_answer(
     """JSON of the exact posteriors of spectra, each held against its spectrum; see `answer`."""
     spectra = []
     for each, found in zip(evidence, judged, strict=True):
-        _check_finite(served.spec, each.record, found.values, 0)
-        if not all(map(math.isfinite, found.figures.values())):
-            raise InputError(f"{each.record.name}: no finite likelihood of it; check its values")
-        spectrum = _spectrum(served.spec, each.record, found.values, 0, found.flags)
-        spectrum.fit = Fit(**found.figures)
-        spectra.append(spectrum)
+        spectra.append(_judged(served.spec, each.record, found))
     return _json(served, spectra)
+
+
+def _judged(spec: SpectraSpec, record: Record, found: Judgement) -> SpectrumAnswer:
+    _check_finite(spec, record, found.values, 0)
+    if not all(map(math.isfinite, found.figures.values())):
+        raise InputError(f"{record.name}: no finite likelihood of it; check its values")
+    spectrum = _spectrum(spec, record, found.values, 0, found.flags)
+    spectrum.fit = Fit(**found.figures)
+    return spectrum
 
 
 def _json(served: ServedModel, spectra: list[SpectrumAnswer]) -> bytes:
@@ -81,7 +99,7 @@ def _spectrum(
         fit=None,
         components=None,
         counts=float(record.batch.counts_BC.sum()),
-        exposure_s=float(record.batch.exposure_B[0]),
+        exposure_s=record.exposure_s,
     )
 
 

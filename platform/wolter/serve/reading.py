@@ -14,7 +14,9 @@ from wolter.data.evidence import Evidence
 from wolter.data.pictures import save_picture
 from wolter.data.records import Record, ResponseChoice, read_observed, to_record
 from wolter.data.schema import SpectraSpec
+from wolter.data.training_ranges import TrainingRanges
 from wolter.errors import InputError
+from wolter.flags import beyond_training
 from wolter.serve.config import LEAST_S, MOST
 from wolter.serve.errors import TooLargeError
 from wolter.serve.uploads import plain_name
@@ -44,7 +46,8 @@ class Upload:
 class Job:
     """A spectrum to read with the files that came with it; one of a role serves every spectrum.
 
-    `evidence` is a file to write what the spectrum's likelihood needs; none is where it is empty.
+    `evidence` is a file to write what the spectrum's likelihood needs; none is where it is empty,
+    nor, where `trained` says what a model was trained on, for spectra within that.
     """
 
     pha: Upload
@@ -55,6 +58,7 @@ class Job:
     use_background: bool = True
     response: ResponseChoice = "files"
     evidence: str = ""
+    trained: TrainingRanges | None = None
 
 
 @dataclass(frozen=True)
@@ -158,10 +162,10 @@ def read_job(job: Job) -> Record:
                 job.pha.name,
                 "an element of the response",
                 evidence.response.matrix_EC,
-                evidence.areascale,
             )
             _bounded(job.pha.name, "a background", evidence.background_C)
-            evidence.save(Path(job.evidence))
+            if job.trained is None or beyond_training(job.trained, record):
+                evidence.save(Path(job.evidence))
         return record
     except InputError as error:
         uploads = (job.pha, *job.rmf, *job.arf, *job.background)

@@ -20,6 +20,7 @@ from torch import Tensor
 from wolter.data.evidence import Evidence
 from wolter.data.records import Record, ResponseChoice, covers
 from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.data.training_ranges import TrainingRanges
 from wolter.errors import InputError
 from wolter.serve.config import ServeConfig
 from wolter.serve.pool import Allowance, ReaderPool
@@ -149,6 +150,23 @@ class UploadReader:
         how = partial(Job, spec=spec, response=response, use_background=use_background)
         return await self._in_thread(self._evidence, _by_role(form), how)
 
+    async def evidence_beyond(
+        self,
+        form: FormData,
+        spec: SpectraSpec,
+        response: ResponseChoice,
+        use_background: bool,
+        trained: TrainingRanges,
+    ) -> tuple[list[Record], dict[int, Evidence]]:
+        """Records, and by index what the likelihoods of those beyond a model's training need.
+
+        Of those, no more than may be refined in one request; see `records`.
+        """
+        how = partial(
+            Job, spec=spec, response=response, use_background=use_background, trained=trained
+        )
+        return await self._in_thread(self._beyond, _by_role(form), how)
+
     async def picture(self, form: FormData, exposure_s: float | None) -> Picture:
         """The uploaded image with its maps; see `records`."""
         uploads = _by_role(form, IMAGE_ROLES)
@@ -174,6 +192,18 @@ class UploadReader:
                 Evidence.load(Path(job.evidence), record)
                 for job, record in zip(jobs, records, strict=True)
             ]
+
+    def _beyond(
+        self, uploads: Uploads, how: Callable[..., Job]
+    ) -> tuple[list[Record], dict[int, Evidence]]:
+        with self._stored(uploads) as (stored, _):
+            jobs = [
+                how(pha, **_beside(stored), evidence=f"{pha.path}{KEPT}") for pha in stored["pha"]
+            ]
+            records = self._read(jobs)
+            written = [i for i, job in enumerate(jobs) if Path(job.evidence).is_file()]
+            few = written[: self.config.max_refined]
+            return records, {i: Evidence.load(Path(jobs[i].evidence), records[i]) for i in few}
 
     def _picture(self, uploads: Uploads, exposure_s: float | None) -> Picture:
         with self._stored(uploads) as (stored, folder):

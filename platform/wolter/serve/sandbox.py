@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from wolter import config as configs
 from wolter.data.records import Record
@@ -37,8 +38,18 @@ def to_json(record: Record) -> dict[str, Any]:
         "background": batch.background_BC[0].tolist(),
         "background_scale": batch.background_scale_B[0].item(),
         "exposure_s": batch.exposure_B[0].item(),
-        "area": None if batch.area_BA is None else batch.area_BA[0].tolist(),
+        "areascale": record.areascale,
+        "area": _row(batch.area_BA),
+        "redistribution": _row(batch.redistribution_BQA),
     }
+
+
+def _row(values: Tensor | None) -> list[Any] | None:
+    return None if values is None else values[0].tolist()
+
+
+def _batch(row: list[Any] | None) -> Tensor | None:
+    return None if row is None else torch.tensor([row])
 
 
 def from_json(values: dict[str, Any]) -> Record:
@@ -48,9 +59,10 @@ def from_json(values: dict[str, Any]) -> Record:
         background_BC=torch.tensor([values["background"]]),
         background_scale_B=torch.tensor([values["background_scale"]]),
         exposure_B=torch.tensor([values["exposure_s"]]),
-        area_BA=None if values["area"] is None else torch.tensor([values["area"]]),
+        area_BA=_batch(values["area"]),
+        redistribution_BQA=_batch(values["redistribution"]),
     )
-    return Record(values["name"], batch, tuple(values["flags"]))
+    return Record(values["name"], batch, tuple(values["flags"]), values["areascale"])
 
 
 def main() -> None:

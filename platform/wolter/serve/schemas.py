@@ -94,17 +94,20 @@ class SpectrumAnswer(BaseModel):
     file: str
     parameters: dict[str, Estimate]
     flags: list[str] = Field(
-        description="what limits the estimates: no_counts, no_background, band_not_covered, "
-        "exposure_outside_training, other_instrument:<name>, other_filter:<name>, "
+        description="what limits the estimates: no_counts and few_counts (the prior is given "
+        "back), no_background, band_not_covered, background_scale_varies, "
+        "exposure_outside_training, response_outside_training, background_outside_training, "
+        "training_ranges_unknown, other_instrument:<name>, other_filter:<name>, "
         "at_prior_edge:<parameter>, not_detected:<norm>, area_unknown, novel (unlike all training "
-        "spectra: novelty above 3.5), novelty_unknown, "
+        "spectra: novelty above 3.5), novelty_unknown; refined (the exact posterior is the answer, "
+        "which flags on the training do not limit), "
         "and where refined not_explained (no parameters of the model give such a spectrum)"
     )
     novelty: float | None = Field(
         description="how unlike the training spectra the counts are, in standard deviations (it "
         "needs no response); null where the model has not learnt it"
     )
-    fit: Fit | None = Field(default=None, description="where refined posteriors were asked for")
+    fit: Fit | None = Field(default=None, description="of refined posteriors")
     counts: float = Field(description="counts of source and background on the model's grid")
     exposure_s: float
     components: dict[str, list[float]] | None = Field(

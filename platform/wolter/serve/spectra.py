@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from wolter.data.evidence import Evidence
 from wolter.data.records import ResponseChoice
 from wolter.errors import InputError
 from wolter.serve.answers import answer, joined, refined_answer
@@ -53,7 +54,8 @@ class Asked(BaseModel):
     refine: bool = Field(
         False,
         description="the exact posterior of each PHA file in place of the network's, and how well "
-        "the model explains the spectrum (family posterior; seconds a spectrum)",
+        "the model explains the spectrum (family posterior; seconds a spectrum); without it, of "
+        "those alone whose response, background or band the model was not trained on",
     )
 
 
@@ -69,6 +71,7 @@ def add_route(app: FastAPI, service: Service) -> None:
     async def parameters(request: Request, asked: Annotated[Asked, Query()]) -> Response:
         """Parameters of one or many spectra, sent as PHA files or as counts."""
         served = service.spectra(asked.family)
+        beyond: dict[int, Evidence] = {}
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind == "application/json":
             if asked.refine:
@@ -84,9 +87,16 @@ def add_route(app: FastAPI, service: Service) -> None:
                     judged = [await served.judge(each, refined=True) for each in evidence]
                     told = await service.alone(refined_answer, served, evidence, judged)
                     return Response(told, media_type="application/json")
-                records = await service.uploads.records(form, *how)
+                trained = served.model.card.trained
+                if trained is None:
+                    records = await service.uploads.records(form, *how)
+                else:
+                    records, beyond = await service.uploads.evidence_beyond(form, *how, trained)
         else:
             raise HTTPException(415, "send multipart/form-data (PHA files) or application/json")
         values = await served.estimate(joined(records))
-        told = await service.alone(answer, served, records, values, asked.components)
+        judged = {}
+        if "samples" in values:  # posteriors can be refined
+            judged = {i: await served.judge(each, refined=True) for i, each in beyond.items()}
+        told = await service.alone(answer, served, records, values, asked.components, judged)
         return Response(told, media_type="application/json")

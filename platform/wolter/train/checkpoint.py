@@ -21,6 +21,7 @@ from wolter import config as configs
 from wolter import family as families
 from wolter.data.record_kinds import Spec
 from wolter.data.shards import Manifest
+from wolter.data.training_ranges import TrainingRanges
 from wolter.errors import InputError
 from wolter.family import Family
 from wolter.files import make_folder, write_atomically
@@ -48,6 +49,7 @@ class Card:
         before: `dataset_sha256`, `seed`, `dataset` and `only` of what the weights to start from
             were trained on, the latest first.
         metrics: how well it does, by name.
+        trained: what the training dataset covers; None where it is not known.
     """
 
     family: str
@@ -60,6 +62,7 @@ class Card:
     only: tuple[str, ...] = ()
     before: tuple[dict[str, Any], ...] = ()
     metrics: dict[str, Any] = field(default_factory=dict)
+    trained: TrainingRanges | None = None
 
     @property
     def history(self) -> tuple[dict[str, Any], ...]:

@@ -207,13 +207,14 @@ def prepare(
     dataset = open_dataset(job.dataset)
     spec, kind = dataset.spec, RECORDS[dataset.manifest.kind]
     before: tuple[dict[str, Any], ...] = ()
+    sample = sample_split(dataset, train.split, kind.sample_rows(spec))
     if job.start:  # with the normalisation that its weights belong to
         model = load_model(Path(job.start))
         module, spec, before = model.module, model.card.spec, model.card.history
     else:
         module = build(family, configs.from_dict(family.config, job.config), spec, train.seed)
         if not resume:
-            family.normalise(module, sample_split(dataset, train.split, kind.sample_rows(spec)))
+            family.normalise(module, sample)
     n_observed = observed_rows(size, train.real_share) if job.real else 0
     steps = math.ceil(job.rows // world / (size - n_observed))
     trainer = Trainer(family, module, train, steps * size * world, rank)
@@ -235,6 +236,7 @@ def prepare(
         dataset=made_by(dataset.manifest),
         only=train.only,
         before=before,
+        trained=None if kind.ranges is None else kind.ranges(sample),
     )
     observed = read_observed(open_dataset(job.real)) if job.real else None
     return Prepared(trainer, card, dataset, batches, stored, observed, n_observed)

@@ -100,6 +100,20 @@ def export(
     return weights, weights.with_suffix(".json")
 
 
+def with_ranges(model: Model, dataset: ShardDataset) -> Model:
+    """The model, with the ranges that its training dataset covers where its card lacks them.
+
+    Args:
+        model: of any kind.
+        dataset: that it was trained on, or a part of it.
+    """
+    kind = RECORDS[dataset.manifest.kind]
+    if model.card.trained is not None or kind.ranges is None:
+        return model
+    sample = sample_split(dataset, "train", kind.sample_rows(dataset.spec))
+    return replace(model, card=replace(model.card, trained=kind.ranges(sample)))
+
+
 def complete(model: Model, dataset: ShardDataset) -> bool:
     """Learn the novelty that older weights lack, and nothing else; whether it was lacking.
 

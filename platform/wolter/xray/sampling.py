@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 LOST = 0.01  # effective share below which samples say nothing of where the posterior is
+LEAST_WIDTH = 1e-4  # of the prior's: no spectrum tells a parameter more precisely
 
 LogLikelihood = Callable[[Tensor, Tensor], Tensor]
 """`(row_N, parameters_NP) -> log likelihood (N)`: N walkers, each of the spectrum `row_N`."""
@@ -205,6 +206,39 @@ def _r_hat(chain_BTWP: Tensor) -> Tensor:
     within_BP = pieces.var(2).mean(1)
     between_BP = pieces.mean(2).var(1)
     return (1 + between_BP / within_BP.clamp_min(1e-30)).sqrt()
+
+
+def even_normals(n: int, size: int) -> Tensor:
+    """Normal numbers (n, size) that fill space evenly: scrambled Sobol points.
+
+    A posterior's mean and quantiles need fewer of them than of random ones.
+    """
+    engine = torch.quasirandom.SobolEngine(size, scramble=True, seed=0)  # type: ignore[no-untyped-call]
+    normal_SP: Tensor = torch.special.ndtri(engine.draw(n).clamp(1e-6, 1 - 1e-6))
+    return normal_SP
+
+
+def at_least_wide(parameters_BSP: Tensor, width_BP: Tensor, box: Box) -> Tensor:
+    """Samples whose distribution has no width below `LEAST_WIDTH` of the prior's.
+
+    Narrower ones, as a network gives them of spectra unlike all that it was trained on, are
+    scattered by that much, within the prior.
+
+    Args:
+        parameters_BSP: samples.
+        width_BP: of their 68 % intervals.
+        box: the prior, of all spectra (P) or of each (B, P).
+    """
+    least_BP = LEAST_WIDTH * (box.high_P - box.low_P)
+    narrow_BP = width_BP < least_BP
+    if not bool(narrow_BP.any()):
+        return parameters_BSP
+    low_BSP, high_BSP = box.low_P.unsqueeze(-2), box.high_P.unsqueeze(-2)
+    scatter_SP = even_normals(*parameters_BSP.shape[1:]).to(parameters_BSP)
+    wide_BSP = parameters_BSP + scatter_SP * least_BP.unsqueeze(-2)
+    wide_BSP = low_BSP + (wide_BSP - low_BSP).abs()
+    wide_BSP = high_BSP - (high_BSP - wide_BSP).abs()
+    return torch.where(narrow_BP[:, None], wide_BSP, parameters_BSP)
 
 
 def importance(

@@ -3,7 +3,7 @@
 Shapes: B batch, P parameter, S sample.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -40,6 +40,11 @@ def summarise(
         for suffix, limit_B in zip(_LEVELS, limits_BQ.unbind(1), strict=True):
             values[name + suffix] = limit_B
     return values
+
+
+def widths(values: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
+    """Widths (B, P) of the 68 % intervals of a summary."""
+    return torch.stack([values[f"{name}_hilim"] - values[f"{name}_lolim"] for name in names], 1)
 
 
 def _quantiles(sorted_BS: Tensor, weights_BS: Tensor, levels: tuple[float, ...]) -> Tensor:
