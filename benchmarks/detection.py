@@ -5,9 +5,9 @@
 At 5, 25 and 100 ks, `n` spectra are drawn from the prior, and `n` more without each component: its
 norm is 0. Response and background are those of NGC 7793 ULX-4 (XMM-Newton EPIC-pn) where the
 reference data are there, else embedded ones, which the network was not trained on. `likelihood` is
-the rise of C-stat where the norm is 0 and all else is fitted anew (`wolter.xray.detection.DETECTED`);
-`network` the deviations between the posterior's mean and the least norm of the prior
-(`wolter.flags.DETECTED`).
+the rise of C-stat where the norm is 0 and all else is fitted anew, against
+`wolter.xray.detection.DETECTED`; `network` the deviations between the posterior's mean and the
+least norm of the prior, against `wolter.flags.DETECTED`.
 
 Of each norm, in percent: `false_alarms`, spectra without the component in which it is detected;
 `misses`, spectra with it in which it is not, however faint it is; `misses_bright`, the same where
