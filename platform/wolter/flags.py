@@ -74,7 +74,9 @@ def prior_back(
     return given
 
 
-def estimate_flags(card: Card, batch: SpectraBatch, values: Values) -> list[list[str]]:
+def estimate_flags(
+    card: Card, batch: SpectraBatch, values: Values, exact: bool = False
+) -> list[list[str]]:
     """What the user must know of each estimate.
 
     - `no_counts`, `few_counts` (fewer than any training spectrum has): the prior is given back, and
@@ -90,6 +92,12 @@ def estimate_flags(card: Card, batch: SpectraBatch, values: Values) -> list[list
     - `novel`: a spectrum unlike all that the model was trained on, whose estimates may be anything
       (`novelty_unknown` where the model cannot tell).
     - `area_unknown`, of posteriors: counts came without their response, and norms are guesses.
+
+    Args:
+        card: of the model.
+        batch: the spectra.
+        values: of `wolter.predict.estimate`.
+        exact: they are exact posteriors, which need no prior in their place.
     """
     spec = card.spec
     flags: list[list[str]] = [[] for _ in range(len(batch))]
@@ -121,6 +129,9 @@ def estimate_flags(card: Card, batch: SpectraBatch, values: Values) -> list[list
     else:
         set_flag("response_outside_training", card.trained.other_response(batch).numpy())
         set_flag("background_outside_training", card.trained.other_background(batch).numpy())
+    if card.trained is not None:
+        exposure_B = card.trained.effective_exposure(batch).numpy()
+    few_B &= not exact
     for p in spec.parameters:
         margin = EDGE * (p.high - p.low)
         value_B = values[p.name]

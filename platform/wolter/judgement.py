@@ -164,7 +164,7 @@ def judge(model: Model, evidence: Evidence, refined: bool = False) -> Judgement:
         "cstat_sigma": float(found.sigma),
     }
     unexplained = distance > UNEXPLAINED
-    judged = Judgement(values, likelihood, best_P, figures)
+    judged = Judgement(dict(values), likelihood, best_P, figures)
     if "samples" in values:
         if refined:
             figures["effective"] = 0.0
@@ -174,12 +174,18 @@ def judge(model: Model, evidence: Evidence, refined: bool = False) -> Judgement:
         figures["p_value"] = _p_value(judged)
         if refined:  # else the p-value judges the network as well as the model
             unexplained = unexplained or figures["p_value"] < FEW
-    flags = estimate_flags(model.card, batch, judged.values)[0]
+    exact = "refined posterior" in judged.sets
+    if (
+        exact and few and unexplained
+    ):  # a narrow answer at the prior's edge, to counts that tell little
+        del judged.sets["refined posterior"]
+        judged.values, exact = values, False
+    flags = estimate_flags(model.card, batch, judged.values, exact)[0]
     # The likelihood knows better than the network.
     judged.flags += [flag for flag in flags if not flag.startswith(NOT_DETECTED)]
     absent = likelihood.undetected(best_P)
     judged.flags += [f"{NOT_DETECTED}{norm}" for norm in absent]
-    if "refined posterior" in judged.sets:
+    if exact:
         judged.flags.append("refined")
     if unexplained:
         judged.flags.append("not_explained")

@@ -5,7 +5,7 @@ Shapes: B batch, C channel, K component.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -68,7 +68,10 @@ def fingerprint(model: Model) -> str:
 def estimate(model: Model, batch: SpectraBatch) -> dict[str, NDArray[np.float32]]:
     """Everything the family predicts of a batch, first axis B (see `Family.predict`)."""
     device = next(model.module.parameters()).device
-    values = model.family.predict(model.module, batch.to(device))
+    read = batch
+    if model.card.trained is not None:
+        read = replace(batch, exposure_B=model.card.trained.effective_exposure(batch))
+    values = model.family.predict(model.module, read.to(device))
     return prior_back(
         model.card, batch, {name: value.float().cpu().numpy() for name, value in values.items()}
     )

@@ -19,6 +19,7 @@ STEP = 0.03  # of the ratio of areas in neighbouring bands
 BLUR = 0.015  # root mean square over photons and shares, in half-widths of the redistribution
 SIGMAS = 5.0  # of the Poisson noise of a background's counts
 LEAST_AREA = 1e-3  # cm^2
+EQUAL = 1e-4  # relative: areas that are the same but for rounding
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,26 @@ class TrainingRanges:
             if offset_BQA is None
             else tuple(_ranges(offset_BA) for offset_BA in offset_BQA.unbind(1)),
         )
+
+    def effective_exposure(self, batch: SpectraBatch) -> Tensor:
+        """Exposures (B) in which the trained area would collect what each spectrum's own does.
+
+        A network that learnt one area alone reads none: its norms are right by this exposure. What
+        remains is how the area's shape differs. Where areas vary in training, it is the exposure.
+        """
+        area_BA = batch.area_BA
+        if area_BA is None or not self.area_cm2 or self.area_varies:
+            return batch.exposure_B
+        own_A, _ = _bounds(self.area_cm2)
+        ratio_B = area_BA.sum(1) / own_A.to(area_BA).sum()
+        ratio_B = torch.where((ratio_B - 1).abs() < EQUAL, 1.0, ratio_B)
+        return batch.exposure_B * torch.where(ratio_B > 0, ratio_B, 1.0)
+
+    @property
+    def area_varies(self) -> bool:
+        """Whether the training spectra have different effective areas."""
+        low_A, high_A = _bounds(self.area_cm2)
+        return bool((high_A > low_A * (1 + EQUAL)).any())
 
     def few_counts(self, batch: SpectraBatch) -> Tensor:
         """Spectra (B) of fewer counts than any training spectrum."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from wolter.data.evidence import Evidence
 from wolter.data.records import ResponseChoice
 from wolter.errors import InputError
+from wolter.judgement import Judgement
 from wolter.serve.answers import answer, joined, refined_answer
 from wolter.serve.problems import RESPONSES
 from wolter.serve.requests import MAX_FILES, ROLES, records_of_counts
@@ -95,8 +96,8 @@ def add_route(app: FastAPI, service: Service) -> None:
         else:
             raise HTTPException(415, "send multipart/form-data (PHA files) or application/json")
         values = await served.estimate(joined(records))
-        judged = {}
+        exact: dict[int, Judgement] = {}
         if "samples" in values:  # posteriors can be refined
-            judged = {i: await served.judge(each, refined=True) for i, each in beyond.items()}
-        told = await service.alone(answer, served, records, values, asked.components, judged)
+            exact = {i: await served.judge(each, refined=True) for i, each in beyond.items()}
+        told = await service.alone(answer, served, records, values, asked.components, exact)
         return Response(told, media_type="application/json")
