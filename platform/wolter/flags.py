@@ -11,9 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wolter.data.records import Record
 from wolter.data.schema import SpectraBatch, SpectraSpec
-from wolter.data.training_ranges import TrainingRanges
 from wolter.train.checkpoint import Card
 from wolter.xray.sampling import Box, even_normals
 from wolter.xray.summary import summarise
@@ -31,18 +29,6 @@ def uninformed(card: Card, batch: SpectraBatch) -> Tensor:
     """Spectra (B) that tell too little to be answered: no counts, or fewer than all trained on."""
     none_B = batch.counts_BC.sum(1) == 0
     return none_B if card.trained is None else none_B | card.trained.few_counts(batch)
-
-
-def beyond_training(trained: TrainingRanges, record: Record) -> bool:
-    """Whether the likelihood should answer a spectrum in place of a network that was so trained.
-
-    Its response, background or band are none of the training spectra's; of a spectrum without
-    counts the prior is the answer.
-    """
-    batch = record.batch
-    other_B = trained.other_response(batch) | trained.other_background(batch)
-    beyond = bool(other_B.any()) or "band_not_covered" in record.flags
-    return beyond and bool(batch.counts_BC.any())
 
 
 def prior_back(

@@ -10,8 +10,8 @@ from tests.synthetic import SPEC, make_batch
 from wolter import config as configs
 from wolter import family as families
 from wolter.data.records import Record
-from wolter.data.training_ranges import TrainingRanges
-from wolter.flags import DETECTED, EDGE, beyond_training, estimate_flags
+from wolter.data.training_ranges import TrainingRanges, beyond_training
+from wolter.flags import DETECTED, EDGE, estimate_flags
 from wolter.predict import estimate
 from wolter.train.checkpoint import Card, load_model, save_model
 from wolter.train.loop import build

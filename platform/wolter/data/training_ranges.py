@@ -10,6 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from wolter.data.records import Record
 from wolter.data.schema import SpectraBatch
 
 Range = tuple[float, float]
@@ -134,6 +135,18 @@ class TrainingRanges:
         beyond_BQA = (low_QA - offset_BQA).clamp_min(0) + (offset_BQA - high_QA).clamp_min(0)
         share_BQA = (beyond_BQA / half_A).clamp_max(1)  # far tails count once
         return share_BQA.square().nanmean((1, 2)).sqrt().nan_to_num(nan=0.0)
+
+
+def beyond_training(trained: TrainingRanges, record: Record) -> bool:
+    """Whether the likelihood should answer a spectrum in place of a network that was so trained.
+
+    Its response, background or band are none of the training spectra's; of a spectrum without
+    counts the prior is the answer.
+    """
+    batch = record.batch
+    other_B = trained.other_response(batch) | trained.other_background(batch)
+    beyond = bool(other_B.any()) or "band_not_covered" in record.flags
+    return beyond and bool(batch.counts_BC.any())
 
 
 def net_counts(batch: SpectraBatch) -> Tensor:

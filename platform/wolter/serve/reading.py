@@ -14,9 +14,8 @@ from wolter.data.evidence import Evidence
 from wolter.data.pictures import save_picture
 from wolter.data.records import Record, ResponseChoice, read_observed, to_record
 from wolter.data.schema import SpectraSpec
-from wolter.data.training_ranges import TrainingRanges
+from wolter.data.training_ranges import TrainingRanges, beyond_training
 from wolter.errors import InputError
-from wolter.flags import beyond_training
 from wolter.serve.config import LEAST_S, MOST
 from wolter.serve.errors import TooLargeError
 from wolter.serve.uploads import plain_name
