@@ -23,7 +23,6 @@ import math
 import os
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +105,6 @@ def _ours(likelihood: Likelihood, starts_RP: Tensor, bounds_2P: Tensor) -> Tenso
 
 def _theirs(likelihood: Likelihood, starts_RP: Tensor, bounds_2P: Tensor) -> Tensor:
     evidence, response = likelihood.evidence, likelihood.evidence.response.seen()
-    response = replace(response, matrix_EC=response.matrix_EC * evidence.areascale)
     with tempfile.TemporaryDirectory() as name:
         write_response(Path(name) / "grid.rsp", response)
         fitter = _sherpa.fitter(
