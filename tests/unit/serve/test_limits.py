@@ -162,3 +162,39 @@ def test_other_answers_pass_the_edge_as_they_are():
     refused = edge_client(JSONResponse({"detail": "no"}, 422)).get("/v1/x")
     assert (refused.status_code, refused.json()) == (422, {"detail": "no"})
     assert edge_client(PlainTextResponse("gone", 503)).get("/-/healthz").text == "gone"
+
+
+def test_an_answer_that_has_begun_is_not_followed_by_another():
+    async def begun(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.sleep(60)
+
+    task, sent = run(Admit(begun, at_once=1, waiting=0, timeout_s=0.01))
+    with pytest.raises(TimeoutError):
+        asyncio.run(task)
+    assert [message["type"] for message in sent] == ["http.response.start"]
+
+
+@pytest.mark.parametrize(
+    ("announced", "status"),
+    [("100".zfill(18), 200), ("100".zfill(19), 413), ("101".zfill(18), 413), ("x", 200), ("", 200)],
+)
+def test_announced_lengths_of_many_digits(announced, status):
+    app = LimitBody(echo, max_bytes=100, max_json=100)
+    headers = [(b"content-length", announced.encode())]
+    task, sent = run(app, headers=headers, chunks=(b"x" * 100,))
+    asyncio.run(task)
+    assert told(sent)[0] == status
+
+
+@pytest.mark.parametrize("middleware", ["body", "admit"])
+def test_what_is_no_http_request_passes(middleware):
+    seen = []
+
+    async def noted(scope, receive, send):
+        seen.append(scope["type"])
+
+    app = LimitBody(noted, 0, 0) if middleware == "body" else Admit(noted, 0, 0, 1)
+    for kind in ("lifespan", "websocket", "ahead"):
+        asyncio.run(app({"type": kind}, None, None))
+    assert seen == ["lifespan", "websocket", "ahead"]
