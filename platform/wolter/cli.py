@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from wolter.errors import InputError
+from wolter.files import why_full
 from wolter.memory import keep_freed
 
 
@@ -85,6 +86,16 @@ def load(name: str, arguments: Sequence[str]) -> type[Command]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
+    try:
+        return _main(arguments)
+    except OSError as error:  # of our own printing: all else is told where it comes from
+        if not why_full(error):
+            raise
+        print(f"wolter: error: standard output: {why_full(error)}; make room", file=sys.stderr)
+        return FAILED
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a log file shows each line as it is printed
         sys.stdout.reconfigure(line_buffering=True)
     words = list(sys.argv[1:] if arguments is None else arguments)
