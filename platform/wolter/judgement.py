@@ -30,6 +30,7 @@ from wolter.xray.summary import summarise, widths
 
 UNEXPLAINED = 4.0  # standard deviations of C-stat above its expectation
 FEW = 1e-3  # posterior-predictive p-value below which a spectrum is not explained
+STARTS = 4  # samples that a best fit is started from
 PLOTTED = 400  # samples of a predictive distribution
 
 
@@ -86,12 +87,30 @@ class Likelihood:
             if float(rise_without(self.seen, data, best_P[None], bounds_2P, i)) < DETECTED
         )
 
-    def best(self, start_P: Tensor) -> Tensor:
-        """Parameters (P) of the best fit that a start leads to."""
+    def best(self, start_P: Tensor, samples_SP: Tensor | None = None) -> Tensor:
+        """Parameters (P) of the best fit: from a start, the best samples, and the prior's middle.
+
+        It is never worse than its starts, whose likelihood a network's answer need not be near.
+        """
         data, bounds_2P = self._counted
-        start_P = start_P.clamp(self.box.low_P, self.box.high_P)
-        found = fit(self.seen, data, start_P[None].double(), bounds_2P, search=True)
+        starts = [start_P[None], (self.box.low_P + self.box.high_P)[None] / 2]
+        if samples_SP is not None:
+            log_S = self._log(samples_SP)
+            starts.append(samples_SP[log_S.topk(min(STARTS, len(log_S))).indices])
+        start_RP = torch.cat([each.to(self.box.low_P) for each in starts])
+        start_RP = start_RP.clamp(self.box.low_P, self.box.high_P).double()
+        found = fit(self.seen, data, start_RP[None], bounds_2P, search=True)
         return found.parameters_BP[0]
+
+    def better(self, best_P: Tensor, samples_SP: Tensor) -> Tensor:
+        """A best fit, fitted again where a sample explains the spectrum better."""
+        if self._log(samples_SP).max() <= self._log(best_P[None].float())[0]:
+            return best_P
+        return self.best(best_P, samples_SP)
+
+    def _log(self, parameters_SP: Tensor) -> Tensor:
+        log_S = self.log(torch.zeros(len(parameters_SP)), parameters_SP)
+        return log_S.nan_to_num(nan=-torch.inf)
 
 
 @dataclass
@@ -153,27 +172,20 @@ def judge(model: Model, evidence: Evidence, refined: bool = False) -> Judgement:
     if refined and "samples" not in values:
         raise InputError(f"{model.family.name} gives no posterior to refine; choose posterior")
     answer_P = torch.tensor([float(values[name][0]) for name in spec.names])
-    best_P = likelihood.best(answer_P)
-    seen_C, expected_BC = likelihood.seen_C, likelihood.expected(best_P[None].float())
-    found = goodness(batch.counts_BC[0, seen_C], expected_BC[0, seen_C])
-    # Each fitted parameter takes one from the statistic, where there are counts to fit.
-    distance = float(found.statistic + len(spec.names) - found.expected) / float(found.sigma)
-    figures = {
-        "cstat": float(found.statistic),
-        "cstat_expected": float(found.expected),
-        "cstat_sigma": float(found.sigma),
-    }
-    unexplained = distance > UNEXPLAINED
+    samples_SP = torch.from_numpy(values["samples"][0]) if "samples" in values else None
+    best_P = likelihood.best(answer_P, samples_SP)
+    figures = _goodness(likelihood, best_P)
     judged = Judgement(dict(values), likelihood, best_P, figures)
-    if "samples" in values:
+    if samples_SP is not None:
         if refined:
             figures["effective"] = 0.0
-        judged.sets["posterior"] = torch.from_numpy(values["samples"][0])
+        judged.sets["posterior"] = samples_SP
         if refined and bool(likelihood.counts_BC.any()):  # of no counts the prior is the answer
             judged.sets["refined posterior"] = _refine(judged, spec)
+            judged.best_P = likelihood.better(best_P, judged.sets["refined posterior"])
+            figures |= _goodness(likelihood, judged.best_P)
         figures["p_value"] = _p_value(judged)
-        if refined:  # else the p-value judges the network as well as the model
-            unexplained = unexplained or figures["p_value"] < FEW
+    unexplained = _unexplained(likelihood, figures, len(spec.names), refined)
     exact = "refined posterior" in judged.sets
     if (
         exact and few and unexplained
@@ -183,13 +195,36 @@ def judge(model: Model, evidence: Evidence, refined: bool = False) -> Judgement:
     flags = estimate_flags(model.card, batch, judged.values, exact)[0]
     # The likelihood knows better than the network.
     judged.flags += [flag for flag in flags if not flag.startswith(NOT_DETECTED)]
-    absent = likelihood.undetected(best_P)
+    absent = likelihood.undetected(judged.best_P)
     judged.flags += [f"{NOT_DETECTED}{norm}" for norm in absent]
     if exact:
         judged.flags.append("refined")
     if unexplained:
         judged.flags.append("not_explained")
     return judged
+
+
+def _goodness(likelihood: Likelihood, best_P: Tensor) -> dict[str, float]:
+    seen_C, expected_BC = likelihood.seen_C, likelihood.expected(best_P[None].float())
+    found = goodness(likelihood.counts_BC[0, seen_C], expected_BC[0, seen_C])
+    return {
+        "cstat": float(found.statistic),
+        "cstat_expected": float(found.expected),
+        "cstat_sigma": float(found.sigma),
+    }
+
+
+def _unexplained(
+    likelihood: Likelihood, figures: dict[str, float], fitted: int, refined: bool
+) -> bool:
+    """Whether even the best fit is far from the data, or the exact posterior is."""
+    # Each fitted parameter takes one from the statistic, where there are counts to fit.
+    fitted = min(fitted, int(likelihood.counts_BC.sum()))
+    excess = figures["cstat"] + fitted - figures["cstat_expected"]
+    if excess > UNEXPLAINED * figures["cstat_sigma"]:
+        return True
+    # The p-value of a network's posterior judges the network as well as the model.
+    return refined and figures["p_value"] < FEW
 
 
 def predictive(samples_SP: Tensor) -> Tensor:

@@ -86,6 +86,39 @@ def test_areascale_is_part_of_the_model(pha, how):
     assert all("no_background" in flag for flag in both["flag"].to_pylist())
 
 
+def test_no_counts_give_upper_limits(pha, how):
+    """Norms at their lowest value, with limits above it; nothing that is not a number."""
+    empty = rewritten(pha, "empty.pha", counts_C=0 * read_spectrum(pha).counts_C)
+    how = dataclasses.replace(how, config=FitConfig("wstat"))
+    for background in (None, "none"):
+        one = dataclasses.replace(how, background=background)
+        (row,) = fit_files([empty], one).to_pylist()
+        flags = row["flag"].split(";")
+        assert "no_counts" in flags
+        assert np.isfinite(row["stat"])
+        for p in REFERENCE_PRIOR:
+            low, value, high = (row[f"{p.name}{end}"] for end in ("_lolim", "", "_hilim"))
+            assert p.low <= low <= value <= high <= p.high
+            if p.name.endswith("norm"):
+                assert value == low == p.low
+                assert high > p.low
+                assert f"at_bound:{p.name}" in flags
+        assert row["converged"]
+
+
+def test_fits_that_have_not_converged_are_told(pha, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "fits.parquet"
+    _, said, _ = run(pha, "--no-intervals", "--out", out, capsys=capsys)
+    assert "converged" not in said
+    monkeypatch.setattr("wolter.xray.marquardt.CLOSE", 0.0)
+    monkeypatch.setattr("wolter.xray.marquardt.FLAT", 0.0)
+    _, said, _ = run(pha, pha, "--no-intervals", "--out", out, capsys=capsys)
+    assert "2 of 2 fits have not converged" in said
+    for row in pq.read_table(out).to_pylist():
+        assert row["converged"] is False
+        assert "not_converged" in row["flag"].split(";")
+
+
 def test_a_network_s_estimates_are_the_start(pha, untrained, how, tmp_path, capsys):
     folder = untrained("deepspectra")
     network = FromNetwork(folder)

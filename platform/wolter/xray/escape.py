@@ -56,10 +56,12 @@ def _elsewhere(box: Box, data: Counted, point_BP: Tensor) -> Tensor:
     n, p = point_BP.shape
     device = point_BP.device
     places_K = (torch.arange(PLACES, device=device).double() + 0.5) / PLACES
+    size = max(1, _ROWS // n)
     best_BP = point_BP.clone()
     lowest_B = point_BP.new_full((n,), torch.inf)
     for parameter in range(p):
-        for some_K in places_K.split(max(1, _ROWS // n)):
+        for first in range(0, PLACES, size):
+            some_K = places_K[first : first + size]
             k = len(some_K)
             rows = torch.arange(n, device=device).repeat_interleave(k)
             there_NP = point_BP[rows]

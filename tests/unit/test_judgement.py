@@ -1,0 +1,148 @@
+"""Answers held against spectra: best fits, what is not explained, what pictures show."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from wolter import judgement, scrutiny
+from wolter.data.evidence import Evidence
+from wolter.data.records import read_observed
+from wolter.evaluate import predictive_plot
+from wolter.judgement import FEW, UNEXPLAINED, Likelihood, judge
+from wolter.train.checkpoint import load_model
+from wolter.xray import emission, epic_pn
+from wolter.xray.fakeit import fakeit
+from wolter.xray.fit import Counted
+from wolter.xray.spectrum import write_spectrum
+
+TRUTH = {
+    "nh": 0.2, "slope": 1.8, "pow_norm": 5e-4, "line_energy": 5.3, "line_norm": 3e-5, "kt": 0.15,
+    "bb_norm": 2e-5, "sigma": 0.1,
+}  # fmt: skip
+EXPOSURE_S = 25_000.0
+
+
+@pytest.fixture(scope="module")
+def pha(tmp_path_factory):
+    response = epic_pn.response("medium")
+    model = emission.parse("wabs * (powerlaw + gaussian + bbody)")
+    flux_BE = model(response.energy_edges_E1, TRUTH)
+    generator = torch.Generator().manual_seed(3)
+    spectrum, _ = fakeit(response, flux_BE[0].float(), EXPOSURE_S, generator)
+    path = tmp_path_factory.mktemp("judgement") / "a.pha"
+    write_spectrum(path, spectrum)
+    return path
+
+
+@pytest.fixture(scope="module")
+def posterior(untrained):
+    return load_model(untrained("posterior"))
+
+
+@pytest.fixture(scope="module")
+def evidence(pha, posterior):
+    observation = read_observed(pha, response="embedded", background="none")
+    return Evidence.of(observation, posterior.card.spec, pha.name)
+
+
+def statistic(likelihood, parameters_SP):
+    data = Counted(
+        likelihood.counts_BC, likelihood.exposure_B, likelihood.evidence.background_C[None]
+    )
+    return torch.cat(
+        [
+            data.statistic(likelihood.seen(p[None].float(), likelihood.exposure_B))
+            for p in parameters_SP
+        ]
+    )
+
+
+@pytest.mark.parametrize("refined", [False, True])
+def test_the_best_fit_is_never_worse_than_the_samples(evidence, posterior, refined):
+    judged = judge(posterior, evidence, refined)
+    for samples_SP in judged.sets.values():
+        lowest = statistic(judged.likelihood, samples_SP[::20]).min()
+        assert statistic(judged.likelihood, judged.best_P[None]) <= lowest + 1e-2
+    told = statistic(judged.likelihood, judged.best_P[None]).item()
+    assert judged.figures["cstat"] == pytest.approx(told, abs=1e-2)
+
+
+def test_a_best_fit_begins_at_the_best_samples(evidence, posterior, monkeypatch):
+    """Without any search, from an answer that leads to a local minimum."""
+    likelihood = Likelihood(evidence, posterior.card.spec)
+    names = posterior.card.spec.names
+    truth_P = torch.tensor([TRUTH[name] for name in names])
+    far_P = truth_P.clone()
+    far_P[names.index("line_energy")], far_P[names.index("line_norm")] = 6.9, 1e-6
+    plain = judgement.fit
+    monkeypatch.setattr(judgement, "fit", lambda *words, search: plain(*words))
+    samples_SP = far_P.repeat(20, 1)
+    samples_SP[13] = truth_P
+    best_P = likelihood.best(far_P, samples_SP)
+    assert best_P[names.index("line_energy")] == pytest.approx(5.3, abs=0.1)
+    lost_P = likelihood.best(far_P)
+    assert statistic(likelihood, lost_P[None]) > statistic(likelihood, best_P[None]) + 10
+    better_P = likelihood.better(lost_P, samples_SP)
+    torch.testing.assert_close(
+        statistic(likelihood, better_P[None]), statistic(likelihood, best_P[None]), atol=0.1, rtol=0
+    )
+    assert likelihood.better(best_P, samples_SP) is best_P
+
+
+def unexplained(monkeypatch, model, evidence, distance=0.0, p_value=0.5, refined=False):
+    """Flags where C-stat of the best fit is so many deviations above what 7 fitted ones leave."""
+    sigma = 10.0
+    told = SimpleNamespace(statistic=200.0 + sigma * distance - 7, expected=200.0, sigma=sigma)
+    monkeypatch.setattr(judgement, "goodness", lambda *_: told)
+    monkeypatch.setattr(judgement, "_p_value", lambda _: p_value)
+    monkeypatch.setattr(Likelihood, "best", lambda self, start_P, *_: start_P)
+    return "not_explained" in judge(model, evidence, refined).flags
+
+
+def test_a_distant_best_fit_is_not_explained(monkeypatch, evidence, untrained):
+    model = load_model(untrained("mlp"))
+    assert not unexplained(monkeypatch, model, evidence, UNEXPLAINED - 0.05)
+    assert unexplained(monkeypatch, model, evidence, UNEXPLAINED + 0.05)
+
+
+def test_a_low_p_value_of_a_refined_posterior_is_not_explained(monkeypatch, evidence, posterior):
+    assert unexplained(monkeypatch, posterior, evidence, p_value=0.9 * FEW, refined=True)
+    assert not unexplained(monkeypatch, posterior, evidence, p_value=1.1 * FEW, refined=True)
+    # Of the network's own it says how good the network is, not the model.
+    assert not unexplained(monkeypatch, posterior, evidence, p_value=0.0)
+
+
+def test_norms_of_an_exposure_outside_the_trained_range_are_scaled_as_networks_scale_them(
+    evidence, posterior
+):
+    spec = dataclasses.replace(posterior.card.spec, exposure_s=(50_000.0, 100_000.0))
+    plain, scaled = (Likelihood(evidence, s) for s in (posterior.card.spec, spec))
+    for i, name in enumerate(spec.names):
+        factor = 50_000.0 / EXPOSURE_S if name.endswith("norm") else 1.0
+        for bound in ("low_P", "high_P"):
+            ratio = getattr(scaled.box, bound)[i] / getattr(plain.box, bound)[i]
+            assert float(ratio) == pytest.approx(factor), name
+
+
+def test_pictures_are_of_what_the_table_tells(pha, posterior, tmp_path, monkeypatch):
+    """The statistic of the title, and the refined posterior where there is one."""
+    drawn, judged = [], []
+    plot, answer = predictive_plot.predictive, scrutiny.judge
+    monkeypatch.setattr(
+        predictive_plot, "predictive", lambda *w, **k: drawn.append((w[4], k)) or plot(*w, **k)
+    )
+    monkeypatch.setattr(
+        scrutiny, "judge", lambda *w, **k: judged.append(answer(*w, **k)) or judged[-1]
+    )
+    (row,) = scrutiny.check_files(
+        posterior, [pha], response="embedded", background="none", refined=True, plots=tmp_path
+    )
+    expected_SC, told = drawn[0][0], drawn[0][1]["quoted"]
+    assert (told.cstat, told.expected, told.sigma, told.p_value) == (
+        row["cstat"], row["cstat_expected"], row["cstat_sigma"], row["p_value"],
+    )  # fmt: skip
+    samples_SP = judged[0].sets["refined posterior"]
+    right_SC = judged[0].likelihood.expected(judgement.predictive(samples_SP))
+    torch.testing.assert_close(torch.from_numpy(expected_SC).float(), right_SC)
