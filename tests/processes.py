@@ -68,7 +68,7 @@ def run(words: list[str], home: Path, timeout_s: float = 300, **more: str) -> Do
         deadline = time.monotonic() + timeout_s
         while process.poll() is None and time.monotonic() < deadline:
             listened |= listening(process.pid)
-            time.sleep(0.2)
+            time.sleep(0.5)
         if process.poll() is None:
             process.kill()
         texts = []

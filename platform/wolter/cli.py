@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failed, 2 bad usage or bad input (one line on standard error).
 """
 
+import contextlib
 import importlib
 import io
 import os
@@ -13,6 +14,8 @@ from typing import Protocol, cast
 from wolter.errors import InputError
 from wolter.files import why_full
 from wolter.memory import keep_freed
+from wolter.reasons import told
+from wolter.terminal import ours_alone
 
 
 class Command(Protocol):
@@ -110,22 +113,25 @@ def _main(arguments: Sequence[str] | None) -> int:
         print(f"wolter {__version__}")
         return 0
     keep_freed()
+    with contextlib.nullcontext() if debug else ours_alone():
+        return _run(words, debug)
+
+
+def _run(words: list[str], debug: bool) -> int:
     try:
         import tyro
 
         name, rest = find(words)
         command = tyro.cli(load(name, rest), args=rest, prog=f"wolter {name}")
         return command.run()
-    except InputError as error:
-        return _fail(str(error), USAGE, debug)
     except BrokenPipeError:  # the reader of our output has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return _fail("interrupted", 130, debug=False)
-    except (OSError, RuntimeError, ValueError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        return _fail(f"{type(error).__name__}: {first} (--debug shows where)", FAILED, debug)
+    except Exception as error:
+        ours = told(error)
+        return _fail(str(ours), USAGE if isinstance(ours, InputError) else FAILED, debug)
 
 
 def _fail(message: str, code: int, debug: bool) -> int:

@@ -1,8 +1,13 @@
-"""How far long work is: a bar on a terminal, elsewhere a line a minute."""
+"""How far long work is: a bar on a terminal, elsewhere a line a minute.
+
+The time that is left goes by the rate of the work since its first piece was done: to start up, Ray
+takes as long as to do the whole of a small job.
+"""
 
 import contextlib
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
@@ -15,7 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-EVERY_S = 60.0  # between lines
+FIRST_S, EVERY_S = 10.0, 60.0  # until the first line, and between lines
+MARKS = 6  # lines that the rate is taken over
 
 
 @contextlib.contextmanager
@@ -32,7 +38,7 @@ def bar(title: str, total: int | None = None) -> Iterator[Callable[..., None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, speed_estimate_period=600) as progress:
         task = progress.add_task(title, total=total)
 
         def advance(steps: float, total: int | None = None) -> None:
@@ -46,19 +52,32 @@ def bar(title: str, total: int | None = None) -> Iterator[Callable[..., None]]:
 class _Lines:
     def __init__(self, title: str, total: float | None) -> None:
         self.title, self.total, self.done = title, total, 0.0
-        self.start = self.told = time.monotonic()
+        self.next = time.monotonic() + FIRST_S
+        self.marks: deque[tuple[float, float]] = deque(maxlen=MARKS)  # when, and how much was done
 
     def __call__(self, steps: float, total: float | None = None) -> None:
         self.done += steps
         self.total = self.total if total is None else total
-        now = time.monotonic()
-        if now - self.told < EVERY_S or not self.done:
+        if not self.done:
             return
-        self.told, text = now, f"{self.done:.4g}"
+        now = time.monotonic()
+        if not self.marks:
+            self.marks.append((now, self.done))
+        if now < self.next:
+            return
+        self.next, text = now + EVERY_S, f"{self.done:.4g}"
         if self.total:
-            left = (now - self.start) * max(0.0, self.total / self.done - 1)
-            text += f" of {self.total:g}, {100 * self.done / self.total:.0f} %, {_span(left)} left"
+            text += f" of {self.total:g}, {100 * self.done / self.total:.0f} %{self._left(now)}"
         print(f"{self.title}: {text}", file=sys.stderr, flush=True)
+
+    def _left(self, now: float) -> str:
+        """At the rate since an earlier line; nothing where that is not known yet."""
+        since, before = self.marks[0]
+        self.marks.append((now, self.done))
+        if self.done <= before or now <= since or self.total is None:
+            return ""
+        left = (now - since) / (self.done - before) * max(0.0, self.total - self.done)
+        return f", {_span(left)} left"
 
 
 def _span(seconds: float) -> str:

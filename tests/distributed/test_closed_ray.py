@@ -8,7 +8,6 @@ import sys
 import pytest
 import ray
 from tests import processes
-from tests.synthetic import make_dataset
 
 pytestmark = pytest.mark.distributed
 
@@ -54,16 +53,6 @@ def test_a_process_with_the_token_is_served(ray_session):
     token = os.environ["RAY_AUTH_TOKEN_PATH"]
     done = intrude(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=token)
     assert "ran: 42" in done.stdout, done.stderr
-
-
-def test_training_on_two_workers_opens_no_port_to_the_network(tmp_path):
-    make_dataset(tmp_path / "state" / "datasets" / "spectra", 400)
-    words = ["train", "mlp", "--train.epochs", "1", "--scale.workers", "2", "--model.width", "16"]
-    done = processes.run(words, tmp_path)
-    assert done.code == 0, done.err
-    assert {"raylet", "gcs_server"} <= {name for name, _, _ in done.listened}
-    assert not processes.outside(done.listened)
-    assert not (tmp_path / ".ray").exists()  # the user's own token
 
 
 def test_sockets_outside_loopback_are_seen():

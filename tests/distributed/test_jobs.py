@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -47,7 +48,7 @@ def submit(home) -> Iterator[Submit]:
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("RAY_")},
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "RAY_AUTH_MODE": "disabled",
+        "HOME": str(home),  # without a token of Ray, as it is at first
         "WOLTER_HOME": str(home),
     }
     head = [
@@ -102,6 +103,11 @@ def test_train_as_it_is_written_in_the_readme(submit):
     output = submit("jobs/train_spectra.py")
     assert "deepspectra version 1" in output
     assert "epoch 30/30" in output
+    log = output.partition("Tailing logs until the job exits")[2].splitlines()[1:]
+    ours = ("training deepspectra", "run ", "epoch ")
+    foreign = [line for line in log if line.strip("- ") and not line.startswith(ours)]
+    assert len(foreign) == 1  # Ray's own, of the job
+    assert re.search(r"Job '\w+' succeeded", foreign[0])
 
 
 def test_options_go_with_a_working_dir(submit, home):

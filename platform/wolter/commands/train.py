@@ -1,11 +1,13 @@
 """`wolter train`."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import torch
 import tyro
 
 from wolter import config as configs
@@ -22,6 +24,7 @@ from wolter.progress import bar
 from wolter.train import shipped
 from wolter.train.loop import Epoch, TrainConfig, default_config
 from wolter.train.runner import ScaleConfig, train
+from wolter.train.store import shown_uri
 from wolter.train.tracking import promote
 
 Command = TypeVar("Command")
@@ -67,10 +70,22 @@ class Train:
         given, usual = (configs.to_dict(each) for each in (self._model, type(self._model)()))
         return {key: value for key, value in given.items() if value != usual[key]}
 
+    def _device(self) -> str:
+        """What the workers will train on, as far as this process can tell."""
+        if os.environ.get("RAY_ADDRESS", "local") != "local":
+            return "as the cluster has it"
+        enough = torch.cuda.device_count() >= self.scale.workers
+        return "cuda" if enough and self.scale.use_gpu != "no" else "cpu"
+
     def run(self) -> int:
         """Train, register, and promote if asked to."""
         data = self.data or default_data(families.load(self.family).kind)
-        name = families.load(self.family).model_name(open_dataset(data).spec)
+        dataset = open_dataset(data)
+        name = families.load(self.family).model_name(dataset.spec)
+        print(
+            f"training {name} on {dataset.path}: {dataset.manifest.rows} records, "
+            f"workers {self.scale.workers}, device {self._device()}, MLflow at {shown_uri()}"
+        )
         start = shipped.locate(name, self.start) if self.start else None
         with bar(f"training {self.family}", self.train.epochs) as advance:
             done = 0.0
@@ -99,6 +114,7 @@ class Train:
                 experiment=self.experiment,
                 on_epoch=show,
                 on_step=step,
+                on_start=lambda run: print(f"run {run}"),
             )
         print(f"run {result.run_id}  {result.model_name} version {result.model_version}")
         if self.promote:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from wolter import config as configs
-from wolter.cluster import connected, cores
+from wolter.cluster import connected
 from wolter.data.batches import count_rows
+from wolter.data.pipeline import in_tasks
 from wolter.data.schema import Parameter, SpectraBatch
 from wolter.data.shards import ShardDataset, table_to_numpy, to_batch
 from wolter.data.simulator import SimulateConfig, Simulator, seed_of
@@ -151,7 +152,7 @@ def fit_dataset(
         start: starts of a batch; by default the middle of the prior.
         split: which spectra.
         n: of how many; by default all.
-        workers: Ray actors, one core each; by default one for every core.
+        workers: tasks at a time, one core each; by default one for every core.
         on_fits: called with the number of fits as they are done.
         assumed: fit with the model and response of this dataset in place of those that the spectra
             were simulated with, which are then as unknown as their backgrounds.
@@ -167,14 +168,8 @@ def fit_dataset(
     pieces = _pieces(dataset, split, n)
     with connected():
         ray.data.DataContext.get_current().execution_options.preserve_order = True
-        workers = min(workers or cores(), len(pieces))
-        fits = ray.data.range(len(pieces), override_num_blocks=len(pieces)).map_batches(
-            _Fitter,
-            fn_constructor_args=(simulator, start or FromPrior(parameters), config, pieces, split),
-            batch_size=1,
-            num_cpus=1,
-            compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
-        )
+        arguments = (simulator, start or FromPrior(parameters), config, pieces, split)
+        fits = in_tasks(_Fitter, arguments, len(pieces), workers)
         tables = []
         for table in fits.iter_batches(batch_format="pyarrow", batch_size=None):
             tables.append(table)
@@ -225,7 +220,7 @@ def _pieces(dataset: ShardDataset, split: str, n: int | None) -> list[Piece]:
 
 
 class _Fitter:
-    """Ray Data actor: fits the pieces whose numbers it is given."""
+    """Fits the pieces whose numbers it is given."""
 
     def __init__(
         self,
@@ -235,7 +230,7 @@ class _Fitter:
         pieces: list[Piece],
         split: str,
     ) -> None:
-        torch.set_num_threads(1)  # one actor a core
+        torch.set_num_threads(1)  # one task a core
         self.model, self.parameters = simulator.forward, simulator.config.prior
         self.start, self.config, self.pieces, self.split = start, config, pieces, split
 

@@ -1,5 +1,6 @@
 """Shards made in parallel: a maker of tables as a Ray Data pipeline, one shard a task."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,11 +27,11 @@ class ShardMaker(Protocol):
 
 
 class _ShardWriter:
-    """Ray Data actor: writes the shards whose indices it is given, or finds them finished."""
+    """Writes the shards whose indices it is given, or finds them finished."""
 
     def __init__(self, maker: ShardMaker, out: str) -> None:
         keep_freed()
-        torch.set_num_threads(1)  # one actor a core; also makes the bytes independent of cores
+        torch.set_num_threads(1)  # one task a core; also makes the bytes independent of cores
         self.maker, self.out = maker, Path(out)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[Any]]:
@@ -60,29 +61,61 @@ def make_shards(
     Args:
         maker: sent to every worker.
         out: the folder.
-        workers: Ray actors, one core each; by default as many as the machine has cores.
+        workers: tasks at a time, one core each; by default as many as the machine has cores.
         on_shard: called with the number of rows as each shard finishes.
 
     Raises:
         InputError: the disk is full.
     """
-    import ray
-
     n = len(maker.rows)
     with connected(), told_by_tasks():
-        results = ray.data.range(n, override_num_blocks=n).map_batches(
-            _ShardWriter,
-            fn_constructor_args=(maker, str(out.absolute())),
-            batch_size=1,
-            num_cpus=1,
-            # A shard takes seconds: none waits for a busy worker while another is idle.
-            compute=ray.data.ActorPoolStrategy(
-                size=min(workers or cores(), n), max_tasks_in_flight_per_actor=1
-            ),
-        )
+        results = in_tasks(_ShardWriter, (maker, str(out.absolute())), n, workers)
         shards: dict[int, Shard] = {}
         for row in results.iter_rows():
             shards[int(row["index"])] = Shard(row["name"], int(row["rows"]), row["sha256"])
             if on_shard is not None:
                 on_shard(int(row["rows"]))
     return tuple(shards[i] for i in range(n))
+
+
+def in_tasks(
+    build: Callable[..., Callable[[dict[str, np.ndarray]], Any]],
+    arguments: tuple[Any, ...],
+    n: int,
+    workers: int | None = None,
+) -> Any:
+    """A Ray Data set of what `build(*arguments)` gives for `{"id": [i]}`, i from 0 to n - 1.
+
+    A process builds it once, for all tasks that it runs. Ray keeps tasks whose process is lost, and
+    what they need, by itself; actors would lose constructor arguments that sit in its store.
+
+    Args:
+        build: a class, or a function.
+        arguments: sent to every process once.
+        n: tasks, of a few seconds each.
+        workers: of them at a time, one core each; by default as many as the machine has cores.
+    """
+    import ray
+
+    kept = ray.put((build, arguments))
+    return ray.data.range(n, override_num_blocks=n).map_batches(
+        _call,
+        fn_args=([kept],),
+        batch_size=1,
+        num_cpus=1,
+        compute=ray.data.TaskPoolStrategy(size=min(workers or cores(), n)),
+    )
+
+
+def _call(block: dict[str, np.ndarray], kept: list[Any]) -> Any:
+    """Ray Data task: run what is kept."""
+    return _built(kept[0])(block)
+
+
+@functools.lru_cache(maxsize=1)
+def _built(kept: Any) -> Callable[[dict[str, np.ndarray]], Any]:
+    import ray
+
+    build, arguments = ray.get(kept)
+    made: Callable[[dict[str, np.ndarray]], Any] = build(*arguments)
+    return made

@@ -74,7 +74,7 @@ def simulate_dataset(
         n: number of spectra.
         out: folder of the dataset; shards that an interrupted run left there are kept.
         seed: seed of all draws.
-        workers: Ray actors, one core each; by default as many as the machine has cores.
+        workers: tasks at a time, one core each; by default as many as the machine has cores.
         on_shard: called with the number of rows as each shard finishes.
         blocks_per_shard: blocks of 1,024 rows in each shard but the last.
 

@@ -74,7 +74,7 @@ def simulate_image_dataset(
         n: number of fields; each gives one record a tile.
         out: folder of the dataset; shards that an interrupted run left there are kept.
         seed: seed of all draws.
-        workers: Ray actors, one core each; by default as many as the machine has cores.
+        workers: tasks at a time, one core each; by default as many as the machine has cores.
         on_shard: called with the number of records as each shard finishes.
         fields_per_shard: fields in each shard but the last.
 

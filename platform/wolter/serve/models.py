@@ -19,6 +19,7 @@ from wolter.judgement import Judgement, judge
 from wolter.predict import estimate, fingerprint
 from wolter.serve.config import ServeConfig
 from wolter.train.checkpoint import Model, load_model
+from wolter.train.store import shown_uri
 
 Estimates = dict[str, NDArray[np.float32]]
 Join = Callable[
@@ -85,7 +86,7 @@ def _champions() -> tuple[Chosen, ...]:
                 found.append(Chosen(name, str(folder.absolute()), version))
     if not found:
         raise InputError(
-            f"no family has a champion in {tracking.tracking_uri()}; train one with `wolter "
+            f"no family has a champion in {shown_uri()}; train one with `wolter "
             "train`, then `wolter promote` it"
         )
     return tuple(found)

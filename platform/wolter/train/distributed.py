@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from wolter import config as configs
-from wolter import local_ray
+from wolter import local_ray, reasons
 from wolter.cluster import connected, cores
 from wolter.data.batches import fits, ray_dataset, ray_reader
 from wolter.data.shards import open_dataset
@@ -41,7 +41,7 @@ def fit(
 
     Raises:
         InputError: see `runner.train`.
-        RuntimeError: workers failed too often.
+        FailedError: workers failed too often.
     """
     logical = cores() + scale.workers  # Ray Data reads on the cores' share
     with connected(logical_cpus=logical), tempfile.TemporaryDirectory() as meet:
@@ -75,11 +75,8 @@ def fit(
         (folder / STEPS).unlink(missing_ok=True)
         try:
             done = result.result()
-        except ray.train.TrainingFailedError as error:
-            for cause in getattr(error, "worker_failures", {}).values():
-                if isinstance(cause, InputError):
-                    raise InputError(str(cause)) from error
-            raise RuntimeError(f"training failed on Ray: {error}") from error
+        except Exception as error:
+            raise reasons.told(error) from error
     if done.return_value is not None:
         raise InputError(done.return_value)
     return Path(done.checkpoint.path)

@@ -5,8 +5,8 @@ batches. Workers receive a `Job` as a dictionary: names and numbers, never class
 """
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from wolter.train.job import Job, ScaleConfig, make_job, prepare
 from wolter.train.loop import Epoch, OnEpoch, OnStep, TrainConfig, choose_device
 
 __all__ = ["ScaleConfig", "TrainedRun", "fit_local", "train", "train_local"]
+
+OnStart = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,13 @@ def train_local(
     experiment: str = "spectra",
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
+    on_start: OnStart | None = None,
 ) -> TrainedRun:
     """Train in this process, without Ray; see `train`."""
     opened = open_dataset(dataset)
     job = make_job(family, opened, config, train, start=start, real=real)
     choose_device(job.train.device)
-    with telling_full(home()), _tracked(job, opened, experiment, None, on_epoch) as run:
+    with telling_full(home()), _tracked(job, opened, experiment, None, on_epoch, on_start) as run:
         run.checkpoint = fit_local(job, run.folder, run.on_epoch, on_step)
     return run.result()
 
@@ -107,6 +110,7 @@ def train(
     experiment: str = "spectra",
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
+    on_start: OnStart | None = None,
 ) -> TrainedRun:
     """Train a family on Ray, track the run and register the model.
 
@@ -123,17 +127,18 @@ def train(
         experiment: of MLflow.
         on_epoch: called in this process after each epoch.
         on_step: called in this process with the epochs done, parts of one included, now and then.
+        on_start: called in this process with the run's id, before the training.
 
     Raises:
-        InputError: bad input, or the cluster has too few GPUs.
-        RuntimeError: workers failed more often than `scale.max_failures`.
+        InputError: bad input, the store of MLflow does not answer, or the cluster has too few GPUs.
+        FailedError: workers failed more often than `scale.max_failures`.
     """
     from wolter.train import distributed
 
     scale = scale or ScaleConfig()
     opened = open_dataset(dataset)
     job = make_job(family, opened, config, train, scale, start, real)
-    with telling_full(home()), _tracked(job, opened, experiment, scale, on_epoch) as run:
+    with telling_full(home()), _tracked(job, opened, experiment, scale, on_epoch, on_start) as run:
         run.checkpoint = distributed.fit(job, scale, run.folder, run.on_epoch, on_step)
     return run.result()
 
@@ -166,6 +171,7 @@ def _tracked(
     experiment: str,
     scale: ScaleConfig | None,
     on_epoch: OnEpoch | None,
+    on_start: OnStart | None,
 ) -> Iterator[_Run]:
     """Note a run in MLflow from its start to its end, whichever that is, and register its model."""
     params: dict[str, Any] = {"model": job.config, "train": configs.to_dict(job.train)}
@@ -176,11 +182,14 @@ def _tracked(
     run = _Run(tracking.start(experiment, job.family, params, dataset), name, on_epoch)
     run.folder.mkdir(parents=True)
     try:
+        if on_start is not None:
+            on_start(run.run_id)
         yield run
         assert run.checkpoint is not None
         run.version = tracking.register(name, run.run_id, run.checkpoint)
     except BaseException as error:
-        tracking.finish(run.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+        with suppress(Exception):  # where the store itself is what has failed
+            tracking.finish(run.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
     tracking.finish(run.run_id, "FINISHED")
 

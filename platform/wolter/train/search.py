@@ -7,7 +7,6 @@ what is searched.
 """
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,8 @@ from wolter import config as configs
 from wolter import family as families
 from wolter.cluster import connected, cores
 from wolter.errors import InputError
+from wolter.reasons import told
+from wolter.terminal import quiet
 from wolter.train import pareto, tracking
 from wolter.train.plan import SWEEP, Sweep, folder_of
 from wolter.train.trials import JUDGED, OnTrial, Outcome, Tracker, run_trial
@@ -84,7 +85,7 @@ def run(sweep: Sweep, on_epoch: OnTrial | None = None) -> SearchResult:
 
     Raises:
         InputError: no trial could finish, for reasons of the input.
-        RuntimeError: no trial could finish.
+        FailedError: no trial could finish.
         KeyboardInterrupt: interrupted; what is done is kept.
     """
     try:
@@ -138,9 +139,8 @@ def _outcomes(sweep: Sweep, tracker: Tracker) -> list[Outcome]:
                 callbacks=[tracker],
                 verbose=0,
             )
-        except tune.TuneError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise RuntimeError(f"the search failed on Ray: {reason}") from error
+        except Exception as error:
+            raise told(error) from error
     found = [tracker.outcome(trial) for trial in analysis.trials]
     outcomes = [each for each in found if each is not None]
     if len(outcomes) < len(sweep.points):
@@ -150,8 +150,7 @@ def _outcomes(sweep: Sweep, tracker: Tracker) -> list[Outcome]:
 
 def _quiet() -> None:
     """Keep Ray Tune from files and messages of its own: MLflow keeps results, and we tell them."""
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the newer one prints even when told not to
+    quiet()
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 

@@ -5,7 +5,6 @@ finished run: its weights and card as plain files, with the SHA-256 of the weigh
 alias `champion` says which one serves.
 """
 
-import logging
 import os
 import time
 from collections.abc import Mapping
@@ -22,39 +21,19 @@ from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
 from wolter.files import telling_full
 from wolter.home import home
+from wolter.reach import host_and_port, unreachable
+from wolter.reasons import told
 from wolter.train.checkpoint import CARD, WEIGHTS
+from wolter.train.store import client, shown_uri, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, LATEST = "champion", "latest"
+CONFIG = "config.json"  # among a run's artifacts, from its start
 ARTIFACT = "checkpoint"  # folder of a run's artifacts that holds its model
 PARENT, NAME = "mlflow.parentRunId", "mlflow.runName"  # tags that MLflow's pages know
-
-
-def tracking_uri() -> str:
-    """`$MLFLOW_TRACKING_URI`, or the SQLite file under `home()`, whose folder is made."""
-    given = os.environ.get("MLFLOW_TRACKING_URI")
-    if given:
-        return given
-    try:
-        home().mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{home()}: cannot be created ({error.strerror}); set WOLTER_HOME to another folder"
-        ) from error
-    return f"sqlite:///{home() / 'mlflow.db'}"
-
-
-def client() -> "MlflowClient":
-    """Client of the tracking store, quiet and without telemetry."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # read when MLflow is imported
-    from mlflow import MlflowClient
-
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri())
 
 
 def registered_name(model: str) -> str:
@@ -90,7 +69,29 @@ def start(
     }
     flat = flatten({**params, "dataset": about})
     mlflow.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in flat.items()])
+    try:
+        must_keep(str(run.info.artifact_uri))
+        mlflow.log_dict(run.info.run_id, flat, CONFIG)
+    except Exception as error:
+        mlflow.set_terminated(run.info.run_id, "FAILED")
+        raise told(error) from error
     return str(run.info.run_id)
+
+
+def must_keep(place: str) -> None:
+    """See within seconds that a store of artifacts answers, not when a training has ended.
+
+    Raises:
+        InputError: it does not.
+    """
+    names = ("MLFLOW_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    endpoint = next((os.environ[name] for name in names if os.environ.get(name)), "")
+    where = host_and_port(endpoint, 443) if place.startswith("s3:") else None
+    if where and (why := unreachable(*where)):
+        raise InputError(
+            f"{place}: MLflow cannot keep files there ({endpoint}: {why}); start that store, or "
+            "correct its address"
+        )
 
 
 def child_of(parent: str, name: str) -> dict[str, str]:
@@ -262,11 +263,11 @@ def _version(family: str, which: str) -> "ModelVersion":
             raise
     if which == CHAMPION:
         raise InputError(
-            f"{family} has no champion in {tracking_uri()}; make one with `wolter train {family} "
+            f"{family} has no champion in {shown_uri()}; make one with `wolter train {family} "
             f"--data DIR` and `wolter promote {family} RUN`"
         )
     raise InputError(
-        f"{family} has no run or version {which} in {tracking_uri()}; `wolter train {family} "
+        f"{family} has no run or version {which} in {shown_uri()}; `wolter train {family} "
         "--data DIR` makes one and prints its run id"
     )
 
