@@ -9,8 +9,26 @@ class InputError(ValueError):
     """Bad input: one line that names the file or value and the remedy.
 
     The command line prints the message and exits with code 2; batch jobs write it to
-    `rejects.parquet`.
+    `rejects.parquet`. Line breaks and whatever no table or terminal holds, which names of files and
+    values of keywords may bring along, become question marks.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """A text with a question mark for each sign that is no print: line breaks, half surrogates."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file's name is UTF-8, so that tables can hold it and terminals show it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class FailedError(RuntimeError):

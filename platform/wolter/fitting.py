@@ -18,7 +18,7 @@ from torch import Tensor
 from wolter.data.evidence import known_background
 from wolter.data.fits import FitConfig, Start, fit_batch
 from wolter.data.observed import without_areascale
-from wolter.data.records import to_record
+from wolter.data.records import read_observed, to_record
 from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec
 from wolter.data.tables import vo_unit
 from wolter.errors import InputError
@@ -26,7 +26,7 @@ from wolter.predict import estimate
 from wolter.train.checkpoint import Model, load_model
 from wolter.xray import emission
 from wolter.xray.forward import Forward
-from wolter.xray.spectrum import Observation, read_observation
+from wolter.xray.spectrum import Observation
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -105,7 +105,7 @@ class FileFits:
         Raises:
             InputError: the file cannot be read or does not fit the response or the grid.
         """
-        observation = read_observation(file, rmf=self.rmf, arf=self.arf, background=self.background)
+        observation = read_observed(file, rmf=self.rmf, arf=self.arf, background=self.background)
         record = to_record(observation, self.spec, str(file))
         plain = without_areascale(observation)
         background_BC = known_background(plain, self.spec.energy_edges)

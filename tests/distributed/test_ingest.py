@@ -1,4 +1,6 @@
+import os
 import shutil
+from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
@@ -38,7 +40,10 @@ def test_every_real_spectrum_is_read_or_rejected_with_its_reason(
     assert pq.read_table(tmp_path / "rejects.parquet").num_rows == 2
     assert result.dataset.manifest.rejects == 2
     files = sum(1 for file in reference_data.rglob("*") if file.is_file())
-    assert result.read + result.backgrounds + result.others + len(result.rejects) == files
+    counted = result.read + result.backgrounds + len(result.others) + len(result.rejects)
+    assert counted == files
+    assert Counter(what for _, what in result.others)["responses"] == 15
+    assert pq.read_table(tmp_path / "others.parquet").num_rows == len(result.others)
     # Two files of one source fall into one split.
     keys = result.dataset.read(0).select(["source_id", "split_key"]).to_pylist()
     assert len({k["split_key"] for k in keys}) == len({k["source_id"] for k in keys}) == 7
@@ -52,12 +57,20 @@ def test_bad_files_do_not_stop_the_good_one(ray_session, reference_data, tmp_pat
     (folder / "page.fits").write_text("<html>404</html>")
     (folder / "short.pha").write_bytes((folder / "PN.pha").read_bytes()[:50_000])
     (folder / "README").write_text("not a spectrum")
+    card = (folder / "PN.pha").read_bytes().replace(b"EXPOSURE=", b"EXPOSURE= 1.2.3 /", 1)
+    (folder / "card.pha").write_bytes(card[: len((folder / "PN.pha").read_bytes())])
+    os.close(os.open(os.fsencode(folder) + b"/\xff.pha", os.O_CREAT))
     result = ingest_dataset([folder], tmp_path / "out")
     assert result.read == 2
     assert {file.rsplit("/", 1)[1] for file, _ in result.rejects} == {
         "empty.pha",
         "page.fits",
         "short.pha",
+        "card.pha",
+        "?.pha",
+    }
+    assert ("README", "not FITS") in {
+        (file.rsplit("/", 1)[1], what) for file, what in result.others
     }
     batch = read_split(result.dataset, "all")
     assert batch.counts_BC.shape == (2, 256)

@@ -1,5 +1,6 @@
 """`wolter ingest spectra`."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ class IngestSpectra:
         rmf: RMF to use for every spectrum.
         arf: ARF to use for every spectrum.
         background: background spectrum to use for every spectrum.
+        list_other: name each file that is no spectrum, and what it is; also in others.parquet.
     """
 
     sources: tyro.conf.Positional[tuple[Path, ...]]
@@ -34,6 +36,7 @@ class IngestSpectra:
     rmf: str | None = None
     arf: str | None = None
     background: str | None = None
+    list_other: bool = False
 
     def run(self) -> int:
         """Ingest, and account for every file."""
@@ -42,10 +45,20 @@ class IngestSpectra:
             result = ingest_dataset(self.sources, self.out, config, on_files=advance)
         print(
             f"{result.read} spectra read, {len(result.rejects)} rejected, "
-            f"{result.backgrounds} backgrounds, {result.others} other files: {self.out}"
+            f"{result.backgrounds} backgrounds, {_other_files(result.others)}: {self.out}"
         )
         print_rejects(result.rejects, self.out)
+        if self.list_other:
+            for file, what in result.others:
+                print(f"  other {file}: {what}")
         return 0
+
+
+def _other_files(others: Sequence[tuple[str, str]]) -> str:
+    """Number of files that were passed over, by what they are."""
+    kinds = Counter(what for _, what in others)
+    listed = ", ".join(f"{n} {what}" for what, n in kinds.most_common())
+    return f"{len(others)} other files" + (f" ({listed})" if kinds else "")
 
 
 def print_rejects(rejects: Sequence[tuple[str, str]], out: Path) -> None:

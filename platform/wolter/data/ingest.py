@@ -17,6 +17,7 @@ from wolter.data.integrity import encode
 from wolter.data.kinds import Kind, Look, look
 from wolter.data.observed import batch_of
 from wolter.data.record_kinds import Spec
+from wolter.data.records import read_observed
 from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.data.shards import (
     REJECTS,
@@ -28,12 +29,12 @@ from wolter.data.shards import (
     write_shard,
 )
 from wolter.data.split import name_keys
-from wolter.errors import InputError
+from wolter.errors import InputError, is_utf8, printable
 from wolter.files import make_folder, write_atomically
-from wolter.xray.spectrum import read_observation
 
 FILES_PER_TASK = 64
 ROWS_PER_SHARD = 32_768
+OTHERS = "others.parquet"  # files that were passed over, and what they are
 REJECT_SCHEMA = pa.schema({"file": pa.string(), "reason": pa.string()})
 
 
@@ -54,12 +55,20 @@ class IngestConfig:
 
 @dataclass(frozen=True)
 class Ingested:
-    """What an ingest did with the files that it was given."""
+    """What an ingest did with the files that it was given.
+
+    Attributes:
+        dataset: of the spectra that were read, and how many:
+        read: spectra.
+        backgrounds: files that belong to the record of another.
+        others: file and what it is, of each that was passed over.
+        rejects: file and reason, of each that should have been a record.
+    """
 
     dataset: ShardDataset
     read: int
     backgrounds: int
-    others: int
+    others: tuple[tuple[str, str], ...]
     rejects: tuple[tuple[str, str], ...]
 
 
@@ -88,7 +97,7 @@ def read_spectra(files: Sequence[str], sources: Sequence[str], config: IngestCon
     batches, reasons = [], []
     for file in files:
         try:
-            observation = read_observation(
+            observation = read_observed(
                 Path(file), rmf=config.rmf, arf=config.arf, background=config.background
             )
             batches.append(batch_of([observation], config.energy_edges))
@@ -107,14 +116,16 @@ def _no_counts(n_channels: int) -> SpectraBatch:
 
 def _look_block(block: dict[str, Any]) -> dict[str, list[str]]:
     """Ray Data task: what the files of a block are."""
-    rows: dict[str, list[str]] = {k: [] for k in ("kind", "source", "background", "reason")}
+    rows: dict[str, list[str]] = {
+        k: [] for k in ("kind", "source", "background", "other", "reason")
+    }
     for file in block["item"]:
         reason = ""
         try:
             seen = look(Path(file))
         except InputError as error:
             seen, reason = Look(Kind.OTHER), str(error)
-        values = (seen.kind.value, seen.source, seen.background, reason)
+        values = (seen.kind.value, seen.source, seen.background, seen.other, reason)
         for column, value in zip(rows.values(), values, strict=True):
             column.append(value)
     return {"file": list(block["item"]), **rows}
@@ -136,7 +147,7 @@ def ingest_dataset(
 
     A background spectrum is part of the record of the spectrum that names it, and no record of its
     own. Each file that should have been a record and is none becomes a row of `rejects.parquet`
-    with its path and reason, and the job goes on; all other files are counted.
+    with its path and reason, and the job goes on; all other files become rows of `others.parquet`.
 
     Args:
         sources: PHA files, and folders that are searched throughout.
@@ -150,13 +161,20 @@ def ingest_dataset(
     import ray
 
     config = config or IngestConfig()
-    files = list_files(sources)
+    found = list_files(sources)
+    # A name that no table holds is none that Ray can hand to a task.
+    files = [str(file) for file in found if is_utf8(str(file))]
     make_folder(out)
     writer = RowWriter(out)
+    writer.rejects += [
+        (printable(str(file)), "its name is not UTF-8; rename the file")
+        for file in found
+        if not is_utf8(str(file))
+    ]
     with connected():
         # The rows of a shard must not depend on which task ends first.
         ray.data.DataContext.get_current().execution_options.preserve_order = True
-        seen = _in_blocks(ray.data.from_items([str(file) for file in files]), len(files))
+        seen = _in_blocks(ray.data.from_items(files), len(files))
         table = pa.concat_tables(
             seen.map_batches(_look_block, batch_size=FILES_PER_TASK).iter_batches(
                 batch_format="pyarrow", batch_size=None
@@ -165,7 +183,11 @@ def ingest_dataset(
         writer.reject(table.filter(pc.not_equal(table["reason"], "")))
         is_background = pc.or_(
             pc.equal(table["kind"], Kind.BACKGROUND.value),
-            pc.is_in(table["file"], value_set=table["background"].combine_chunks()),
+            # A spectrum that has a background of its own is more than the background of another.
+            pc.and_(
+                pc.is_in(table["file"], value_set=table["background"].combine_chunks()),
+                pc.equal(table["background"], ""),
+            ),
         )
         backgrounds = table.filter(is_background).num_rows
         chosen = pc.and_not(pc.equal(table["kind"], Kind.SPECTRUM.value), is_background)
@@ -179,9 +201,17 @@ def ingest_dataset(
                 if on_files is not None:
                     on_files(part.num_rows, spectra.num_rows)
     dataset = writer.finish("spectra", SpectraSpec(config.energy_edges), configs.to_dict(config))
-    rows = dataset.manifest.rows
-    others = len(files) - rows - backgrounds - len(writer.rejects)
-    return Ingested(dataset, rows, backgrounds, others, tuple(writer.rejects))
+    others = table.filter(
+        pc.and_not(
+            pc.and_(pc.equal(table["kind"], Kind.OTHER.value), pc.equal(table["reason"], "")),
+            is_background,
+        )
+    ).select(["file", "other"])
+    write_atomically(out / OTHERS, encode(others))
+    pairs = zip(others["file"].to_pylist(), others["other"].to_pylist(), strict=True)
+    read = dataset.manifest.rows
+    assert read + backgrounds + others.num_rows + len(writer.rejects) == len(found)
+    return Ingested(dataset, read, backgrounds, tuple(pairs), tuple(writer.rejects))
 
 
 def _in_blocks(data: Any, n: int) -> Any:

@@ -1,14 +1,15 @@
 """What the files of an archive are: a look at the headers alone."""
 
-import warnings
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
-from wolter.errors import InputError
+from wolter.errors import InputError, printable
 from wolter.xray import ogip
+from wolter.xray.pha import spectrum_class, spectrum_tables
 
-FITS_SUFFIXES = {".fits", ".fit", ".fts", ".ds", ".pha", ".pi", ".pha1", ".gz", ".ftz"}
+FITS_SUFFIXES = {".fits", ".fit", ".fts", ".ds", ".pha", ".pi", ".pha1", ".ftz"}
 
 
 class Kind(Enum):
@@ -24,55 +25,86 @@ class Look:
     """What the headers of a file say.
 
     Attributes:
-        kind: the kind of file; a background has HDUCLAS2 = BKG in every SPECTRUM table.
+        kind: the kind of file; a background has HDUCLAS2 = BKG in every table of a spectrum.
         source: the observed object, or the file's name where OBJECT is blank.
         background: the background file that it names and that lies beside it, or empty.
+        other: what a file of another kind is; empty for spectra.
     """
 
     kind: Kind
     source: str = ""
     background: str = ""
+    other: str = ""
 
 
 def look(path: Path) -> Look:
-    """Tell spectra and background spectra from everything else.
+    """Tell spectra and background spectra from everything else, as their reader would.
 
     Raises:
-        InputError: the name promises FITS, and the file is not or is damaged.
+        InputError: the name or the first bytes promise FITS, and the file is not or is damaged.
     """
-    from astropy.io import fits
-    from astropy.utils.exceptions import AstropyUserWarning
+    try:
+        with ogip.open_fits(path) as hdus:
+            return _look(path, hdus)
+    except InputError:
+        if _promises_fits(path):
+            raise
+        return Look(Kind.OTHER, other="not FITS")
 
-    if path.stat().st_size == 0:
-        return _unreadable(path, "empty file")
-    headers = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
-        warnings.simplefilter("error", AstropyUserWarning)  # a file cut short
-        try:
-            with fits.open(path, memmap=False) as hdus:
-                primary = hdus[0].header
-                for hdu in hdus[1:]:
-                    words = {ogip.text(hdu.header, key).upper() for key in ("EXTNAME", "HDUCLAS1")}
-                    if "SPECTRUM" in words:
-                        headers.append(hdu.header)
-        except (OSError, EOFError, AstropyUserWarning) as error:
-            return _unreadable(path, str(error).splitlines()[0])
-    if not headers:
-        return Look(Kind.OTHER)
-    classes = {ogip.text(header, "HDUCLAS2").upper() for header in headers}
-    named = ogip.text(headers[0], "BACKFILE")
+
+def _look(path: Path, hdus: Any) -> Look:
+    tables = [hdu for hdu in hdus if hasattr(hdu, "columns")]
+    spectra = spectrum_tables(tables) or [hdu for hdu in tables if _says_spectrum(hdu)]
+    if not spectra:
+        return Look(Kind.OTHER, other=_other(hdus, tables))
+    header = spectra[0].header
+    named = ogip.text(header, "BACKFILE")
     background = ogip.beside(path, named) if named else None
     own = background is not None and background.absolute() == path.absolute()
     return Look(
-        kind=Kind.BACKGROUND if classes == {"BKG"} else Kind.SPECTRUM,
-        source=ogip.text(headers[0], "OBJECT") or ogip.text(primary, "OBJECT") or path.name,
+        kind=Kind.BACKGROUND
+        if {spectrum_class(hdu) for hdu in spectra} == {"BKG"}
+        else Kind.SPECTRUM,
+        source=_word(header, "OBJECT") or _word(hdus[0].header, "OBJECT") or path.name,
         background="" if background is None or own else str(background.absolute()),
     )
 
 
-def _unreadable(path: Path, reason: str) -> Look:
-    suffix = path.suffix.lower()
-    if suffix in FITS_SUFFIXES or suffix.endswith("grp"):
-        raise InputError(f"{path}: not a readable FITS file ({reason}); fetch it again")
-    return Look(Kind.OTHER)
+def _says_spectrum(hdu: Any) -> bool:
+    """Whether a table calls itself a spectrum though it lacks the columns; its reader says why."""
+    return "SPECTRUM" in {_word(hdu.header, key).upper() for key in ("EXTNAME", "HDUCLAS1")}
+
+
+def _other(hdus: Any, tables: list[Any]) -> str:
+    names = {name for hdu in tables for name in ogip.columns(hdu)}
+    if names & {"MATRIX", "SPECRESP"}:
+        return "responses"
+    if {"TIME", "X", "Y"} <= names:
+        return "event lists"
+    if any(hdu.is_image and hdu.header.get("NAXIS", 0) for hdu in hdus):
+        return "images"
+    return "other tables" if tables else "FITS without data"
+
+
+def _word(header: Any, key: str) -> str:
+    """A keyword that no reader of spectra needs: empty where its value cannot be parsed."""
+    from astropy.io.fits import VerifyError
+
+    try:
+        return printable(ogip.text(header, key))
+    except VerifyError:
+        return ""
+
+
+def _promises_fits(path: Path) -> bool:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] == [".gz"] and len(suffixes) > 1:
+        suffixes.pop()
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix in FITS_SUFFIXES or suffix == ".gz" or suffix.endswith("grp"):
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(8) == b"SIMPLE  "
+    except (OSError, ValueError):
+        return True  # it says why

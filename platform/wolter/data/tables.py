@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from wolter.data.ingest import REJECT_SCHEMA
 from wolter.data.integrity import encode
 from wolter.data.out_paths import check_out
-from wolter.errors import InputError
+from wolter.errors import InputError, is_utf8, printable
 from wolter.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def write_rejects(rejects: Sequence[tuple[str, str]], path: Path) -> None:
         path.unlink(missing_ok=True)
         return
     files, reasons = zip(*rejects, strict=True)
-    data = encode(pa.table({"file": files, "reason": reasons}, REJECT_SCHEMA))
+    names = [file if is_utf8(file) else printable(file) for file in files]
+    data = encode(pa.table({"file": names, "reason": reasons}, REJECT_SCHEMA))
     write_atomically(make_folder(path.parent) / path.name, data)
 
 

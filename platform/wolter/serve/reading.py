@@ -205,5 +205,5 @@ def _find(job: Job, uploads: tuple[Upload, ...], named: str, what: str, keyword:
 
 def _same(named: str, uploaded: str) -> bool:
     """Whether a header's name means an upload, whatever their folders and gzip suffixes."""
-    plain = plain_name(named.split("[")[0].split("{")[0].strip())
-    return plain.removesuffix(".gz") == uploaded.removesuffix(".gz")
+    whole, cut = named.strip(), named.split("[")[0].split("{")[0].strip()  # as ogip.beside
+    return uploaded.removesuffix(".gz") in [plain_name(n).removesuffix(".gz") for n in (whole, cut)]

@@ -11,8 +11,8 @@ MAX_COLUMNS = 999  # of a table, by the standard
 MAX_CARDS = 100_000  # of all headers of a file; real ones have hundreds
 
 
-def count_hdus(file: IO[bytes], size: int, name: str) -> int:
-    """Walk the headers of a FITS file and count its HDUs.
+def find_hdus(file: IO[bytes], size: int, name: str) -> tuple[int, int]:
+    """Walk the headers of a FITS file: the number of its HDUs, and the byte where the last ends.
 
     Bytes after the last HDU are allowed, as the standard says, and so is a last block that is not
     filled up.
@@ -51,7 +51,12 @@ def count_hdus(file: IO[bytes], size: int, name: str) -> int:
             )
         position = start + -(-announced // BLOCK) * BLOCK
         found += 1
-    return found
+    return found, min(position, size)
+
+
+def count_hdus(file: IO[bytes], size: int, name: str) -> int:
+    """Number of HDUs of a FITS file that is whole; see `find_hdus`."""
+    return find_hdus(file, size, name)[0]
 
 
 def _begins_hdu(word: bytes) -> bool:

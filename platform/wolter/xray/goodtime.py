@@ -37,7 +37,9 @@ def read_good_times(path: Path, hdus: Sequence[Any]) -> dict[int, Array]:
             continue
         found_M2 = np.stack([ogip.vector(path, hdu, name) for name in ("START", "STOP")], 1)
         if not (np.isfinite(found_M2).all() and (found_M2[:, 0] <= found_M2[:, 1]).all()):
-            raise InputError(f"{path}: {hdu.name} holds an interval that ends before it starts")
+            raise InputError(
+                f"{path}: {hdu.name} holds an interval that ends before it starts; correct it"
+            )
         ccd = _ccd(path, hdu)
         times[ccd] = merge(np.concatenate([times.get(ccd, np.zeros((0, 2))), found_M2]))
     return times

@@ -113,7 +113,7 @@ def read_arf(path: Path) -> Arf:
         area_E = ogip.scaled(path, hdu, "SPECRESP", "area")
         energy_edges_E1, turned = _energy_edges(path, hdu)
     if not ((area_E >= 0) & (area_E <= LARGEST_AREA_CM2)).all():
-        raise InputError(f"{path}: effective areas must be finite and not negative")
+        raise InputError(f"{path}: effective areas must be finite and not negative; make it again")
     return Arf(energy_edges_E1, area_E[::-1] if turned else area_E, str(path))
 
 
@@ -137,7 +137,7 @@ def read_rmf(path: Path) -> Rmf:
         hdu, ebounds = found[0], bounds[0]
         channel_C = ogip.vector(path, ebounds, "CHANNEL")
         if not (np.abs(channel_C) < 2**31).all() or (np.diff(channel_C) != 1).any():
-            raise InputError(f"{path}: channels of EBOUNDS are not consecutive")
+            raise InputError(f"{path}: channels of EBOUNDS are not consecutive; make it again")
         first_channel = int(channel_C[0]) if len(channel_C) else 0
         offset = ogip.column_minimum(path, hdu, "F_CHAN")
         offset = first_channel if offset is None else offset
@@ -182,9 +182,9 @@ def _energy_edges(path: Path, hdu: Any) -> tuple[Array, bool]:
         low_E, high_E = low_E[::-1], high_E[::-1]
     edges_E1 = ogip.edges(path, low_E, high_E, "energy bins")
     if edges_E1[0] < 0:
-        raise InputError(f"{path}: energies are negative")
+        raise InputError(f"{path}: energies are negative; make it again")
     if not edges_E1[-1] > edges_E1[0]:
-        raise InputError(f"{path}: no energy bin has a width")
+        raise InputError(f"{path}: no energy bin has a width; make it again")
     positive_E1 = edges_E1[edges_E1 > 0]
     edges_E1[edges_E1 == 0] = min(LOWEST_ENERGY_KEV, positive_E1[0] / 2)
     return edges_E1, turned
@@ -220,14 +220,14 @@ def _expand(path: Path, data: Any, offset: int, n_channels: int) -> Array:
     count_flat, count_length_E = _rows(data["N_CHAN"], n_rows)
     value_flat, value_length_E = _rows(data["MATRIX"], n_rows)
     if (n_groups_E < 0).any() or (np.minimum(first_length_E, count_length_E) < n_groups_E).any():
-        raise InputError(f"{path}: a row has fewer groups than its N_GRP; the file is damaged")
+        raise InputError(f"{path}: a row has fewer groups than its N_GRP; fetch it again")
     first = _first_of_each(first_flat, first_length_E, n_groups_E).astype(np.int64) - offset
     count = _first_of_each(count_flat, count_length_E, n_groups_E).astype(np.int64)
     used = count > 0  # writers pad with groups of no channels, at any number
     group_row = np.repeat(np.arange(n_rows), n_groups_E)[used]
     first, count = first[used], count[used]
     if len(count) == 0:
-        raise InputError(f"{path}: MATRIX is empty")
+        raise InputError(f"{path}: MATRIX is empty; make it again")
     low, high = int(first.min()), int((first + count).max()) - 1
     if low < 0 or high >= n_channels:
         raise InputError(
@@ -236,10 +236,12 @@ def _expand(path: Path, data: Any, offset: int, n_channels: int) -> Array:
         )
     used_E = np.bincount(group_row, weights=count, minlength=n_rows).astype(np.int64)
     if (value_length_E < used_E).any():
-        raise InputError(f"{path}: a row of MATRIX is shorter than its groups; the file is damaged")
+        raise InputError(f"{path}: a row of MATRIX is shorter than its groups; fetch it again")
     value = _first_of_each(value_flat, value_length_E, used_E)
     if not (np.abs(value) <= LARGEST_AREA_CM2).all():
-        raise InputError(f"{path}: MATRIX holds values that are not finite or beyond any area")
+        raise InputError(
+            f"{path}: MATRIX holds values that are not finite or beyond any area; make it again"
+        )
     # Cell of each value in the dense matrix; groups that overlap add up.
     within = np.arange(len(value)) - np.repeat(np.cumsum(count) - count, count)
     cell = np.repeat(group_row * n_channels + first, count) + within

@@ -41,7 +41,9 @@ def column(path: Path, hdu: Any, name: str) -> Array:
     """
     values = np.asarray(hdu.data[name])
     if values.dtype.kind not in "iuf":
-        raise InputError(f"{path}: column {name} of {hdu.name or 'the table'} is not numeric")
+        raise InputError(
+            f"{path}: column {name} of {hdu.name or 'the table'} is not numeric; correct its TFORM"
+        )
     return values.astype(np.float64)
 
 
@@ -53,7 +55,9 @@ def vector(path: Path, hdu: Any, name: str) -> Array:
     """
     values = column(path, hdu, name)
     if values.ndim != 1:
-        raise InputError(f"{path}: column {name} holds {values[:1].size} numbers a row; expected 1")
+        raise InputError(
+            f"{path}: column {name} holds {values[:1].size} numbers a row, not 1; split it"
+        )
     return values
 
 
@@ -138,18 +142,23 @@ def edges(path: Path, low: Array, high: Array, what: str, *, gaps: bool = False)
         InputError: bins are empty, not finite, out of order, or leave gaps.
     """
     if len(low) == 0:
-        raise InputError(f"{path}: no {what}")
+        raise InputError(f"{path}: no {what}; fetch it again")
     joined = np.append(low, high[-1])
     if not np.isfinite(joined).all() or not np.isfinite(high).all():
-        raise InputError(f"{path}: {what} are not finite numbers")
+        raise InputError(f"{path}: {what} are not finite numbers; make it again")
     steps = np.diff(joined)
     if (steps < 0).any():
         first = int(np.argmax(steps < 0))
-        raise InputError(f"{path}: {what} do not ascend at row {first + 1} ({joined[first]:g} keV)")
+        raise InputError(
+            f"{path}: {what} do not ascend at row {first + 1} ({joined[first]:g} keV); make it "
+            "again"
+        )
     apart = np.abs(high[:-1] - low[1:]) > 1e-3 * steps[:-1] + 1e-5 * high[:-1]
     if not gaps and apart.any():
         first = int(np.argmax(apart))
-        raise InputError(f"{path}: {what} leave a gap or overlap after row {first + 1}")
+        raise InputError(
+            f"{path}: {what} leave a gap or overlap after row {first + 1}; make it again"
+        )
     return joined
 
 

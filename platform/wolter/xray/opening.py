@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from wolter.errors import InputError
-from wolter.xray.blocks import count_hdus
+from wolter.errors import InputError, is_utf8
+from wolter.xray.blocks import find_hdus
 
 # Bytes of the largest file that is inflated: a few MB of gzip may hold thousands of GB.
 LARGEST_INFLATED = 2**31
@@ -37,9 +37,11 @@ def open_fits(path: Path) -> Iterator[Any]:
         # wrong with them is said in one line of ours.
         warnings.simplefilter("ignore")
         with _stream(path) as (stream, size):
-            whole = count_hdus(stream, size, str(path))
+            whole, end = find_hdus(stream, size, str(path))
             stream.seek(0)
-            with fits.open(stream, memmap=False) as hdus:
+            # Of what follows the last HDU astropy would make another.
+            held = stream if end == size else io.BytesIO(stream.read(end))
+            with fits.open(held, memmap=False) as hdus:
                 if len(hdus) < whole:
                     raise InputError(
                         f"{path}: damaged header of HDU {len(hdus)} (the primary one is 0); fetch "
@@ -61,7 +63,16 @@ def open_tables(path: Path) -> Iterator[list[Any]]:
         tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU)]
         if not tables:
             raise InputError(f"{path}: no binary table in this FITS file; is it the right file?")
+        for hdu in tables:
+            _name_columns(hdu.header)
         yield tables
+
+
+def _name_columns(header: Any) -> None:
+    """Name columns that have no name, which the standard allows and astropy cannot read."""
+    for number in range(1, (header.get("TFIELDS") or 0) + 1):
+        if f"TTYPE{number}" not in header:
+            header[f"TTYPE{number}"] = f"UNNAMED{number}"
 
 
 @contextmanager
@@ -82,7 +93,6 @@ def _faults(path: Path) -> Iterator[None]:
                 f"{path}: the value of keyword {keyword[1]} cannot be read; correct the header"
             ) from error
         said = (str(error).strip().splitlines() or [""])[0]
-        said = said if said.isprintable() else ascii(said)
         raise InputError(
             f"{path}: damaged FITS file ({type(error).__name__}: {said[:200]}); fetch it again"
         ) from error
@@ -92,11 +102,15 @@ def _faults(path: Path) -> Iterator[None]:
 def _stream(path: Path) -> Iterator[tuple[IO[bytes], int]]:
     """The bytes of a file, inflated where it is gzip, and their number."""
     try:
+        if not is_utf8(str(path)):
+            raise InputError(f"{path}: its name is not UTF-8; rename the file")
         if path.exists() and not path.is_file():
             raise InputError(f"{path}: not a file; check the path")
         stream = path.open("rb")
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; check the path") from error
+    except InputError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: cannot be read ({reason}); check the path") from error
@@ -124,12 +138,12 @@ def _inflated(path: Path, packed: bytes) -> bytes:
         try:
             piece = inflater.decompress(packed, LARGEST_INFLATED + 1 - total)
         except zlib.error as error:
-            raise InputError(f"{path}: truncated or damaged gzip file; fetch it again") from error
+            raise InputError(f"{path}: damaged gzip file ({error}); fetch it again") from error
         total += len(piece)
         if total > LARGEST_INFLATED:
             raise InputError(f"{path}: inflates to more than 2 GB; use a smaller file")
         if not inflater.eof:
-            raise InputError(f"{path}: truncated or damaged gzip file; fetch it again")
+            raise InputError(f"{path}: truncated gzip file; fetch it again")
         pieces.append(piece)
         packed = inflater.unused_data.lstrip(b"\0")  # padding after the last member
     if not total:

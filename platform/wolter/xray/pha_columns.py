@@ -55,10 +55,10 @@ def rows_of(path: Path, hdu: Any) -> Rows:
     """
     channel_R = ogip.vector(path, hdu, "CHANNEL")
     if len(channel_R) == 0:
-        raise InputError(f"{path}: no channels")
+        raise InputError(f"{path}: no channels; fetch it again")
     whole = np.isfinite(channel_R).all() and (channel_R == np.round(channel_R)).all()
     if not whole or np.abs(channel_R).max() > 2**31:
-        raise InputError(f"{path}: CHANNEL must hold whole numbers")
+        raise InputError(f"{path}: CHANNEL must hold whole numbers; correct the column")
     detchans = ogip.number(path, hdu.header, "DETCHANS")
     n_channels = len(channel_R) if detchans is None else detchans
     first = int(channel_R.min())
@@ -169,7 +169,7 @@ def scale(path: Path, hdu: Any, name: str, rows: Rows) -> float | Tensor:
         given_R = ogip.vector(path, hdu, name)
         good_R = (given_R == 0) | ((given_R >= low) & (given_R <= high))
         if not good_R.all() or not (given_R > 0).any():
-            raise InputError(f"{path}: column {name} must be finite and not negative")
+            raise InputError(f"{path}: column {name} must be finite and not negative; correct it")
         # One value for all stays a number.
         if (given_R == given_R[0]).all():
             return float(given_R[0])
@@ -195,7 +195,7 @@ def channel_flags(path: Path, hdu: Any, name: str, rows: Rows) -> Tensor | None:
     if name in ogip.columns(hdu):
         given_R = ogip.vector(path, hdu, name)
         if not (np.abs(given_R) < 2**15).all() or (given_R != np.round(given_R)).any():
-            raise InputError(f"{path}: column {name} must hold small whole numbers")
+            raise InputError(f"{path}: column {name} must hold small whole numbers; correct it")
         return torch.from_numpy(rows.spread(given_R, fill).astype(np.int16))
     value = ogip.whole_number(path, hdu.header, name) or 0
     if abs(value) >= 2**15:
