@@ -55,9 +55,7 @@ def vector(path: Path, hdu: Any, name: str) -> Array:
     """
     values = column(path, hdu, name)
     if values.ndim != 1:
-        raise InputError(
-            f"{path}: column {name} holds {values[:1].size} numbers a row, not 1; split it"
-        )
+        raise InputError(f"{path}: column {name} holds {values[:1].size} numbers a row; expected 1")
     return values
 
 
