@@ -10,6 +10,7 @@ from astropy.table import Table
 from wolter.data.records import read_record, to_record
 from wolter.errors import InputError
 from wolter.predict import (
+    estimate,
     estimate_flags,
     fingerprint,
     predict_files,
@@ -234,3 +235,77 @@ def test_embedded_response_needs_no_files(pha, model):
     whole = rewritten(alone, "whole.pha", backfile="none.pha")
     with pytest.raises(InputError, match=r"none\.pha \(BACKFILE\) is not beside it"):
         read_record(whole, model.card.spec, response="embedded")
+
+
+class Halved:
+    """Ranges of a training by which every spectrum was seen with half its area."""
+
+    def effective_exposure(self, batch):
+        return batch.exposure_B / 2
+
+
+def test_the_network_reads_the_exposure_that_its_training_knows(pha, model):
+    batch = to_batch([read_observation(pha)], model.card.spec)
+    card = dataclasses.replace(model.card, trained=None)
+    plain = estimate(dataclasses.replace(model, card=card), batch)
+    read = []
+
+    def predict(module, given):
+        read.append(given.exposure_B.tolist())
+        return model.family.predict(module, given)
+
+    family = dataclasses.replace(model.family, predict=predict)
+    for trained, exposure_s in ((None, 25e3), (Halved(), 12.5e3)):
+        card = dataclasses.replace(model.card, trained=trained)
+        told = dataclasses.replace(model, card=card, family=family)
+        found = predict_raw(told, batch)
+        assert read.pop() == [exposure_s]
+        if trained is None:
+            assert all(np.array_equal(found[name], plain[name]) for name in plain)
+
+
+def predict_raw(model, batch):
+    """`estimate` without what it does with few counts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wolter.predict.prior_back", lambda _card, _batch, values: values)
+        return estimate(model, batch)
+
+
+def test_components_are_columns_only_where_they_are_asked_for(pha, model):
+    observations, spec = [read_observation(pha)] * 2, model.card.spec
+    plain = predict_observations(model, observations)
+    assert not [name for name in plain.colnames if name.startswith("component")]
+    table = predict_observations(model, observations, components=True)
+    batch = to_batch(observations, spec)
+    values = estimate(model, batch)["components"]
+    for k, name in enumerate(spec.components):
+        np.testing.assert_allclose(table[f"component_{name}"], values[:, k], rtol=1e-5)
+        assert table[f"component_{name}"].description == f"counts of the {name} component"
+        assert table[f"component_{name}"].unit == "ct"
+    assert table["component_energy_edges"].shape == (2, len(spec.energy_edges))
+    np.testing.assert_allclose(table["component_energy_edges"][1], spec.energy_edges, rtol=1e-6)
+    assert table["component_energy_edges"].unit == "keV"
+
+
+@pytest.mark.parametrize(("chunk", "told"), [(1, [1, 1, 1]), (2, [2, 1]), (3, [3]), (10, [3])])
+def test_progress_adds_up_to_the_files(pha, model, chunk, told):
+    seen = []
+    predict_files(model, [pha] * 3, chunk=chunk, on_files=seen.append)
+    assert seen == told
+
+
+def test_every_column_of_a_posterior_is_described(pha, untrained):
+    posterior = load_model(untrained("posterior"))
+    table = predict_files(posterior, [pha])
+    assert [name for name in table.colnames if not table[name].description] == []
+    said = {
+        "": "estimate of least squared error", "_mfe": "estimate of least fractional error",
+        "_lolim": "lower end of the 68 % interval", "_hilim": "upper end of the 68 % interval",
+        "_lolim95": "lower end of the 95 % interval", "_hilim95": "upper end of the 95 % interval",
+    }  # fmt: skip
+    for suffix, text in said.items():
+        assert table[f"slope{suffix}"].description == f"slope, {text}"
+        assert table[f"nh{suffix}"].unit == "1e22 cm^-2"
+    assert table["line_norm_upper"].description == "line_norm, one-sided 95 % upper limit"
+    low68, high68 = table["slope_lolim"][0], table["slope_hilim"][0]
+    assert table["slope_lolim95"][0] < low68 < high68 < table["slope_hilim95"][0]
