@@ -109,6 +109,8 @@ def _other_photons(picture: Picture, spec: ImageSpec) -> list[str]:
     trained = [*spec.instrument.upper().split("/"), "", ""][:2]
     own = [str(picture.header.get(key, "")).strip().upper() for key in ("TELESCOP", "INSTRUME")]
     same = [not a or not b or a == b for a, b in zip(own, trained, strict=True)]
+    if not own[1]:
+        told.append(f"the header names no instrument: taken to be {'/'.join(trained)}")
     if not all(same):
         name = "/".join(word for word in own if word)
         told.append(

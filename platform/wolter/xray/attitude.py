@@ -1,6 +1,7 @@
 """Sky coordinates of images: as their headers say, or from the attitude of EPIC-pn."""
 
 import math
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,15 @@ if TYPE_CHECKING:
 
 
 DETECTOR_ARCSEC = 0.05  # of a step of DETX and DETY
+LEAST_AREA, MOST_AREA = 1e-20, 1e12  # of a pixel, in squared units of the axes
+_NUMERIC = re.compile(
+    r"((CRPIX|CRVAL|CDELT|CROTA)\d|(CD|PC|PV)\d_\d+|LONPOLE|LATPOLE|EQUINOX|(A|B|AP|BP)_\d+_\d+"
+    r"|(REF[XY])(CRPX|CRVL|CDLT)|(TCRPX|TCRP|TCRVL|TCRV|TCDLT|TCDE|TCROT)\d+)"
+)
+_WORLD = re.compile(
+    r"WCSAXES|RADESYS|RADECSYS|EQUINOX|EPOCH|LONPOLE|LATPOLE|MJD-OBS|DATE-OBS|(A|B|AP|BP)_.+"
+    r"|(CTYPE|CUNIT|CRPIX|CRVAL|CDELT|CROTA|CD|PC|PV|PS|CPDIS|CQDIS|DP|DQ|D2IM)\d.*"
+)
 EPIC = ("EPN", "EMOS1", "EMOS2")  # cameras that count DETX and DETY in such steps
 # DETX, DETY (arcsec) of the direction RA_PNT, DEC_PNT on EPIC-pn: the mean of NGC 1275, M87, NGC
 # 1399 and NGC 1404 in four observations, which scatter by 1.5 arcsec about it. DETX points at the
@@ -70,10 +80,7 @@ def detector_wcs(header: "fits.Header") -> Any:
     """
     if [str(header.get(f"CTYPE{axis}", "")).strip().upper() for axis in (1, 2)] != ["DETX", "DETY"]:
         return None
-    plain = header.copy()
-    for axis in (1, 2):
-        plain.remove(f"CUNIT{axis}", ignore_missing=True)  # no unit that astropy knows
-    wcs = _world(plain)
+    wcs = _world(header, without=("CUNIT1", "CUNIT2"))  # no units that astropy knows
     _area(wcs)
     return wcs
 
@@ -173,10 +180,26 @@ def farthest(own: "fits.Header", other: "fits.Header", shape: tuple[int, ...]) -
     return far if math.isfinite(far) else math.inf
 
 
-def _world(header: "fits.Header", **options: Any) -> Any:
-    """Astropy's WCS of a header, with its own defaults."""
+def _world(header: "fits.Header", without: tuple[str, ...] = (), **options: Any) -> Any:
+    """Astropy's WCS of a header, with its own defaults, but without some words."""
+    from astropy.io import fits
     from astropy.wcs import WCS
 
+    # Of long headers the other words would be parsed each time.
+    cards = [card for card in header.cards if options or _WORLD.fullmatch(card.keyword)]
+    header = fits.Header([card for card in cards if card.keyword not in without])
+    for key in {key for key in header if _NUMERIC.fullmatch(key)}:
+        if isinstance(header[key], str):  # taken for the default otherwise, and nothing is said
+            try:
+                header[key] = float(header[key])
+            except ValueError as error:
+                raise InputError(f"world coordinates: {key} = {header[key]}") from error
+    if "A_ORDER" in header or "B_ORDER" in header:
+        # Astropy uses the distortion, but says at length that the names of the axes lack it.
+        for key in ("CTYPE1", "CTYPE2"):
+            name = str(header.get(key, "")).strip()
+            if re.fullmatch(r"[A-Z]+-+[A-Z]{3}", name):
+                header[key] = f"{name}-SIP"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # old keywords, read as they are meant
         try:
@@ -192,7 +215,7 @@ def _area(wcs: Any) -> float:
         area = abs(float(np.linalg.det(wcs.pixel_scale_matrix)))
     except (ValueError, TypeError, ArithmeticError) as error:
         raise InputError(f"world coordinates cannot be read ({_line(error)})") from error
-    if not (math.isfinite(area) and area > 0):
+    if not LEAST_AREA <= area <= MOST_AREA:
         raise InputError(f"world coordinates give pixels of area {area:g}; correct CDELT, CD or PC")
     return area
 

@@ -168,7 +168,7 @@ def _on_pixels(
         )
     remarks = []
     if far is None:
-        remarks.append(f"{path.name} is taken to lie on the image's pixels: no coordinates say so")
+        remarks.append("map or mask are taken to lie on the image's pixels: no coordinates say so")
     values = torch.from_numpy(np.nan_to_num(values_HW)).clamp_min(0)
     return values, str(own.get("BUNIT", "")).strip(), remarks
 

@@ -92,25 +92,28 @@ def _missing(empty_HW: Mask, away_HW: Array, radius: float) -> tuple[Mask, float
     lit_HW = ~empty_HW  # photons count once in a pixel: sources are no denser than 1
     rest_HW &= ~_sparse(rest_HW, lit_HW, AROUND)
     label_HW, n = ndimage.label(~rest_HW, np.ones((3, 3)))
-    far_HW, nearest_2HW = ndimage.distance_transform_edt(rest_HW, return_indices=True)
+    border_HW = np.ones_like(empty_HW)
+    border_HW[1:-1, 1:-1] = False
+    area_C = np.bincount(label_HW.ravel(), minlength=n + 1)
+    dark_C = (np.bincount(label_HW[border_HW], minlength=n + 1) > 0) & (area_C >= REGION)
+    dark_C[0] = False
+    if not dark_C.any():
+        return None
+    outside_HW = dark_C[label_HW]
+    far_HW, nearest_2HW = ndimage.distance_transform_edt(~outside_HW, return_indices=True)
     of_HW = label_HW[nearest_2HW[0], nearest_2HW[1]]
-    ring_HW = (far_HW > 0) & (far_HW <= 2 * radius)
-    inner_HW = (far_HW > 2 * radius) & (far_HW <= 4 * radius)
+    ring_HW = rest_HW & (far_HW <= 2 * radius)
+    inner_HW = rest_HW & (far_HW > 2 * radius) & (far_HW <= 4 * radius)
     density_C, inner_C = (
         _density(each_HW, of_HW, lit_HW, n, radius) for each_HW in (ring_HW, inner_HW)
     )
     around_C, within_C = (np.bincount(of_HW[each], minlength=n + 1) for each in (ring_HW, inner_HW))
-    area_C = np.bincount(label_HW.ravel(), minlength=n + 1)
     lacking_C = density_C * area_C
     strays_C = np.bincount(label_HW[lit_HW], minlength=n + 1)
-    dark_C = lacking_C >= REGION
+    dark_C &= lacking_C >= REGION
     dark_C &= strays_C <= np.maximum(STRAYS, STRAY_SHARE * lacking_C)
     dark_C &= (inner_C <= FADING * density_C) & (within_C >= DEPTH * around_C)
     dark_C &= density_C * math.pi * radius**2 >= 0.7 * DISC  # one radius is for all regions
-    border_HW = np.ones_like(empty_HW)
-    border_HW[1:-1, 1:-1] = False
-    dark_C &= np.bincount(label_HW[border_HW], minlength=n + 1) > 0
-    dark_C[0] = False
     if not dark_C.any():
         return None
     return dark_C[label_HW], float(density_C[dark_C] @ area_C[dark_C] / area_C[dark_C].sum())
