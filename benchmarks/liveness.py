@@ -30,6 +30,12 @@ from wolter.xray.spectrum import Spectrum, write_spectrum
 SPECTRA, IMAGES = "/v1/spectra/parameters", "/v1/images/enhance"
 CLIENTS = {"images": 4, "refinements": 4, "uploads": 8, "bulk spectra": 8}
 ASKED_S = 0.05
+SHAPE = (403, 411)
+HEADER = {
+    "EXPOSURE": 2e4, "TELESCOP": "XMM", "INSTRUME": "EPN", "CTYPE1": "RA---TAN",
+    "CTYPE2": "DEC--TAN", "CRPIX1": 200.0, "CRPIX2": 200.0, "CRVAL1": 30.0, "CRVAL2": -20.0,
+    "CDELT1": -4 / 3600, "CDELT2": 4 / 3600, "CUNIT1": "deg", "CUNIT2": "deg",
+}  # fmt: skip
 
 
 def run(n: int = 30) -> dict[str, Any]:
@@ -39,7 +45,9 @@ def run(n: int = 30) -> dict[str, Any]:
         idle = _ask(server.url, 5.0)
         stop, done = threading.Event(), {kind: [] for kind in work}
         threads = [
-            threading.Thread(target=_keep, args=(server.url, work[kind], stop, done[kind]))
+            threading.Thread(
+                target=_keep, args=(server.url, work[kind], stop, done[kind]), daemon=True
+            )
             for kind, clients in CLIENTS.items()
             for _ in range(clients)
         ]
@@ -47,14 +55,20 @@ def run(n: int = 30) -> dict[str, Any]:
             thread.start()
         time.sleep(5)  # until all queues are full
         busy = _ask(server.url, float(n))
-        stop.set()
-        for thread in threads:
-            thread.join()
+        stop.set()  # what is under way is left: the server ends
+        peak_mb, _ = server.peaks()
     answers = {
         kind: {str(status): statuses.count(status) for status in sorted(set(statuses))}
         for kind, statuses in done.items()
     }
-    return {"cores": cores(), "clients": CLIENTS, "idle": idle, "busy": busy, "answers": answers}
+    return {
+        "cores": cores(),
+        "clients": CLIENTS,
+        "idle": idle,
+        "busy": busy,
+        "answers": answers,
+        "peak_mb": round(peak_mb),
+    }
 
 
 def _keep(url: str, request: dict[str, Any], stop: threading.Event, done: list[int]) -> None:
@@ -112,23 +126,9 @@ def _work(folder: Path) -> dict[str, dict[str, Any]]:
         "content": json.dumps(body, separators=(",", ":")).encode(),
         "headers": {"content-type": "application/json"},
     }
-    response = epic_pn.response("medium")
-    generator = torch.Generator().manual_seed(0)
-    rate_C = torch.full((response.n_channels,), 2.0, dtype=torch.float64)
-    words = {"telescope": "XMM", "instrument": "EPN", "filter": "Medium"}
-    path = folder / "source.pha"
-    write_spectrum(path, Spectrum(torch.poisson(rate_C, generator), 25_000.0, **words))
-    pha = ("pha", ("source.pha", path.read_bytes()))
-    photons = np.random.default_rng(0).poisson(0.4, (403, 411)).astype(np.int32)
-    header = {
-        "EXPOSURE": 2e4, "TELESCOP": "XMM", "INSTRUME": "EPN", "CTYPE1": "RA---TAN",
-        "CTYPE2": "DEC--TAN", "CRPIX1": 200.0, "CRPIX2": 200.0, "CRVAL1": 30.0, "CRVAL2": -20.0,
-        "CDELT1": -4 / 3600, "CDELT2": 4 / 3600, "CUNIT1": "deg", "CUNIT2": "deg",
-    }  # fmt: skip
-    fits.writeto(folder / "field.fits", photons, fits.Header(header))
-    seconds = np.full(photons.shape, 2e4, np.float32)
-    fits.writeto(folder / "map.fits", seconds, fits.Header(header))
-    image = ("image", ("field.fits", (folder / "field.fits").read_bytes()))
+    pha, image = spectrum(folder), photons(folder)
+    seconds = np.full(SHAPE, 2e4, np.float32)
+    fits.writeto(folder / "map.fits", seconds, fits.Header(HEADER))
     exposure = ("exposure_map", ("map.fits", (folder / "map.fits").read_bytes()))
     query = {"response": "embedded"}
     return {
@@ -137,3 +137,22 @@ def _work(folder: Path) -> dict[str, dict[str, Any]]:
         "uploads": {"url": SPECTRA, "params": query, "files": [pha] * 16},
         "bulk spectra": bulk,
     }
+
+
+def spectrum(folder: Path) -> tuple[str, tuple[str, bytes]]:
+    """A spectrum of EPIC-pn, as a file of a request."""
+    response = epic_pn.response("medium")
+    generator = torch.Generator().manual_seed(0)
+    rate_C = torch.full((response.n_channels,), 2.0, dtype=torch.float64)
+    words = {"telescope": "XMM", "instrument": "EPN", "filter": "Medium"}
+    path = folder / "source.pha"
+    write_spectrum(path, Spectrum(torch.poisson(rate_C, generator), 25_000.0, **words))
+    return "pha", (path.name, path.read_bytes())
+
+
+def photons(folder: Path) -> tuple[str, tuple[str, bytes]]:
+    """An image of EPIC-pn's size, as a file of a request."""
+    path = folder / "field.fits"
+    counts = np.random.default_rng(0).poisson(0.4, SHAPE).astype(np.int32)
+    fits.writeto(path, counts, fits.Header(HEADER))
+    return "image", (path.name, path.read_bytes())

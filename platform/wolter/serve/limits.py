@@ -8,9 +8,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wolter.serve.config import MB
 from wolter.serve.problems import problem
 
+SILENT_S = 20.0  # longest time between two pieces of a body
+
 
 class LimitBody:
-    """Refuses bodies over a number of bytes, announced or sent.
+    """Refuses bodies over a number of bytes, announced or sent, and those that do not arrive.
 
     Args:
         app: what answers.
@@ -34,11 +36,17 @@ class LimitBody:
         if announced.isdigit() and (len(announced) > 18 or int(announced) > most):
             await problem(413, line)(scope, receive, send)
             return
-        received = 0
+        received, whole = 0, False
 
         async def counted() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, whole
+            try:
+                async with asyncio.timeout(None if whole else SILENT_S):
+                    message = await receive()
+            except TimeoutError as error:
+                silent = f"nothing arrived for {SILENT_S:g} s; send the request again"
+                raise HTTPException(408, silent) from error
+            whole = not message.get("more_body", False)
             received += len(message.get("body", b""))
             if received > most:
                 raise HTTPException(413, line)

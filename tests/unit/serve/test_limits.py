@@ -1,9 +1,11 @@
 import asyncio
 
 import pytest
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.testclient import TestClient
 
+from wolter.serve import limits
 from wolter.serve.edge import Edge, middlewares
 from wolter.serve.limits import Admit, LimitBody
 
@@ -122,6 +124,49 @@ def test_bodies_are_bounded_by_their_kind(kind, size, status, announced):
         return
     asyncio.run(task)
     assert told(sent)[0] == status
+
+
+def test_a_body_that_stops_arriving_is_a_408(monkeypatch):
+    monkeypatch.setattr(limits, "SILENT_S", 0.01)
+    pieces = [{"type": "http.request", "body": b"a", "more_body": True}]
+
+    async def receive():
+        if not pieces:
+            await asyncio.sleep(60)
+        return pieces.pop()
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    app = LimitBody(echo, max_bytes=100, max_json=50)
+    with pytest.raises(HTTPException, match="nothing arrived for") as caught:
+        asyncio.run(app(scope, receive, None))
+    assert caught.value.status_code == 408
+
+
+def test_an_answer_may_take_longer_than_a_body_may_be_silent(monkeypatch):
+    monkeypatch.setattr(limits, "SILENT_S", 0.01)
+
+    async def slow(scope, receive, send):
+        await receive()
+        waiting = asyncio.create_task(receive())  # for the client to go
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        waiting.cancel()
+        await JSONResponse({})(scope, receive, send)
+
+    pieces = [{"type": "http.request", "body": b"a", "more_body": False}]
+    sent = []
+
+    async def receive():
+        if not pieces:
+            await asyncio.sleep(60)
+        return pieces.pop()
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    asyncio.run(LimitBody(slow, max_bytes=100, max_json=50)(scope, receive, send))
+    assert told(sent)[0] == 200
 
 
 def edge_client(app):
