@@ -4,12 +4,15 @@
 
 A server runs as users start it (`wolter serve`, shipped weights or champions), on all cores of the
 machine. Clients keep it busy for a while: images that are super-resolved, spectra whose posteriors
-are refined, uploads, and requests of 10,000 spectra as JSON; meanwhile `/livez` and `/readyz` are
-asked 20 times a second, each time on a new connection. `idle` is the same without the others.
+are refined, uploads, and requests of 10,000 spectra as JSON; meanwhile processes of their own ask
+`/livez` and `/readyz` 20 times a second, each time on a new connection. `idle` is the same without
+the others.
 """
 
 import concurrent.futures
+import http.client
 import json
+import multiprocessing
 import tempfile
 import threading
 import time
@@ -29,6 +32,7 @@ from wolter.xray.spectrum import Spectrum, write_spectrum
 
 SPECTRA, IMAGES = "/v1/spectra/parameters", "/v1/images/enhance"
 CLIENTS = {"images": 4, "refinements": 4, "uploads": 8, "bulk spectra": 8}
+PATHS = ("/livez", "/readyz")
 ASKED_S = 0.05
 SHAPE = (403, 411)
 HEADER = {
@@ -83,28 +87,14 @@ def _keep(url: str, request: dict[str, Any], stop: threading.Event, done: list[i
 
 
 def _ask(url: str, seconds: float) -> dict[str, Any]:
-    """Milliseconds of requests that are sent at even times, whether or not earlier ones ended."""
-
-    def one(path: str) -> tuple[float, int]:
-        begin = time.perf_counter()
-        try:
-            with httpx2.Client(timeout=60) as client:
-                status = client.get(url + path).status_code
-        except httpx2.HTTPError:
-            status = 0
-        return 1e3 * (time.perf_counter() - begin), status
-
-    found: dict[str, Any] = {}
-    with concurrent.futures.ThreadPoolExecutor(32) as threads:
-        asked: dict[str, list[concurrent.futures.Future[tuple[float, int]]]]
-        asked = {"/livez": [], "/readyz": []}
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            for path, futures in asked.items():
-                futures.append(threads.submit(one, path))
-            time.sleep(ASKED_S)
-        for path, futures in asked.items():
-            values = [future.result() for future in futures]
+    """Milliseconds of requests that another process sends at even times."""
+    found = {}
+    with concurrent.futures.ProcessPoolExecutor(
+        len(PATHS), multiprocessing.get_context("spawn")
+    ) as processes:
+        asked = {path: processes.submit(ask, url, path, seconds) for path in PATHS}
+        for path, future in asked.items():
+            values = future.result()
             milliseconds = np.array([value for value, _ in values])
             found[path] = {
                 "requests": len(values),
@@ -113,6 +103,25 @@ def _ask(url: str, seconds: float) -> dict[str, Any]:
                 "p99_ms": round(float(np.quantile(milliseconds, 0.99)), 1),
                 "max_ms": round(float(milliseconds.max()), 1),
             }
+    return found
+
+
+def ask(url: str, path: str, seconds: float) -> list[tuple[float, int]]:
+    """Milliseconds and status of requests, each from when it was due: one is sent after another."""
+    host = url.removeprefix("http://")
+    found = []
+    due = time.perf_counter()
+    for _ in range(int(seconds / ASKED_S)):
+        time.sleep(max(due - time.perf_counter(), 0))
+        try:
+            connection = http.client.HTTPConnection(host, timeout=60)
+            connection.request("GET", path)
+            status = connection.getresponse().status
+            connection.close()
+        except (OSError, http.client.HTTPException):
+            status = 0
+        found.append((1e3 * (time.perf_counter() - due), status))
+        due = max(due + ASKED_S, time.perf_counter())
     return found
 
 

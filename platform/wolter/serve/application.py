@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NAME = "wolter"
 # Where Ray's HTTP proxy finds what it answers itself; a Ray that runs already must know it before.
 EDGE = ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "wolter.serve.edge:middlewares")
+NICE = 5  # of the work, so that the proxy tells that we live whatever the load
 BESIDE = 64  # requests for health and documentation at once, beside those that are counted
 
 
