@@ -97,6 +97,7 @@ def unexplained(monkeypatch, model, evidence, distance=0.0, p_value=0.5, refined
     told = SimpleNamespace(statistic=200.0 + sigma * distance - 7, expected=200.0, sigma=sigma)
     monkeypatch.setattr(judgement, "goodness", lambda *_: told)
     monkeypatch.setattr(judgement, "_p_value", lambda _: p_value)
+    monkeypatch.setattr(judgement, "_refine", lambda judged, _: judged.sets["posterior"])
     monkeypatch.setattr(Likelihood, "best", lambda self, start_P, *_: start_P)
     return "not_explained" in judge(model, evidence, refined).flags
 
@@ -105,6 +106,14 @@ def test_a_distant_best_fit_is_not_explained(monkeypatch, evidence, untrained):
     model = load_model(untrained("mlp"))
     assert not unexplained(monkeypatch, model, evidence, UNEXPLAINED - 0.05)
     assert unexplained(monkeypatch, model, evidence, UNEXPLAINED + 0.05)
+
+
+def test_no_more_parameters_are_fitted_than_there_are_counts():
+    """Of no counts, where one is expected, nothing is taken: 1 is what C-stat should be."""
+    figures = {"cstat": 2.0, "cstat_expected": 1.5, "cstat_sigma": 1.0}
+    for counts, far in ((0.0, False), (3.0, False), (4.0, True)):
+        likelihood = SimpleNamespace(counts_BC=torch.tensor([[counts, 0.0]]))
+        assert judgement._unexplained(likelihood, figures, 7, False) is far
 
 
 def test_a_low_p_value_of_a_refined_posterior_is_not_explained(monkeypatch, evidence, posterior):

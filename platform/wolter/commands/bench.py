@@ -19,7 +19,7 @@ class Bench:
     """Run one race of benchmarks/, both sides in one run, and print its figures as JSON.
 
     Attributes:
-        name: the race: simulate, train, optimisers, fit, detection, infer, observed, shifted,
+        name: the race: simulate, train, optimisers, fit, starts, detection, infer, observed,
             images, superres, losses, liveness or hostile (both of a served application).
         json: also write the figures to this file, and pictures, of a race that has any, beside it;
             without a file they are printed alone, as they always are.
