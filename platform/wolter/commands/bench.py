@@ -20,7 +20,7 @@ class Bench:
 
     Attributes:
         name: the race: simulate, train, optimisers, fit, starts, detection, infer, observed,
-            images, superres, losses, liveness or hostile (both of a served application).
+            shifted, images, superres, losses, liveness or hostile (both of a served application).
         json: also write the figures to this file, and pictures, of a race that has any, beside it;
             without a file they are printed alone, as they always are.
         n: size of the race; 0: the race's own.
