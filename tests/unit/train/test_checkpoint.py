@@ -17,9 +17,9 @@ def manifest(config):
 
 def test_a_card_names_files_without_their_folders():
     config = SimulateConfig(
-        rmf="/home/me/secret/PN.rmf",
+        rmf="/data/me/secret/PN.rmf",
         arf="../elsewhere/PN.arf",
-        backgrounds=("/home/me/b1.fits", "data/b2.fits"),
+        backgrounds=("/data/me/b1.fits", "data/b2.fits"),
         model="powerlaw",
     )
     told = made_by(manifest(configs.to_dict(config)))
@@ -32,7 +32,7 @@ def test_a_card_names_files_without_their_folders():
 
 
 def test_files_of_nested_settings_are_named_likewise():
-    nested = {"maps": {"thin": "/home/me/a.fits", "more": [{"file": "/x/b.fits"}]}, "n": 3}
+    nested = {"maps": {"thin": "/data/me/a.fits", "more": [{"file": "/x/b.fits"}]}, "n": 3}
     told = made_by(manifest(nested))["config"]
     assert told == {"maps": {"thin": "a.fits", "more": [{"file": "b.fits"}]}, "n": 3}
     assert "/" not in json.dumps(made_by(manifest(configs.to_dict(Cutting())))["config"])
