@@ -309,3 +309,30 @@ def test_every_column_of_a_posterior_is_described(pha, untrained):
     assert table["line_norm_upper"].description == "line_norm, one-sided 95 % upper limit"
     low68, high68 = table["slope_lolim"][0], table["slope_hilim"][0]
     assert table["slope_lolim95"][0] < low68 < high68 < table["slope_hilim95"][0]
+
+
+def test_every_file_advances_the_progress_read_or_not(pha, model, tmp_path):
+    done, rejects = [], []
+    files = [tmp_path / "missing.pha", pha, pha, tmp_path / "none.pha", pha]
+    table = predict_files(
+        model, files, chunk=2, on_reject=lambda *why: rejects.append(why), on_files=done.append
+    )
+    assert done == [2, 2, 1]
+    assert (len(table), len(rejects)) == (3, 2)
+
+
+def test_a_filter_that_the_response_alone_names_is_flagged(pha, model):
+    observation = read_observation(pha)
+    spectrum = dataclasses.replace(observation.spectrum, filter="")
+    thick = dataclasses.replace(observation.response, filter="Thick")
+    other = dataclasses.replace(observation, spectrum=spectrum, response=thick)
+    assert to_record(other, model.card.spec).flags == ("other_filter:Thick",)
+    same = dataclasses.replace(observation, spectrum=spectrum)
+    assert to_record(same, model.card.spec).flags == ()
+
+
+def test_an_areascale_scales_norms_and_not_the_exposure_that_is_told(pha, model):
+    table = predict_files(model, [rewritten(pha, areascale=0.5), pha])
+    assert list(table["exposure_s"]) == [25_000.0, 25_000.0]
+    outside = ["exposure_outside_training" in flags.split(";") for flags in table["flag"]]
+    assert outside == [True, False]  # of 12.5 ks at the full area

@@ -1,9 +1,11 @@
+import dataclasses
 import gzip
 import io
 import tempfile
 
 import numpy as np
 import pytest
+import torch
 from astropy.io import fits
 from fastapi.testclient import TestClient
 
@@ -15,6 +17,7 @@ from wolter.serve.config import ServeConfig
 from wolter.serve.models import Chosen, choose
 from wolter.serve.service import Service
 from wolter.train.checkpoint import load_model
+from wolter.xray.spectrum import read_spectrum, write_spectrum
 
 URL = "/v1/spectra/parameters"
 
@@ -88,6 +91,22 @@ def test_uploads_are_answered_as_offline(client, untrained, pha, parts, family):
         if family is None:
             assert estimate["interval_95"][0] == table[f"{name}_lolim95"][0]
     assert spectrum["parameters"]["kt"]["unit"] == "keV"
+
+
+def test_what_the_model_was_not_trained_on_is_refined_unasked(client, pha, parts):
+    quality_C = torch.zeros(300, dtype=torch.int16)
+    quality_C[100] = 5  # the network knows no holes
+    holed = pha.with_name("holed.pha")
+    write_spectrum(holed, dataclasses.replace(read_spectrum(pha), quality_C=quality_C))
+    parts["pha"] = (holed.name, holed.read_bytes())
+    (spectrum,) = client.post(URL, files=parts).json()["spectra"]
+    assert {"band_not_covered", "refined"} <= set(spectrum["flags"])
+    assert spectrum["fit"]["cstat"] > 0
+    asked = client.post(URL, params={"refine": True}, files=parts).json()["spectra"][0]
+    assert spectrum == asked
+    point = client.post(URL, params={"family": "mlp"}, files=parts).json()["spectra"][0]
+    assert point["fit"] is None
+    assert "refined" not in point["flags"]
 
 
 def test_refined_posteriors_are_answered_as_offline(client, untrained, pha, parts):
