@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from wolter.errors import FailedError, InputError
+from wolter.files import why_full
 
 Ours = InputError | FailedError
 
@@ -23,6 +24,7 @@ _MEMORY = re.compile(
 _REMEDY = {
     "memory": "use smaller batches (--train.batch-size), fewer workers (--scale.workers), or a "
     "machine with more memory",
+    "disk": "make room, or set WOLTER_HOME and TMPDIR to folders on another one",
     "lost": "look for what ended it (the system ends processes when memory is short), then start "
     "again; Ray's own logs are under /tmp/ray/session_latest/logs",
 }
@@ -41,6 +43,8 @@ def told(error: BaseException) -> Ours:
             return InputError(message)
         if name == "FailedError":
             return FailedError(message)
+    if why := why_full(error):
+        return FailedError(f"{why} on a disk ({message}); {_REMEDY['disk']}")
     if isinstance(inner, MemoryError) or _MEMORY.search(f"{name}: {inner}"):
         said = f" ({message})" if message else ""
         return FailedError(f"out of memory{said}; {_REMEDY['memory']}")

@@ -11,7 +11,7 @@ from wolter import config as configs
 from wolter import family as families
 from wolter.data.records import Record
 from wolter.data.training_ranges import TrainingRanges, beyond_training
-from wolter.flags import DETECTED, EDGE, estimate_flags
+from wolter.flags import DETECTED, EDGE, estimate_flags, uninformed
 from wolter.predict import estimate
 from wolter.train.checkpoint import Card, load_model, save_model
 from wolter.train.loop import build
@@ -130,3 +130,29 @@ def test_what_is_no_number_is_not_hidden_by_the_prior(model):
     predict = model.family.predict
     bad = replace(model, family=replace(model.family, predict=broken))
     assert np.isnan(estimate(bad, batch)["slope"]).all()
+
+
+def test_an_area_that_is_not_told_is_flagged_for_posteriors_alone():
+    """One unknown band is enough, and says nothing of the other spectra."""
+    batch = TRAINED[:3]
+    samples_BSP = np.tile(np.float32([2.0, 2.0, 1.0]), (3, 50, 1))
+    samples_BSP += np.random.default_rng(0).normal(0, 0.01, samples_BSP.shape).astype(np.float32)
+    area_BA = torch.ones(3, 24) * 100
+    area_BA[1, 5] = torch.nan
+    for area, told in ((area_BA, [False, True, False]), (None, [True] * 3)):
+        seen = replace(batch, area_BA=area)
+        card = replace(CARD, trained=None)
+        flags = estimate_flags(card, seen, middle(3) | {"samples": samples_BSP})
+        assert ["area_unknown" in each for each in flags] == told
+        assert not any("area_unknown" in each for each in estimate_flags(card, seen, middle(3)))
+
+
+def test_one_count_is_not_none():
+    card = replace(CARD, trained=None)
+    batch = make_batch(2)
+    batch.counts_BC.zero_()
+    batch.counts_BC[1, 3] = 1
+    assert uninformed(card, batch).tolist() == [True, False]
+    flags = estimate_flags(card, batch, middle(2))
+    assert ["no_counts" in each for each in flags] == [True, False]
+    assert not any("few_counts" in each for each in flags)

@@ -1,3 +1,4 @@
+import errno
 import pickle
 import re
 
@@ -112,3 +113,19 @@ def test_our_errors_come_back_from_a_worker():
     for error in (InputError("a"), FailedError("b")):
         back = pickle.loads(pickle.dumps(error))
         assert (type(back), str(back)) == (type(error), str(error))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), "no space left on a disk"),
+        (of_task(OSError(errno.ENOSPC, "No space left on device")), "no space left on a disk"),
+        (MlflowException("(sqlite3.OperationalError) database or disk is full"), "no space left"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "quota used up on a disk"),
+    ],
+)
+def test_a_full_disk_has_a_remedy(error, words):
+    found = told(error)
+    assert type(found) is FailedError
+    assert str(found).startswith(words)
+    assert str(found).endswith("make room, or set WOLTER_HOME and TMPDIR to folders on another one")
