@@ -207,7 +207,12 @@ def champion(family: str) -> tuple[Path, str]:
 
 
 def has_champion(family: str) -> bool:
-    """Whether the registry names a champion, even one whose files are gone."""
+    """Whether the registry names a champion, even one whose files are gone.
+
+    Raises:
+        InputError: the registry does not answer, which is not to say that it names none.
+    """
+    client()
     try:
         _version(family, CHAMPION)
     except InputError:

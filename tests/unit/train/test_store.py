@@ -7,7 +7,7 @@ import pytest
 
 from wolter import cli, reach
 from wolter.errors import InputError
-from wolter.train import store, tracking
+from wolter.train import shipped, store, tracking
 
 REMEDY = "start it, correct the address, or unset it for a file of WOLTER_HOME"
 
@@ -93,6 +93,14 @@ def test_the_command_ends_in_one_line(tmp_path, monkeypatch, capsys):
     assert cli.main(["promote", "mlp", "1"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "does not answer" in line
+
+
+@pytest.mark.parametrize("ask", [shipped.find, lambda name, _: tracking.has_champion(name)])
+def test_a_registry_that_does_not_answer_is_not_one_without_champion(monkeypatch, ask):
+    """The weights that ship with the package would answer in its champion's place."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port()}")
+    with pytest.raises(InputError, match="MLflow does not answer"):
+        ask("deepspectra", tracking.CHAMPION)
 
 
 def test_a_store_of_artifacts_that_does_not_answer(monkeypatch):
