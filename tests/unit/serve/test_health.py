@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 from wolter.serve import health
 from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
+from wolter.serve.errors import UnavailableError
 from wolter.serve.health import Watch
 from wolter.serve.models import Chosen
 from wolter.serve.service import Service
@@ -132,3 +133,35 @@ def test_a_service_without_models_tells_so():
     watch = Watch({}, {})
     service = SimpleNamespace(models={}, images={}, watch=watch)
     assert Service.default.fget(service) == ""
+
+
+def test_the_age_of_a_check_is_told_in_seconds(monkeypatch):
+    watch = Watch({"a": Model()}, {})
+    watch.check()
+    monkeypatch.setattr(health.time, "time", lambda: watch.checked_at + 7)
+    assert client_of(watch).get("/readyz").json()["checked_s"] == pytest.approx(7, abs=1e-3)
+
+
+def test_the_watch_ends_with_the_process_and_asks_every_minute(monkeypatch):
+    started = []
+
+    class Thread:
+        def __init__(self, target, daemon):
+            started.append(daemon)
+
+        def start(self):
+            pass
+
+    monkeypatch.setattr(health.threading, "Thread", Thread)
+    Watch({"a": Model()}, {}).start()
+    assert started == [True]
+    assert health.EVERY_S == 60
+
+
+def test_an_unloaded_model_is_told_even_when_another_answers():
+    watch = Watch({"a": Model()}, {"d": "broken weights"})
+    watch.check()
+    assert watch.versions == {"a": "1"}
+    watch.require("a")
+    with pytest.raises(UnavailableError, match=r"d does not answer now \(broken weights\).*: a$"):
+        watch.require("d")
