@@ -91,3 +91,46 @@ def test_the_command_draws_pictures(spectra, untrained, tmp_path, capsys):
     assert code == 0, capsys.readouterr().err
     assert np.isfinite(Table.read(out)["cstat"][0])
     assert {file.name for file in plots.iterdir()} == {"plain-corner.png", "plain-spectrum.png"}
+
+
+def test_files_of_one_name_have_their_own_pictures(spectra, untrained, tmp_path):
+    files = []
+    for folder, file in zip("ab", spectra, strict=True):
+        (tmp_path / folder).mkdir()
+        files.append(tmp_path / folder / "src.pha")
+        files[-1].write_bytes(file.read_bytes())
+    check(load_model(untrained("mlp")), *files, plots=tmp_path / "plots")
+    pictures = {file.name: file.read_bytes() for file in (tmp_path / "plots").iterdir()}
+    assert set(pictures) == {"a-src-spectrum.png", "b-src-spectrum.png"}
+    assert len(set(pictures.values())) == 2
+
+
+def test_a_picture_tells_the_tables_figures_of_the_refined_posterior(
+    spectra, untrained, tmp_path, monkeypatch
+):
+    import wolter.judgement_pictures as module
+
+    drawn = {}
+    predictive, sampled = module.predictive_plot.predictive, module.predictive
+
+    def kept(*arguments, **options):
+        drawn.update(options)
+        return predictive(*arguments, **options)
+
+    def chosen(samples_SP):
+        drawn["samples"] = samples_SP
+        return sampled(samples_SP)
+
+    monkeypatch.setattr(module.predictive_plot, "predictive", kept)
+    monkeypatch.setattr(module, "predictive", chosen)
+    model = load_model(untrained("posterior"))
+    (row,) = check(model, spectra[0], refined=True, plots=tmp_path)
+    quoted = drawn["quoted"]
+    assert (quoted.cstat, quoted.expected, quoted.sigma, quoted.p_value) == (
+        row["cstat"], row["cstat_expected"], row["cstat_sigma"], row["p_value"]
+    )  # fmt: skip
+    edges = np.array(model.card.spec.energy_edges)
+    widths = np.array(drawn["widths_kev"])  # 4 channels of 5 eV in bins of 20 eV, or 3, or 5
+    assert widths.sum() == pytest.approx(edges[-1] - edges[0], abs=0.01)
+    # The median of the refined samples is that of the table, and not the network's.
+    assert float(drawn["samples"][:, 1].median()) == pytest.approx(row["slope"], abs=0.02)

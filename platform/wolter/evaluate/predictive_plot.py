@@ -94,7 +94,9 @@ def predictive(
     edges_C1 = np.asarray(edges_kev, float)
     widths_C = np.diff(edges_C1) if widths_kev is None else np.asarray(widths_kev, float)
     mean_C = expected_SC.mean(0)
-    starts_G = group_starts(mean_C, group_counts or least_counts(mean_C), widths_C)
+    starts_G = group_starts(
+        mean_C, group_counts or least_counts(mean_C, float(counts_C.sum())), widths_C
+    )
     edges_G1 = np.append(edges_C1[starts_G], edges_C1[-1])
     widths_G = _grouped(widths_C, starts_G)
     generator = np.random.default_rng(seed)
@@ -137,9 +139,17 @@ def predictive(
     return figure
 
 
-def least_counts(expected_C: Array) -> float:
-    """Counts in a group: `GROUP_COUNTS`, or fewer where that would leave less than `GROUPS`."""
-    return min(GROUP_COUNTS, max(float(expected_C.sum()) / GROUPS, 1.0))
+def least_counts(expected_C: Array, seen: float | None = None) -> float:
+    """Counts expected in a group: `GROUP_COUNTS`, or fewer if less than `GROUPS` would be left.
+
+    Args:
+        expected_C: counts.
+        seen: counts in all; where they are far fewer than expected, groups are as wide as these
+            allow.
+    """
+    expected = float(expected_C.sum())
+    fair = expected if seen is None or seen >= expected / 2 else seen
+    return max(expected / max(GROUPS, fair / GROUP_COUNTS), 1.0)
 
 
 def group_starts(

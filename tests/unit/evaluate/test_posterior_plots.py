@@ -241,6 +241,8 @@ def test_the_least_of_a_group_follows_the_counts():
     assert least_counts(np.array([1e4])) == 20
     assert least_counts(np.array([58.0])) == pytest.approx(58 / 12)
     assert least_counts(np.array([0.5])) == 1
+    assert least_counts(np.array([1e4]), 5001) == 20
+    assert least_counts(np.array([1e4]), 30) == pytest.approx(1e4 / 12)
 
 
 def test_what_lies_beyond_the_frame_is_marked_at_it():
