@@ -42,7 +42,7 @@ def test_every_real_spectrum_is_read_or_rejected_with_its_reason(
     files = sum(1 for file in reference_data.rglob("*") if file.is_file())
     counted = result.read + result.backgrounds + len(result.others) + len(result.rejects)
     assert counted == files
-    assert Counter(what for _, what in result.others)["responses"] == 15
+    assert Counter(what for _, what in result.others)["responses"] == 19
     assert pq.read_table(tmp_path / "others.parquet").num_rows == len(result.others)
     # Two files of one source fall into one split.
     keys = result.dataset.read(0).select(["source_id", "split_key"]).to_pylist()

@@ -1,7 +1,10 @@
 """Small spectra that went wrong in the field, with the right values (../shared/field)."""
 
+import shutil
+
 import pytest
 import torch
+from tests.readers import read_by_all
 
 from wolter.errors import InputError
 from wolter.xray.spectrum import read_observation
@@ -18,6 +21,13 @@ READ = [
     "31_extname_other",
     "32_nonascii_comment",
     "40_background_up_down",
+]
+
+WRONG = [
+    ("03_no_arf_detector", r"no ARF.*HDUCLAS3 DETECTOR.*pass its ARF"),
+    ("04_no_arf_no_class", r"no ARF.*no HDUCLAS3.*pass its ARF"),
+    ("33_unparsable_backscal", r"keyword BACKSCAL cannot be read; correct"),
+    ("41_poisserr_false_fractional", r"fractional counts .*POISSERR"),
 ]
 
 
@@ -47,17 +57,22 @@ def test_the_background_of_a_grating_is_both_its_sides(field):
     assert (observation.background.counts_C * observation.background_scale).tolist() == [2.5] * 100
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("03_no_arf_detector", r"no ARF.*HDUCLAS3 DETECTOR.*pass its ARF"),
-        ("04_no_arf_no_class", r"no ARF.*no HDUCLAS3.*pass its ARF"),
-        ("33_unparsable_backscal", r"keyword BACKSCAL cannot be read; correct"),
-        ("41_poisserr_false_fractional", r"fractional counts .*POISSERR"),
-    ],
-)
+@pytest.mark.parametrize(("name", "message"), WRONG)
 def test_what_is_wrong_is_named(field, name, message):
     with pytest.raises(InputError, match=message) as caught:
         read_observation(field / name / "src.pha")
     assert str(field / name / "src.pha") in str(caught.value)
     assert "fetch it again" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [*READ, *(name for name, _ in WRONG)])
+def test_all_readers_agree(field, tmp_path, name):
+    for file in (field / name).iterdir():
+        shutil.copyfile(file, tmp_path / file.name)
+    answers = list(read_by_all(tmp_path / "src.pha").values())
+    if name in READ:
+        assert [float(counts.sum()) for counts in answers] == [679] * 4  # 0.3 to 10 keV
+        return
+    said = {str(answer).replace(f"{tmp_path}/", "") for answer in answers}
+    assert len(said) == 1
+    assert said.pop().startswith("src.pha: ")
