@@ -46,8 +46,8 @@ CASES = {
     "padded": lambda files: edit(files, lambda p: p.write_bytes(p.read_bytes() + b"\0" * 40)),
     "not ascii": lambda files: edit(files, edited(b"HDUCLAS1=", b"HDUCLAS1\xe9")),
     "no value": lambda files: edit(files, edited(b"DETCHANS=", b"DETCHANS=".ljust(40))),
-    "object unparsable": lambda files: edit(files, edited(b"EXTEND  =", b"OBJECT  = 1.2.3 /" + PAD)),
-    "exposure unparsable": lambda files: edit(files, edited(b"EXPOSURE=", b"EXPOSURE= 1.2.3 /" + PAD)),
+    "bad object": lambda files: edit(files, edited(b"EXTEND  =", b"OBJECT  = 1.2.3 /" + PAD)),
+    "bad exposure": lambda files: edit(files, edited(b"EXPOSURE=", b"EXPOSURE= 1.2.3 /" + PAD)),
     "no exposure": lambda files: spectrum(files, EXPOSURE=None),
     "negative": lambda files: spectrum(files, -COUNTS),
     "fractional": lambda files: spectrum(files, COUNTS + 0.5, POISSERR=False),
@@ -69,7 +69,7 @@ READ = (
     "padded",
     "not ascii",
     "no value",
-    "object unparsable",
+    "bad object",
     "full by mistake",
 )
 
