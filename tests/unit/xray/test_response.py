@@ -1,5 +1,7 @@
 """Folding, bands and rebinning of responses."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -232,3 +234,10 @@ def test_channels_beyond_the_last_bin_and_below_the_first_are_dropped():
     response = triangle(60, 11)
     assert response.rebin([2.5, 3.5]).first_channel == 3
     assert response.channels_between(2.5, 4.5) == slice(2, 4)
+
+
+def test_the_hash_knows_the_first_channel():
+    response = triangle(60, 11)
+    other = replace(response, first_channel=response.first_channel + 1)
+    assert other.sha256() != response.sha256()
+    assert replace(other, first_channel=response.first_channel).sha256() == response.sha256()
