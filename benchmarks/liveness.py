@@ -9,10 +9,9 @@ are refined, uploads, and requests of 10,000 spectra as JSON; meanwhile processe
 the others.
 """
 
-import concurrent.futures
-import http.client
 import json
-import multiprocessing
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -87,41 +86,25 @@ def _keep(url: str, request: dict[str, Any], stop: threading.Event, done: list[i
 
 
 def _ask(url: str, seconds: float) -> dict[str, Any]:
-    """Milliseconds of requests that another process sends at even times."""
+    """Milliseconds of requests that other processes send at even times."""
+    command = [sys.executable, str(Path(__file__).with_name("_asking.py"))]
+    asking = {
+        path: subprocess.Popen(
+            [*command, url + path, str(seconds), str(ASKED_S)], stdout=subprocess.PIPE, text=True
+        )
+        for path in PATHS
+    }
     found = {}
-    with concurrent.futures.ProcessPoolExecutor(
-        len(PATHS), multiprocessing.get_context("spawn")
-    ) as processes:
-        asked = {path: processes.submit(ask, url, path, seconds) for path in PATHS}
-        for path, future in asked.items():
-            values = future.result()
-            milliseconds = np.array([value for value, _ in values])
-            found[path] = {
-                "requests": len(values),
-                "failed": sum(status != 200 for _, status in values),
-                "p50_ms": round(float(np.quantile(milliseconds, 0.5)), 1),
-                "p99_ms": round(float(np.quantile(milliseconds, 0.99)), 1),
-                "max_ms": round(float(milliseconds.max()), 1),
-            }
-    return found
-
-
-def ask(url: str, path: str, seconds: float) -> list[tuple[float, int]]:
-    """Milliseconds and status of requests, each from when it was due: one is sent after another."""
-    host = url.removeprefix("http://")
-    found = []
-    due = time.perf_counter()
-    for _ in range(int(seconds / ASKED_S)):
-        time.sleep(max(due - time.perf_counter(), 0))
-        try:
-            connection = http.client.HTTPConnection(host, timeout=60)
-            connection.request("GET", path)
-            status = connection.getresponse().status
-            connection.close()
-        except (OSError, http.client.HTTPException):
-            status = 0
-        found.append((1e3 * (time.perf_counter() - due), status))
-        due = max(due + ASKED_S, time.perf_counter())
+    for path, process in asking.items():
+        values = json.loads(process.communicate()[0])
+        milliseconds = np.array([value for value, _ in values])
+        found[path] = {
+            "requests": len(values),
+            "failed": sum(status != 200 for _, status in values),
+            "p50_ms": round(float(np.quantile(milliseconds, 0.5)), 1),
+            "p99_ms": round(float(np.quantile(milliseconds, 0.99)), 1),
+            "max_ms": round(float(milliseconds.max()), 1),
+        }
     return found
 
 
