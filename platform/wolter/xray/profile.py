@@ -6,12 +6,14 @@ Shapes: B batch, P parameter, S side (low, high), N = B x S x P searches.
 import torch
 from torch import Tensor
 
+from wolter.xray.box import Box
 from wolter.xray.counting import Counted
-from wolter.xray.marquardt import Box, minimise
+from wolter.xray.marquardt import minimise
 
 RISE = 1.0  # 68.3 % for one parameter
 CLOSE = 0.02  # of the rise: 1 % of the interval's half width
 _FARTHEST = 3.0  # factor between two tries
+_TRIES = 20
 
 
 def profile(
@@ -19,8 +21,10 @@ def profile(
 ) -> Tensor:
     """Limits of every parameter, all of them searched at once.
 
-    The root of the rise is nearly linear in the distance, so each try scales the distance by it.
-    Where the statistic has not risen by 1 at a bound, the bound is the limit.
+    The root of the rise is nearly linear in the distance, so each try scales the distance by it;
+    where that leads out of what is known to hold the limit, the middle of this is tried. Where the
+    statistic has not risen by 1 at a bound, the bound is the limit; where it leaps by more than
+    that, as between two minima, the place of the leap.
 
     Args:
         box: the model.
@@ -51,8 +55,9 @@ def profile(
     follow_NP = follow_NP.nan_to_num(0.0)  # where the covariance is infinite
     limit_N = best_N + sign_N * distance_N
     start_NP = point_BP[spectrum_N].clone()
+    inner_N, outer_N = torch.zeros_like(room_N), torch.full_like(room_N, torch.inf)
     rows = torch.nonzero(room_N > 0).flatten()
-    for _ in range(12):
+    for number in range(_TRIES):
         if not len(rows):
             break
         offset = sign_N[rows] * distance_N[rows]
@@ -67,6 +72,16 @@ def profile(
         beyond_N = (distance_N[rows] >= room_N[rows]) & (rise_N < RISE)
         going_N = ((rise_N - RISE).abs() > CLOSE * RISE) & ~beyond_N
         factor_N = (RISE / rise_N.clamp(min=1e-3)).sqrt().clamp(1 / _FARTHEST, _FARTHEST)
-        distance_N[rows] = (distance_N[rows] * factor_N).minimum(room_N[rows])
+        # Between which distances the limit lies.
+        below_N, here_N = rise_N < RISE, distance_N[rows]
+        inner_N[rows] = torch.where(below_N, inner_N[rows].maximum(here_N), inner_N[rows])
+        outer_N[rows] = torch.where(below_N, outer_N[rows], outer_N[rows].minimum(here_N))
+        near_N, far_N = inner_N[rows], outer_N[rows]
+        going_N &= far_N - near_N > CLOSE / 2 * far_N.minimum(room_N[rows])
+        # Now and then a stride that does not trust the rise: it may creep, or turn in circles.
+        stride_N = torch.where(far_N.isinf(), _FARTHEST * here_N, (near_N + far_N) / 2)
+        next_N = here_N * factor_N
+        trusted_N = (next_N > near_N) & (next_N < far_N) & (number % 3 < 2)
+        distance_N[rows] = torch.where(trusted_N, next_N, stride_N).minimum(room_N[rows])
         rows = rows[going_N]
     return limit_N.reshape(n, 2, p)
