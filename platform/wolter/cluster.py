@@ -138,7 +138,7 @@ def _patient() -> Iterator[None]:
             try:
                 return given(*arguments)
             except RuntimeError:
-                if time.monotonic() > end:
+                if time.monotonic() > end or not _raylet_runs():
                     raise
                 time.sleep(0.2)
 
@@ -147,6 +147,14 @@ def _patient() -> Iterator[None]:
         yield
     finally:
         services.get_node = given
+
+
+def _raylet_runs() -> bool:
+    """Whether the process that makes the node has not ended."""
+    return any(
+        each.name() == "raylet" and each.status() != psutil.STATUS_ZOMBIE
+        for each in psutil.Process().children()
+    )
 
 
 def _end(processes: set[psutil.Process]) -> None:

@@ -89,7 +89,8 @@ def test_a_ray_that_never_comes_up_is_told_with_the_remedy(monkeypatch):
         start(monkeypatch, failures=2)
 
 
-def test_its_node_is_waited_for(monkeypatch):
+@pytest.mark.parametrize("runs", [True, False])
+def test_its_node_is_waited_for_while_there_is_a_process_to_make_it(monkeypatch, runs):
     from ray._private import services
 
     asked = []
@@ -101,9 +102,14 @@ def test_its_node_is_waited_for(monkeypatch):
         return {"node": 1}
 
     monkeypatch.setattr(services, "get_node", get_node)
+    monkeypatch.setattr(cluster, "_raylet_runs", lambda: runs)
     with cluster._patient():
-        assert services.get_node("address", "id") == {"node": 1}
-    assert asked == [("address", "id")] * 3
+        if runs:
+            assert services.get_node("address", "id") == {"node": 1}
+        else:
+            with pytest.raises(RuntimeError, match="not yet"):
+                services.get_node("address", "id")
+    assert asked == [("address", "id")] * (3 if runs else 1)
     assert services.get_node is get_node
 
 
