@@ -251,8 +251,8 @@ def _spectrum(
     top = 2.5 * max(float(shown_G.max(initial=0.0)), float(expected_G.max(initial=0.0))) or 1.0
     lowest = float(expected_G.min(initial=top))
     low = max(lowest / 30, top * 1e-5)
-    axes.set_yscale("log")
     axes.set_ylim(low, top)
+    axes.set_yscale("log")
     axes.set_ylabel("counts keV$^{-1}$")
     below_G = seen_G & (density_G < low)
     _beyond(axes, centre_G[below_G], below=True)

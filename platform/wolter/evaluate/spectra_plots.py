@@ -106,8 +106,8 @@ def _spectrum(axes: Axes, example: Example, edges_C1: Array) -> None:
             zorder=3,
         )
     top = 3 * max(1.0, float(density_C.max()))
+    axes.set_ylim(max(0.5, top * 10**-DECADES), top)  # first: an axis may hold nothing above 0
     axes.set_yscale("log")
-    axes.set_ylim(max(0.5, top * 10**-DECADES), top)
     axes.set_ylabel("counts keV$^{-1}$")
     axes.text(
         0.98,

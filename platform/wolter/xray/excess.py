@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wolter.xray.check import deviance_root, significance
 
-NEEDED = 5.0  # sigma above the background: in 1 of 100 empty fields of 200 x 200 pixels
+NEEDED = 5.0  # sigma above the background: reached in 2 of 120 empty fields of 200 x 200 pixels
 RADII_ARCSEC = (10.0, 20.0, 40.0, 80.0)  # of the discs that are looked at, the smallest first
 
 CORE_ARCSEC, RING_ARCSEC = 10.0, 25.0  # radii of a point source's disc, and of the ring around it

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -81,7 +83,21 @@ def test_decompositions_are_drawn_in_counts_per_kev(n):
 
 def test_an_empty_spectrum_is_drawn():
     empty = example(scale=0.0)
-    style.to_png(spectra_plots.decompositions([empty], np.geomspace(0.3, 10, 25), ""))
+    for background_C in (empty.background_C, 0 * empty.background_C):
+        each = replace(empty, background_C=background_C)
+        style.to_png(spectra_plots.decompositions([each], np.geomspace(0.3, 10, 25), ""))
+
+
+def test_titles_of_any_length_are_drawn_inside():
+    for n in (10, 100, 1000):
+        text = "TNG300_1_z" + "0_x" * n
+        figure = style.new_figure(6, 2)
+        style.title(figure, text)
+        assert drawn_inside(figure)
+        shown = figure.texts[0].get_text()
+        assert (shown == text) is (n == 10)
+        assert shown[:5] == text[:5]
+        assert shown[-5:] == text[-5:]
 
 
 def test_training_curves_show_what_there_is():
