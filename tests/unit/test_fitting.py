@@ -11,10 +11,13 @@ import torch
 from wolter import cli
 from wolter.data.fits import FitConfig, FromPrior
 from wolter.data.grid import default_grid
+from wolter.data.records import to_record
 from wolter.data.schema import SpectraSpec
 from wolter.data.simulator import REFERENCE_PRIOR, SimulateConfig
 from wolter.fitting import FileFits, FromNetwork, fit_files
-from wolter.xray.spectrum import read_spectrum, write_spectrum
+from wolter.xray import emission, epic_pn
+from wolter.xray.fakeit import fakeit
+from wolter.xray.spectrum import Observation, read_spectrum, write_spectrum
 
 NAMES = [p.name for p in REFERENCE_PRIOR]
 
@@ -164,3 +167,24 @@ def test_bad_use_is_one_line(words, message, tmp_path, capsys):
     assert code == 2
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("line_norm", "detected"), [(5e-5, True), (0.0, False)])
+def test_components_that_a_fit_can_do_without_are_not_detected(line_norm, detected):
+    spec = SpectraSpec(default_grid(), REFERENCE_PRIOR)
+    response = epic_pn.response("medium")
+    truth = {"nh": 0.2, "slope": 1.8, "pow_norm": 5e-4, "line_energy": 6.4, "kt": 0.15}
+    truth |= {"bb_norm": 2e-5, "sigma": 0.1, "line_norm": line_norm}
+    flux_BE = emission.parse(SimulateConfig.model)(response.energy_edges_E1, truth)
+    generator = torch.Generator().manual_seed(3)
+    spectrum, _ = fakeit(response, flux_BE[0].float(), 25_000.0, generator)
+    observation = Observation(spectrum, response).rebin(spec.energy_edges)
+    batch = to_record(Observation(spectrum, response), spec).batch
+    batch.expected_background_BC = torch.zeros_like(batch.counts_BC)
+    how = FileFits(
+        spec, FromPrior(REFERENCE_PRIOR), FitConfig(), SimulateConfig.model, {"sigma": 0.1}
+    )
+    (flag,) = how.fit(observation, batch)["flag"].tolist()
+    flags = flag.split(";")
+    assert ("not_detected:line_norm" not in flags) == detected
+    assert "not_detected:pow_norm" not in flags

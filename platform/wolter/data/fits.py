@@ -21,6 +21,7 @@ from wolter.data.shards import ShardDataset, table_to_numpy, to_batch
 from wolter.data.simulator import SimulateConfig, Simulator, seed_of
 from wolter.data.stream import read_selected
 from wolter.errors import InputError
+from wolter.xray.detection import DETECTED, rise_without
 from wolter.xray.fit import Counted, Method, Model, fit, middle, random_starts
 
 Start = Callable[[SpectraBatch], Tensor]
@@ -92,7 +93,8 @@ def fit_batch(
 
     Returns:
         Columns statistic, stat, dof, each parameter with `_lolim`, `_hilim` and `_err`, converged,
-        flag: `no_counts`, `no_background`, `not_converged`, `at_bound:<parameter>`.
+        flag: `no_counts`, `no_background`, `not_converged`, `at_bound:<parameter>`, and with
+        intervals `not_detected:<norm>` (see `wolter.xray.detection`).
     """
     scale_B: Tensor | None = batch.background_scale_B
     background_BC: Tensor | None = batch.background_BC
@@ -129,6 +131,10 @@ def fit_batch(
     }
     at_bound_BP = best.at_bound_BP.numpy()
     flags |= {f"at_bound:{p.name}": at_bound_BP[:, i] for i, p in enumerate(parameters)}
+    norms = [i for i, p in enumerate(parameters) if p.name.endswith("norm")]
+    for i in norms if config.intervals else ():
+        rise_B = rise_without(model, data, best.parameters_BP, bounds_2P, i)
+        flags[f"not_detected:{parameters[i].name}"] = (rise_B < DETECTED).numpy()
     rows = [[f for f, where in flags.items() if where[row]] for row in range(len(batch))]
     columns["flag"] = np.array([";".join(row) for row in rows], dtype=np.str_)
     return columns

@@ -29,7 +29,7 @@ from wolter.files import make_folder
 # What a telescope tells. A simulated data set that plays an observed one holds the truth as well.
 OBSERVED = ("counts", "background", "background_scale", "exposure", "area")
 _KEPT = ("source_id", "split_key", "file", *OBSERVED)
-_FAILED = {"no_counts", "not_converged", "not_explained"}
+_FAILED = {"no_counts", "few_counts", "not_converged", "not_explained"}
 _AT_EDGE = {"at_bound", "at_prior_edge"}
 Labels = dict[str, NDArray[np.float32]]
 
