@@ -127,7 +127,9 @@ class Observation:
     def _summed(self, bin_C: Tensor, edges_G1: Edges) -> "Observation":
         bin_C = torch.where(self.good_C, bin_C, -1)
         if not bool((bin_C >= 0).any()):
-            raise InputError(f"{self.spectrum.source}: no channel of good QUALITY is left")
+            raise InputError(
+                f"{self.spectrum.source}: no channel of good QUALITY is left; check QUALITY"
+            )
         n_bins = len(edges_G1) - 1
         return self._changed(
             self.response.sum_into(bin_C, edges_G1),
