@@ -49,11 +49,14 @@ def _none(values: Array) -> Flags:
 
 
 _EPIC_ENERGY = ("ENERGY", "PI")
-_MOS = Rules({"PATTERN": lambda values: values <= EPIC_MOS_PATTERN, "FLAG": _none}, _EPIC_ENERGY)
+_MOS = Rules(
+    {"PATTERN": lambda values: (values >= 0) & (values <= EPIC_MOS_PATTERN), "FLAG": _none},
+    _EPIC_ENERGY,
+)
 RULES: Mapping[str, Rules] = {
     "EPN": Rules(
         {
-            "PATTERN": lambda values: values <= SINGLES_AND_DOUBLES,
+            "PATTERN": lambda values: (values >= 0) & (values <= SINGLES_AND_DOUBLES),
             "FLAG": _none,
             "RAWY": lambda values: values >= FIRST_ROW,
         },
@@ -65,7 +68,7 @@ RULES: Mapping[str, Rules] = {
         {"GRADE": lambda values: np.isin(values, CHANDRA_GRADES), "STATUS": _none}, ("ENERGY",)
     ),
 }  # fmt: skip
-"""Instrument -> its rules: XMM-Newton Users' Handbook, section 3.3; Chandra Proposers' Guide 6."""
+"""Instrument -> its rules: XMM-Newton Users' Handbook, section 3.3; CIAO's good grades."""
 
 
 def rules_of(path: Path, header: "fits.Header") -> Rules:

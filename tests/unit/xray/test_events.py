@@ -25,6 +25,7 @@ def test_all_good_events_are_read(path):
     ("column", "bad"),
     [
         ("PATTERN", 5),
+        ("PATTERN", -1),
         ("FLAG", 0x10000),
         ("RAWY", 12),
         ("PI", 499),
