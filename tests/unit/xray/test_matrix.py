@@ -163,3 +163,15 @@ def test_groups_that_overlap_add_up(files):
     found = read_rmf(path).matrix_EC
     np.testing.assert_allclose(found[1], [1.0, 0, 0, 0])
     np.testing.assert_allclose(found[2], [0.9, 0.1, 0, 0])
+
+
+def test_channels_beyond_all_numbers_are_refused(files):
+    path = files.rmf(MATRIX, EDGES, CHANNELS)
+    with fits.open(path, mode="update") as hdus:
+        names = ("E_MIN", "E_MAX")
+        columns = [hdus["EBOUNDS"].columns[name] for name in names]
+        numbers = 1e10 + np.arange(4)
+        columns.append(fits.Column("CHANNEL", "D", array=numbers))
+        hdus["EBOUNDS"] = fits.BinTableHDU.from_columns(columns, name="EBOUNDS")
+    with pytest.raises(InputError, match="not consecutive"):
+        read_rmf(path)

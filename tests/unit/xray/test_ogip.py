@@ -78,6 +78,7 @@ def test_bins_become_edges():
         ([1, 3, 2.5], [3, 2.5, 4], r"do not ascend at row 2 \(3 keV\)"),
         ([1, 2, 9], [2, 9, 4], r"do not ascend at row 3 \(9 keV\)"),
         ([2, 1], [1, 3], "do not ascend at row 1"),
+        ([1, 1.5, 1.2], [1.5, 1.2, 2], r"do not ascend at row 2 \(1\.5 keV\)"),
     ],
 )
 def test_bins_that_make_no_edges(low, high, message):
