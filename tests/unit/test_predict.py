@@ -15,6 +15,7 @@ from wolter.predict import (
     fingerprint,
     predict_files,
     predict_observations,
+    predict_records,
     predict_to_file,
     to_batch,
 )
@@ -275,6 +276,8 @@ def test_components_are_columns_only_where_they_are_asked_for(pha, model):
     observations, spec = [read_observation(pha)] * 2, model.card.spec
     plain = predict_observations(model, observations)
     assert not [name for name in plain.colnames if name.startswith("component")]
+    records = [to_record(each, spec) for each in observations]
+    assert predict_records(model, records).colnames == plain.colnames
     table = predict_observations(model, observations, components=True)
     batch = to_batch(observations, spec)
     values = estimate(model, batch)["components"]
