@@ -185,7 +185,8 @@ def test_none_as_arf_is_believed_where_the_file_does_not_deny_it(files, kind, si
     ("kind", "size", "unit", "twice"),
     [
         ("FULL", 100, None, True), ("RSP", 100, None, True), ("", 100, None, True),
-        ("REDIST", 100, None, True), ("FULL", 0.3, "cm**2", True), ("", 0.3, "cm2", True),
+        ("REDIST", 100, None, True), ("FULL", 1.1, None, True), ("FULL", 1.04, None, False),
+        ("FULL", 0.3, "cm**2", True), ("", 0.3, "cm2", True),
         ("FULL", 1, None, False), ("DETECTOR", 1.2, None, False), ("REDIST", 1, "au", False),
     ],
 )  # fmt: skip
