@@ -191,3 +191,4 @@ def test_a_dataset_is_named_by_the_hash_of_its_manifest(tmp_path):
     assert opened.sha256() == expected
     assert opened.files == tuple(tmp_path / f"part-0000{i}.parquet" for i in (0, 1))
     assert opened.manifest.schema_version == 1
+    assert (opened.manifest.rejects, opened.manifest.labels) == (0, "")
