@@ -91,6 +91,9 @@ def _cases(pha: bytes, image: bytes) -> dict[str, Callable[[], Request]]:
         named = [(role, (name, content)) for role, name, content in sent]
         return {"url": url, "files": named, "params": query or embedded}
 
+    def many(n: int, content: bytes) -> Request:
+        return files(*(("pha", f"{i}.pha", content) for i in range(n)))
+
     def counts(**values: Any) -> Request:
         body = {"counts": [1] * 256, "exposure_s": 25_000} | values
         return {"url": SPECTRA, "content": json.dumps(body).encode(), "headers": JSON}
@@ -112,16 +115,10 @@ def _cases(pha: bytes, image: bytes) -> dict[str, Callable[[], Request]]:
     form = {"content-type": "multipart/form-data; boundary=x"}
     head = b'--x\r\ncontent-disposition: form-data; name="pha"; filename="a"\r\n'
     return {
-        "three files that inflate to 594 MB": lambda: files(
-            *(("pha", f"{i}.pha", _bomb(pha, 198)) for i in range(3))
-        ),
+        "three files that inflate to 594 MB": lambda: many(3, _bomb(pha, 198)),
         "one file that inflates to 1 GB": lambda: files(("pha", "a.pha", _bomb(pha, 1024))),
-        "256 files that inflate to 190 MB": lambda: files(
-            *(("pha", f"{i}.pha", _bomb(pha, 0.74)) for i in range(256))
-        ),
-        "256 spectra of a million channels": lambda: files(
-            *(("pha", f"{i}.pha", _wide(pha)) for i in range(256))
-        ),
+        "256 files that inflate to 190 MB": lambda: many(256, _bomb(pha, 0.74)),
+        "256 spectra of a million channels": lambda: many(256, _wide(pha)),
         "a header of 95,000 cards": lambda: files(("image", "a.fits", _long(image)), url=IMAGES),
         "an image of 144 million pixels, compressed": lambda: files(
             ("image", "a.fits", _compressed(12_000)), url=IMAGES, exposure="1e4"
