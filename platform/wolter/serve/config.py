@@ -6,6 +6,7 @@ from wolter.errors import InputError
 
 MB = 2**20
 REQUEST_TIMEOUT_S = 120.0  # longest time to an answer
+ANSWER_S = 15.0  # of that, what is left to write the answer of spectra that are refined unasked
 LEAST_S = 1e-6  # shortest exposure that is taken for one
 MOST = 1e12  # largest count, exposure (s) or scale that is taken for one
 
@@ -28,6 +29,8 @@ class ServeConfig:
         max_spectra: spectra a request.
         max_pixels: of an image to enhance.
         max_refined: spectra a request whose posteriors are refined, seconds each.
+        refine_s: longest time that a request spends on posteriors that are refined unasked; later
+            ones keep the network's answer and its flags.
         parse_cpu_s: processor time to read one spectrum or image with its files.
         request_cpu_s: processor time to read all files of a request.
         parse_timeout_s: time after which a reader is taken for lost, and replaced; a busy machine
@@ -49,6 +52,7 @@ class ServeConfig:
     max_spectra: int = 10_000
     max_pixels: int = 2048 * 2048
     max_refined: int = 16
+    refine_s: float = 30.0
     parse_cpu_s: int = 10
     request_cpu_s: float = 60.0
     parse_timeout_s: float = 60.0

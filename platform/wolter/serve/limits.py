@@ -58,8 +58,8 @@ class LimitBody:
 class Admit:
     """Lets a number of POST requests in at once, lets some wait, and answers 429 to further ones.
 
-    A request that is let in must be answered within a time, or is told 408. All others, such as
-    those of health, pass by.
+    A request that is let in must be answered within a time, or is told 408; `answer_by` in its
+    scope is when, on the clock of the event loop. All others, such as those of health, pass by.
 
     Args:
         app: what answers.
@@ -90,8 +90,10 @@ class Admit:
             await send(message)
 
         self._here += 1
+        ends = asyncio.get_running_loop().time() + self.timeout_s
+        scope["answer_by"] = ends
         try:
-            async with asyncio.timeout(self.timeout_s), self._free:
+            async with asyncio.timeout_at(ends), self._free:
                 await self.app(scope, receive, noted)
         except TimeoutError:
             if started:

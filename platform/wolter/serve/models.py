@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +126,27 @@ class ServedModel:
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._judges, self._judge, evidence, refined)
+
+    async def refine_within(
+        self, evidence: Mapping[int, Evidence], seconds: float
+    ) -> dict[int, Judgement]:
+        """Exact posteriors by index, in their order, of as many spectra as the time suffices for.
+
+        Raises:
+            InputError: see `judge`.
+        """
+        found: dict[int, Judgement] = {}
+        if seconds <= 0:
+            return found
+        try:
+            async with asyncio.timeout(seconds):
+                for i, each in evidence.items():
+                    found[i] = await self.judge(each, refined=True)
+        except TimeoutError:
+            logging.getLogger(__name__).info(
+                "%d of %d spectra refined in %g s", len(found), len(evidence), seconds
+            )
+        return found
 
     def _judge(self, evidence: Evidence, refined: bool) -> Judgement:
         try:

@@ -32,6 +32,19 @@ RESPONSES: Mapping[int | str, dict[str, Any]] = {
 }
 
 
+# Remedies of the library, and what they are over HTTP.
+_WORDS = {
+    r"\bpass (background|rmf|arf)=": r"send it in the field \1",
+    r"\bpass the RMF and ARF of this spectrum": (
+        "send its RMF and ARF in the fields rmf and arf, and ask for response=files"
+    ),
+    r"\bpass the RMF of this spectrum": "send its RMF in the field rmf",
+    r"\bpass its ARF": "send its ARF in the field arf",
+    r'\bpass "none" as ARF': "send no ARF, with ANCRFILE NONE",
+    r"([;:]) pass ": r"\1 send ",
+}
+
+
 def one_line(errors: Iterable[Any]) -> str:
     """The first of pydantic's errors: where, what, and the value."""
     error = next(iter(errors))
@@ -50,6 +63,8 @@ def in_http(message: str) -> str:
     # Names of files may hold two dashes, too.
     option = r"(?<![^\s(`])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)"
     plain = re.sub(option, lambda found: found[1].replace("-", "_"), message)
+    for words, said in _WORDS.items():
+        plain = re.sub(words, said, plain)
     return " ".join(plain.split())
 
 

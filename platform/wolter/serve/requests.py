@@ -8,6 +8,7 @@ import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -160,7 +161,8 @@ class UploadReader:
     ) -> tuple[list[Record], dict[int, Evidence]]:
         """Records, and by index what the likelihoods of those beyond a model's training need.
 
-        Of those, no more than may be refined in one request; see `records`.
+        Of the first ones, as many as may be refined in one request; see `records`. No other
+        evidence is stored but that of spectra that are read beside them.
         """
         how = partial(
             Job, spec=spec, response=response, use_background=use_background, trained=trained
@@ -197,13 +199,22 @@ class UploadReader:
         self, uploads: Uploads, how: Callable[..., Job]
     ) -> tuple[list[Record], dict[int, Evidence]]:
         with self._stored(uploads) as (stored, _):
-            jobs = [
-                how(pha, **_beside(stored), evidence=f"{pha.path}{KEPT}") for pha in stored["pha"]
-            ]
-            records = self._read(jobs)
-            written = [i for i, job in enumerate(jobs) if Path(job.evidence).is_file()]
-            few = written[: self.config.max_refined]
-            return records, {i: Evidence.load(Path(jobs[i].evidence), records[i]) for i in few}
+            jobs = [how(pha, **_beside(stored)) for pha in stored["pha"]]
+            room, written = self.config.max_refined, set[Path]()
+
+            def read(job: Job, allowance: Allowance) -> Record:
+                kept = Path(f"{job.pha.path}{KEPT}")
+                # Jobs start in their order, so that none of the first ones finds no room.
+                evidence = str(kept) if len(written) < room else ""
+                record = self.pool.read(replace(job, evidence=evidence), allowance)
+                if kept.is_file():
+                    written.add(kept)
+                return record
+
+            records = self._read(jobs, read)
+            paths = [Path(f"{job.pha.path}{KEPT}") for job in jobs]
+            few = [i for i, path in enumerate(paths) if path in written][:room]
+            return records, {i: Evidence.load(paths[i], records[i]) for i in few}
 
     def _picture(self, uploads: Uploads, exposure_s: float | None) -> Picture:
         with self._stored(uploads) as (stored, folder):
@@ -217,11 +228,13 @@ class UploadReader:
             )
             return self.pool.read_image(job)
 
-    def _read(self, jobs: Sequence[Job]) -> list[Record]:
+    def _read(
+        self, jobs: Sequence[Job], read: Callable[[Job, Allowance], Record] | None = None
+    ) -> list[Record]:
         """Read a request's spectra: as many at once as there are readers, none after a bad one."""
         allowance = Allowance(self.config.request_cpu_s)
         with ThreadPoolExecutor(self.config.parsers) as threads:
-            futures = [threads.submit(self.pool.read, job, allowance) for job in jobs]
+            futures = [threads.submit(read or self.pool.read, job, allowance) for job in jobs]
             try:
                 return [future.result() for future in futures]
             except BaseException:

@@ -1,5 +1,6 @@
 """Parameters of spectra over HTTP: the route and its documentation."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from wolter.data.records import ResponseChoice
 from wolter.errors import InputError
 from wolter.judgement import Judgement
 from wolter.serve.answers import answer, joined, refined_answer
+from wolter.serve.config import ANSWER_S
 from wolter.serve.problems import RESPONSES
 from wolter.serve.requests import MAX_FILES, ROLES, records_of_counts
 from wolter.serve.schemas import Answer, Counts
@@ -56,7 +58,8 @@ class Asked(BaseModel):
         False,
         description="the exact posterior of each PHA file in place of the network's, and how well "
         "the model explains the spectrum (family posterior; seconds a spectrum); without it, of "
-        "those alone whose response, background or band the model was not trained on",
+        "the first of those alone whose response, background or band the model was not trained on, "
+        "up to 16 and as many as half a minute suffices for",
     )
 
 
@@ -97,7 +100,8 @@ def add_route(app: FastAPI, service: Service) -> None:
             raise HTTPException(415, "send multipart/form-data (PHA files) or application/json")
         values = await served.estimate(joined(records))
         exact: dict[int, Judgement] = {}
-        if "samples" in values:  # posteriors can be refined
-            exact = {i: await served.judge(each, refined=True) for i, each in beyond.items()}
+        if beyond and "samples" in values:  # posteriors can be refined
+            left = request.scope["answer_by"] - asyncio.get_running_loop().time() - ANSWER_S
+            exact = await served.refine_within(beyond, min(left, service.config.refine_s))
         told = await service.alone(answer, served, records, values, asked.components, exact)
         return Response(told, media_type="application/json")

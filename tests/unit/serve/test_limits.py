@@ -90,6 +90,25 @@ def test_so_many_requests_run_at_once():
     assert most == 3
 
 
+def test_a_request_knows_until_when_it_must_be_answered():
+    """The time counts from its arrival, not from its turn."""
+    seen = []
+
+    async def noted(scope, receive, send):
+        seen.append(scope["answer_by"])
+        await asyncio.sleep(0.05)
+        await echo(scope, receive, send)
+
+    async def scene():
+        app = Admit(noted, at_once=1, waiting=1, timeout_s=30)
+        now = asyncio.get_running_loop().time()
+        await asyncio.gather(*(run(app)[0] for _ in range(2)))
+        return now
+
+    now = asyncio.run(scene())
+    assert seen == pytest.approx([now + 30] * 2, abs=0.04)
+
+
 def test_an_answer_that_takes_too_long_is_a_408():
     async def slow(scope, receive, send):
         await asyncio.sleep(60)

@@ -84,3 +84,20 @@ def test_joined_requests_are_answered_each_with_its_own(untrained):
     for batch, values in zip(batches, asyncio.run(ask()), strict=True):
         torch.testing.assert_close(values["kt"], estimate(model, batch)["kt"], rtol=1e-5, atol=0)
     assert sizes == {3: 1}
+
+
+def test_refinement_ends_when_its_time_is_up(untrained, monkeypatch):
+    served, asked = ServedModel(load_model(untrained("mlp"))), []
+
+    async def judge(evidence, refined):
+        asked.append((evidence, refined))
+        await asyncio.sleep(3600 if evidence == "slow" else 0)
+        return f"judged {evidence}"
+
+    monkeypatch.setattr(served, "judge", judge)
+    evidence = {3: "quick", 5: "quick", 8: "slow", 9: "quick"}
+    found = asyncio.run(served.refine_within(evidence, 0.2))
+    assert found == {3: "judged quick", 5: "judged quick"}
+    assert asked == [("quick", True), ("quick", True), ("slow", True)]
+    assert asyncio.run(served.refine_within({1: "quick"}, 0.0)) == {}
+    assert len(asked) == 3

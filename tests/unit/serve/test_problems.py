@@ -1,11 +1,15 @@
 """Every fault is JSON of one line; a full disk is no fault of the request."""
 
 import errno
+import importlib
+import re
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from wolter.data import records
 from wolter.errors import InputError
 from wolter.serve.errors import TooLargeError, UnavailableError
 from wolter.serve.problems import add_handlers, in_http
@@ -14,9 +18,9 @@ from wolter.serve.problems import add_handlers, in_http
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [
-        (InputError("a.pha: bad;\ngive --rmf"), 422, "a.pha: bad; give rmf"),
+        (InputError("a.pha: bad; give --rmf"), 422, "a.pha: bad; give rmf"),
         (TooLargeError("a.pha: large"), 413, "a.pha: large"),
-        (UnavailableError("busy"), 503, "busy"),
+        (UnavailableError("busy;\nwait"), 503, "busy; wait"),
         (OSError(errno.ENOSPC, "x"), 503, "the server has no room for uploads now"),
         (OSError(errno.EDQUOT, "x"), 503, "the server has no room for uploads now"),
         (OSError(errno.EACCES, "/secret"), 500, "the server failed on this request"),
@@ -44,3 +48,34 @@ def test_errors_are_one_line(error, status, said):
 def test_options_become_parameters_of_a_request():
     assert in_http("give --max-files or `--rmf`") == "give max_files or `rmf`"
     assert in_http("a--b.pha is no file") == "a--b.pha is no file"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("names no RMF (RESPFILE); pass rmf=", "names no RMF (RESPFILE); send it in the field rmf"),
+        ("is not beside it; pass arf=", "is not beside it; send it in the field arf"),
+        ("its own background; pass background=",
+         "its own background; send it in the field background"),
+        ("800 from 0; pass the RMF of this spectrum", "800 from 0; send its RMF in the field rmf"),
+        ("thick: pass the RMF and ARF of this spectrum",
+         "thick: send its RMF and ARF in the fields rmf and arf, and ask for response=files"),
+        ("no effective area; pass its ARF", "no effective area; send its ARF in the field arf"),
+        ('count it twice; pass "none" as ARF', "count it twice; send no ARF, with ANCRFILE NONE"),
+        ("(HDUCLAS2 NET); pass the total spectrum", "(HDUCLAS2 NET); send the total spectrum"),
+        ("bypass arf=x; passes", "bypass arf=x; passes"),
+    ],
+)  # fmt: skip
+def test_remedies_of_the_library_become_fields_of_a_request(said, told):
+    assert in_http(said) == told
+
+
+def test_no_reader_of_spectra_says_what_http_cannot():
+    """What the library says of spectra, in all its modules that read uploads."""
+    found = []
+    for name in ("pha", "spectrum", "response", "matrix", "ogip"):
+        text = Path(importlib.import_module(f"wolter.xray.{name}").__file__).read_text()
+        found += re.findall(r"[;:] pass [^\n]*", text)
+    found += re.findall(r"[;:] pass [^\n]*", Path(records.__file__).read_text())
+    assert len(found) >= 5
+    assert not [each for each in found if re.search(r"\bpass\b|\w=(?!files)", in_http(each))]
