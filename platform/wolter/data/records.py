@@ -28,8 +28,10 @@ class Record:
         name: of the file.
         batch: one row, on the model's grid.
         flags: what the user must know of how it was read: `other_instrument:<name>` and
-            `other_filter:<name>` than the model was trained on, `band_not_covered`, and
-            `background_scale_varies` by channel: the background's counts were weighted by it.
+            `other_filter:<name>` than the model was trained on, `band_not_covered`,
+            `fractional_counts`: no Poisson counts, but expected, weighted or corrected ones, of
+            whose noise nothing is known, and `background_scale_varies` by channel: the background's
+            counts were weighted by it.
         areascale: AREASCAL (its mean over the channels), which the batch's exposure holds.
     """
 
@@ -54,6 +56,9 @@ def to_record(observation: Observation, spec: SpectraSpec, name: str = "") -> Re
     edges_C1 = observation.response.channel_edges_C1.cpu()
     if not covers(edges_C1, spec.energy_edges, observation.good_C):
         flags.append("band_not_covered")
+    counts_C = observation.spectrum.counts_C[observation.good_C]
+    if bool((counts_C != counts_C.round()).any()):
+        flags.append("fractional_counts")
     batch = batch_of([observation], spec.energy_edges)
     scale = observation.background_scale
     if isinstance(scale, Tensor) and not torch.allclose(scale, scale.mean(), rtol=1e-3, atol=0):

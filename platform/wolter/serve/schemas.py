@@ -95,7 +95,7 @@ class SpectrumAnswer(BaseModel):
     parameters: dict[str, Estimate]
     flags: list[str] = Field(
         description="what limits the estimates: no_counts and few_counts (the prior is given "
-        "back), no_background, band_not_covered, background_scale_varies, "
+        "back), no_background, band_not_covered, background_scale_varies, fractional_counts, "
         "exposure_outside_training, response_outside_training, background_outside_training, "
         "training_ranges_unknown, other_instrument:<name>, other_filter:<name>, "
         "at_prior_edge:<parameter>, not_detected:<norm>, area_unknown, novel (unlike all training "

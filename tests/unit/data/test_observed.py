@@ -102,6 +102,13 @@ def test_a_scale_by_channel_becomes_its_count_weighted_mean():
     assert to_record(observation, SPEC).flags == ("background_scale_varies",)
 
 
+def test_counts_that_are_no_whole_numbers_are_flagged():
+    whole = Observation(spectrum(1, 2, 3, 4), response(), spectrum(1, 2, 3, 4))
+    assert "fractional_counts" not in to_record(whole, SPEC).flags
+    broken = Observation(spectrum(1, 2, 3.25, 4), response(), spectrum(1, 2, 3, 4))
+    assert "fractional_counts" in to_record(broken, SPEC).flags
+
+
 def test_the_likelihood_scales_the_background_by_channel():
     counts_C = torch.full((400,), 100.0, dtype=torch.float64)
     edges = torch.linspace(0, 4, 401, dtype=torch.float64)
