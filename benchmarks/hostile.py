@@ -89,7 +89,7 @@ def _cases(pha: bytes, image: bytes) -> dict[str, Callable[[], Request]]:
 
     def files(*sent: tuple[str, str, bytes], url: str = SPECTRA, **query: str) -> Request:
         named = [(role, (name, content)) for role, name, content in sent]
-        return {"url": url, "files": named, "params": query or embedded}
+        return {"url": url, "files": named, "params": query or ({} if url == IMAGES else embedded)}
 
     def many(n: int, content: bytes) -> Request:
         return files(*(("pha", f"{i}.pha", content) for i in range(n)))
