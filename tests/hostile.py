@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tests.mutations import Rng, mutations, odd_names
+from tests.damage import Rng, damaged, odd_names
 
 SPECTRA, IMAGES = "/v1/spectra/parameters", "/v1/images/enhance"
 NUMBERS: list[Any] = [
@@ -94,7 +94,7 @@ def files(rng: Rng, folder: Path, names: dict[str, str], url: str) -> Drawn:
         role, (name, content, kind) = sent[i]
         change = float(rng.random())
         if change < 0.7 and content[:6] == b"SIMPLE" and content == contents.get(role):
-            what, content = mutations(rng, content)
+            what, content = damaged(rng, content)
             told.append(f"{role}: {what}")
         elif change < 0.8:
             name = odd_names(rng, ".fits")

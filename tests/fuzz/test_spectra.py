@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from tests.mutations import mutations, odd_names
+from tests.damage import damaged, odd_names
 from tests.readers import READERS, read_by_all
 from tests.unit.xray.conftest import Files
 
@@ -79,7 +79,7 @@ def damage(pha: Path, rng: np.random.Generator) -> tuple[str, Path, bytes]:
     name = pha.name if rng.random() < 0.5 else str(rng.choice(names))
     path = pha.with_name(name)
     content = path.read_bytes()
-    label, changed = mutations(rng, content)
+    label, changed = damaged(rng, content)
     path.write_bytes(changed)
     return f"{name}: {label}", path, content
 

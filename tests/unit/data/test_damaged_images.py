@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from tests import event_lists
-from tests.mutations import mutations, odd_names
+from tests.damage import damaged, odd_names
 
 from wolter.data.archive_images import Kind, Maps, look
 from wolter.data.images import ImageSpec
@@ -99,7 +99,7 @@ def damage(whole, folder, seeds):
     for seed in seeds:
         rng = np.random.default_rng([14, seed])
         name = str(rng.choice(["sky", "detector", "extension", "packed", "map", "events"]))
-        label, content = mutations(rng, whole[name])
+        label, content = damaged(rng, whole[name])
         tried.append(f"{seed} {name}: {label}")
         path = folder / "a.fits"
         path.write_bytes(content)

@@ -1,6 +1,6 @@
 """Damage to FITS files, drawn at random: what archives, transfers and careless tools do to them.
 
-`mutations(rng, content)` knows FITS blocks and cards alone, so it serves tables and images alike.
+`damaged(rng, content)` knows FITS blocks and cards alone, so it serves tables and images alike.
 `odd_names(rng)` draws file names that readers stumble over.
 """
 
@@ -275,7 +275,7 @@ _KINDS: dict[Callable[[Rng, bytes], tuple[str, bytes]], float] = {
 }  # fmt: skip
 
 
-def mutations(rng: Rng, content: bytes) -> tuple[str, bytes]:
+def damaged(rng: Rng, content: bytes) -> tuple[str, bytes]:
     """Damage a whole, unpacked FITS file.
 
     Args:
