@@ -89,10 +89,10 @@ def test_a_newer_schema_is_refused(tmp_path):
 
 
 def test_shards_of_two_runs_never_mix(tmp_path):
-    claim_folder(tmp_path, {"seed": 1})
-    claim_folder(tmp_path, {"seed": 1})
+    claim_folder(tmp_path, {"seed": 1, "exposure": 2})
+    claim_folder(tmp_path, {"exposure": 2, "seed": 1})
     with pytest.raises(InputError, match="another config or seed"):
-        claim_folder(tmp_path, {"seed": 2})
+        claim_folder(tmp_path, {"seed": 2, "exposure": 2})
     (tmp_path / ".claim.json").write_bytes(b"\xff")
     with pytest.raises(InputError, match="another config or seed"):
         claim_folder(tmp_path, {"seed": 1})

@@ -5,7 +5,7 @@ import torch
 from astropy.io import fits
 
 from wolter.errors import InputError
-from wolter.xray.pha import read_spectra, read_spectrum
+from wolter.xray.pha import Spectrum, read_spectra, read_spectrum
 
 UP, DOWN = [1, 2, 3], [10, 20, 40]
 
@@ -167,10 +167,30 @@ def test_errors_are_poissons_to_a_factor_of_two(files, factor, good, poisserr):
 def test_fractional_counts_are_refused_only_where_their_errors_are_not_poissons(files):
     assert read_spectrum(files.pha([1.5, 2.0])).counts_C.tolist() == [1.5, 2]
     assert read_spectrum(files.pha([1.5, 2.0], POISSERR=True)).counts_C.tolist() == [1.5, 2]
-    with pytest.raises(InputError, match="fractional counts"):
-        read_spectrum(files.pha([1.5, 2.0], POISSERR=False))
+    for fractional in (1.4, 1.6):
+        with pytest.raises(InputError, match="fractional counts"):
+            read_spectrum(files.pha([fractional, 2.0], POISSERR=False))
     with pytest.raises(InputError, match="fractional counts"):
         read_spectrum(files.pha([1.5, 2.0], columns={"STAT_ERR": [1.0, 1.0]}))
+
+
+def test_scales_in_columns_at_their_limits(files):
+    for good in ([0.0, 1e-15], [1e15, 2.0]):
+        found = read_spectrum(files.pha([1, 2], columns={"BACKSCAL": good})).backscale
+        assert found.tolist() == good
+    for bad in ([1.0, 0.99e-15], [1.01e15, 2.0], [-1.0, 2.0], [0.0, 0.0]):
+        with pytest.raises(InputError, match="column BACKSCAL"):
+            read_spectrum(files.pha([1, 2], columns={"BACKSCAL": bad}))
+
+
+def test_channels_without_a_row_have_no_area(files):
+    path = files.pha([1, 2], columns={"AREASCAL": [0.5, 0.25]}, DETCHANS=4)
+    assert sorted(read_spectrum(path).areascale.tolist()) == [0, 0, 0.25, 0.5]
+
+
+def test_a_spectrum_made_in_memory_has_the_scales_and_the_numbering_of_the_standard():
+    plain = Spectrum(torch.ones(3), 10.0)
+    assert (plain.backscale, plain.areascale, plain.first_channel) == (1, 1, 0)
 
 
 def test_rates_hide_whole_counts_to_a_thousandth(files):
