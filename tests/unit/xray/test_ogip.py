@@ -45,7 +45,9 @@ def test_whole_numbers(value):
     assert ogip.whole_number(PATH, header(None), "KEY") is None
 
 
-@pytest.mark.parametrize("value", [2**31, -(2**31), 0.5, 2.4, 2.6, float("inf"), float("nan"), 1e300])
+@pytest.mark.parametrize(
+    "value", [2**31, -(2**31), 0.5, 2.4, 2.6, float("inf"), float("nan"), 1e300]
+)
 def test_what_is_no_whole_number_is_refused(value):
     with pytest.raises(InputError, match="is not a whole number"):
         ogip.whole_number(PATH, header(value), "KEY")
