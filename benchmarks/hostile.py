@@ -140,10 +140,10 @@ def _cases(pha: bytes, image: bytes) -> dict[str, Callable[[], Request]]:
         "background_scale: []": lambda: counts(background=[1] * 256, background_scale=[]),
         "a number of 100,000 digits": lambda: text(b'{"counts": [' + b"9" * 100_000 + b"]}"),
         "a million brackets": lambda: text(b"[" * 1_000_000),
-        "31 MB of counts": lambda: text(
-            b'{"exposure_s": 1, "counts": [' + b"1," * (31 * MB // 2) + b"1]}"
+        "15 MB of counts": lambda: text(
+            b'{"exposure_s": 1, "counts": [' + b"1," * (15 * MB // 2) + b"1]}"
         ),
-        "33 MB of counts": lambda: text(b" " * (33 * MB)),
+        "17 MB of counts": lambda: text(b" " * (17 * MB)),
         "101 MB of files": lambda: files(*(("pha", str(i), bytes(17 * MB)) for i in range(6))),
         "a request of 10,000 parts": lambda: {
             "url": SPECTRA,

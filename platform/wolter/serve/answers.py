@@ -1,4 +1,7 @@
-"""What a model says of spectra, as the JSON of an answer."""
+"""What a model says of spectra, as the JSON of an answer.
+
+It is made in parts: samples of posteriors and objects of pydantic fill far more memory than it.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,6 +14,7 @@ from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec
 from wolter.errors import InputError
 from wolter.flags import estimate_flags
 from wolter.judgement import Judgement
+from wolter.serve.errors import TooLargeError
 from wolter.serve.models import Estimates, ServedModel
 from wolter.serve.schemas import Answer, Estimate, Fit, SpectrumAnswer
 
@@ -20,14 +24,14 @@ def joined(records: Sequence[Record]) -> SpectraBatch:
     return SpectraBatch.concatenate([record.batch for record in records])
 
 
-def answer(
+def answers(
     served: ServedModel,
     records: Sequence[Record],
     values: Estimates,
     components: bool = False,
     judged: Mapping[int, Judgement] | None = None,
 ) -> bytes:
-    """JSON of what a model estimates of records (see `wolter.serve.schemas.Answer`).
+    """JSON of what a model estimates of records: a part of `whole`.
 
     Args:
         served: the model.
@@ -54,17 +58,44 @@ def answer(
                 name: values["components"][i, k].tolist() for k, name in enumerate(names)
             }
         spectra.append(spectrum)
-    return _json(served, spectra)
+    return _json(spectra)
+
+
+def whole(served: ServedModel, parts: Sequence[bytes]) -> bytes:
+    """JSON of an answer (see `wolter.serve.schemas.Answer`) from those of its spectra."""
+    name = served.model.family.name
+    empty = Answer(model_name=name, model_version=served.version, spectra=[])
+    start = empty.model_dump_json().encode().removesuffix(b"]}")
+    return start + b",".join(parts) + b"]}"
+
+
+def check_components(values: Estimates, n: int, most: int) -> None:
+    """Check that the component spectra of an answer are not too many.
+
+    Args:
+        values: estimates of some spectra; all is well where they hold no components.
+        n: spectra of the answer.
+        most: numbers in it.
+
+    Raises:
+        TooLargeError: they are.
+    """
+    _, k, n_channels = values["components"].shape if "components" in values else (0, 0, 0)
+    if n * k * n_channels > most:
+        raise TooLargeError(
+            f"components: {n} spectra of {k} components of {n_channels} channels; send at most "
+            f"{most // (k * n_channels)} spectra, or ask without components"
+        )
 
 
 def refined_answer(
     served: ServedModel, evidence: Sequence[Evidence], judged: Sequence[Judgement]
 ) -> bytes:
-    """JSON of the exact posteriors of spectra, each held against its spectrum; see `answer`."""
+    """JSON of the exact posteriors of spectra, each held against its spectrum; see `whole`."""
     spectra = []
     for each, found in zip(evidence, judged, strict=True):
         spectra.append(_judged(served.spec, each.record, found))
-    return _json(served, spectra)
+    return whole(served, [_json(spectra)])
 
 
 def _judged(spec: SpectraSpec, record: Record, found: Judgement) -> SpectrumAnswer:
@@ -76,10 +107,8 @@ def _judged(spec: SpectraSpec, record: Record, found: Judgement) -> SpectrumAnsw
     return spectrum
 
 
-def _json(served: ServedModel, spectra: list[SpectrumAnswer]) -> bytes:
-    name = served.model.family.name
-    told = Answer(model_name=name, model_version=served.version, spectra=spectra)
-    return told.model_dump_json().encode()
+def _json(spectra: list[SpectrumAnswer]) -> bytes:
+    return b",".join(each.model_dump_json().encode() for each in spectra)
 
 
 def _check_finite(spec: SpectraSpec, record: Record, values: Estimates, i: int) -> None:

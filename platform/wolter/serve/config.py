@@ -27,6 +27,7 @@ class ServeConfig:
         max_request_mb: largest request of files.
         max_json_mb: largest request of counts.
         max_spectra: spectra a request.
+        max_components: numbers of the component spectra of an answer.
         max_pixels: of an image to enhance.
         max_refined: spectra a request whose posteriors are refined, seconds each.
         refine_s: longest time that a request spends on posteriors that are refined unasked; later
@@ -48,8 +49,9 @@ class ServeConfig:
     max_file_mb: float = 20.0
     max_inflated_mb: float = 200.0
     max_request_mb: float = 100.0
-    max_json_mb: float = 32.0
+    max_json_mb: float = 16.0
     max_spectra: int = 10_000
+    max_components: int = 1_000_000
     max_pixels: int = 2048 * 2048
     max_refined: int = 16
     refine_s: float = 30.0

@@ -26,7 +26,7 @@ Join = Callable[
     [Callable[[list[SpectraBatch]], Awaitable[list[Estimates]]]],
     Callable[[SpectraBatch], Awaitable[Estimates]],
 ]
-PIECE = 256  # spectra; a request of more is answered in pieces, between those of others
+PIECE = 256  # spectra a forward pass; a request of more is answered between those of others
 DEFAULT_FAMILIES = ("posterior", "deepspectra")  # the one with intervals, where it is served
 SERVED = ("spectra", "images")  # kinds of records
 
@@ -115,8 +115,7 @@ class ServedModel:
 
     async def estimate(self, batch: SpectraBatch) -> Estimates:
         """What the family predicts of a batch (see `wolter.predict.estimate`)."""
-        parts = await asyncio.gather(*(self._estimate(piece) for piece in batch.split(PIECE)))
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return await self._estimate(batch)
 
     async def judge(self, evidence: Evidence, refined: bool) -> Judgement:
         """The answer held against its spectrum (see `wolter.judgement.judge`), one at a time.
@@ -175,7 +174,13 @@ class ServedModel:
     async def _together(self, batches: list[SpectraBatch]) -> list[Estimates]:
         joined = SpectraBatch.concatenate(batches)
         # In a thread: requests that arrive meanwhile make up the next batch.
-        values = await asyncio.to_thread(estimate, self.model, joined)
+        values = await asyncio.to_thread(self._in_pieces, joined)
         ends = np.cumsum([len(batch) for batch in batches])[:-1]
         pieces = {name: np.split(value, ends) for name, value in values.items()}
         return [{name: pieces[name][i] for name in values} for i in range(len(batches))]
+
+    def _in_pieces(self, batch: SpectraBatch) -> Estimates:
+        parts = [estimate(self.model, piece) for piece in batch.split(PIECE)]
+        if len(parts) == 1:
+            return parts[0]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -55,7 +55,9 @@ def one_line(errors: Iterable[Any]) -> str:
     short = isinstance(value, float) or (isinstance(value, str) and len(value) < 50)
     short = short or (isinstance(value, int) and abs(value) < 10**50)
     got = f" (got {value!r})" if short else ""
-    return " ".join(f"{place or 'body'}: {error['msg']}{got}".split())[:500]
+    said = error["msg"].replace("a valid list", "a valid array")
+    said = re.sub(r"a valid dictionary.*", "an object", said)
+    return " ".join(f"{place or 'body'}: {said}{got}".split())[:500]
 
 
 def in_http(message: str) -> str:

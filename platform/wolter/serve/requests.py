@@ -1,7 +1,4 @@
-"""Requests as records: JSON counts and uploaded files.
-
-Shapes: B batch, C channels of the request, G channels of the model's grid.
-"""
+"""Uploaded files of a request as records."""
 
 import asyncio
 import contextlib
@@ -13,24 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
-from torch import Tensor
 
 from wolter.data.evidence import Evidence
-from wolter.data.records import Record, ResponseChoice, covers
-from wolter.data.schema import SpectraBatch, SpectraSpec
+from wolter.data.records import Record, ResponseChoice
+from wolter.data.schema import SpectraSpec
 from wolter.data.training_ranges import TrainingRanges
 from wolter.errors import InputError
 from wolter.serve.config import ServeConfig
 from wolter.serve.pool import Allowance, ReaderPool
-from wolter.serve.problems import one_line
 from wolter.serve.reading import ImageJob, Job, Upload
-from wolter.serve.schemas import Counts
 from wolter.serve.uploads import measure, plain_name, store
 from wolter.xray.picture import Picture
-from wolter.xray.response import rebin_channels
 
 T = TypeVar("T")
 Uploads = dict[str, list[UploadFile]]
@@ -38,83 +29,6 @@ KEPT = ".safetensors"  # what a reader made of a file, beside it
 MAX_FILES = 256  # of a request
 ROLES = ("pha", "rmf", "arf", "background")
 IMAGE_ROLES = ("image", "exposure_map", "mask")
-
-
-def records_of_counts(body: bytes, spec: SpectraSpec, max_spectra: int) -> list[Record]:
-    """Records of a JSON request.
-
-    Raises:
-        InputError: not valid JSON, or values are missing, out of range or do not fit together.
-    """
-    try:
-        counts = Counts.model_validate_json(body)
-    except ValidationError as error:
-        raise InputError(one_line(error.errors(include_url=False))) from error
-    counts_BC = _table(counts.counts, "counts")
-    n, n_channels = counts_BC.shape
-    if n > max_spectra:
-        raise InputError(f"counts: {n} spectra; send at most {max_spectra} a request")
-    background_BC, scale = torch.zeros_like(counts_BC), counts.background_scale
-    if counts.background is not None:
-        background_BC = _table(counts.background, "background")
-        if background_BC.shape != counts_BC.shape:
-            raise InputError("background: give as many numbers as in counts")
-        if scale is None:
-            raise InputError("background_scale: missing; it is needed with background")
-    elif scale is not None:
-        raise InputError("background_scale: given without background; send both or neither")
-    flags: tuple[str, ...] = ()
-    if counts.energy_edges is None:
-        if n_channels != spec.n_channels:
-            raise InputError(
-                f"counts: {n_channels} channels, the model's grid has {spec.n_channels}; send "
-                "energy_edges for another grid"
-            )
-    else:
-        edges_C1 = _edges(counts.energy_edges, n_channels, spec)
-        flags = () if covers(edges_C1, spec.energy_edges) else ("band_not_covered",)
-        counts_BC = rebin_channels(counts_BC, edges_C1, spec.energy_edges)
-        background_BC = rebin_channels(background_BC, edges_C1, spec.energy_edges)
-    if counts.names is not None and len(counts.names) != n:
-        raise InputError(f"names: {len(counts.names)} for {n} spectra; give one for each")
-    names = counts.names or [str(i) for i in range(n)]
-    batch = SpectraBatch(
-        counts_BC=counts_BC.float(),
-        background_BC=background_BC.float(),
-        background_scale_B=_each([0.0] if scale is None else scale, n, "background_scale"),
-        exposure_B=_each(counts.exposure_s, n, "exposure_s"),
-    )
-    return [Record(name, batch[i : i + 1], flags) for i, name in enumerate(names)]
-
-
-def _table(rows: list[list[float]], name: str) -> Tensor:
-    """Lists of equal length as float64 (B, C)."""
-    if not rows or not rows[0] or len({len(row) for row in rows}) > 1:
-        raise InputError(f"{name}: give one number a channel, as many for every spectrum")
-    return torch.tensor(rows, dtype=torch.float64)
-
-
-def _edges(energy_edges: Sequence[float], n_channels: int, spec: SpectraSpec) -> Tensor:
-    if len(energy_edges) != n_channels + 1:
-        raise InputError(
-            f"energy_edges: {len(energy_edges)} edges of {n_channels} channels; give one more than "
-            "channels"
-        )
-    edges_C1 = torch.tensor(energy_edges, dtype=torch.float64)
-    if not bool((edges_C1.diff() > 0).all()):
-        raise InputError("energy_edges: must ascend; give them in keV")
-    centre_C = 0.5 * (edges_C1[:-1] + edges_C1[1:])
-    low, high = spec.energy_edges[0], spec.energy_edges[-1]
-    if not bool(((centre_C >= low) & (centre_C < high)).any()):
-        raise InputError(f"energy_edges: no channel within {low:g}-{high:g} keV; give them in keV")
-    return edges_C1
-
-
-def _each(values: list[float], n: int, name: str) -> Tensor:
-    """One number for each spectrum, float32 (B)."""
-    if len(values) not in (1, n):
-        raise InputError(f"{name}: {len(values)} values for {n} spectra; give one, or one for each")
-    return torch.tensor(values).expand(n)
 
 
 class UploadReader:

@@ -1,8 +1,11 @@
 """What requests and answers hold, as JSON."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, WrapValidator
 
 from wolter.serve.config import LEAST_S, MOST
 
@@ -12,26 +15,61 @@ _Exposure = Annotated[float, Field(ge=LEAST_S, le=MOST, allow_inf_nan=False)]
 _Name = Annotated[str, Field(max_length=200)]
 
 
-def _as_rows(value: Any) -> Any:
-    """A list of numbers as a list of one list; anything else is left to be judged as it is."""
-    flat = isinstance(value, list) and not any(isinstance(each, list) for each in value)
-    return [value] if flat else value
+def _as_rows(value: Any, validated: Callable[[Any], Any]) -> Any:
+    """Rows of counts as float64 arrays; one list stands for one row.
+
+    A number of JSON takes many times its size as an object of its own, so that pydantic sees the
+    first bad one alone, at its place.
+    """
+    if not isinstance(value, list):
+        return validated(value)
+    rows, arrays = value if any(isinstance(row, list) for row in value) else [value], []
+    for i, row in enumerate(rows):
+        array = _as_counts(row) if isinstance(row, list) else None
+        if array is None:
+            bad = row
+            if isinstance(row, list):
+                at = next(k for k, each in enumerate(row) if not _is_count(each))
+                bad = [*[0] * at, row[at]]
+            validated([*[[]] * i, bad])
+            raise AssertionError
+        arrays.append(array)
+    return arrays
+
+
+def _as_counts(row: list[Any]) -> NDArray[np.float64] | None:
+    """Numbers as an array; None where one is no count."""
+    if not {int, float}.issuperset(map(type, row)):
+        return None
+    try:
+        values = np.array(row, np.float64)
+    except OverflowError:
+        return None
+    return values if bool(((values >= 0) & (values <= MOST)).all()) else None
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= MOST
 
 
 def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
+    return value if value is None or isinstance(value, list) else [value]
 
 
 # One list stands for one spectrum and one number for all spectra, so that each has one form here.
 _Rows = Annotated[
     list[list[_Count]],
-    BeforeValidator(_as_rows, json_schema_input_type=list[list[_Count]] | list[_Count]),
+    WrapValidator(_as_rows, json_schema_input_type=list[list[_Count]] | list[_Count]),
 ]
 _Scales = Annotated[
-    list[_Count], BeforeValidator(_as_list, json_schema_input_type=list[_Count] | _Count)
+    list[_Count] | None,
+    FailFast(),  # values may be bad by the million
+    BeforeValidator(_as_list, json_schema_input_type=list[_Count] | _Count | None),
 ]
 _Exposures = Annotated[
-    list[_Exposure], BeforeValidator(_as_list, json_schema_input_type=list[_Exposure] | _Exposure)
+    list[_Exposure],
+    FailFast(),
+    BeforeValidator(_as_list, json_schema_input_type=list[_Exposure] | _Exposure),
 ]
 
 
@@ -45,18 +83,20 @@ class Counts(BaseModel):
     )
     exposure_s: _Exposures = Field(description="exposure in s; one a spectrum, or one for all")
     energy_edges: list[_Energy] | None = Field(
-        None, description="keV, one more than channels, ascending; the model's own grid if missing"
+        None,
+        fail_fast=True,
+        description="keV, one more than channels, ascending; the model's own grid if missing",
     )
     background: _Rows | None = Field(
         None, description="counts of the background spectrum, in the shape of counts"
     )
-    background_scale: _Scales | None = Field(
+    background_scale: _Scales = Field(
         None,
         description="background counts expected in the source region for each count of the "
         "background spectrum: the ratio of exposure x BACKSCAL x AREASCAL; needed with background",
     )
     names: list[_Name] | None = Field(
-        None, description="names to repeat in the answer, one a spectrum"
+        None, fail_fast=True, description="names to repeat in the answer, one a spectrum"
     )
 
 
@@ -111,7 +151,9 @@ class SpectrumAnswer(BaseModel):
     counts: float = Field(description="counts of source and background on the model's grid")
     exposure_s: float
     components: dict[str, list[float]] | None = Field(
-        default=None, description="counts of each component on the model's grid, where asked for"
+        default=None,
+        description="counts of each component on the model's grid, where asked for: a million "
+        "numbers in all spectra of an answer at most",
     )
 
 

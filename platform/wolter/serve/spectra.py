@@ -11,10 +11,12 @@ from wolter.data.evidence import Evidence
 from wolter.data.records import ResponseChoice
 from wolter.errors import InputError
 from wolter.judgement import Judgement
-from wolter.serve.answers import answer, joined, refined_answer
+from wolter.serve.answers import answers, check_components, joined, refined_answer, whole
 from wolter.serve.config import ANSWER_S
+from wolter.serve.counts import records_of_counts
+from wolter.serve.models import PIECE
 from wolter.serve.problems import RESPONSES
-from wolter.serve.requests import MAX_FILES, ROLES, records_of_counts
+from wolter.serve.requests import MAX_FILES, ROLES
 from wolter.serve.schemas import Answer, Counts
 from wolter.serve.service import Service
 
@@ -98,10 +100,17 @@ def add_route(app: FastAPI, service: Service) -> None:
                     records, beyond = await service.uploads.evidence_beyond(form, *how, trained)
         else:
             raise HTTPException(415, "send multipart/form-data (PHA files) or application/json")
-        values = await served.estimate(joined(records))
-        exact: dict[int, Judgement] = {}
-        if beyond and "samples" in values:  # posteriors can be refined
-            left = request.scope["answer_by"] - asyncio.get_running_loop().time() - ANSWER_S
-            exact = await served.refine_within(beyond, min(left, service.config.refine_s))
-        told = await service.alone(answer, served, records, values, asked.components, exact)
-        return Response(told, media_type="application/json")
+        parts = []
+        for start in range(0, len(records), PIECE):
+            piece = records[start : start + PIECE]
+            values = await served.estimate(joined(piece))
+            if asked.components:
+                check_components(values, len(records), service.config.max_components)
+            exact: dict[int, Judgement] = {}
+            if beyond and "samples" in values:  # posteriors can be refined
+                left = request.scope["answer_by"] - asyncio.get_running_loop().time() - ANSWER_S
+                exact = await served.refine_within(beyond, min(left, service.config.refine_s))
+            parts.append(
+                await service.alone(answers, served, piece, values, asked.components, exact)
+            )
+        return Response(whole(served, parts), media_type="application/json")

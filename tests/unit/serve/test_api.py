@@ -254,6 +254,23 @@ def test_counts_are_answered_as_the_file(client, parts):
     assert "no_background" in more["spectra"][-1]["flags"]
 
 
+def test_component_spectra_are_bounded(service, client):
+    """Three of 256 channels: as many numbers as two spectra have, and one less."""
+    query = {"components": True, "family": "deepspectra"}
+    two = {"counts": [[1] * 256] * 2, "exposure_s": 25_000}
+    for most, status in ((2 * 3 * 256, 200), (2 * 3 * 256 - 1, 413)):
+        config = dataclasses.replace(service.config, max_components=most)
+        limited = TestClient(build_app(dataclasses.replace(service, config=config)))
+        response = limited.post(URL, params=query, json=two)
+        assert response.status_code == status, response.text
+        assert limited.post(URL, params=query | {"family": "mlp"}, json=two).status_code == 200
+        assert limited.post(URL, params={"family": "deepspectra"}, json=two).status_code == 200
+    assert refused(response, 413) == (
+        "components: 2 spectra of 3 components of 256 channels; send at most 1 spectra, or ask "
+        "without components"
+    )
+
+
 def test_bad_uploads_are_refused_in_one_line_and_leave_nothing(
     client, parts, tmp_path, monkeypatch
 ):

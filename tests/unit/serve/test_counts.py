@@ -1,11 +1,12 @@
 import json
+import tracemalloc
 
 import pytest
 import torch
 
 from wolter.data.schema import Parameter, SpectraSpec
 from wolter.errors import InputError
-from wolter.serve.requests import records_of_counts
+from wolter.serve.counts import records_of_counts
 
 SPEC = SpectraSpec((1.0, 2.0, 4.0, 8.0), (Parameter("nh", 0.0, 1.0),))
 
@@ -71,6 +72,7 @@ GOOD = {"counts": [1, 2, 3], "exposure_s": 10}
         ({"counts": [1, float("inf"), 3]}, r"counts\.0\.1: Input should be"),
         ({"counts": "many"}, r"counts: Input should be a valid array \(got 'many'\)"),
         ({"counts": [[1, 2, 3]] * 4}, "counts: 4 spectra; send at most 3"),
+        ({"background": [[1, 2, 3]] * 4, "background_scale": 1}, "background: 4 spectra"),
         ({"exposure_s": 0}, r"exposure_s\.0: Input should be greater than or equal to 0\.000001"),
         ({"exposure_s": [1, 2]}, "exposure_s: 2 values for 1 spectra"),
         ({"exposure_s": None}, "exposure_s"),
@@ -105,3 +107,36 @@ def test_bad_values_are_named(changes, message):
 def test_bad_json_is_named(body):
     with pytest.raises(InputError, match=r"^body: "):
         records_of_counts(body, SPEC, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (b'{"exposure_s": 1, "counts": [[%s1]]}' % (b"1," * 100_000), "counts: 100001 channels"),
+        (b'{"counts": [%s1]}' % (b'"3",' * 50_000), r"counts\.0\.0: Input should be"),
+        (b'{"counts": [%s"3"]}' % (b"1," * 100_000), r"counts\.0\.100000: Input should be"),
+        (b'{"counts": [%s1]}' % (b"[]," * 60_000), "counts: 60001 spectra"),
+        (b'{"counts": [1], "exposure_s": [%s1]}' % (b"-1," * 60_000), r"exposure_s\.0: Input"),
+        (b'{"counts": [1], "exposure_s": 1, "names": [%s1]}' % (b"1," * 100_000), r"names\.0: "),
+        (b'{"counts": [1], "exposure_s": 1, "energy_edges": [%s1]}' % (b"-1," * 60_000),
+         r"energy_edges\.0: "),
+        (b'{%s"counts": 1}' % b"".join(b'"a%d":1,' % i for i in range(20_000)), "a0: Extra inputs"),
+    ],
+)  # fmt: skip
+def test_bodies_take_few_times_their_size_in_memory(body, line):
+    """Also where every value of many is bad, and only the first is told."""
+    tracemalloc.start()
+    with pytest.raises(InputError, match=f"^{line}"):
+        records_of_counts(body, SPEC, 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 24 * len(body)
+
+
+def test_so_many_spectra_are_read():
+    assert len(records(counts=[[1, 2, 3]] * 3, exposure_s=1)) == 3
+
+
+def test_counts_are_read_to_their_last_digit():
+    (record,) = records(counts=[0, 1e12, 0.1], exposure_s=1e-6)
+    assert record.batch.counts_BC.tolist() == torch.tensor([[0, 1e12, 0.1]]).tolist()
