@@ -29,6 +29,7 @@ from wolter.xray.picture import Picture
 
 START_TIMEOUT_S = 120.0  # imports on a busy machine
 TRIES = 2
+SANDBOX = ("-m", "wolter.serve.sandbox")  # what Python runs
 # A file that ends two readers in one of these ways is to blame.
 _FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT}
 
@@ -80,7 +81,7 @@ class Reader:
         self.stop()
         limits = (self.config.parse_memory_mb, self.config.parse_cpu_s)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "wolter.serve.sandbox", *map(str, limits)],
+            [sys.executable, *SANDBOX, *map(str, limits)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
