@@ -17,19 +17,17 @@ Shapes: B batch, C channel, P parameter.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from benchmarks._standard import standard_config
 from numpy.typing import NDArray
 
 from wolter.data.fits import bounds_of
 from wolter.data.schema import SpectraBatch, poisson_counts
-from wolter.data.simulator import SimulateConfig, Simulator, seed_of
+from wolter.data.simulator import Simulator, seed_of
 from wolter.flags import DETECTED as BY_NETWORK
 from wolter.flags import strength
 from wolter.predict import estimate
@@ -46,7 +44,7 @@ Array = NDArray[np.float64]
 def run(n: int = 200) -> dict[str, Any]:
     """Detect each component in `n` spectra with it, and in `n` without, at each exposure."""
     model = load_model(find("posterior", "champion")[0])
-    simulator = Simulator(_config())
+    simulator = Simulator(standard_config(components=False))
     norms = [name for name in simulator.spec.names if name.endswith("norm")]
     table = {
         f"{exposure_s:.0f}": _rates(model, simulator, exposure_s, norms, n)
@@ -132,21 +130,6 @@ def _strengths(
             "network": network_B.astype(np.float64),
         }
     return strengths
-
-
-def _config() -> SimulateConfig:
-    beside = Path(__file__).parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("WOLTER_REFERENCE_DATA", beside)) / "xmm" / "ngc7793_ulx4"
-    config = SimulateConfig(components=False)
-    if not folder.is_dir():
-        return config
-    return replace(
-        config,
-        rmf=str(folder / "PN.rmf"),
-        arf=str(folder / "PN.arf"),
-        backgrounds=(str(folder / "PNbackground_spectrum.fits"),),
-        source_backscal=2_010_100.0,
-    )
 
 
 if __name__ == "__main__":

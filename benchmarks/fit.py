@@ -16,7 +16,6 @@ Shapes: B batch, C channel, E energy, P parameter.
 
 import json
 import math
-import os
 import sys
 import tempfile
 import time
@@ -26,11 +25,12 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks import _sherpa
+from benchmarks._standard import standard_config
 from torch import Tensor
 
 from wolter.data.fits import bounds_of
 from wolter.data.schema import SpectraBatch
-from wolter.data.simulator import BLOCK, SimulateConfig, Simulator
+from wolter.data.simulator import BLOCK, Simulator
 from wolter.errors import InputError
 from wolter.fitting import FromNetwork
 from wolter.train.shipped import find
@@ -55,7 +55,7 @@ def run(n: int = 200) -> dict[str, Any]:
 
 
 def _run(n: int) -> dict[str, Any]:
-    simulator = Simulator(_config())
+    simulator = Simulator(standard_config(exposure_s=(EXPOSURE_S, EXPOSURE_S)))
     blocks = [simulator.draw(0, i) for i in range(math.ceil(MFE_OF * n / BLOCK))]
     batch = SpectraBatch.concatenate(blocks)[: MFE_OF * n]
     bounds_2P = bounds_of(simulator.spec.parameters)
@@ -93,22 +93,6 @@ def _run(n: int) -> dict[str, Any]:
         "mfe_percent": errors,
         **_verdict(errors["prior"], errors["network"], errors["truth"]),
     }  # fmt: skip
-
-
-def _config() -> SimulateConfig:
-    """Response and background of NGC 7793 ULX-4 if they are there, else embedded ones."""
-    beside = Path(__file__).parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("WOLTER_REFERENCE_DATA", beside)) / "xmm" / "ngc7793_ulx4"
-    exposure_s = (EXPOSURE_S, EXPOSURE_S)
-    if not folder.is_dir():
-        return SimulateConfig(exposure_s=exposure_s)
-    return SimulateConfig(
-        exposure_s=exposure_s,
-        rmf=str(folder / "PN.rmf"),
-        arf=str(folder / "PN.arf"),
-        backgrounds=(str(folder / "PNbackground_spectrum.fits"),),
-        source_backscal=2_010_100,  # of the source region of ULX-4
-    )
 
 
 def _network(simulator: Simulator, batch: SpectraBatch) -> Tensor | None:

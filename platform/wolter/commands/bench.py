@@ -19,8 +19,9 @@ class Bench:
     """Run one race of benchmarks/, both sides in one run, and print its figures as JSON.
 
     Attributes:
-        name: the race: simulate, train, optimisers, fit, starts, detection, infer, observed,
-            shifted, images, superres, losses, liveness or hostile (both of a served application).
+        name: the race: simulate, train, optimisers, fit, starts, detection, coverage, infer,
+            observed, shifted, images, superres, losses, liveness or hostile (both of a served
+            application).
         json: also write the figures to this file, and pictures, of a race that has any, beside it;
             without a file they are printed alone, as they always are.
         n: size of the race; 0: the race's own.
