@@ -95,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not why_full(error):
             raise
         print(f"wolter: error: standard output: {why_full(error)}; make room", file=sys.stderr)
+        _print_no_more()
         return FAILED
 
 
@@ -125,13 +126,18 @@ def _run(words: list[str], debug: bool) -> int:
         command = tyro.cli(load(name, rest), args=rest, prog=f"wolter {name}")
         return command.run()
     except BrokenPipeError:  # the reader of our output has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         return 0
     except KeyboardInterrupt:
         return _fail("interrupted", 130, debug=False)
     except Exception as error:
         ours = told(error)
         return _fail(str(ours), USAGE if isinstance(ours, InputError) else FAILED, debug)
+
+
+def _print_no_more() -> None:
+    """What waits to be written would fail again as the interpreter ends, which then exits 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int, debug: bool) -> int:

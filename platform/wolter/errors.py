@@ -9,8 +9,8 @@ class InputError(ValueError):
     """Bad input: one line that names the file or value and the remedy.
 
     The command line prints the message and exits with code 2; batch jobs write it to
-    `rejects.parquet`. Line breaks and whatever no table or terminal holds, which names of files and
-    values of keywords may bring along, become question marks.
+    `rejects.parquet`. Names of files and values of keywords may bring along what no terminal holds:
+    line breaks and tabs become spaces, all else question marks.
     """
 
     def __init__(self, message: str) -> None:
@@ -18,8 +18,9 @@ class InputError(ValueError):
 
 
 def printable(text: str) -> str:
-    """A text with a question mark for each sign that is no print: line breaks, half surrogates."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+    """A text on one line, with a question mark for each other sign that is no print."""
+    spaced = "".join(" " if c.isspace() else c for c in text)
+    return "".join(c if c.isprintable() else "?" for c in spaced)
 
 
 def is_utf8(name: str) -> bool:

@@ -104,10 +104,10 @@ def _cut(text: str) -> str:
 def _where(error: BaseException) -> str:
     """The last place in this package that an error passed."""
     frames = traceback.extract_tb(error.__traceback__)
-    files = [Path(frame.filename) for frame in frames]
+    package = Path(__file__).parent
     ours = [
         frame
-        for frame, file in zip(frames, files, strict=True)
-        if "wolter" in file.parts and file.name != "cli.py"
+        for frame in frames
+        if Path(frame.filename).is_relative_to(package) and Path(frame.filename).name != "cli.py"
     ]
     return f", at {Path(ours[-1].filename).name} line {ours[-1].lineno}" if ours else ""

@@ -149,7 +149,7 @@ def test_what_is_no_file_is_told(tmp_path):
             pass
         assert str(caught.value).isprintable()
     (tmp_path / "a\nb").write_bytes(b"")
-    with pytest.raises(InputError, match=r"a\?b: empty file"), open_fits(tmp_path / "a\nb"):
+    with pytest.raises(InputError, match="a b: empty file"), open_fits(tmp_path / "a\nb"):
         pass
 
 
