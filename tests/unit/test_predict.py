@@ -181,8 +181,12 @@ def test_the_only_file_is_raised_not_rejected(pha, model, tmp_path):
         predict_to_file(model, [cut], tmp_path / "out.csv")
     with pytest.raises(InputError, match=r"cut\.pha"):
         predict_to_file(model, [pha, cut], tmp_path / "out.csv", on_error="raise")
-    with pytest.raises(InputError, match="none of 2 spectra could be read"):
+    with pytest.raises(
+        InputError, match=r"none of 2 spectra could be read: .*cut\.pha: .*truncated"
+    ):
         predict_to_file(model, [cut, cut], tmp_path / "out.csv")
+    with pytest.raises(InputError, match="none of 0 spectra could be read: none was given"):
+        predict_to_file(model, [], tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
 
 
@@ -273,6 +277,7 @@ def predict_raw(model, batch):
 
 
 def test_components_are_columns_only_where_they_are_asked_for(pha, model):
+    assert not [n for n in predict_files(model, [pha]).colnames if n.startswith("component")]
     observations, spec = [read_observation(pha)] * 2, model.card.spec
     plain = predict_observations(model, observations)
     assert not [name for name in plain.colnames if name.startswith("component")]
