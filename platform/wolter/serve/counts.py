@@ -70,7 +70,7 @@ def _parsed(body: bytes, max_spectra: int) -> Counts:
     if isinstance(values, dict):
         unknown = next((name for name in values if name not in Counts.model_fields), None)
         if unknown is not None:
-            raise InputError(f"{unknown[:50]}: Extra inputs are not permitted")
+            raise InputError(f"{unknown[:50] or 'body'}: Extra inputs are not permitted")
         for name in ("counts", "background"):
             rows = values.get(name)
             if isinstance(rows, list) and len(rows) > max_spectra and isinstance(rows[0], list):

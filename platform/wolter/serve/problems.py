@@ -41,6 +41,7 @@ _WORDS = {
     r"\bpass the RMF of this spectrum": "send its RMF in the field rmf",
     r"\bpass its ARF": "send its ARF in the field arf",
     r'\bpass "none" as ARF': "send no ARF, with ANCRFILE NONE",
+    r" If this is really a FITS file, try with ignore_missing_simple=True\.?": "",
     r"([;:]) pass ": r"\1 send ",
 }
 

@@ -63,6 +63,9 @@ def test_options_become_parameters_of_a_request():
         ("no effective area; pass its ARF", "no effective area; send its ARF in the field arf"),
         ('count it twice; pass "none" as ARF', "count it twice; send no ARF, with ANCRFILE NONE"),
         ("(HDUCLAS2 NET); pass the total spectrum", "(HDUCLAS2 NET); send the total spectrum"),
+        ("(OSError: No SIMPLE card. If this is really a FITS file, try with "
+         "ignore_missing_simple=True); fetch it again",
+         "(OSError: No SIMPLE card.); fetch it again"),
         ("bypass arf=x; passes", "bypass arf=x; passes"),
     ],
 )  # fmt: skip
