@@ -69,6 +69,59 @@ def test_the_best_fit_is_never_worse_than_the_samples(evidence, posterior, refin
     assert judged.figures["cstat"] == pytest.approx(told, abs=1e-2)
 
 
+def test_only_what_is_asked_for_is_refined(evidence, posterior):
+    plain, refined = (judge(posterior, evidence, how) for how in (False, True))
+    assert list(plain.sets) == ["posterior"]
+    assert "effective" not in plain.figures
+    assert "refined" not in plain.flags
+    assert list(refined.sets) == ["posterior", "refined posterior"]
+    assert 0 < refined.figures["effective"] <= 1
+    assert "refined" in refined.flags
+    kept = refined.values["samples"][0]
+    assert not (kept == plain.values["samples"][0]).all()
+    # They are drawn by weight, with return: some come twice.
+    assert len(kept) == plain.values["samples"].shape[1]
+    assert len({*map(tuple, kept.tolist())}) < len(kept)
+
+
+def test_what_is_detected_is_for_the_likelihood_to_say(evidence, posterior, monkeypatch):
+    monkeypatch.setattr(
+        judgement, "estimate_flags", lambda *_: [["novel", "not_detected:pow_norm"]]
+    )
+    monkeypatch.setattr(Likelihood, "undetected", lambda self, best_P: ("bb_norm",))
+    flags = judge(posterior, evidence).flags
+    assert {"novel", "not_detected:bb_norm"} <= {*flags}
+    assert "not_detected:pow_norm" not in flags
+
+
+def test_best_fits_search_for_lower_minima(evidence, posterior, monkeypatch):
+    asked = []
+    plain = judgement.fit
+
+    def watched(*words, search):
+        asked.append(search)
+        return plain(*words, search=search)
+
+    monkeypatch.setattr(judgement, "fit", watched)
+    judge(posterior, evidence)
+    assert asked == [True]
+
+
+def test_norms_are_scaled_only_where_the_network_answers(evidence, posterior, monkeypatch):
+    scaled = []
+    plain = judgement.Likelihood
+
+    def watched(evidence, spec, *, scaled: bool, _told=scaled):
+        _told.append(scaled)
+        return plain(evidence, spec, scaled=scaled)
+
+    monkeypatch.setattr(judgement, "Likelihood", watched)
+    for few in (False, True):
+        monkeypatch.setattr(judgement, "uninformed", lambda *_, few=few: torch.tensor([few]))
+        judge(posterior, evidence)
+    assert scaled == [True, False]
+
+
 def test_a_best_fit_begins_at_the_best_samples(evidence, posterior, monkeypatch):
     """Without any search, from an answer that leads to a local minimum."""
     likelihood = Likelihood(evidence, posterior.card.spec)
