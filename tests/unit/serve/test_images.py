@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from fastapi.testclient import TestClient
+from tests.refusals import refused
 
 from wolter.enhanced_fits import to_hdus
 from wolter.predict_images import enhance_picture
@@ -33,14 +34,6 @@ def client(enhancer, one_thread):
 
 def image(path):
     return {"image": (path.name, path.read_bytes())}
-
-
-def refused(response, status):
-    assert response.status_code == status, response.text
-    line = response.json()["detail"]
-    assert "\n" not in line
-    assert "/tmp" not in line
-    return line
 
 
 @pytest.mark.parametrize(("task", "scale"), [("superres", 2), ("denoise", 1)])
