@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from wolter.data import records
 from wolter.errors import InputError
 from wolter.serve.errors import TooLargeError, UnavailableError
-from wolter.serve.problems import add_handlers, in_http
+from wolter.serve.problems import add_handlers, in_http, one_line, problem
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,32 @@ def test_errors_are_one_line(error, status, said):
     assert "secret" not in line
     assert ("retry-after" in answer.headers) is (status == 503)
     assert TestClient(app).get("/none").json() == {"detail": "Not Found"}
+
+
+@pytest.mark.parametrize(
+    ("status", "later"), [(404, False), (408, False), (429, True), (503, True)]
+)
+def test_who_may_come_again_is_told_when(status, later):
+    assert ("retry-after" in problem(status, "x").headers) is later
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (1.5, True),
+        (float("inf"), True),
+        ("x" * 49, True),
+        ("x" * 50, False),
+        (10**50 - 1, True),
+        (10**50, False),
+        ([1], False),
+        (None, False),
+    ],
+)
+def test_values_are_told_where_they_are_short(value, told):
+    error = {"loc": ("body", "counts", 3), "msg": "a  number", "input": value}
+    line = one_line([error, {}])
+    assert line == "counts.3: a number" + (f" (got {value!r})" if told else "")
 
 
 def test_options_become_parameters_of_a_request():

@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from astropy.io import fits
@@ -8,7 +9,11 @@ from wolter.data.grid import default_grid
 from wolter.data.pictures import load_picture
 from wolter.data.records import read_record
 from wolter.data.schema import SpectraSpec
+from wolter.data.training_ranges import TrainingRanges
 from wolter.errors import InputError
+from wolter.serve import reading
+from wolter.serve.config import LEAST_S, MOST
+from wolter.serve.errors import TooLargeError
 from wolter.serve.reading import ImageJob, Job, Upload, read_image_job, read_job
 from wolter.serve.sandbox import from_json, to_json
 from wolter.xray.response import read_response
@@ -125,3 +130,46 @@ def test_headers_that_cannot_be_written_again_lose_what_is_bad(picture_file, tmp
     again.tofile(tmp_path / "again.hdr")  # fails where a card cannot be written
     assert list(again.items()) == list(header.items())
     assert (header["CRPIX1"], header["EXPOSURE"]) == (25.5, 2e4)
+
+
+def test_pixels_of_images_and_maps_are_counted_before_they_are_read(picture_file, tmp_path):
+    height, width = fits.getdata(picture_file).shape
+    most, result = height * width, str(tmp_path / "read")
+    read_image_job(ImageJob(upload(picture_file), result, most))
+    with pytest.raises(TooLargeError, match=rf": {most} pixels; send at most {most - 1}$"):
+        read_image_job(ImageJob(upload(picture_file), result, most - 1))
+    wide = tmp_path / "wide.fits"
+    fits.PrimaryHDU(np.ones((height, width + 1), np.float32)).writeto(wide)
+    for role in ("exposure_map", "mask"):
+        with pytest.raises(TooLargeError, match=r"^wide\.fits"):
+            read_image_job(ImageJob(upload(picture_file), result, most, **{role: (upload(wide),)}))
+
+
+def test_maps_reach_the_picture(picture_file, tmp_path):
+    exposure = tmp_path / "exposure.fits"
+    with fits.open(picture_file) as hdus:
+        hdus[0].data = np.full(hdus[0].data.shape, 1234.0, np.float32)
+        hdus[0].header["BUNIT"] = "s"
+        hdus.writeto(exposure)
+    job = ImageJob(upload(picture_file), str(tmp_path / "read"), 10_000, (upload(exposure),))
+    read_image_job(job)
+    assert load_picture(tmp_path / "read").exposure_HW.max() <= 1234
+
+
+def test_values_are_bounded_at_both_ends():
+    reading._bounded("a", "x", torch.tensor([0.0, MOST]), 0.0)
+    reading._bounded("a", "x", LEAST_S, least=LEAST_S)
+    for bad in (-1e-9, 1.01 * MOST, float("nan"), float("inf")):
+        with pytest.raises(InputError, match=r"^a: x of "):
+            reading._bounded("a", "x", torch.tensor([1.0, bad], dtype=torch.float64))
+    with pytest.raises(InputError, match=r"^a: x of "):
+        reading._bounded("a", "x", 0.99 * LEAST_S, least=LEAST_S)
+
+
+def test_evidence_is_kept_of_spectra_beyond_the_training(job, tmp_path):
+    within = TrainingRanges.of(read_job(job).batch)
+    beyond = dataclasses.replace(within, background_scale=(90.0, 100.0))
+    for trained, kept in ((None, True), (within, False), (beyond, True)):
+        path = tmp_path / f"evidence-{kept}-{trained is None}"
+        read_job(dataclasses.replace(job, evidence=str(path), trained=trained))
+        assert path.exists() is kept
