@@ -9,11 +9,8 @@ from astropy.io import fits
 from fastapi.testclient import TestClient
 from tests.refusals import refused
 
-from wolter.errors import InputError
 from wolter.predict import predict_files
 from wolter.serve.api import build_app
-from wolter.serve.config import ServeConfig
-from wolter.serve.models import Chosen, choose
 from wolter.train.checkpoint import load_model
 
 URL = "/v1/spectra/parameters"
@@ -225,14 +222,3 @@ def test_openapi_documents_bodies_and_errors(client):
     problem = operation["responses"]["422"]["content"]["application/json"]["schema"]
     assert problem == {"$ref": "#/components/schemas/Problem"}
     assert "HTTPValidationError" not in document["components"]["schemas"]
-
-
-def test_models_are_chosen_by_folder(untrained, tmp_path):
-    folder = str(untrained("mlp"))
-    assert choose(ServeConfig(models={"mlp": folder})) == (Chosen("mlp", folder),)
-    with pytest.raises(InputError, match="holds a model of mlp, not of deepspectra"):
-        choose(ServeConfig(models={"deepspectra": folder}))
-    with pytest.raises(InputError, match="cannot be read"):
-        choose(ServeConfig(models={"mlp": str(tmp_path)}))
-    with pytest.raises(InputError, match="port 99999"):
-        ServeConfig(port=99999)

@@ -8,7 +8,7 @@ from wolter.data.schema import SpectraBatch
 from wolter.errors import InputError
 from wolter.predict import estimate
 from wolter.serve.config import ServeConfig
-from wolter.serve.models import PIECE, ServedModel, choose
+from wolter.serve.models import PIECE, Chosen, ServedModel, choose
 from wolter.train import shipped, tracking
 from wolter.train.checkpoint import load_model
 
@@ -101,3 +101,16 @@ def test_refinement_ends_when_its_time_is_up(untrained, monkeypatch):
     assert asked == [("quick", True), ("quick", True), ("slow", True)]
     assert asyncio.run(served.refine_within({1: "quick"}, 0.0)) == {}
     assert len(asked) == 3
+
+
+def test_models_are_chosen_by_folder(untrained, tmp_path):
+    folder = str(untrained("mlp"))
+    assert choose(ServeConfig(models={"mlp": folder})) == (Chosen("mlp", folder),)
+    with pytest.raises(InputError, match="holds a model of mlp, not of deepspectra"):
+        choose(ServeConfig(models={"deepspectra": folder}))
+    with pytest.raises(InputError, match="holds a model of mlp, not of posterior"):
+        choose(ServeConfig(models={"posterior": folder}))
+    with pytest.raises(InputError, match="cannot be read"):
+        choose(ServeConfig(models={"mlp": str(tmp_path)}))
+    with pytest.raises(InputError, match="port 99999"):
+        ServeConfig(port=99999)
