@@ -187,9 +187,8 @@ def judge(model: Model, evidence: Evidence, refined: bool = False) -> Judgement:
         figures["p_value"] = _p_value(judged)
     unexplained = _unexplained(likelihood, figures, len(spec.names), refined)
     exact = "refined posterior" in judged.sets
-    if (
-        exact and few and unexplained
-    ):  # a narrow answer at the prior's edge, to counts that tell little
+    # It would be a narrow answer at the prior's edge, to counts that tell little.
+    if exact and few and unexplained:
         del judged.sets["refined posterior"]
         judged.values, exact = values, False
     flags = estimate_flags(model.card, batch, judged.values, exact)[0]

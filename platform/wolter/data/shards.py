@@ -31,8 +31,7 @@ from wolter.data.integrity import (
 from wolter.data.record_kinds import RECORDS, Spec, kind_of
 from wolter.data.schema import SCHEMA_VERSION, RecordBatch
 from wolter.errors import InputError
-from wolter.files import make_folder as make_folder
-from wolter.files import write_atomically as write_atomically
+from wolter.files import write_atomically
 
 REJECTS = "rejects.parquet"
 

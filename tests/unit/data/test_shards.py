@@ -11,7 +11,6 @@ from wolter.data.shards import (
     Manifest,
     claim_folder,
     finished_shard,
-    make_folder,
     open_dataset,
     table_to_numpy,
     to_batch,
@@ -20,6 +19,7 @@ from wolter.data.shards import (
     write_shard,
 )
 from wolter.errors import InputError
+from wolter.files import make_folder
 
 
 def table(n: int = 6, seed: int = 0):
