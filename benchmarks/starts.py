@@ -10,7 +10,7 @@ each of 5, 25 and 100 ks, by C-stat and by W-stat.
 
 `above_1` is the share that ends more than 1 above the lowest, `converged` that of fits that say so.
 `steep_converged` counts those that say so though the projected gradient, computed anew in float64,
-is more than twice its tolerance; `steepest` is the largest. Shapes: B batch, P parameter.
+is above its tolerance; `steepest` is the largest. Shapes: B batch, P parameter.
 """
 
 import json
@@ -77,7 +77,7 @@ def _case(n: int, exposure_s: float, statistic: str) -> dict[str, Any]:
         others["network"] = ended(network_BP)
     lowest_B = torch.stack([f.statistic_B for f in (default, *others.values())]).amin(0)
     flat_B = _flat(simulator, data, default)
-    steep_B = default.converged_B & (flat_B > 2 * FLAT)
+    steep_B = default.converged_B & (flat_B > FLAT)
     return {
         "exposure_s": exposure_s,
         "statistic": statistic,

@@ -17,6 +17,7 @@ __all__ = ["Box", "Model", "Optimum", "linearise", "minimise", "optimal", "press
 STEP = 1e-3  # of differences: float32 counts are good to 1e-6, curvature costs 1e-3
 CLOSE = 1e-3  # expected fall of the statistic (EDM of Minuit) at which a fit has converged
 FLAT = CLOSE**0.5  # projected gradient, in standard errors: its square is an expected fall
+_AIM = 0.8  # of both, where a fit ends: float32 slopes are good to a hundredth
 NEAR = 1.0  # expected fall from which on differences are taken on both sides of a point
 FIRST_DAMPING, MOST_DAMPING = 1e-2, 1e9
 _GAIN = 1e-4  # of the expected fall, below which a step is not taken
@@ -138,7 +139,7 @@ def _descend(
         fisher_BPP = torch.where(known_B[:, None, None], fisher_BPP, 0.0)
         gradient_BP = torch.where(known_B[:, None], gradient_BP, 0.0)
         flat_B, fall_B = remaining(point_BP[rows], gradient_BP, fisher_BPP, free_BP[rows])
-        done_B = known_B & (flat_B <= close**0.5) & (fall_B <= close)
+        done_B = known_B & (flat_B <= _AIM * close**0.5) & (fall_B <= _AIM * close)
         converged_B[rows[done_B]] = True
         going_B = known_B & ~done_B & (damping_B <= MOST_DAMPING)
         if not bool(going_B.all()):
