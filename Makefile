@@ -37,7 +37,7 @@ demo: setup ## simulate -> train -> evaluate -> register -> serve -> answer
 test: setup ## all tests but the long proofs; ARGS="-k word" for some
 	@$(BIN)/python -m pytest $(ARGS)
 
-mutation: setup ## the share of small changes to the code that tests notice; ARGS="xray/pha.py --n 20"
+mutation: setup ## the share of small changes to the code that tests notice; ARGS="xray/ogip/pha.py --n 20"
 	@$(PIP) install -c constraints.txt -e '.[dev,mutation]'
 	@$(BIN)/python tests/mutants.py $(ARGS)
 

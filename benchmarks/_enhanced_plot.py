@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from wolter.data.image_simulator import ImageSimulateConfig, ImageSimulator
-from wolter.enhance import enhance
-from wolter.evaluate import style
-from wolter.evaluate.picture_plot import Panel, side_by_side
-from wolter.train.checkpoint import load_model
-from wolter.train.shipped import find
-from wolter.xray import detector
-from wolter.xray.check import Fold, check_map
+from wolter.images.evaluate.panels import Panel, side_by_side
+from wolter.images.simulator import ImageSimulateConfig, ImageSimulator
+from wolter.images.tiling import enhance
+from wolter.registry.checkpoint import load_model
+from wolter.registry.pretrained import find
+from wolter.report import style
+from wolter.xray.imaging.consistency import Fold, check_map
+from wolter.xray.instruments import epic_pn_camera as camera
 
 SEED, CUT = 99, slice(190, 350)  # input rows and columns that are shown
 
@@ -42,7 +42,7 @@ def main(path: Path) -> None:
         pair.counts_BHW[0],
         pair.exposure_BHW[0],
         pair.background_BHW[0],
-        Fold(axis_yx=detector.AXIS_XY[::-1]),
+        Fold(axis_yx=camera.AXIS_XY[::-1]),
     )
     fine = slice(2 * CUT.start, 2 * CUT.stop)
     panels = [

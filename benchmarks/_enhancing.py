@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from wolter import family as families
-from wolter.data.images import ImageBatch, ImageSpec
-from wolter.enhance import enhance
+from wolter.images.schema import ImageBatch, ImageSpec
+from wolter.images.tiling import enhance
 from wolter.memory import keep_freed
 from wolter.models.superres import PRESETS
 from wolter.train.loop import build

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wolter.data.image_simulator import ImageSimulateConfig, ImageSimulator
-from wolter.data.images import ImageBatch
-from wolter.evaluate.images.baselines import gaussian
-from wolter.xray.check import Fold
+from wolter.images.evaluate.baselines import gaussian
+from wolter.images.schema import ImageBatch
+from wolter.images.simulator import ImageSimulateConfig, ImageSimulator
+from wolter.xray.imaging.consistency import Fold
 
 LIBRARY = "JOLIDECO_GMM_LIBRARY"
 PATCH = 8  # rows and columns, pixels of the target

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from wolter.data.schema import SpectraSpec
-from wolter.evaluate import posterior_plots, style
-from wolter.evaluate.predictive_plot import group_starts
-from wolter.judgement import Judgement, predictive
+from wolter.report import style
+from wolter.spectra.evaluate.plots import corner_plot
+from wolter.spectra.evaluate.plots.predictive_plot import group_starts
+from wolter.spectra.model_check import Judgement, predictive
+from wolter.spectra.schema import SpectraSpec
 
 # Upper right of the corner plot of seven parameters, inches.
 LEFT, WIDTH, RESIDUALS, SPECTRUM = 6.55, 5.3, (8.35, 1.15), (9.55, 1.95)
@@ -32,13 +33,13 @@ def draw(
 ) -> bytes:
     """PNG of everything that was found of one spectrum."""
     record = judged.likelihood.evidence.record
-    figure = posterior_plots.corner(
+    figure = corner_plot.corner(
         {label: samples_SP.double().numpy() for label, samples_SP in judged.sets.items()},
         spec.parameters,
         points={label: best_P.numpy() for label, best_P in fits.items()},
         title=f"{record.name}: {spec.model}",
     )
-    marks = [colour for _, colour in posterior_plots.POINTS]
+    marks = [colour for _, colour in corner_plot.POINTS]
     colours = dict(zip(judged.sets, style.CYCLE, strict=False)) | dict(
         zip(fits, marks, strict=False)
     )

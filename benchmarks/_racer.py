@@ -31,11 +31,11 @@ from benchmarks import _sherpa
 from wolter import config as configs
 from wolter.cluster import cores
 from wolter.data.shards import Manifest, Shard, write_manifest, write_shard
-from wolter.data.simulate import shard_rows, shard_table
-from wolter.data.simulator import BLOCK, REFERENCE_PRIOR, SimulateConfig, Simulator
-from wolter.xray.emission import parse
-from wolter.xray.forward import Forward
-from wolter.xray.response import read_response
+from wolter.spectra.simulate import shard_rows, shard_table
+from wolter.spectra.simulator import BLOCK, REFERENCE_PRIOR, SimulateConfig, Simulator
+from wolter.xray.emission.components import parse
+from wolter.xray.spectral.forward import Forward
+from wolter.xray.spectral.response import read_response
 
 EXPOSURE_S = 25_000.0
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from wolter.xray.emission import parse
-from wolter.xray.response import read_response
+from wolter.xray.emission.components import parse
+from wolter.xray.spectral.response import read_response
 
 SIGMA_KEV = 0.1
 NAMES = ("nh", "slope", "pow_norm", "line_energy", "line_norm", "kt", "bb_norm")

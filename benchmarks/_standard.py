@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from wolter.data.simulator import SimulateConfig
+from wolter.spectra.simulator import SimulateConfig
 
 SOURCE_BACKSCAL = 2_010_100.0  # of ULX-4's source region
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wolter.data.images import CLAMP, ImageBatch
-from wolter.data.pictures import picture_batch
-from wolter.data.targets import Targets
 from wolter.errors import InputError
-from wolter.xray import detector
-from wolter.xray.image_file import read_image
-from wolter.xray.picture import Picture, read_picture
+from wolter.images.reading import picture_batch
+from wolter.images.schema import CLAMP, ImageBatch
+from wolter.images.targets import Targets
+from wolter.xray.imaging.counts_image import Picture, read_picture
+from wolter.xray.imaging.image_file import read_image
+from wolter.xray.instruments import epic_pn_camera as camera
 
 SIDE = 416  # rows and columns of the reference's frames, input pixels
 
@@ -76,7 +76,7 @@ def simulated(folder: Path, n: int = 0) -> Iterator[Pair]:
             raise InputError(f"{there}: {len(targets)} targets of {path.name}; there is to be one")
         values_HW, header = read_image(targets[0])
         photons_HW = torch.from_numpy(values_HW)
-        seconds_HW = float(header["EXPOSURE"]) * detector.live(2)[detector.native(2)]
+        seconds_HW = float(header["EXPOSURE"]) * camera.live(2)[camera.native(2)]
         picture = read_picture(path)
         yield _pair(f"{found[1]} {found[2]}", picture, 2, photons_HW, seconds_HW)
 
@@ -94,7 +94,7 @@ def observed(folder: Path, n: int = 0) -> Iterator[Pair | str]:
         if bool((photons_HW < 0).any()):
             yield f"{name}: the 20 ks hold photons that the whole exposure does not"
             continue
-        vignetting_HW = detector.vignetting(detector.off_axis())[detector.native()]
+        vignetting_HW = camera.vignetting(camera.off_axis())[camera.native()]
         more_HW = (long.exposure_HW - picture.exposure_HW) / vignetting_HW
         more_HW = more_HW / (1 - picture.out_of_time)
         seen_HW = (picture.exposure_HW > 0) & (more_HW > 0)
@@ -103,7 +103,7 @@ def observed(folder: Path, n: int = 0) -> Iterator[Pair | str]:
 
 def _pair(name: str, picture: Picture, scale: int, photons_HW: Tensor, seconds_HW: Tensor) -> Pair:
     coarse_HW, fine_HW = (
-        detector.vignetting(detector.off_axis(s))[detector.native(s)].float() for s in (1, scale)
+        camera.vignetting(camera.off_axis(s))[camera.native(s)].float() for s in (1, scale)
     )
     batch, kept = picture_batch(picture), 1 - picture.out_of_time
     seen = replace(batch, exposure_BHW=batch.exposure_BHW / coarse_HW / kept)

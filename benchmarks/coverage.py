@@ -20,19 +20,21 @@ import torch
 from benchmarks._standard import standard_config
 from torch import Tensor
 
-from wolter.data.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
-from wolter.data.schema import SpectraBatch, poisson_counts
-from wolter.data.simulator import Simulator, seed_of
-from wolter.flags import estimate_flags
-from wolter.predict import estimate
-from wolter.train.checkpoint import Model, load_model
-from wolter.train.shipped import find
-from wolter.xray import acis, emission, epic_pn
-from wolter.xray.forward import Forward
-from wolter.xray.redistribution import recorded_offsets
-from wolter.xray.response import Response
-from wolter.xray.sampling import Box, Sampler, refine
-from wolter.xray.summary import summarise
+from wolter.data.seeds import seed_of
+from wolter.registry.checkpoint import Model, load_model
+from wolter.registry.pretrained import find
+from wolter.spectra.flags import estimate_flags
+from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
+from wolter.spectra.predict import estimate
+from wolter.spectra.schema import SpectraBatch, poisson_counts
+from wolter.spectra.simulator import Simulator
+from wolter.xray.emission import components
+from wolter.xray.instruments import acis, epic_pn
+from wolter.xray.spectral.forward import Forward
+from wolter.xray.spectral.redistribution import recorded_offsets
+from wolter.xray.spectral.response import Response
+from wolter.xray.stats.sampling import Box, Sampler, refine
+from wolter.xray.stats.summary import summarise
 
 EXPOSURE_S = 25e3
 REFINED = 6  # one spectrum of so many is refined, too: seconds each
@@ -86,7 +88,7 @@ def _covered(model: Model, simulator: Simulator, case: Case, n: int) -> dict[str
     forward, redistribution_QA = simulator.forward, simulator.redistribution_QA
     if case.response is not None:
         on_grid = case.response.rebin(spec.energy_edges).to(dtype=torch.float32)
-        model_of = emission.parse(spec.model)
+        model_of = components.parse(spec.model)
         forward = Forward.of(model_of, on_grid, spec.names, spec.fixed)
         redistribution_QA = recorded_offsets(case.response, PHOTONS_KEV, RECORDED_SHARES).float()
     low_P, high_P = spec.bounds_2P()

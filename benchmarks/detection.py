@@ -6,8 +6,8 @@ At 5, 25 and 100 ks, `n` spectra are drawn from the prior, and `n` more without 
 norm is 0. Response and background are those of NGC 7793 ULX-4 (XMM-Newton EPIC-pn) where the
 reference data are there, else embedded ones, which the network was not trained on. `likelihood` is
 the rise of C-stat where the norm is 0 and all else is fitted anew, against
-`wolter.xray.detection.DETECTED`; `network` the deviations between the posterior's mean and the
-least norm of the prior, against `wolter.flags.DETECTED`.
+`wolter.xray.stats.detection.DETECTED`; `network` the deviations between the posterior's mean and
+the least norm of the prior, against `wolter.spectra.flags.DETECTED`.
 
 Of each norm, in percent: `false_alarms`, spectra without the component in which it is detected;
 `misses`, spectra with it in which it is not, however faint it is; `misses_bright`, the same where
@@ -25,17 +25,18 @@ import torch
 from benchmarks._standard import standard_config
 from numpy.typing import NDArray
 
-from wolter.data.fits import bounds_of
-from wolter.data.schema import SpectraBatch, poisson_counts
-from wolter.data.simulator import Simulator, seed_of
-from wolter.flags import DETECTED as BY_NETWORK
-from wolter.flags import strength
-from wolter.predict import estimate
-from wolter.train.checkpoint import Model, load_model
-from wolter.train.shipped import find
-from wolter.xray.detection import DETECTED as BY_LIKELIHOOD
-from wolter.xray.detection import rise_without
-from wolter.xray.fit import Counted, fit
+from wolter.data.seeds import seed_of
+from wolter.registry.checkpoint import Model, load_model
+from wolter.registry.pretrained import find
+from wolter.spectra.fitting.datasets import bounds_of
+from wolter.spectra.flags import DETECTED as BY_NETWORK
+from wolter.spectra.flags import strength
+from wolter.spectra.predict import estimate
+from wolter.spectra.schema import SpectraBatch, poisson_counts
+from wolter.spectra.simulator import Simulator
+from wolter.xray.stats.detection import DETECTED as BY_LIKELIHOOD
+from wolter.xray.stats.detection import rise_without
+from wolter.xray.stats.fit import Counted, fit
 
 EXPOSURES_S = (5e3, 25e3, 100e3)
 Array = NDArray[np.float64]

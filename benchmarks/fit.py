@@ -28,14 +28,14 @@ from benchmarks import _sherpa
 from benchmarks._standard import standard_config
 from torch import Tensor
 
-from wolter.data.fits import bounds_of
-from wolter.data.schema import SpectraBatch
-from wolter.data.simulator import BLOCK, Simulator
 from wolter.errors import InputError
-from wolter.fitting import FromNetwork
-from wolter.train.shipped import find
-from wolter.xray.fit import Counted, Fit, fit, middle
-from wolter.xray.writing import write_response
+from wolter.registry.pretrained import find
+from wolter.spectra.fitting.datasets import bounds_of
+from wolter.spectra.fitting.files import FromNetwork
+from wolter.spectra.schema import SpectraBatch
+from wolter.spectra.simulator import BLOCK, Simulator
+from wolter.xray.spectral.writing import write_response
+from wolter.xray.stats.fit import Counted, Fit, fit, middle
 
 EXPOSURE_S = 25_000.0
 RACE = ("sherpa_s_per_fit", "no_worse_than_sherpa", "sherpa_no_worse_than_ours")

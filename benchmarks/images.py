@@ -20,9 +20,9 @@ import torch
 from benchmarks._enhancing import on_cpu, on_gpu
 
 from wolter.cluster import connected, cores
-from wolter.data.image_simulator import ImageSimulateConfig, ImageSimulator
-from wolter.data.simulate_images import simulate_image_dataset
-from wolter.xray import sky
+from wolter.images.simulate import simulate_image_dataset
+from wolter.images.simulator import ImageSimulateConfig, ImageSimulator
+from wolter.xray.imaging import scenes
 
 LONG = 12  # pairs of the job, in those of one process
 
@@ -53,7 +53,7 @@ def _in_process(n: int, rounds: int) -> dict[str, Any]:
             simulator.draw(turn, index)
         walls.append((time.perf_counter() - wall) / n)
         processors.append((time.process_time() - processor) / n)
-    by_kind = {kind: _of_kind(kind, max(n // 8, 1)) for kind in sky.SCENES}
+    by_kind = {kind: _of_kind(kind, max(n // 8, 1)) for kind in scenes.SCENES}
     torch.set_num_threads(threads)
     return {
         "pairs_per_s": 1 / statistics.median(walls),

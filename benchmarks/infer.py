@@ -17,11 +17,11 @@ import torch
 from benchmarks import fit
 
 from wolter.cluster import cores
-from wolter.data.schema import SpectraBatch
-from wolter.data.simulator import BLOCK, SimulateConfig, Simulator
-from wolter.predict import estimate
-from wolter.train import shipped
-from wolter.train.checkpoint import Model, load_model
+from wolter.registry import pretrained
+from wolter.registry.checkpoint import Model, load_model
+from wolter.spectra.predict import estimate
+from wolter.spectra.schema import SpectraBatch
+from wolter.spectra.simulator import BLOCK, SimulateConfig, Simulator
 
 POINT_FAMILIES = ("mlp", "cnn", "deepspectra")
 PIECE = 512  # spectra a forward pass
@@ -37,7 +37,7 @@ def run(n: int = 20_000, rounds: int = 3) -> dict[str, Any]:
     versions: dict[str, str] = {}
     samples = 0
     for family in (*POINT_FAMILIES, "posterior"):
-        folder, versions[family] = shipped.find(family, "champion")
+        folder, versions[family] = pretrained.find(family, "champion")
         model = load_model(folder)
         estimate(model, batch[:PIECE])  # warms caches up
         times = rounds if family in POINT_FAMILIES else 1

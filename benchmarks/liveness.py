@@ -25,9 +25,9 @@ from astropy.io import fits
 from benchmarks._served import serving
 
 from wolter.cluster import cores
-from wolter.data.simulator import SimulateConfig, Simulator
-from wolter.xray import epic_pn
-from wolter.xray.spectrum import Spectrum, write_spectrum
+from wolter.spectra.simulator import SimulateConfig, Simulator
+from wolter.xray.instruments import epic_pn
+from wolter.xray.spectral.observation import Spectrum, write_spectrum
 
 SPECTRA, IMAGES = "/v1/spectra/parameters", "/v1/images/enhance"
 CLIENTS = {"images": 4, "refinements": 4, "uploads": 8, "bulk spectra": 8}

@@ -20,18 +20,18 @@ import torch
 
 from wolter.cluster import connected, cores
 from wolter.data.batches import BatchConfig, local_reader
-from wolter.data.image_simulator import ImageSimulateConfig
 from wolter.data.shards import ShardDataset
-from wolter.data.simulate_images import simulate_image_dataset
-from wolter.data.targets import targets
 from wolter.errors import InputError
-from wolter.evaluate.images import scores
-from wolter.train import search
-from wolter.train.checkpoint import load_model
+from wolter.images.evaluate import scores
+from wolter.images.simulate import simulate_image_dataset
+from wolter.images.simulator import ImageSimulateConfig
+from wolter.images.targets import targets
+from wolter.registry.checkpoint import load_model
 from wolter.train.job import make_job
 from wolter.train.loop import TrainConfig
-from wolter.train.plan import SearchConfig, plan
 from wolter.train.runner import fit_local
+from wolter.tune import search
+from wolter.tune.plan import SearchConfig, plan
 
 NETWORK = {"blocks": 1, "filters": 16, "growth": 16}
 LOSSES = ("poisson", "l1", "psnr", "ssim", "ms_ssim", "adversarial", "interval", "scaling")
@@ -44,7 +44,7 @@ MIXES: Mapping[str, Mapping[str, Any]] = {
     "Poisson + MS-SSIM": {"interval": False, "ms_ssim": 0.1},
     "Poisson with intervals": {},
 }
-COLUMNS = {  # name here -> of `wolter.evaluate.images.scores`
+COLUMNS = {  # name here -> of `wolter.images.evaluate.scores`
     "psnr_linear": "true_psnr_linear",
     "psnr_sqrt": "true_psnr_sqrt",
     "ssim_linear": "true_ssim_linear",

@@ -31,15 +31,15 @@ import torch
 from benchmarks import _observed_plot, _sherpa
 from torch import Tensor
 
-from wolter.data.evidence import Evidence
-from wolter.data.records import read_observed
 from wolter.errors import InputError
-from wolter.judgement import Judgement, Likelihood, judge, predictive
-from wolter.train.checkpoint import load_model
-from wolter.train.shipped import find
-from wolter.xray.fit import Counted, fit, random_starts
-from wolter.xray.goodness import goodness, posterior_predictive_p
-from wolter.xray.writing import write_response
+from wolter.registry.checkpoint import load_model
+from wolter.registry.pretrained import find
+from wolter.spectra.gridded import Evidence
+from wolter.spectra.model_check import Judgement, Likelihood, judge, predictive
+from wolter.spectra.reading import read_observed
+from wolter.xray.spectral.writing import write_response
+from wolter.xray.stats.fit import Counted, fit, random_starts
+from wolter.xray.stats.goodness import goodness, posterior_predictive_p
 
 POSTERIOR, REFINED, OURS, SHERPA = "posterior", "refined posterior", "our fit", "Sherpa's fit"
 Entry = dict[str, Any]

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from wolter.cluster import connected
-from wolter.data.simulate import simulate_dataset
-from wolter.data.simulator import SimulateConfig
-from wolter.data.variety import Variety
 from wolter.errors import InputError
+from wolter.spectra.response_variation import Variety
+from wolter.spectra.simulate import simulate_dataset
+from wolter.spectra.simulator import SimulateConfig
 from wolter.train.job import make_job
 from wolter.train.loop import Epoch, TrainConfig
 from wolter.train.optimisers import OPTIMISERS

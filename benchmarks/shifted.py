@@ -33,29 +33,29 @@ import torch
 from wolter import config as configs
 from wolter import family as families
 from wolter.cluster import connected
-from wolter.data.augment import Augmentation
-from wolter.data.fits import FitConfig, bounds_of, fit_dataset
-from wolter.data.kinds import Kind, look
-from wolter.data.labels import label_dataset
-from wolter.data.schema import SpectraBatch
 from wolter.data.shards import ShardDataset
-from wolter.data.simulate import simulate_dataset
-from wolter.data.simulator import SimulateConfig, Simulator
-from wolter.data.variety import Variety
 from wolter.errors import InputError
-from wolter.evaluate.exact import ASSUMED, Row, compare
-from wolter.evaluate.metrics import Estimate
 from wolter.family import translated
-from wolter.fitting import FileFits, FromNetwork
-from wolter.predict import estimate
-from wolter.train import shipped
-from wolter.train.checkpoint import Model, load_model
+from wolter.registry import pretrained
+from wolter.registry.checkpoint import Model, load_model
+from wolter.spectra.augment import Augmentation
+from wolter.spectra.evaluate.exact import ASSUMED, Row, compare
+from wolter.spectra.evaluate.metrics import Estimate
+from wolter.spectra.fitting.datasets import FitConfig, bounds_of, fit_dataset
+from wolter.spectra.fitting.files import FileFits, FromNetwork
+from wolter.spectra.headers import Kind, look
+from wolter.spectra.labels import label_dataset
+from wolter.spectra.predict import estimate
+from wolter.spectra.response_variation import Variety
+from wolter.spectra.schema import SpectraBatch
+from wolter.spectra.simulate import simulate_dataset
+from wolter.spectra.simulator import SimulateConfig, Simulator
 from wolter.train.loop import TrainConfig, default_config
 from wolter.train.runner import train_local
-from wolter.xray import emission
-from wolter.xray.fit import Counted, fit
-from wolter.xray.forward import Forward
-from wolter.xray.likelihood import cstat
+from wolter.xray.emission import components
+from wolter.xray.spectral.forward import Forward
+from wolter.xray.stats.fit import Counted, fit
+from wolter.xray.stats.likelihood import cstat
 
 EXPOSURE_S = (25_000.0, 25_000.0)
 SHIFT = SimulateConfig(
@@ -100,7 +100,7 @@ def _run(folder: Path, n: int, observed: int, judged: int) -> dict[str, Any]:
         "judged": simulate_dataset(SHIFT, judged, folder / "judged", 4),
     }
     labelled = _label(folder, sets)
-    posterior = shipped.find("posterior", "champion")[0]
+    posterior = pretrained.find("posterior", "champion")[0]
     usual = default_config(families.load("posterior"))
     how = replace(usual, epochs=EPOCHS, learning_rate=LEARNING_RATE, seed=1)
 
@@ -138,7 +138,7 @@ def _run(folder: Path, n: int, observed: int, judged: int) -> dict[str, Any]:
 def _label(folder: Path, sets: dict[str, ShardDataset]) -> ShardDataset:
     """The sky with labels: fits of the assumed model and response, started from a network."""
     config = FitConfig("wstat", search=False, intervals=False)
-    network = FromNetwork(shipped.find("deepspectra", "champion")[0])
+    network = FromNetwork(pretrained.find("deepspectra", "champion")[0])
     table = fit_dataset(sets["sky"], config, network, "train", assumed=sets["assumed"])
     pq.write_table(table, folder / "fits.parquet")
     assumed = sets["assumed"].manifest
@@ -223,7 +223,7 @@ def _above_best(models: dict[str, Model], how: FileFits, file: Path) -> dict[str
     observation, batch, _ = how.read(file)
     response = observation.response.to(dtype=torch.float32)
     names = how.spec.names
-    seen = Forward.of(emission.parse(how.model), response, names, how.fixed)
+    seen = Forward.of(components.parse(how.model), response, names, how.fixed)
     assert batch.expected_background_BC is not None
     values = {label: estimate(model, batch) for label, model in models.items()}
     start_NP = torch.tensor([[float(each[p][0]) for p in names] for each in values.values()])

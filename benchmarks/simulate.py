@@ -31,11 +31,11 @@ import numpy as np
 
 from wolter import config as configs
 from wolter.cluster import connected, cores
-from wolter.data.simulate import simulate_dataset
-from wolter.data.simulator import SimulateConfig
-from wolter.xray import epic_pn
-from wolter.xray.response import Response, read_response
-from wolter.xray.writing import write_response
+from wolter.spectra.simulate import simulate_dataset
+from wolter.spectra.simulator import SimulateConfig
+from wolter.xray.instruments import epic_pn
+from wolter.xray.spectral.response import Response, read_response
+from wolter.xray.spectral.writing import write_response
 
 BAND_KEV = (0.3, 10.0)
 # Spectra in a turn of each contestant, some seconds: enough for jaxspec to be at its best.

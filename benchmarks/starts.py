@@ -22,15 +22,15 @@ import torch
 from benchmarks.fit import _network
 from torch import Tensor
 
-from wolter.data.fits import bounds_of
-from wolter.data.schema import SpectraBatch
-from wolter.data.simulator import BLOCK, SimulateConfig, Simulator
-from wolter.xray import emission
-from wolter.xray.box import Box
-from wolter.xray.fit import Counted, Fit, fit, middle, random_starts
-from wolter.xray.forward import Forward
-from wolter.xray.marquardt import FLAT, linearise
-from wolter.xray.quadratic import remaining
+from wolter.spectra.fitting.datasets import bounds_of
+from wolter.spectra.schema import SpectraBatch
+from wolter.spectra.simulator import BLOCK, SimulateConfig, Simulator
+from wolter.xray.emission import components
+from wolter.xray.spectral.forward import Forward
+from wolter.xray.stats.fit import Counted, Fit, fit, middle, random_starts
+from wolter.xray.stats.levenberg_marquardt import FLAT, linearise
+from wolter.xray.stats.quadratic import remaining
+from wolter.xray.stats.unit_box import Box
 
 EXPOSURES_S = (5e3, 25e3, 100e3)
 STATISTICS = ("cstat", "wstat")
@@ -106,7 +106,7 @@ def _flat(simulator: Simulator, data: Counted, best: Fit) -> Tensor:
     """Projected gradients (B) of the model in float64."""
     config = simulator.config
     exact = Forward.of(
-        emission.parse(config.model),
+        components.parse(config.model),
         simulator.forward.response.to(dtype=torch.float64),
         simulator.spec.names,
         config.fixed,

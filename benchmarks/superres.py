@@ -39,15 +39,15 @@ from benchmarks._superres_pairs import Pair, observed, simulated
 from torch import Tensor
 
 from wolter.errors import InputError
-from wolter.evaluate import style
-from wolter.evaluate.images.baselines import GAUSSIAN, INPUT, LUCY, baselines, input_rate
-from wolter.evaluate.images.fields import Example
-from wolter.evaluate.images.pictures import side_by_side
-from wolter.evaluate.images.scores import compare, deviance
-from wolter.predict_images import Enhanced, enhance_picture
-from wolter.train.checkpoint import Model, load_model
-from wolter.train.shipped import find
-from wolter.xray.check import Fold, chi2
+from wolter.images.evaluate.baselines import GAUSSIAN, INPUT, LUCY, baselines, input_rate
+from wolter.images.evaluate.fields import Example
+from wolter.images.evaluate.plots import side_by_side
+from wolter.images.evaluate.scores import compare, deviance
+from wolter.images.predict import Enhanced, enhance_picture
+from wolter.registry.checkpoint import Model, load_model
+from wolter.registry.pretrained import find
+from wolter.report import style
+from wolter.xray.imaging.consistency import Fold, chi2
 
 GAP = "psnr_linear"  # of which the share is told that is closed
 # PSNR in dB that expected counts have against a target's noise, of brightness and of its root, and

@@ -17,8 +17,8 @@ import torch
 
 from wolter.cluster import connected, cores
 from wolter.data.batches import local_reader
-from wolter.data.simulate import simulate_dataset
-from wolter.data.simulator import SimulateConfig
+from wolter.spectra.simulate import simulate_dataset
+from wolter.spectra.simulator import SimulateConfig
 from wolter.train.distributed import fit
 from wolter.train.job import Job, ScaleConfig, make_job, prepare
 from wolter.train.loop import Epoch, TrainConfig

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from wolter.xray import similarity
+from wolter.images import similarity
 
 ASINH, LOG = 0.02, 1000.0
 

@@ -12,7 +12,7 @@ Share of 10,000 test spectra beyond 3.5 sigmas, percent (25 ks standard set; shi
 untouched 0.09; a line at 0.9 keV with 5, 10, 20 % of the counts 94.5, 99.8, 100.0; as much spread
 evenly over 0.5-1.5 keV 11, 57, 91; 2, 5, 10 dead channels from 1 keV 99.7, 100.0, 100.0; gain off
 by 1, 2, 5 % 45, 85, 96. Of smooth deviations of faint sources it sees little: a cutoff or a slope
-within what the components allow is for a fit to judge (`wolter.judgement`).
+within what the components allow is for a fit to judge (`wolter.spectra.model_check`).
 
 Shapes: B batch, C channel, K component, L level of brightness.
 """
@@ -22,7 +22,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from wolter.xray.goodness import goodness
+from wolter.xray.stats.goodness import goodness
 
 COMPONENTS = 32  # the 20th of simulated spectra is noise alone
 LEVELS = 8

@@ -9,8 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.models._novelty import Novelty, anscombe
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 N_BANDS = 16  # broad bands of the background spectrum, whose channels hold a few counts each
 

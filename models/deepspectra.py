@@ -12,7 +12,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
 from wolter.family import Choice, Family, Range
 from wolter.models._spectra import (
@@ -26,6 +25,7 @@ from wolter.models._spectra import (
     normalise,
     predict,
 )
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.family import Choice, Family, Range
 from wolter.models._spectra import Estimator, loss, metrics, normalise, predict
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 
 @dataclass(frozen=True)

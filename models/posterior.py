@@ -18,8 +18,6 @@ import torch
 import zuko
 from torch import Tensor, nn
 
-from wolter.data.grid import AREA_EDGES
-from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.family import Choice, Family
 from wolter.models._coupling import invert
 from wolter.models._spectra import (
@@ -28,8 +26,10 @@ from wolter.models._spectra import (
     exposure_factor,
     known_mean,
 )
-from wolter.xray.sampling import Box, at_least_wide, even_normals
-from wolter.xray.summary import summarise, widths
+from wolter.spectra.grid import AREA_EDGES
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
+from wolter.xray.stats.sampling import Box, at_least_wide, even_normals
+from wolter.xray.stats.summary import summarise, widths
 
 LOG_SCALE = (-9.0, 3.0)  # range of the logarithm of a posterior's width over the prior's
 FARTHEST = 8.0  # deviations: an input beyond is read as this far out, and the answer stays a number

@@ -26,10 +26,10 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from wolter.data.images import ImageBatch, ImageSpec
-from wolter.data.targets import Targets, clamp_of, enlarge, targets
 from wolter.errors import InputError
 from wolter.family import Choice, Family, Range
+from wolter.images.schema import ImageBatch, ImageSpec
+from wolter.images.targets import Targets, clamp_of, enlarge, targets
 from wolter.models import _critics
 from wolter.models import _image_losses as losses
 from wolter.models import _smoothing as smoothing

@@ -20,12 +20,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.family import Choice, Family, Range
 from wolter.models import _spectra
 from wolter.models._critics import fixed_score, scored_with_slope
 from wolter.models._novelty import anscombe
 from wolter.models._spectra import Estimator, loss_and_extra, metrics, normalise
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,11 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 
     from wolter import config as configs
     from wolter import family as families
-    from wolter.data.grid import default_grid
-    from wolter.data.schema import SpectraBatch, SpectraSpec
-    from wolter.data.simulator import REFERENCE_PRIOR, SimulateConfig
-    from wolter.data.training_ranges import TrainingRanges
-    from wolter.train.checkpoint import Card, save_model
+    from wolter.registry.checkpoint import Card, save_model
+    from wolter.spectra.grid import default_grid
+    from wolter.spectra.schema import SpectraBatch, SpectraSpec
+    from wolter.spectra.simulator import REFERENCE_PRIOR, SimulateConfig
+    from wolter.spectra.training_ranges import TrainingRanges
     from wolter.train.loop import build
 
     spec = SpectraSpec(
@@ -90,7 +90,7 @@ def enhancer(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
 
     from wolter import config as configs
     from wolter import family as families
-    from wolter.train.checkpoint import Card, save_model
+    from wolter.registry.checkpoint import Card, save_model
     from wolter.train.loop import build
 
     folder = tmp_path_factory.mktemp("enhancers")
@@ -130,9 +130,9 @@ def pha(tmp_path: Path) -> Path:
     """A spectrum named source.pha, with the background.pha and pn.rsp that it names beside it."""
     import torch
 
-    from wolter.xray.response import Response
-    from wolter.xray.spectrum import Spectrum, write_spectrum
-    from wolter.xray.writing import write_response
+    from wolter.xray.spectral.observation import Spectrum, write_spectrum
+    from wolter.xray.spectral.response import Response
+    from wolter.xray.spectral.writing import write_response
 
     generator = torch.Generator().manual_seed(0)
     edges_E1 = torch.linspace(0.1, 12, 51, dtype=torch.float64)

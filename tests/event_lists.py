@@ -11,14 +11,14 @@ import torch
 from astropy.io import fits
 from astropy.table import Table
 
-from wolter.xray import detector
-from wolter.xray.epic_exposure import CORNER_DET
+from wolter.xray.instruments import epic_pn_camera as camera
+from wolter.xray.instruments.epic_pn_exposure import CORNER_DET
 
 TURN = np.radians(62.0)  # from detector to sky
 REFERENCE = (25921, 25921)  # X, Y
 POINTING = (83.633, 22.014)  # RA and Dec there
 STEP = 0.05 / 3600  # deg
-ON_AXIS = np.array(CORNER_DET) + (np.array(detector.BORESIGHT[::-1]) - 0.5) * 80
+ON_AXIS = np.array(CORNER_DET) + (np.array(camera.BORESIGHT[::-1]) - 0.5) * 80
 WORDS = {
     "TELESCOP": "XMM",
     "INSTRUME": "EPN",
@@ -37,8 +37,11 @@ def turned(detector_N2: np.ndarray) -> np.ndarray:
 def ccd_of(detector_N2: np.ndarray) -> np.ndarray:
     """CCD of detector coordinates."""
     column, row = np.floor((detector_N2 - np.array(CORNER_DET)) / 80 + 0.5).astype(int).T
-    numbers = detector.ccd_numbers()
-    at = (torch.from_numpy(row) + detector.CORNER[0], torch.from_numpy(column) + detector.CORNER[1])
+    numbers = camera.ccd_numbers()
+    at = (
+        torch.from_numpy(row) + camera.CORNER[0],
+        torch.from_numpy(column) + camera.CORNER[1],
+    )
     return numbers[at].numpy()
 
 
@@ -70,7 +73,7 @@ def epic_pn(
     """
     rng = np.random.default_rng(seed)
     times = times or good_times()
-    row, column = np.nonzero(detector.live()[detector.native()].numpy())
+    row, column = np.nonzero(camera.live()[camera.native()].numpy())
     which = rng.integers(len(row), size=n)
     unit_N2 = rng.uniform(-0.5, 0.5, (n, 2))
     detector_N2 = np.stack([column, row], 1)[which] * 80.0 + CORNER_DET + unit_N2 * 80

@@ -6,20 +6,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from wolter.data.fits import FitConfig, FromPrior
-from wolter.data.grid import default_grid
-from wolter.data.ingest import IngestConfig, read_spectra
-from wolter.data.kinds import Kind, look
-from wolter.data.records import read_record
-from wolter.data.schema import SpectraSpec
-from wolter.data.simulator import REFERENCE_PRIOR, SimulateConfig
 from wolter.errors import InputError
-from wolter.fitting import FileFits
 from wolter.serve.config import ServeConfig
 from wolter.serve.reading import Job, Upload, read_job
 from wolter.serve.uploads import store
-from wolter.xray import ogip
-from wolter.xray.pha import read_spectrum
+from wolter.spectra.fitting.datasets import FitConfig, FromPrior
+from wolter.spectra.fitting.files import FileFits
+from wolter.spectra.grid import default_grid
+from wolter.spectra.headers import Kind, look
+from wolter.spectra.ingest import IngestConfig, read_spectra
+from wolter.spectra.reading import read_record
+from wolter.spectra.schema import SpectraSpec
+from wolter.spectra.simulator import REFERENCE_PRIOR, SimulateConfig
+from wolter.xray.ogip import tables
+from wolter.xray.ogip.pha import read_spectrum
 
 SPEC = SpectraSpec(default_grid(), REFERENCE_PRIOR)
 GRID = 256
@@ -69,7 +69,7 @@ def by_server(pha: Path) -> np.ndarray:
         names = ["", "", ""]
     else:
         names = [spectrum.respfile, spectrum.ancrfile, spectrum.backfile]
-    found = [ogip.beside(pha, name) if name else None for name in names]
+    found = [tables.beside(pha, name) if name else None for name in names]
     roles = [() if path is None or path == pha else (upload(path),) for path in found]
     job = Job(upload(pha), SPEC, rmf=roles[0], arf=roles[1], background=roles[2])
     return read_job(job).batch.counts_BC[0].numpy()

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wolter.data.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
-from wolter.data.images import ImageBatch, ImageSpec
-from wolter.data.schema import Parameter, RecordBatch, SpectraBatch, SpectraSpec, poisson_counts
+from wolter.data.schema import RecordBatch
 from wolter.data.shards import Manifest, ShardDataset, to_table, write_manifest, write_shard
 from wolter.data.split import index_keys
+from wolter.images.schema import ImageBatch, ImageSpec
+from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
+from wolter.spectra.schema import Parameter, SpectraBatch, SpectraSpec, poisson_counts
 
 SPEC = SpectraSpec(
     energy_edges=tuple(float(edge) for edge in np.linspace(0.3, 10.0, 33).round(4)),

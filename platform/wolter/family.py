@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wolter.data.schema import SpectraBatch
 from wolter.errors import InputError
+from wolter.spectra.schema import SpectraBatch
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Family:
             parameter by its name (the RMSE-optimal estimate) and `<name>_mfe` (the MFE-optimal
             one), and `novelty`, how unlike the training spectra a spectrum is, in sigmas (NaN
             where that was not learnt); a decomposing family adds `components` (B, K, C). A family
-            of posteriors adds the limits of `wolter.xray.summary.summarise`, `samples` (B, S, P)
-            and their `log_density` (B, S) in normal quantiles of the prior
-            (`wolter.xray.sampling.Box`).
+            of posteriors adds the limits of `wolter.xray.stats.summary.summarise`, `samples` (B, S,
+            P) and their `log_density` (B, S) in normal quantiles of the prior
+            (`wolter.xray.stats.sampling.Box`).
         search_space: config key -> what a search may try.
         translate: `(module, batch) -> batch`: observed spectra as the simulated domain has them,
             for other families to read. Only translators have it: they learn from observed spectra

@@ -10,9 +10,9 @@ from wolter import config as configs
 from wolter import family as families
 from wolter.errors import InputError
 from wolter.family import Range
-from wolter.train.checkpoint import Card, load_model, save_model
+from wolter.registry.checkpoint import Card, load_model, save_model
 from wolter.train.loop import TrainConfig, Trainer, build
-from wolter.train.space import draw
+from wolter.tune.sampling import draw
 
 RECORDS = {"spectra": (SPEC, make_batch), "images": (IMAGES, make_images)}
 

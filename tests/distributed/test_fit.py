@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from wolter import cli
-from wolter.data import fits
 from wolter.data.batches import read_split
-from wolter.data.fits import FitConfig, FromPrior, fit_batch, fit_dataset
-from wolter.data.ingest import ingest_dataset
 from wolter.data.shards import open_dataset
-from wolter.data.simulate import simulate_dataset
-from wolter.data.simulator import SimulateConfig, Simulator
 from wolter.errors import InputError
+from wolter.spectra.fitting import datasets
+from wolter.spectra.fitting.datasets import FitConfig, FromPrior, fit_batch, fit_dataset
+from wolter.spectra.ingest import ingest_dataset
+from wolter.spectra.simulate import simulate_dataset
+from wolter.spectra.simulator import SimulateConfig, Simulator
 
 pytestmark = pytest.mark.distributed
 CONFIG = SimulateConfig(n_backgrounds=2)
@@ -28,7 +28,7 @@ def dataset(ray_session, tmp_path_factory):
 
 
 def test_the_job_gives_the_fits_of_one_process_in_order(dataset, monkeypatch):
-    monkeypatch.setattr(fits, "ROWS_PER_TASK", 16)
+    monkeypatch.setattr(datasets, "ROWS_PER_TASK", 16)
     seen = []
     table = fit_dataset(dataset, QUICK, split="all", n=40, workers=2, on_fits=seen.append)
     assert table["file"].to_pylist() == [f"sim-5-{i}" for i in range(40)]
@@ -60,11 +60,11 @@ def test_a_shifted_dataset_is_fitted_as_another_and_labelled(dataset, tmp_path, 
     """The part of real spectra: what they were simulated with is not to be known."""
     other = dataclasses.replace(CONFIG, filter="thick")
     shifted = simulate_dataset(other, 60, tmp_path / "shifted", seed=9)
-    fits, out = tmp_path / "fits.parquet", tmp_path / "labelled"
+    datasets, out = tmp_path / "fits.parquet", tmp_path / "labelled"
     words = ["--data", str(shifted.path), "--as", str(dataset.path)]
     options = ["--split", "all", "--no-intervals", "--n", "40"]
-    assert cli.main(["fit", *words, *options, "--out", str(fits)]) == 0
-    assert cli.main(["label", *words, "--fits", str(fits), "--out", str(out)]) == 0
+    assert cli.main(["fit", *words, *options, "--out", str(datasets)]) == 0
+    assert cli.main(["label", *words, "--fits", str(datasets), "--out", str(out)]) == 0
     assert "of 60 spectra labelled" in capsys.readouterr().out
     batch, truth = read_split(open_dataset(out), "all"), read_split(shifted, "all")
     assert batch.parameters_BP[40:].isnan().all()

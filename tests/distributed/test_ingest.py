@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from wolter.data.batches import read_split
-from wolter.data.ingest import ingest_dataset
 from wolter.errors import InputError
+from wolter.spectra.ingest import ingest_dataset
 
 pytestmark = pytest.mark.distributed
 

@@ -8,9 +8,9 @@ from tests import event_lists
 
 from wolter import cli
 from wolter.data.batches import read_split
-from wolter.data.ingest_images import ingest_image_dataset
 from wolter.data.shards import open_dataset, table_to_numpy
 from wolter.errors import InputError
+from wolter.images.ingest import ingest_image_dataset
 
 pytestmark = pytest.mark.distributed
 

@@ -1,9 +1,9 @@
 import pytest
 
 from wolter.data.shards import open_dataset
-from wolter.data.simulate import simulate_dataset
-from wolter.data.simulator import SimulateConfig
 from wolter.errors import InputError, told_by_tasks
+from wolter.spectra.simulate import simulate_dataset
+from wolter.spectra.simulator import SimulateConfig
 
 pytestmark = pytest.mark.distributed
 CONFIG = SimulateConfig(n_backgrounds=2)

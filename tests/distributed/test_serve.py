@@ -14,11 +14,11 @@ import pytest
 from tests import processes
 
 from wolter.errors import InputError
-from wolter.predict import predict_files
-from wolter.scrutiny import check_files
+from wolter.registry.checkpoint import load_model
 from wolter.serve.application import start, stop
 from wolter.serve.config import ServeConfig
-from wolter.train.checkpoint import load_model
+from wolter.spectra.check_files import check_files
+from wolter.spectra.predict import predict_files
 
 pytestmark = pytest.mark.distributed
 

@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 
 from wolter.data.shards import open_dataset, shard_name
-from wolter.data.simulate import shard_table, simulate_dataset
-from wolter.data.simulator import SimulateConfig, Simulator
 from wolter.errors import InputError
+from wolter.spectra.simulate import shard_table, simulate_dataset
+from wolter.spectra.simulator import SimulateConfig, Simulator
 
 pytestmark = pytest.mark.distributed
 N = 2500  # two whole shards of one block and a part of a third

@@ -4,10 +4,10 @@ import pytest
 
 from wolter.commands import train
 from wolter.data.batches import read_split
-from wolter.data.image_simulator import ImageSimulateConfig, ImageSimulator
 from wolter.data.shards import open_dataset, shard_name
-from wolter.data.simulate_images import field_table, simulate_image_dataset
 from wolter.errors import InputError
+from wolter.images.simulate import field_table, simulate_image_dataset
+from wolter.images.simulator import ImageSimulateConfig, ImageSimulator
 
 pytestmark = pytest.mark.distributed
 CONFIG = ImageSimulateConfig(scenes=("agn", "galaxy"), tile=208, overlap=0)

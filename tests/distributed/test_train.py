@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from tests.synthetic import make_dataset, make_image_dataset
 
 from wolter.data.batches import BatchConfig, count_rows, local_reader, ray_dataset, ray_reader
-from wolter.data.schema import SpectraBatch
 from wolter.errors import InputError
-from wolter.train import tracking
-from wolter.train.checkpoint import load_model
+from wolter.registry import mlflow_store
+from wolter.registry.checkpoint import load_model
+from wolter.spectra.schema import SpectraBatch
 from wolter.train.job import ScaleConfig, make_job
 from wolter.train.loop import TrainConfig
 from wolter.train.runner import fit_local, train
@@ -145,8 +145,8 @@ def test_a_run_whose_worker_is_killed_ends_like_the_plain_loop(
     assert same(weights(run), in_process(dataset, tmp_path, config))
     assert epochs[-1].rows == count_rows(dataset, "train")
     assert run.metrics["validation/mfe_percent"] == epochs[-1].validation["mfe_percent"]
-    assert tracking.promote("mlp", run.run_id) == run.model_version
-    folder, _ = tracking.champion("mlp")
+    assert mlflow_store.promote("mlp", run.run_id) == run.model_version
+    folder, _ = mlflow_store.champion("mlp")
     assert same(load_file(folder / "model.safetensors"), weights(run))
 
 
@@ -165,7 +165,7 @@ def test_a_loss_that_is_not_finite_is_the_users_error_and_is_not_retried(
     config = TrainConfig(epochs=3, batch_size=64, learning_rate=1e30, clip=1e30, device="cpu")
     with pytest.raises(InputError, match=r"lower --train\.learning-rate"):
         train("mlp", dataset.path, config=MODEL, train=config, scale=scale, experiment="bad")
-    mlflow = tracking.client()
+    mlflow = mlflow_store.client()
     experiment = mlflow.get_experiment_by_name("bad")
     assert {run.info.status for run in mlflow.search_runs([experiment.experiment_id])} == {"FAILED"}
 

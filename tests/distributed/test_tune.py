@@ -9,10 +9,10 @@ from tests.synthetic import make_dataset, make_image_dataset
 
 from wolter import cli
 from wolter.errors import InputError
-from wolter.train import search as searches
-from wolter.train import tracking
+from wolter.registry import mlflow_store
 from wolter.train.loop import TrainConfig
-from wolter.train.plan import SearchConfig, plan, planned
+from wolter.tune import search as searches
+from wolter.tune.plan import SearchConfig, plan, planned
 
 pytestmark = pytest.mark.distributed
 SMALL = {"blocks": 1, "filters": 8, "growth": 8}
@@ -43,9 +43,9 @@ def test_a_search_prints_and_keeps_its_front(ray_session, store, images, tmp_pat
     assert found["recommended"]["number"] in found["front"]
     assert len({trial["config"]["l1"] for trial in found["trials"]}) == 3
 
-    children = tracking.children(found["run_id"])
+    children = mlflow_store.children(found["run_id"])
     assert set(children.values()) == {trial["run_id"] for trial in found["trials"]}
-    mlflow = tracking.client()
+    mlflow = mlflow_store.client()
     parent = mlflow.get_run(found["run_id"])
     assert parent.info.status == "FINISHED"
     best = trials[found["recommended"]["number"]]
@@ -85,9 +85,9 @@ def test_an_interrupted_search_goes_on_where_it_was(ray_session, store, images):
 
     with pytest.raises(RuntimeError, match="the lights went out"):
         searches.run(sweep, stop)
-    assert tracking.client().get_run(sweep.run_id).info.status == "FAILED"
+    assert mlflow_store.client().get_run(sweep.run_id).info.status == "FAILED"
     assert (0, 2) in seen
-    before = tracking.children(sweep.run_id)
+    before = mlflow_store.children(sweep.run_id)
     again = []
     result = searches.run(
         planned(sweep.run_id), lambda number, epoch: again.append((number, epoch.number))
@@ -95,8 +95,8 @@ def test_an_interrupted_search_goes_on_where_it_was(ray_session, store, images):
     assert len(result.outcomes) == 2
     assert {each.status for each in result.outcomes} == {"finished"}
     assert (1, 2) in again
-    assert before.items() <= tracking.children(sweep.run_id).items()
-    assert len(tracking.children(sweep.run_id)) == 2
+    assert before.items() <= mlflow_store.children(sweep.run_id).items()
+    assert len(mlflow_store.children(sweep.run_id)) == 2
     values = {each.number: each.metrics["psnr"] for each in result.outcomes}
     assert (result.recommended,) == result.front == (max(values, key=values.__getitem__),)
 
@@ -112,8 +112,8 @@ def test_a_trial_that_diverges_is_told_and_the_others_go_on(ray_session, store, 
     )
     with pytest.raises(InputError, match=r"no trial of mlp finished: .* lower --train\.learning-"):
         searches.run(sweep)
-    mlflow = tracking.client()
-    runs = [sweep.run_id, *tracking.children(sweep.run_id).values()]
+    mlflow = mlflow_store.client()
+    runs = [sweep.run_id, *mlflow_store.children(sweep.run_id).values()]
     assert [mlflow.get_run(run).info.status for run in runs] == ["FAILED"] * 3
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from wolter.errors import InputError
-from wolter.xray.response import read_response, read_rmf
-from wolter.xray.spectrum import read_observation, read_spectrum
+from wolter.xray.spectral.observation import read_observation, read_spectrum
+from wolter.xray.spectral.response import read_response, read_rmf
 
 pytestmark = pytest.mark.reference
 

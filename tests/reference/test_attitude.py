@@ -5,7 +5,7 @@ import pytest
 from astropy.io import fits
 from scipy.ndimage import gaussian_filter
 
-from wolter.xray.attitude import celestial
+from wolter.xray.instruments.pointing import celestial
 
 pytestmark = pytest.mark.reference
 

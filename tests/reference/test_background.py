@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from wolter.xray import background, epic_pn
-from wolter.xray.response import rebin_channels
+from wolter.xray.instruments import background, epic_pn
+from wolter.xray.spectral.response import rebin_channels
 
 pytestmark = pytest.mark.reference
 

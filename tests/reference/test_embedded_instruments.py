@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from wolter.xray import acis, epic_pn
-from wolter.xray.emission import parse
-from wolter.xray.response import Response, read_response
+from wolter.xray.emission.components import parse
+from wolter.xray.instruments import acis, epic_pn
+from wolter.xray.spectral.response import Response, read_response
 
 pytestmark = pytest.mark.reference
 

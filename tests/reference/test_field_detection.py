@@ -2,10 +2,10 @@
 
 import pytest
 
-from wolter.predict import predict_files
-from wolter.scrutiny import check_files
-from wolter.train.checkpoint import load_model
-from wolter.train.shipped import find
+from wolter.registry.checkpoint import load_model
+from wolter.registry.pretrained import find
+from wolter.spectra.check_files import check_files
+from wolter.spectra.predict import predict_files
 
 pytestmark = pytest.mark.reference
 

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from wolter.data.archive_images import Maps, look
-from wolter.data.images import ImageSpec
-from wolter.data.pairs import pair_of_images
-from wolter.data.pictures import fitness
 from wolter.errors import InputError
-from wolter.predict_images import enhance_picture
-from wolter.train.checkpoint import load_model
-from wolter.train.shipped import find
-from wolter.xray.events import read_events
-from wolter.xray.picture import read_picture
+from wolter.images.headers import Maps, look
+from wolter.images.pairs import pair_of_images
+from wolter.images.predict import enhance_picture
+from wolter.images.reading import fitness
+from wolter.images.schema import ImageSpec
+from wolter.registry.checkpoint import load_model
+from wolter.registry.pretrained import find
+from wolter.xray.imaging.counts_image import read_picture
+from wolter.xray.imaging.events import read_events
 
 pytestmark = pytest.mark.reference
 

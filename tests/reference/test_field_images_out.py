@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 
 from wolter.cli import main
-from wolter.enhanced_fits import expected_counts
+from wolter.images.fits_output import expected_counts
 
 pytestmark = [pytest.mark.reference, pytest.mark.usefixtures("one_thread")]
 

@@ -7,7 +7,7 @@ import torch
 from tests.readers import read_by_all
 
 from wolter.errors import InputError
-from wolter.xray.spectrum import read_observation
+from wolter.xray.spectral.observation import read_observation
 
 pytestmark = pytest.mark.reference
 

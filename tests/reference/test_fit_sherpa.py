@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from wolter.xray.emission import parse
-from wolter.xray.fit import Counted, fit
-from wolter.xray.forward import Forward
-from wolter.xray.response import read_response
-from wolter.xray.writing import write_response
+from wolter.xray.emission.components import parse
+from wolter.xray.spectral.forward import Forward
+from wolter.xray.spectral.response import read_response
+from wolter.xray.spectral.writing import write_response
+from wolter.xray.stats.fit import Counted, fit
 
 pytestmark = [pytest.mark.reference, pytest.mark.peers]
 EXPOSURE_S = 5_000.0

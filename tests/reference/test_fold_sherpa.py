@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from wolter.xray.response import Response, read_response
+from wolter.xray.spectral.response import Response, read_response
 
 pytestmark = [pytest.mark.reference, pytest.mark.peers]
 EXPOSURE = 25e3

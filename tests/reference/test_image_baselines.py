@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from wolter.data.images import CLAMP, ImageBatch
-from wolter.evaluate.images import baselines
-from wolter.evaluate.images.scores import compare
-from wolter.xray.image_file import read_image
+from wolter.images.evaluate import baselines
+from wolter.images.evaluate.scores import compare
+from wolter.images.schema import CLAMP, ImageBatch
+from wolter.xray.imaging.image_file import read_image
 
 pytestmark = pytest.mark.reference
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from benchmarks import _jolideco
 
-from wolter.data.images import ImageBatch
-from wolter.evaluate.images.baselines import gaussian
+from wolter.images.evaluate.baselines import gaussian
+from wolter.images.schema import ImageBatch
 from wolter.models._image_losses import poisson_deviance
-from wolter.xray.check import Fold
+from wolter.xray.imaging.consistency import Fold
 
 
 @pytest.mark.peers

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from wolter.xray.pha import Spectrum
-from wolter.xray.response import Response
-from wolter.xray.spectrum import group_min_counts, read_observation, write_spectrum
-from wolter.xray.writing import write_response
+from wolter.xray.ogip.pha import Spectrum
+from wolter.xray.spectral.observation import group_min_counts, read_observation, write_spectrum
+from wolter.xray.spectral.response import Response
+from wolter.xray.spectral.writing import write_response
 
 pytestmark = [pytest.mark.reference, pytest.mark.peers]
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from wolter.predict import predict_files, predict_to_file, to_batch
-from wolter.train.checkpoint import load_model
-from wolter.xray.response import read_response
-from wolter.xray.spectrum import read_observation, read_spectrum
+from wolter.registry.checkpoint import load_model
+from wolter.spectra.predict import predict_files, predict_to_file, to_batch
+from wolter.xray.spectral.observation import read_observation, read_spectrum
+from wolter.xray.spectral.response import read_response
 
 pytestmark = pytest.mark.reference
 

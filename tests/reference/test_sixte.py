@@ -15,12 +15,13 @@ import pytest
 import torch
 from astropy.io import fits
 
-from wolter.xray import detector, epic_pn
-from wolter.xray.fluxes import counts_per_flux
-from wolter.xray.image import TYPICAL_BACKGROUND, Exposure, Imager
-from wolter.xray.psf import TARGET_SHARPNESS, Psf
-from wolter.xray.response import read_response
-from wolter.xray.sky import Scene
+from wolter.xray.imaging.imager import TYPICAL_BACKGROUND, Exposure, Imager
+from wolter.xray.imaging.scenes import Scene
+from wolter.xray.instruments import epic_pn
+from wolter.xray.instruments import epic_pn_camera as camera
+from wolter.xray.instruments.psf import TARGET_SHARPNESS, Psf
+from wolter.xray.spectral.fluxes import counts_per_flux
+from wolter.xray.spectral.response import read_response
 
 pytestmark = pytest.mark.reference
 
@@ -74,9 +75,9 @@ def peaks(image_HW: torch.Tensor) -> torch.Tensor:
 
 def scene_at(at_N2: torch.Tensor, flux_N: torch.Tensor) -> Scene:
     """Point sources at pixels of a native 2x image, with counts as seen (i.e. vignetted)."""
-    row, column = detector.BORESIGHT
+    row, column = camera.BORESIGHT
     arcsec_N2 = (at_N2 + 0.5 - 2 * torch.tensor([column, row])) * PIXEL / 2
-    vignetting_N = detector.vignetting(torch.hypot(*arcsec_N2.unbind(1)) / 60)
+    vignetting_N = camera.vignetting(torch.hypot(*arcsec_N2.unbind(1)) / 60)
     return Scene(torch.cat([arcsec_N2, (flux_N / vignetting_N)[:, None]], 1).float())
 
 
@@ -86,10 +87,10 @@ def model_of(imager: Imager, name: str, at_N2: torch.Tensor, image_HW: torch.Ten
     near = [around(image_HW.shape, at, scale) <= 12.0 for at in at_N2]
     flux_N = torch.stack([image_HW[mask].sum() for mask in near]).clamp(min=1.0)
     for _ in range(12):
-        whole = imager.rates(scene_at(at_N2, flux_N), ONE)[name][detector.native(scale)]
+        whole = imager.rates(scene_at(at_N2, flux_N), ONE)[name][camera.native(scale)]
         ratio = [image_HW[mask].sum() / whole[mask].sum().clamp(min=1e-6) for mask in near]
         flux_N = flux_N * torch.stack(ratio)
-    return imager.rates(scene_at(at_N2, flux_N), ONE)[name][detector.native(scale)], flux_N
+    return imager.rates(scene_at(at_N2, flux_N), ONE)[name][camera.native(scale)], flux_N
 
 
 def around(shape: torch.Size, at: torch.Tensor, scale: int) -> torch.Tensor:
@@ -158,7 +159,7 @@ def central_box(path: Path) -> tuple[float, float]:
     y, x = np.mgrid[: image_HW.shape[0], : image_HW.shape[1]]
     box = (abs(x - column) < 0.025 * width) & (abs(y - row) < 0.025 * width)
     theta = np.hypot(x - header["CRPIX1"] + 1, y - header["CRPIX2"] + 1) * pixel / 60
-    vignetting = detector.vignetting(torch.from_numpy(theta)).numpy()
+    vignetting = camera.vignetting(torch.from_numpy(theta)).numpy()
     mean = (image_HW / vignetting)[box].mean()
     return flux, mean * (0.05 * width) ** 2 / header["EXPOSURE"]
 
@@ -212,11 +213,9 @@ def test_background_in_rings(reference_data, sim, imager, exposure):
     image_HW, ours = observed_background(sim, exposure), background(imager, exposure)
     energies = (1.0, 3.0, 5.0, 7.0, 9.0)
     weights = shares_of_background(reference_data / "xmm_instrument", energies)
-    theta_HW = detector.off_axis(1, PIXEL)[detector.native()]
-    mixed = sum(
-        w * detector.vignetting(theta_HW, e) for w, e in zip(weights, energies, strict=True)
-    )
-    ours = ours / detector.vignetting(theta_HW) * mixed
+    theta_HW = camera.off_axis(1, PIXEL)[camera.native()]
+    mixed = sum(w * camera.vignetting(theta_HW, e) for w, e in zip(weights, energies, strict=True))
+    ours = ours / camera.vignetting(theta_HW) * mixed
     ratios = []
     for low in range(0, 16, 2):
         ring = (theta_HW >= low) & (theta_HW < low + 2)
@@ -231,10 +230,10 @@ def observed_background(sim: Path, exposure: int) -> torch.Tensor:
 
 
 def background(imager: Imager, exposure: int) -> torch.Tensor:
-    dark = torch.zeros(detector.FRAME, detector.FRAME)
+    dark = torch.zeros(camera.FRAME, camera.FRAME)
     everywhere = torch.ones_like(dark, dtype=torch.bool)
     how = Exposure(exposure, background=TYPICAL_BACKGROUND)
-    return imager.expose(dark, how, everywhere).background_HW[detector.native()]
+    return imager.expose(dark, how, everywhere).background_HW[camera.native()]
 
 
 def shares_of_background(folder: Path, energies: tuple[float, ...]) -> list[float]:
@@ -259,7 +258,7 @@ def shares_of_background(folder: Path, energies: tuple[float, ...]) -> list[floa
 def test_mask(reference_data, scale):
     path = reference_data / "xmm_instrument" / f"pn_mask_500_2000_detxy_{scale}x.ds"
     theirs = torch.from_numpy(fits.getdata(path).astype(bool))
-    ours = detector.live(scale)[detector.native(scale)]
+    ours = camera.live(scale)[camera.native(scale)]
     # single bad pixels and the steps of the rim are theirs alone
     assert float((ours == theirs).double().mean()) > 0.998
     assert float(ours.double().mean()) == pytest.approx(float(theirs.double().mean()), abs=0.001)
@@ -271,4 +270,4 @@ def test_vignetting(reference_data):
     for energy in (0.5, 1.0, 1.5, 2.0, 4.0, 6.0, 7.0, 9.0):
         row = int(np.abs(table.field(0) - 1000 * energy).argmin())
         theirs = table.field(1)[row].tolist()
-        assert detector.vignetting(theta, energy).tolist() == pytest.approx(theirs, abs=0.01)
+        assert camera.vignetting(theta, energy).tolist() == pytest.approx(theirs, abs=0.01)

@@ -12,14 +12,14 @@ from astropy.table import Table
 from tests.synthetic import SPEC
 
 from wolter import family as families
-from wolter.data.ingest import RowWriter
+from wolter.data.row_writer import RowWriter
 from wolter.data.shards import write_shard
 from wolter.data.tables import write_rejects, write_table
 from wolter.errors import InputError
 from wolter.files import make_folder, telling_full, why_full, write_atomically
-from wolter.train.checkpoint import Card, save_model
+from wolter.registry.checkpoint import Card, save_model
 from wolter.train.loop import build
-from wolter.xray.writing import write_spectrum
+from wolter.xray.spectral.writing import write_spectrum
 
 NOISE = np.random.default_rng(0).random(40_000)  # 320 kB that no compression makes smaller
 LIMIT = 65_536
@@ -37,7 +37,7 @@ def small_files():
 
 
 def spectrum(n=30_000):
-    from wolter.xray.pha import Spectrum
+    from wolter.xray.ogip.pha import Spectrum
 
     return Spectrum(counts_C=torch.arange(n).double(), exposure_s=10.0)
 

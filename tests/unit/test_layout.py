@@ -95,5 +95,5 @@ def test_every_module_imports_alone_and_starts_nothing() -> None:
 
 
 def test_physics_models_and_loop_import_without_ray_mlflow_and_astropy() -> None:
-    plain = ["wolter.xray", "wolter.models", "wolter.train.loop", "wolter.data.simulate"]
+    plain = ["wolter.xray", "wolter.models", "wolter.train.loop", "wolter.spectra.simulate"]
     import_each(*plain, "--hide", "ray", "mlflow", "astropy")

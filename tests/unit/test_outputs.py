@@ -3,7 +3,7 @@
 import pytest
 
 from wolter.cli import main
-from wolter.xray.spectrum import read_spectrum
+from wolter.xray.spectral.observation import read_spectrum
 
 
 def refused(capsys, *arguments):

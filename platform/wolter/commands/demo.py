@@ -15,19 +15,20 @@ from rich.table import Table
 
 from wolter.cluster import connected
 from wolter.commands.evaluate import Evaluate
-from wolter.data.simulate import simulate_dataset
-from wolter.data.simulator import SimulateConfig
 from wolter.home import home
 from wolter.progress import bar
+from wolter.registry.mlflow_store import promote
 from wolter.serve import application
 from wolter.serve.config import ServeConfig
+from wolter.spectra.simulate import simulate_dataset
+from wolter.spectra.simulator import SimulateConfig
 from wolter.train.loop import Epoch, TrainConfig
 from wolter.train.runner import train
-from wolter.train.tracking import promote
-from wolter.xray import emission, epic_pn
-from wolter.xray.background import draw_backgrounds
-from wolter.xray.fakeit import fakeit
-from wolter.xray.spectrum import write_spectrum
+from wolter.xray.emission import components
+from wolter.xray.instruments import epic_pn
+from wolter.xray.instruments.background import draw_backgrounds
+from wolter.xray.spectral.fakeit import fakeit
+from wolter.xray.spectral.observation import write_spectrum
 
 TRUTH = {  # of the spectrum that is asked about
     "nh": 0.3,
@@ -98,7 +99,7 @@ class Demo:
         """Write one spectrum of known parameters and its background as PHA files."""
         generator = torch.Generator().manual_seed(7)
         response = epic_pn.response("thin")
-        model = emission.parse(SimulateConfig.model).on(response.energy_edges_E1)
+        model = components.parse(SimulateConfig.model).on(response.energy_edges_E1)
         rate_MC = draw_backgrounds(response, 1, generator)
         source, region = fakeit(response, model(TRUTH)[0], 25e3, generator, rate_MC[0], 0.25)
         assert region is not None

@@ -14,19 +14,19 @@ from wolter.data.batches import count_rows
 from wolter.data.integrity import MANIFEST
 from wolter.data.out_paths import check_folder, check_out
 from wolter.data.shards import ShardDataset, open_dataset
-from wolter.data.simulator import SimulateConfig
 from wolter.errors import InputError
-from wolter.evaluate.evaluation import Evaluation
-from wolter.evaluate.images.evaluation import ImageEvaluation
-from wolter.evaluate.images.fields import SOURCES
-from wolter.evaluate.images.report import evaluate_images, write_images
-from wolter.evaluate.report import REPORT, evaluate, write
-from wolter.evaluate.table import to_rich
 from wolter.files import write_atomically
 from wolter.home import default_dataset, home
+from wolter.images.evaluate.evaluation import ImageEvaluation
+from wolter.images.evaluate.fields import SOURCES
+from wolter.images.evaluate.report import evaluate_images, write_images
 from wolter.progress import bar
-from wolter.train import shipped, tracking
-from wolter.train.checkpoint import Model, load_model
+from wolter.registry import mlflow_store, pretrained
+from wolter.registry.checkpoint import Model, load_model
+from wolter.report.table import to_rich
+from wolter.spectra.evaluate.evaluation import Evaluation
+from wolter.spectra.evaluate.report import REPORT, evaluate, write
+from wolter.spectra.simulator import SimulateConfig
 
 TABLE_WIDTH = 150  # columns that the tables need; narrower terminals wrap
 
@@ -87,14 +87,14 @@ class Evaluate:
             raise InputError("--translator: what it gives has no likelihood; leave out --exact")
         translator = None
         if self.translator:
-            translator = load_model(shipped.locate("translator", self.translator))
-        found = [shipped.find(name, self.version) for name in self.families]
+            translator = load_model(pretrained.locate("translator", self.translator))
+        found = [pretrained.find(name, self.version) for name in self.families]
         models = [load_model(folder) for folder, _ in found]
         # Shipped weights come from no run of this registry.
         runs = {
-            i: tracking.run_of(name, version)
+            i: mlflow_store.run_of(name, version)
             for i, (name, (_, version)) in enumerate(zip(self.families, found, strict=True))
-            if not version.startswith(shipped.SHIPPED)
+            if not version.startswith(pretrained.SHIPPED)
         }
         result: Evaluation | ImageEvaluation
         if dataset.manifest.kind == "images":
@@ -116,15 +116,15 @@ class Evaluate:
                     translator=translator,
                 )
         own = result.networks if isinstance(result, ImageEvaluation) else result.models
-        histories = {own[i].label: tracking.history(run) for i, run in runs.items()}
+        histories = {own[i].label: mlflow_store.history(run) for i, run in runs.items()}
         facts = {"MLflow run": runs.get(0, "")}
         if isinstance(result, ImageEvaluation):
             write_images(result, folder, histories, facts)
         else:
             write(result, folder, histories, facts)
         for i, run in runs.items():
-            tracking.log_files(run, folder, "evaluation")
-            tracking.log_metrics(run, result.flat_metrics(i))
+            mlflow_store.log_files(run, folder, "evaluation")
+            mlflow_store.log_metrics(run, result.flat_metrics(i))
         if self.json is not None:
             text = json.dumps(result.to_json(), indent=2) + "\n"
             write_atomically(self.json, text.encode())

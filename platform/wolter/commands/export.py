@@ -10,8 +10,8 @@ import tyro
 from wolter.data.out_paths import check_folder
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.errors import InputError
-from wolter.train import shipped, tracking
-from wolter.train.checkpoint import Card, load_model, made_by
+from wolter.registry import mlflow_store, pretrained
+from wolter.registry.checkpoint import Card, load_model, made_by
 
 KEPT = (
     "n", "exposure_s", "mfe_percent", "rmse", "excess_mfe", "excess_rmse", "coverage", "ks_p"
@@ -44,22 +44,22 @@ class Export:
     def run(self) -> int:
         """Export, and say how large the weights are."""
         check_folder(self.out)
-        folder, version = shipped.find(self.family, self.version)
+        folder, version = pretrained.find(self.family, self.version)
         model = load_model(folder)
         data = open_dataset(self.data)
-        if shipped.complete(model, data):
+        if pretrained.complete(model, data):
             print(f"{self.family}: novelty learnt from {self.data}")
-        model, metrics = shipped.with_ranges(model, data), self._metrics(model.card, version)
-        weights, card = shipped.export(model, self.out, _whole(model.card, data), metrics)
+        model, metrics = pretrained.with_ranges(model, data), self._metrics(model.card, version)
+        weights, card = pretrained.export(model, self.out, _whole(model.card, data), metrics)
         print(f"{weights} ({weights.stat().st_size / 1e6:.1f} MB), {card}")
         return 0
 
     def _metrics(self, card: Card, version: str) -> dict[str, Any]:
         if self.evaluation is not None:
             return _read(self.evaluation)
-        if card.metrics or version.startswith(shipped.SHIPPED):
+        if card.metrics or version.startswith(pretrained.SHIPPED):
             return card.metrics
-        last = tracking.history(tracking.run_of(self.family, version))
+        last = mlflow_store.history(mlflow_store.run_of(self.family, version))
         validation = "validation/"
         return {
             name.removeprefix(validation): values[-1][1]

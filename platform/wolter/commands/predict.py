@@ -12,11 +12,11 @@ from wolter import family as families
 from wolter.data.out_paths import check_folder
 from wolter.data.tables import check_table
 from wolter.errors import InputError
-from wolter.predict import predict_files, predict_to_file
 from wolter.progress import bar
-from wolter.scrutiny import check_files
-from wolter.train.checkpoint import load_model
-from wolter.train.shipped import find, locate
+from wolter.registry.checkpoint import load_model
+from wolter.registry.pretrained import find, locate
+from wolter.spectra.check_files import check_files
+from wolter.spectra.predict import predict_files, predict_to_file
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def command(arguments: Sequence[str]) -> type[Any]:
     """The command for the kind of records that the family reads, which the arguments name."""
     named = set(families.names()).intersection(arguments)
     if any(families.load(name).kind == "images" for name in named):
-        from wolter.commands.predict_images import PredictImages
+        from wolter.images.commands.predict import PredictImages
 
         return PredictImages
     return Predict

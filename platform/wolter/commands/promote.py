@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import tyro
 
-from wolter.train.tracking import promote
+from wolter.registry.mlflow_store import promote
 
 
 @dataclass(frozen=True)

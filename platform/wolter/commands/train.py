@@ -12,20 +12,20 @@ import tyro
 
 from wolter import config as configs
 from wolter import family as families
-from wolter.data.image_simulator import ImageSimulateConfig, tile_corners
 from wolter.data.shards import open_dataset
-from wolter.data.simulate import simulate_dataset
-from wolter.data.simulate_images import simulate_image_dataset
-from wolter.data.simulator import SimulateConfig
 from wolter.errors import InputError
 from wolter.family import Family
 from wolter.home import default_dataset
+from wolter.images.simulate import simulate_image_dataset
+from wolter.images.simulator import ImageSimulateConfig, tile_corners
 from wolter.progress import bar
-from wolter.train import shipped
+from wolter.registry import pretrained
+from wolter.registry.mlflow_client import shown_uri
+from wolter.registry.mlflow_store import promote
+from wolter.spectra.simulate import simulate_dataset
+from wolter.spectra.simulator import SimulateConfig
 from wolter.train.loop import Epoch, TrainConfig, default_config
 from wolter.train.runner import ScaleConfig, train
-from wolter.train.store import shown_uri
-from wolter.train.tracking import promote
 
 Command = TypeVar("Command")
 DEFAULT_FAMILY, DEFAULT_SPECTRA, DEFAULT_FIELDS = "deepspectra", 20_000, 200
@@ -86,7 +86,7 @@ class Train:
             f"training {name} on {dataset.path}: {dataset.manifest.rows} records, "
             f"workers {self.scale.workers}, device {self._device()}, MLflow at {shown_uri()}"
         )
-        start = shipped.locate(name, self.start) if self.start else None
+        start = pretrained.locate(name, self.start) if self.start else None
         with bar(f"training {self.family}", self.train.epochs) as advance:
             done = 0.0
 

@@ -17,16 +17,16 @@ from wolter import config as configs
 from wolter import family as families
 from wolter.commands.train import DEFAULT_FAMILY, default_data, with_family
 from wolter.data.out_paths import check_out
-from wolter.evaluate import style
-from wolter.evaluate.search_plot import front_plot
 from wolter.family import Family
 from wolter.files import write_atomically
 from wolter.progress import bar
-from wolter.train import search as searches
-from wolter.train import tracking
+from wolter.registry import mlflow_store
+from wolter.report import style
 from wolter.train.loop import Epoch, TrainConfig, default_config
-from wolter.train.plan import SearchConfig, Sweep, plan, planned
-from wolter.train.search import SearchResult
+from wolter.tune import search as searches
+from wolter.tune.pareto_plot import front_plot
+from wolter.tune.plan import SearchConfig, Sweep, plan, planned
+from wolter.tune.search import SearchResult
 
 EPOCHS, SHARE = 3, 0.25  # of a trial, where nothing is said
 ARTIFACT = "search"  # folder of a run's artifacts
@@ -162,7 +162,7 @@ def _keep(result: SearchResult, text: str) -> None:
     with TemporaryDirectory() as name:
         (Path(name) / "search.json").write_text(text, encoding="utf-8")
         (Path(name) / "front.png").write_bytes(style.to_png(figure))
-        tracking.log_files(result.sweep.run_id, Path(name), ARTIFACT)
+        mlflow_store.log_files(result.sweep.run_id, Path(name), ARTIFACT)
 
 
 def _print(result: SearchResult) -> None:

@@ -87,7 +87,7 @@ def _is_data(path: Path) -> bool:
     """Whether a file is FITS with a table that OGIP calls a spectrum, response or events."""
     if not (path.is_file() and path.name.lower().endswith((".fits", ".fit", ".fits.gz"))):
         return False
-    from wolter.xray.ogip import open_fits
+    from wolter.xray.ogip.tables import open_fits
 
     try:
         with open_fits(path) as hdus:

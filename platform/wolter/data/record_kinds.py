@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from wolter.config import OneOf
-from wolter.data.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
-from wolter.data.images import ImageBatch, ImageSpec
-from wolter.data.schema import RecordBatch, SpectraBatch, SpectraSpec
-from wolter.data.training_ranges import TrainingRanges
+from wolter.data.schema import RecordBatch
+from wolter.images.schema import ImageBatch, ImageSpec
+from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
+from wolter.spectra.training_ranges import TrainingRanges
 
 MOST_SAMPLED, MOST_ROWS = 16_384, 2048
 SAMPLED_BYTES, BATCH_BYTES = 2**30, 64 * 2**20

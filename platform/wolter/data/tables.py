@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wolter.data.ingest import REJECT_SCHEMA
 from wolter.data.integrity import encode
 from wolter.data.out_paths import check_out
+from wolter.data.row_writer import REJECT_SCHEMA
 from wolter.errors import InputError, is_utf8, printable
 from wolter.files import make_folder, write_atomically
 

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from wolter.data.evidence import Evidence
-from wolter.data.records import Record
-from wolter.data.schema import Parameter, SpectraBatch, SpectraSpec
 from wolter.errors import InputError
-from wolter.flags import estimate_flags
-from wolter.judgement import Judgement
 from wolter.serve.errors import TooLargeError
 from wolter.serve.models import Estimates, ServedModel
 from wolter.serve.schemas import Answer, Estimate, Fit, SpectrumAnswer
+from wolter.spectra.flags import estimate_flags
+from wolter.spectra.gridded import Evidence
+from wolter.spectra.model_check import Judgement
+from wolter.spectra.reading import Record
+from wolter.spectra.schema import Parameter, SpectraBatch, SpectraSpec
 
 
 def joined(records: Sequence[Record]) -> SpectraBatch:

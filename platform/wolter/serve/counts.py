@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 from torch import Tensor
 
-from wolter.data.records import Record, covers
-from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
 from wolter.serve.problems import one_line
 from wolter.serve.schemas import Counts
-from wolter.xray.response import rebin_channels
+from wolter.spectra.reading import Record, covers
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
+from wolter.xray.spectral.response import rebin_channels
 
 
 def records_of_counts(body: bytes, spec: SpectraSpec, max_spectra: int) -> list[Record]:

@@ -12,18 +12,18 @@ from astropy.io.fits import VerifyError
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from wolter.data.images import ImageBatch, ImageSpec
-from wolter.enhance import enhance
-from wolter.enhanced_fits import to_bytes
 from wolter.errors import InputError
-from wolter.predict import fingerprint
-from wolter.predict_images import enhance_picture, model_name
+from wolter.images.fits_output import to_bytes
+from wolter.images.predict import enhance_picture, model_name
+from wolter.images.schema import ImageBatch, ImageSpec
+from wolter.images.tiling import enhance
+from wolter.registry.checkpoint import Model
 from wolter.serve.config import LEAST_S, MOST
 from wolter.serve.problems import RESPONSES
 from wolter.serve.requests import IMAGE_ROLES
 from wolter.serve.uploads import plain_name
-from wolter.train.checkpoint import Model
-from wolter.xray.picture import Picture
+from wolter.spectra.predict import fingerprint
+from wolter.xray.imaging.counts_image import Picture
 
 if TYPE_CHECKING:
     from wolter.serve.service import Service
@@ -75,7 +75,7 @@ class ServedImages:
         return spec
 
     async def enhance(self, picture: Picture) -> bytes:
-        """The answer as a FITS file (see `wolter.enhanced_fits.to_hdus`).
+        """The answer as a FITS file (see `wolter.images.fits_output.to_hdus`).
 
         Raises:
             InputError: its pixels are not those that the model was trained on, or its header is too

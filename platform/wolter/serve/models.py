@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from wolter import family as families
-from wolter.data.evidence import Evidence
-from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.errors import InputError
-from wolter.judgement import Judgement, judge
-from wolter.predict import estimate, fingerprint
+from wolter.registry.checkpoint import Model, load_model
+from wolter.registry.mlflow_client import shown_uri
 from wolter.serve.config import ServeConfig
-from wolter.train.checkpoint import Model, load_model
-from wolter.train.store import shown_uri
+from wolter.spectra.gridded import Evidence
+from wolter.spectra.model_check import Judgement, judge
+from wolter.spectra.predict import estimate, fingerprint
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 Estimates = dict[str, NDArray[np.float32]]
 Join = Callable[
@@ -72,14 +72,14 @@ def choose(config: ServeConfig) -> tuple[Chosen, ...]:
 
 
 def _champions() -> tuple[Chosen, ...]:
-    from wolter.train import shipped, tracking
+    from wolter.registry import mlflow_store, pretrained
 
     found = []
     every = [families.load(name) for name in families.names()]
     for name in (name for each in every if each.kind in SERVED for name in each.model_names):
-        if tracking.has_champion(name) or name in shipped.names():
+        if mlflow_store.has_champion(name) or name in pretrained.names():
             try:
-                folder, version = shipped.find(name, tracking.CHAMPION)
+                folder, version = pretrained.find(name, mlflow_store.CHAMPION)
             except InputError as error:
                 found.append(Chosen(name, "", problem=str(error)))
             else:
@@ -114,11 +114,11 @@ class ServedModel:
         return spec
 
     async def estimate(self, batch: SpectraBatch) -> Estimates:
-        """What the family predicts of a batch (see `wolter.predict.estimate`)."""
+        """What the family predicts of a batch (see `wolter.spectra.predict.estimate`)."""
         return await self._estimate(batch)
 
     async def judge(self, evidence: Evidence, refined: bool) -> Judgement:
-        """The answer held against its spectrum (see `wolter.judgement.judge`), one at a time.
+        """The answer held against its spectrum, one at a time: `wolter.spectra.model_check.judge`.
 
         Raises:
             InputError: there is none; the response or the counts make no sense.

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from wolter import config as configs
-from wolter.data.pictures import load_picture
-from wolter.data.records import Record
 from wolter.errors import InputError
+from wolter.images.reading import load_picture
 from wolter.serve.config import ServeConfig
 from wolter.serve.errors import TooLargeError, UnavailableError
 from wolter.serve.reading import ImageJob, Job
 from wolter.serve.sandbox import from_json
-from wolter.xray.picture import Picture
+from wolter.spectra.reading import Record
+from wolter.xray.imaging.counts_image import Picture
 
 START_TIMEOUT_S = 120.0  # imports on a busy machine
 TRIES = 2

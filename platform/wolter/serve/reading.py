@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from wolter.data.evidence import Evidence
-from wolter.data.pictures import save_picture
-from wolter.data.records import Record, ResponseChoice, read_observed, to_record
-from wolter.data.schema import SpectraSpec
-from wolter.data.training_ranges import TrainingRanges, beyond_training
 from wolter.errors import InputError
+from wolter.images.reading import save_picture
 from wolter.serve.config import LEAST_S, MOST
 from wolter.serve.errors import TooLargeError
 from wolter.serve.uploads import plain_name
-from wolter.xray.ogip import open_fits
-from wolter.xray.pha import Spectrum, read_spectrum
-from wolter.xray.picture import read_picture
+from wolter.spectra.gridded import Evidence
+from wolter.spectra.reading import Record, ResponseChoice, read_observed, to_record
+from wolter.spectra.schema import SpectraSpec
+from wolter.spectra.training_ranges import TrainingRanges, beyond_training
+from wolter.xray.imaging.counts_image import read_picture
+from wolter.xray.ogip.pha import Spectrum, read_spectrum
+from wolter.xray.ogip.tables import open_fits
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -73,7 +73,7 @@ class ImageJob:
 
 
 def read_image_job(job: ImageJob) -> None:
-    """Read the image of a job (see `wolter.xray.picture.read_picture`).
+    """Read the image of a job (see `wolter.xray.imaging.counts_image.read_picture`).
 
     Raises:
         InputError: a file is bad, or the image too large; it names the client's files.

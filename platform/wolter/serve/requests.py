@@ -12,16 +12,16 @@ from typing import Any, TypeVar
 
 from starlette.datastructures import FormData, UploadFile
 
-from wolter.data.evidence import Evidence
-from wolter.data.records import Record, ResponseChoice
-from wolter.data.schema import SpectraSpec
-from wolter.data.training_ranges import TrainingRanges
 from wolter.errors import InputError
 from wolter.serve.config import ServeConfig
 from wolter.serve.pool import Allowance, ReaderPool
 from wolter.serve.reading import ImageJob, Job, Upload
 from wolter.serve.uploads import measure, plain_name, store
-from wolter.xray.picture import Picture
+from wolter.spectra.gridded import Evidence
+from wolter.spectra.reading import Record, ResponseChoice
+from wolter.spectra.schema import SpectraSpec
+from wolter.spectra.training_ranges import TrainingRanges
+from wolter.xray.imaging.counts_image import Picture
 
 T = TypeVar("T")
 Uploads = dict[str, list[UploadFile]]

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from wolter import config as configs
-from wolter.data.records import Record
-from wolter.data.schema import SpectraBatch
 from wolter.errors import InputError
 from wolter.serve.config import MB
 from wolter.serve.errors import TooLargeError
 from wolter.serve.reading import ImageJob, Job, read_image_job, read_job
+from wolter.spectra.reading import Record
+from wolter.spectra.schema import SpectraBatch
 
 NICE = 5  # below what answers requests
 LARGEST_FILE = 2**30  # bytes that the process may write into one file

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wolter.errors import InputError
+from wolter.registry.checkpoint import load_model
 from wolter.serve.config import ServeConfig
 from wolter.serve.health import Watch
 from wolter.serve.images import ServedImages
 from wolter.serve.models import DEFAULT_FAMILIES, Chosen, Join, ServedModel
 from wolter.serve.requests import UploadReader
-from wolter.train.checkpoint import load_model
 
 T = TypeVar("T")
 

@@ -7,10 +7,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from wolter.data.evidence import Evidence
-from wolter.data.records import ResponseChoice
 from wolter.errors import InputError
-from wolter.judgement import Judgement
 from wolter.serve.answers import answers, check_components, joined, refined_answer, whole
 from wolter.serve.config import ANSWER_S
 from wolter.serve.counts import records_of_counts
@@ -19,6 +16,9 @@ from wolter.serve.problems import RESPONSES
 from wolter.serve.requests import MAX_FILES, ROLES
 from wolter.serve.schemas import Answer, Counts
 from wolter.serve.service import Service
+from wolter.spectra.gridded import Evidence
+from wolter.spectra.model_check import Judgement
+from wolter.spectra.reading import ResponseChoice
 
 _FILES = {"type": "array", "items": {"type": "string", "format": "binary"}}
 _FORM = {

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from wolter.errors import InputError
 from wolter.serve.config import MB, ServeConfig
 from wolter.serve.errors import TooLargeError
-from wolter.xray.blocks import count_hdus
+from wolter.xray.ogip.blocks import count_hdus
 
 PIECE = 2**18
 

@@ -25,7 +25,7 @@ from wolter.data.shards import open_dataset
 from wolter.errors import InputError
 from wolter.files import write_atomically
 from wolter.memory import keep_freed
-from wolter.train.checkpoint import resume_training, save_training
+from wolter.registry.checkpoint import resume_training, save_training
 from wolter.train.job import Job, ScaleConfig, prepare
 from wolter.train.local_group import LocalTorchConfig
 from wolter.train.loop import Epoch, OnEpoch, OnStep

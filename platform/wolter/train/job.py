@@ -8,12 +8,12 @@ from typing import Any
 from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import BatchConfig, Reader, count_rows, sample_split
-from wolter.data.mixing import MixedReader, check_observed, observed_rows, read_observed
 from wolter.data.record_kinds import RECORDS
-from wolter.data.schema import SpectraBatch
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.errors import InputError
-from wolter.train.checkpoint import Card, load_model, made_by
+from wolter.registry.checkpoint import Card, load_model, made_by
+from wolter.spectra.mixing import MixedReader, check_observed, observed_rows, read_observed
+from wolter.spectra.schema import SpectraBatch
 from wolter.train.loop import TrainConfig, Trainer, build, default_config
 
 

@@ -17,8 +17,8 @@ from wolter.data.batches import local_reader
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.files import telling_full
 from wolter.home import home
-from wolter.train import tracking
-from wolter.train.checkpoint import save_training
+from wolter.registry import mlflow_store
+from wolter.registry.checkpoint import save_training
 from wolter.train.job import Job, ScaleConfig, make_job, prepare
 from wolter.train.loop import Epoch, OnEpoch, OnStep, TrainConfig, choose_device
 
@@ -155,7 +155,7 @@ class _Run:
 
     def on_epoch(self, epoch: Epoch) -> None:
         self.metrics = epoch_metrics(epoch)
-        tracking.log_metrics(self.run_id, self.metrics, epoch.number)
+        mlflow_store.log_metrics(self.run_id, self.metrics, epoch.number)
         if self.user is not None:
             self.user(epoch)
 
@@ -179,19 +179,19 @@ def _tracked(
     if scale is not None:
         params["scale"] = configs.to_dict(scale)
     name = families.load(job.family).model_name(dataset.spec)
-    run = _Run(tracking.start(experiment, job.family, params, dataset), name, on_epoch)
+    run = _Run(mlflow_store.start(experiment, job.family, params, dataset), name, on_epoch)
     run.folder.mkdir(parents=True)
     try:
         if on_start is not None:
             on_start(run.run_id)
         yield run
         assert run.checkpoint is not None
-        run.version = tracking.register(name, run.run_id, run.checkpoint)
+        run.version = mlflow_store.register(name, run.run_id, run.checkpoint)
     except BaseException as error:
         with suppress(Exception):  # where the store itself is what has failed
-            tracking.finish(run.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+            mlflow_store.finish(run.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
-    tracking.finish(run.run_id, "FINISHED")
+    mlflow_store.finish(run.run_id, "FINISHED")
 
 
 def epoch_metrics(epoch: Epoch) -> dict[str, float]:

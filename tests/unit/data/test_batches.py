@@ -12,8 +12,8 @@ from wolter.data.batches import (
     read_split,
     sample_split,
 )
-from wolter.data.schema import SpectraBatch
 from wolter.errors import InputError
+from wolter.spectra.schema import SpectraBatch
 
 STORED = BatchConfig(size=32, fresh_noise=False)
 

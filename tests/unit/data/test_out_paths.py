@@ -2,7 +2,7 @@ import pytest
 
 from wolter.data.out_paths import LONGEST, check_folder, check_out, same_file, stem
 from wolter.errors import InputError
-from wolter.xray.spectrum import Spectrum, write_spectrum
+from wolter.xray.spectral.observation import Spectrum, write_spectrum
 
 
 def test_a_new_name_in_a_new_folder_is_good(tmp_path):

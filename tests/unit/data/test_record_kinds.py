@@ -11,7 +11,7 @@ from wolter.data.batches import BatchConfig, fits, local_reader, read_split, sam
 from wolter.data.record_kinds import RECORDS, kind_of
 from wolter.data.shards import open_dataset, to_batch, to_table
 from wolter.errors import InputError
-from wolter.train.checkpoint import Card
+from wolter.registry.checkpoint import Card
 
 
 @pytest.fixture(scope="module")

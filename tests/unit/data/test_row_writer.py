@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.synthetic import SPEC
 
-from wolter.data.ingest import RowWriter
+from wolter.data.row_writer import RowWriter
 from wolter.data.split import name_keys
 
 

@@ -6,7 +6,6 @@ import pyarrow as pa
 import pytest
 import torch
 
-from wolter.data.schema import SpectraBatch, SpectraSpec
 from wolter.data.shards import (
     Manifest,
     claim_folder,
@@ -20,6 +19,7 @@ from wolter.data.shards import (
 )
 from wolter.errors import InputError
 from wolter.files import make_folder
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 
 def table(n: int = 6, seed: int = 0):

@@ -9,9 +9,9 @@ from astropy.io import fits
 from fastapi.testclient import TestClient
 from tests.refusals import refused
 
-from wolter.predict import predict_files
+from wolter.registry.checkpoint import load_model
 from wolter.serve.api import build_app
-from wolter.train.checkpoint import load_model
+from wolter.spectra.predict import predict_files
 
 URL = "/v1/spectra/parameters"
 

@@ -6,15 +6,15 @@ from astropy.io import fits
 from fastapi.testclient import TestClient
 from tests.refusals import refused
 
-from wolter.enhanced_fits import to_hdus
-from wolter.predict_images import enhance_picture
+from wolter.images.fits_output import to_hdus
+from wolter.images.predict import enhance_picture
+from wolter.registry.checkpoint import load_model
 from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
 from wolter.serve.images import attachment
 from wolter.serve.models import Chosen
 from wolter.serve.service import Service
-from wolter.train.checkpoint import load_model
-from wolter.xray.picture import read_picture
+from wolter.xray.imaging.counts_image import read_picture
 
 URL = "/v1/images/enhance"
 

@@ -4,13 +4,13 @@ from collections import Counter
 import pytest
 import torch
 
-from wolter.data.schema import SpectraBatch
 from wolter.errors import InputError
-from wolter.predict import estimate
+from wolter.registry import mlflow_store, pretrained
+from wolter.registry.checkpoint import load_model
 from wolter.serve.config import ServeConfig
 from wolter.serve.models import PIECE, Chosen, ServedModel, choose
-from wolter.train import shipped, tracking
-from wolter.train.checkpoint import load_model
+from wolter.spectra.predict import estimate
+from wolter.spectra.schema import SpectraBatch
 
 
 def batch_of(n, n_channels):
@@ -23,25 +23,25 @@ def batch_of(n, n_channels):
 def registry(tmp_path, monkeypatch):
     monkeypatch.setenv("WOLTER_HOME", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return tracking.client()
+    return mlflow_store.client()
 
 
 def test_champions_are_served_with_their_versions(registry, untrained, tmp_path, monkeypatch):
-    monkeypatch.setattr(shipped, "_folder", lambda: tmp_path / "nothing ships")
+    monkeypatch.setattr(pretrained, "_folder", lambda: tmp_path / "nothing ships")
     with pytest.raises(InputError, match="no family has a champion"):
         choose(ServeConfig())
     experiment = registry.create_experiment("e", (tmp_path / "artifacts").as_uri())
     for name in ("mlp", "cnn"):
         run = registry.create_run(experiment)
-        version = tracking.register(name, run.info.run_id, untrained(name))
-    tracking.promote("mlp", version)
+        version = mlflow_store.register(name, run.info.run_id, untrained(name))
+    mlflow_store.promote("mlp", version)
     (chosen,) = choose(ServeConfig())
     assert (chosen.name, chosen.version) == ("mlp", "1")
 
 
 def test_shipped_weights_answer_until_a_run_is_promoted(registry, untrained, tmp_path, monkeypatch):
-    monkeypatch.setattr(shipped, "_folder", lambda: tmp_path / "weights")
-    shipped.export(load_model(untrained("mlp")), tmp_path / "weights", {}, {})
+    monkeypatch.setattr(pretrained, "_folder", lambda: tmp_path / "weights")
+    pretrained.export(load_model(untrained("mlp")), tmp_path / "weights", {}, {})
     (chosen,) = choose(ServeConfig())
     assert chosen.name == "mlp"
     assert chosen.version.startswith("shipped-")

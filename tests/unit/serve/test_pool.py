@@ -9,8 +9,6 @@ import pytest
 import torch
 from astropy.io import fits
 
-from wolter.data.grid import default_grid
-from wolter.data.schema import SpectraSpec
 from wolter.errors import InputError
 from wolter.serve import pool as pools
 from wolter.serve.config import MB, ServeConfig
@@ -18,6 +16,8 @@ from wolter.serve.errors import TooLargeError, UnavailableError
 from wolter.serve.pool import Allowance, LostError, Reader, ReaderPool
 from wolter.serve.reading import ImageJob, Job, Upload, read_job
 from wolter.serve.sandbox import from_json
+from wolter.spectra.grid import default_grid
+from wolter.spectra.schema import SpectraSpec
 
 SPEC = SpectraSpec(default_grid())
 QUICK = """

@@ -9,10 +9,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from wolter.data import records
 from wolter.errors import InputError
 from wolter.serve.errors import TooLargeError, UnavailableError
 from wolter.serve.problems import add_handlers, in_http, one_line, problem
+from wolter.spectra import reading
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,6 @@ def test_no_reader_of_spectra_says_what_http_cannot():
     for name in ("pha", "spectrum", "response", "matrix", "ogip"):
         text = Path(importlib.import_module(f"wolter.xray.{name}").__file__).read_text()
         found += re.findall(r"[;:] pass [^\n]*", text)
-    found += re.findall(r"[;:] pass [^\n]*", Path(records.__file__).read_text())
+    found += re.findall(r"[;:] pass [^\n]*", Path(reading.__file__).read_text())
     assert len(found) >= 5
     assert not [each for each in found if re.search(r"\bpass\b|\w=(?!files)", in_http(each))]

@@ -5,20 +5,20 @@ import pytest
 import torch
 from astropy.io import fits
 
-from wolter.data.grid import default_grid
-from wolter.data.pictures import load_picture
-from wolter.data.records import read_record
-from wolter.data.schema import SpectraSpec
-from wolter.data.training_ranges import TrainingRanges
 from wolter.errors import InputError
+from wolter.images.reading import load_picture
 from wolter.serve import reading
 from wolter.serve.config import LEAST_S, MOST
 from wolter.serve.errors import TooLargeError
 from wolter.serve.reading import ImageJob, Job, Upload, read_image_job, read_job
 from wolter.serve.sandbox import from_json, to_json
-from wolter.xray.response import read_response
-from wolter.xray.spectrum import read_spectrum, write_spectrum
-from wolter.xray.writing import write_response
+from wolter.spectra.grid import default_grid
+from wolter.spectra.reading import read_record
+from wolter.spectra.schema import SpectraSpec
+from wolter.spectra.training_ranges import TrainingRanges
+from wolter.xray.spectral.observation import read_spectrum, write_spectrum
+from wolter.xray.spectral.response import read_response
+from wolter.xray.spectral.writing import write_response
 
 SPEC = SpectraSpec(default_grid())
 

@@ -8,14 +8,14 @@ from astropy.io import fits
 from fastapi.testclient import TestClient
 from tests.refusals import refused
 
-from wolter.data.evidence import Evidence
-from wolter.scrutiny import check_files
+from wolter.registry.checkpoint import load_model
 from wolter.serve import requests
 from wolter.serve import spectra as routes
 from wolter.serve.api import build_app
 from wolter.serve.config import REQUEST_TIMEOUT_S
-from wolter.train.checkpoint import load_model
-from wolter.xray.spectrum import read_spectrum, write_spectrum
+from wolter.spectra.check_files import check_files
+from wolter.spectra.gridded import Evidence
+from wolter.xray.spectral.observation import read_spectrum, write_spectrum
 
 URL = "/v1/spectra/parameters"
 

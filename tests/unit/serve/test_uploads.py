@@ -12,7 +12,7 @@ from wolter.errors import InputError
 from wolter.serve.config import ServeConfig
 from wolter.serve.errors import TooLargeError
 from wolter.serve.uploads import PIECE, measure, plain_name, store
-from wolter.xray.blocks import BLOCK, CARD, MAX_CARDS
+from wolter.xray.ogip.blocks import BLOCK, CARD, MAX_CARDS
 
 CONFIG = ServeConfig(max_file_mb=0.5, max_inflated_mb=2.0)
 

@@ -4,7 +4,7 @@ import pytest
 
 from wolter.errors import InputError
 from wolter.files import write_atomically
-from wolter.train import tracking
+from wolter.registry import mlflow_store
 from wolter.train.job import make_job
 from wolter.train.loop import TrainConfig
 from wolter.train.runner import fit_local, train_local
@@ -40,7 +40,7 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_one_before(dataset, tmp_path
             raise InputError("full")
         real(path, content)
 
-    monkeypatch.setattr("wolter.train.checkpoint.write_atomically", fail)
+    monkeypatch.setattr("wolter.registry.checkpoint.write_atomically", fail)
     job = make_job("mlp", dataset, train=TrainConfig(epochs=2, batch_size=32))
     with pytest.raises(InputError, match="full"):
         fit_local(job, tmp_path)
@@ -53,11 +53,11 @@ def test_files_and_numbers_of_a_report_tell_so_too(store, dataset, tmp_path, mon
     def fail(*_, **__):
         raise RuntimeError("(sqlite3.OperationalError) database or disk is full")
 
-    run = tracking.start("full", "mlp", {}, dataset)
+    run = mlflow_store.start("full", "mlp", {}, dataset)
     monkeypatch.setattr("mlflow.MlflowClient.log_artifacts", fail)
     monkeypatch.setattr("mlflow.MlflowClient.log_batch", fail)
     told = r"^\S+: cannot be written: no space left \(.* free\); make room"
     with pytest.raises(InputError, match=told):
-        tracking.log_files(run, tmp_path, "x")
+        mlflow_store.log_files(run, tmp_path, "x")
     with pytest.raises(InputError, match=told):
-        tracking.log_metrics(run, {"a": 1.0})
+        mlflow_store.log_metrics(run, {"a": 1.0})

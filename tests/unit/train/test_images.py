@@ -11,7 +11,7 @@ from wolter import family as families
 from wolter.commands import train as command
 from wolter.errors import InputError
 from wolter.models.superres import PRESETS
-from wolter.train.checkpoint import load_model
+from wolter.registry.checkpoint import load_model
 from wolter.train.job import make_job
 from wolter.train.loop import TrainConfig, default_config
 from wolter.train.runner import train_local

@@ -9,7 +9,7 @@ from wolter.train import muon
 from wolter.train.job import ScaleConfig, make_job
 from wolter.train.loop import TrainConfig
 from wolter.train.muon import Muon, orthogonal
-from wolter.train.plan import SearchConfig, _chosen
+from wolter.tune.plan import SearchConfig, _chosen
 
 
 @pytest.mark.parametrize(

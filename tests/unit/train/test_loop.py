@@ -8,7 +8,7 @@ from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import BatchConfig, count_rows, local_reader
 from wolter.errors import InputError
-from wolter.train.checkpoint import Card, load_model, resume_training, save_training
+from wolter.registry.checkpoint import Card, load_model, resume_training, save_training
 from wolter.train.loop import TrainConfig, Trainer, build, choose_device
 from wolter.train.optimisers import LEAST, OPTIMISERS, optimisers
 

@@ -8,8 +8,8 @@ from tests.synthetic import make_batch, make_dataset
 from wolter.data.batches import count_rows, local_reader
 from wolter.data.shards import open_dataset
 from wolter.errors import InputError
-from wolter.train import tracking
-from wolter.train.checkpoint import load_model
+from wolter.registry import mlflow_store
+from wolter.registry.checkpoint import load_model
 from wolter.train.job import ScaleConfig, make_job, prepare
 from wolter.train.loop import TrainConfig
 from wolter.train.runner import train_local
@@ -53,7 +53,7 @@ def test_progress_and_metrics_agree(run, dataset):
 
 def test_mlflow_knows_how_the_model_came_about(run, dataset, store):
     result, _ = run
-    kept = tracking.client().get_run(result.run_id)
+    kept = mlflow_store.client().get_run(result.run_id)
     assert kept.info.status == "FINISHED"
     assert kept.data.params["model.width"] == "16"
     assert kept.data.params["train.epochs"] == "2"
@@ -61,12 +61,12 @@ def test_mlflow_knows_how_the_model_came_about(run, dataset, store):
     assert kept.data.params["dataset.rows"] == "600"
     assert kept.data.tags["family"] == "mlp"
     assert kept.data.metrics["train/loss"] == pytest.approx(result.metrics["train/loss"])
-    assert [step for step, _ in tracking.history(result.run_id)["train/loss"]] == [1, 2]
+    assert [step for step, _ in mlflow_store.history(result.run_id)["train/loss"]] == [1, 2]
 
 
 def test_the_registry_keeps_the_model_and_not_the_optimiser(run, store):
     result, _ = run
-    folder, version = tracking.find("mlp", result.run_id)
+    folder, version = mlflow_store.find("mlp", result.run_id)
     assert version == result.model_version
     assert {f.name for f in folder.iterdir()} == {"model.safetensors", "config.json"}
     assert json.loads((folder / "config.json").read_text())["family"] == "mlp"
@@ -76,7 +76,7 @@ def test_a_failed_run_is_marked_so(dataset, store):
     bad = dataclasses.replace(CONFIG, learning_rate=1e30, clip=1e30, seed=77)
     with pytest.raises(InputError, match="the loss is"):
         train_local("mlp", dataset.path, train=bad, experiment="failing")
-    mlflow = tracking.client()
+    mlflow = mlflow_store.client()
     experiment = mlflow.get_experiment_by_name("failing")
     (failed,) = mlflow.search_runs([experiment.experiment_id])
     assert failed.info.status == "FAILED"
@@ -147,7 +147,7 @@ class TestObservedSpectra:
         rows = count_rows(dataset, "train")
         assert epochs[-1].rows == pytest.approx(rows * 4 / 3, abs=2)
         assert epochs[-1].train["loss"] < epochs[0].train["loss"]
-        params = tracking.client().get_run(result.run_id).data.params
+        params = mlflow_store.client().get_run(result.run_id).data.params
         assert params["real"] == str(observed.path)
         assert params["train.real_share"] == "0.25"
 
@@ -204,7 +204,9 @@ class TestStartingFromWeights:
         result, _ = run
         config = dataclasses.replace(CONFIG, epochs=1)
         tuned = train_local("mlp", dataset.path, train=config, start=result.checkpoint)
-        assert tracking.client().get_run(tuned.run_id).data.params["start"].endswith("checkpoint")
+        assert (
+            mlflow_store.client().get_run(tuned.run_id).data.params["start"].endswith("checkpoint")
+        )
         assert load_model(tuned.checkpoint).card.config["width"] == 16
 
     @pytest.mark.parametrize(

@@ -1,1 +1,0 @@
-"""Evaluation: metrics, tables against the reference, plots and the report page."""

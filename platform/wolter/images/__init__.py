@@ -1,0 +1,1 @@
+"""The wing of images: records, simulation, ingest, enhancement and evaluation."""

@@ -1,0 +1,209 @@
+"""The result of an evaluation on images: numbers, tables and JSON.
+
+Shapes: N judged pairs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from wolter.images.evaluate.fields import Example
+from wolter.images.evaluate.scoring import FLUX, Judged, own
+from wolter.images.evaluate.source_tables import source_tables
+from wolter.report import table
+from wolter.report.table import Column, Line, Table
+from wolter.spectra.evaluate.metrics import Estimate, bootstrap_means, with_intervals
+
+HEADINGS = {"l1": "L1", "psnr": "PSNR", "ssim": "SSIM", "ms_ssim": "MS-SSIM"}
+UNITS = {"psnr": "dB"}
+PHOTONS = ("deviance", "chi2", FLUX, "coverage_68", "coverage_95")
+TITLES = {
+    "": "Against the target's photons, whole frames, clamped",
+    "masked_": "Against the target's photons, valid pixels, clamped",
+    "true_": "Against the noise-free truth, valid pixels, clamped",
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is known of one network.
+
+    Attributes:
+        label: names it in tables and figures: family and version.
+        family: its family's name.
+        version: its version, as the caller gave it.
+        training: facts of its training.
+        sources: what `fields.find_sources` says of it.
+        examples: fields to look at.
+    """
+
+    label: str
+    family: str
+    version: str
+    training: Mapping[str, Any]
+    sources: Mapping[str, Any] = field(default_factory=dict)
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageEvaluation:
+    """What one or several networks did on one split; the first is the one in question.
+
+    Attributes:
+        networks: the network in question first.
+        judged: scores of networks and baselines.
+        dataset: facts of the data set and split.
+        remarks: what a reader must know before comparing numbers.
+        resamples, seed: of the bootstrap.
+    """
+
+    networks: tuple[Network, ...]
+    judged: Judged
+    dataset: Mapping[str, Any]
+    remarks: tuple[str, ...]
+    resamples: int = 1000
+    seed: int = 0
+
+    @property
+    def n(self) -> int:
+        """Number of pairs."""
+        return self.judged.n
+
+    def means(self, method: str) -> dict[str, tuple[str, Estimate]]:
+        """For every score of a method its best setting, and its mean over the pairs.
+
+        Fields are resampled, with all their pairs.
+        """
+        best = {k: v for k, v in self.judged.best(method).items() if v[2].all()}
+        columns = [self.judged.by_field(each) for _, *both in best.values() for each in both]
+        sums_RM = bootstrap_means(np.stack(columns, 1), self.resamples, self.seed)
+        found = {}
+        for i, (name, (setting, values_N, weights_N)) in enumerate(best.items()):
+            resampled_R = sums_RM[:, 2 * i] / sums_RM[:, 2 * i + 1]
+            value = float(values_N.sum() / weights_N.sum())
+            found[name] = (setting, with_intervals(value, resampled_R))
+        return found
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Scores by photons, then those of each kind of comparison."""
+        means = {method: self.means(method) for method in self.judged.methods}
+        found = [self._table("Photons", PHOTONS, means)]
+        for prefix, title in TITLES.items():
+            names = [
+                f"{prefix}{metric}_{stretch}"
+                for stretch in ("linear", "sqrt")
+                for metric in HEADINGS
+            ]
+            if any(name in means[self.networks[0].label] for name in names):
+                found.append(self._table(title, names, means))
+        for network in self.networks:
+            found += source_tables(network.sources, network.label)
+        return tuple(found)
+
+    def _table(
+        self,
+        title: str,
+        names: tuple[str, ...] | list[str],
+        means: Mapping[str, Mapping[str, tuple[str, Estimate]]],
+    ) -> Table:
+        known = [name for name in names if any(name in each for each in means.values())]
+        labels = {network.label for network in self.networks}
+        lines = []
+        for method, each in means.items():
+            values = {name: each[name][1].value for name in known if name in each}
+            deviations = {name: each[name][1].deviation for name in values}
+            settings = sorted({each[name][0] for name in values} - {""})
+            label = f"best {method}" if settings else method
+            group: table.Group = "measured" if method in labels else "baseline"
+            lines.append(Line(label, group, values, deviations, ", ".join(settings)))
+        return Table(title, tuple(_column(name) for name in known), tuple(lines))
+
+    def ratios(self) -> dict[str, float]:
+        """The first network's scores over the best baseline's; for dB the difference."""
+        first = self.means(self.networks[0].label)
+        labels = {network.label for network in self.networks}
+        others = [self.means(m) for m in self.judged.methods if m not in labels]
+        found = {}
+        for name, (_, estimate) in first.items():
+            values = [each[name][1].value for each in others if name in each]
+            if values:
+                best = min(values, key=lambda value: own(name, value))
+                both = estimate.value, best
+                found[name] = both[0] - best if "psnr" in name else _over(*both)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """The first network's scores, the others', the baselines', sources, tables and facts."""
+        labels = {network.label for network in self.networks}
+        return {
+            **self._network_json(self.networks[0]),
+            "n": self.n,
+            "baselines": {
+                method: self._scores_json(method)
+                for method in self.judged.methods
+                if method not in labels
+            },
+            "over_best_baseline": self.ratios(),
+            "compared": [self._network_json(network) for network in self.networks[1:]],
+            "tables": [table.to_json(each) for each in self.tables],
+            "dataset": dict(self.dataset),
+            "remarks": list(self.remarks),
+        }
+
+    def _network_json(self, network: Network) -> dict[str, Any]:
+        return {
+            "family": network.family,
+            "model_version": network.version,
+            "scores": self._scores_json(network.label),
+            "coverage_by_brightness": self.judged.coverage.get(network.label, {}),
+            "sources": dict(network.sources),
+            "completeness_at_half": network.sources.get("network", {}).get("completeness_at_half"),
+            "training": dict(network.training),
+        }
+
+    def _scores_json(self, method: str) -> dict[str, Any]:
+        return {
+            name: {
+                "value": estimate.value,
+                "interval": {"68": list(estimate.interval_68), "95": list(estimate.interval_95)},
+                **({"setting": setting} if setting else {}),
+            }
+            for name, (setting, estimate) in self.means(method).items()
+        }
+
+    def flat_metrics(self, network: int = 0) -> dict[str, float]:
+        """One network's scores under flat names, `<split>/<score>`, for a tracker."""
+        own_network = self.networks[network]
+        split = self.dataset["split"]
+        means = self.means(own_network.label)
+        flat = {f"{split}/{name}": estimate.value for name, (_, estimate) in means.items()}
+        found = own_network.sources.get("network", {})
+        for name in ("flux_50", "completeness_at_half"):
+            if found.get(name) is not None:
+                flat[f"{split}/sources_{name}"] = found[name]
+        return flat
+
+
+def _over(value: float, best: float) -> float:
+    return value / best if best else 0.0
+
+
+def _column(name: str) -> Column:
+    plain = name.removeprefix("masked_").removeprefix("true_")
+    metric, _, stretch = plain.rpartition("_")
+    wanted = "most" if own(name, 1.0) < 0 else "least"
+    if metric in HEADINGS:
+        unit = " ".join(filter(None, (UNITS.get(metric), stretch)))
+        return Column(name, HEADINGS[metric], unit, "most" if wanted == "most" else "least")
+    headings = {
+        "deviance": ("deviance", "per pixel", "least"),
+        "chi2": ("χ² of the input", "per block", "none"),
+        FLUX: ("flux", "of photons'", "none"),
+        "coverage_68": ("inside 68 %", "", "none"),
+        "coverage_95": ("inside 95 %", "", "none"),
+    }
+    heading, unit, best = headings[name]
+    return Column(name, heading, unit, "none" if best == "none" else "least")

@@ -1,0 +1,111 @@
+"""Images of any size by a family of images, in overlapping tiles whose joints cannot be seen.
+
+Shapes: B batch, H and W rows and columns of the input, S H and S W those of the answer.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise, product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wolter.errors import InputError
+from wolter.family import Family
+from wolter.images.schema import ImageBatch, ImageSpec
+
+TILE = 416  # pixels along a side, without the margin, as of whole frames
+
+Predict = Callable[[ImageBatch], dict[str, Tensor]]
+
+
+def in_tiles(
+    predict: Predict, batch: ImageBatch, scale: int, margin: int, tile: int = TILE
+) -> dict[str, Tensor]:
+    """What `predict` gives for whole images, from pieces of them.
+
+    The same as `predict(batch)` but for rounding, if no pixel of an answer depends on input pixels
+    that are further off than `margin`. Memory grows with the tile and, slowly, with the answer.
+
+    Args:
+        predict: gives maps (B, S H, S W) of inputs (B, H, W).
+        batch: inputs; targets are not looked at.
+        scale: rows and columns of an answer for one of the input, S.
+        margin: input pixels to add on each side of a tile, and to cut off from its answer.
+        tile: rows and columns of a tile without its margin.
+    """
+    rows, columns = batch.counts_BHW.shape[1:]
+    whole: dict[str, Tensor] = {}
+    for top, left in product(_spans(rows, tile), _spans(columns, tile)):
+        (y0, y1), (x0, x1) = _widen(top, margin, rows), _widen(left, margin, columns)
+        piece = ImageBatch(
+            batch.counts_BHW[:, y0:y1, x0:x1],
+            batch.exposure_BHW[:, y0:y1, x0:x1],
+            batch.background_BHW[:, y0:y1, x0:x1],
+        )
+        inner = [
+            slice(scale * (start - edge), scale * (stop - edge))
+            for (start, stop), edge in ((top, y0), (left, x0))
+        ]
+        outer = [slice(scale * start, scale * stop) for start, stop in (top, left)]
+        for name, value in predict(piece).items():
+            if name not in whole:
+                whole[name] = value.new_empty((len(batch), scale * rows, scale * columns))
+            whole[name][:, outer[0], outer[1]] = value[:, inner[0], inner[1]]
+    return whole
+
+
+@torch.inference_mode()
+def enhance(
+    family: Family, module: nn.Module, batch: ImageBatch, scale: int, tile: int = TILE
+) -> dict[str, Tensor]:
+    """Predictions of a family for whole images, in tiles, on the module's device.
+
+    Args:
+        family: of the module.
+        module: trained.
+        batch: whole images; the answer lies on their device.
+        scale: rows and columns of an answer for one of the input, as in the module's spec.
+        tile: see `in_tiles`.
+
+    Raises:
+        InputError: the family does not answer for images.
+    """
+    if family.reach is None:
+        raise InputError(f"{family.name} does not enhance images; choose superres")
+    module.eval()
+    device, home = next(module.parameters()).device, batch.counts_BHW.device
+
+    def predict(piece: ImageBatch) -> dict[str, Tensor]:
+        found = family.predict(module, piece.to(device))
+        return {name: value.to(home) for name, value in found.items()}
+
+    return in_tiles(predict, batch, scale, family.reach(module), tile)
+
+
+def enlarged(image_HW: Tensor, scale: int) -> Tensor:
+    """Every pixel of (H, W) as `scale` times as many along each side."""
+    return image_HW.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
+
+
+def holds_background(spec: ImageSpec, config: Mapping[str, Any]) -> bool:
+    """Whether the answers of a model hold the background, which then must not be added again.
+
+    Those of the reference's scalings do where the targets did.
+
+    Args:
+        spec: of the images it learnt from.
+        config: its family's.
+    """
+    return spec.target_background and config.get("scaling", "counts") != "counts"
+
+
+def _spans(size: int, tile: int) -> Iterator[tuple[int, int]]:
+    """Pixels 0 to `size` in nearly equal parts of at most `tile`."""
+    parts = -(-size // tile)
+    edges = [round(size * i / parts) for i in range(parts + 1)]
+    yield from pairwise(edges)
+
+
+def _widen(span: tuple[int, int], margin: int, size: int) -> tuple[int, int]:
+    return max(span[0] - margin, 0), min(span[1] + margin, size)

@@ -1,0 +1,1 @@
+"""Models that are kept: checkpoints, the MLflow registry, pretrained weights."""

@@ -1,0 +1,160 @@
+"""Checkpoints: a folder of safetensors and JSON, no pickles.
+
+`model.safetensors` holds weights and normalisation, `config.json` what rebuilds the module;
+`optimiser.safetensors` and `state.json` hold what resumes the run: all random numbers follow from
+the seed and the epoch, so that a resumed run gives the weights of an uninterrupted one.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from wolter import __version__
+from wolter import config as configs
+from wolter import family as families
+from wolter.data.record_kinds import Spec
+from wolter.data.shards import Manifest
+from wolter.errors import InputError
+from wolter.family import Family
+from wolter.files import make_folder, write_atomically
+from wolter.spectra.training_ranges import TrainingRanges
+from wolter.train.loop import Trainer
+
+FEATURES = "features."  # what families of spectra learn from counts, background and exposure
+NOVELTY = f"{FEATURES}novelty."  # its part that older weights lack
+WEIGHTS, CARD = "model.safetensors", "config.json"
+OPTIMISER, STATE = "optimiser.safetensors", "state.json"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What rebuilds a module, and where it came from.
+
+    Attributes:
+        family: its name.
+        config: of the family.
+        spec: of the records it was trained on.
+        dataset_sha256: hash of the training dataset's manifest.
+        seed: of weights, order and noise.
+        code_version: of the code that trained it.
+        dataset: how the training dataset was made; see `made_by`.
+        only: parts that learnt from it; empty for all of them.
+        before: `dataset_sha256`, `seed`, `dataset` and `only` of what the weights to start from
+            were trained on, the latest first.
+        metrics: how well it does, by name.
+        trained: what the training dataset covers; None where it is not known.
+    """
+
+    family: str
+    config: dict[str, Any]
+    spec: Spec
+    dataset_sha256: str = ""
+    seed: int = 0
+    code_version: str = __version__
+    dataset: dict[str, Any] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    before: tuple[dict[str, Any], ...] = ()
+    metrics: dict[str, Any] = field(default_factory=dict)
+    trained: TrainingRanges | None = None
+
+    @property
+    def history(self) -> tuple[dict[str, Any], ...]:
+        """`before` of a model that starts from this one."""
+        told = ("dataset_sha256", "seed", "dataset", "only")
+        return ({name: getattr(self, name) for name in told}, *self.before)
+
+
+def made_by(manifest: Manifest) -> dict[str, Any]:
+    """Rows, seed and config of a dataset, with files by name only: cards are published."""
+    # The card's spec has the others.
+    told = {k: v for k, v in manifest.config.items() if k not in ("prior", "energy_edges")}
+    config = {key: _short(value) for key, value in told.items()}
+    return {"rows": manifest.rows, "seed": manifest.seed, "config": config}
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_short(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _short(item) for key, item in value.items()}
+    return Path(value).name if isinstance(value, str) and "/" in value else value
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model, ready to predict."""
+
+    family: Family
+    card: Card
+    module: nn.Module
+
+
+def save_model(folder: Path, card: Card, module: nn.Module) -> None:
+    """Write weights, normalisation and card."""
+    make_folder(folder)
+    tensors = {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
+    write_atomically(folder / WEIGHTS, save(tensors))
+    configs.save(card, folder / CARD)
+
+
+def load_model(folder: Path, device: str = "cpu") -> Model:
+    """Rebuild a module, in evaluation mode.
+
+    Weights of before novelty was learnt have an unknown one (NaN), which every answer then says.
+
+    Args:
+        folder: of a checkpoint; or the card `NAME.json` of weights `NAME.safetensors` beside it.
+        device: to compute on.
+
+    Raises:
+        InputError: a file is missing or damaged, or the family or its config is unknown.
+    """
+    single = folder.suffix == ".json"
+    weights = folder.with_suffix(".safetensors") if single else folder / WEIGHTS
+    card = configs.load(Card, folder if single else folder / CARD)
+    family = families.load(card.family)
+    with torch.random.fork_rng(devices=[]):  # initial weights are overwritten
+        module = family.build(configs.from_dict(family.config, card.config), card.spec)
+    try:
+        tensors = load_file(weights)
+        older = not any(name.startswith(NOVELTY) for name in tensors)
+        unknown = {k: v for k, v in module.state_dict().items() if older and k.startswith(NOVELTY)}
+        module.load_state_dict(tensors | unknown)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{weights}: not this model's weights ({reason})") from error
+    return Model(family, card, module.to(device).eval())
+
+
+def save_training(folder: Path, card: Card, trainer: Trainer) -> None:
+    """Write everything that resumes a run at the end of an epoch, into an empty folder."""
+    save_model(folder, card, trainer.module)
+    tensors: dict[str, Tensor] = {}
+    for number, optimiser in enumerate(trainer.optimisers):
+        for index, state in optimiser.state_dict()["state"].items():
+            for name, value in state.items():
+                tensor = torch.as_tensor(value).detach().cpu().contiguous()
+                tensors[f"{number}.{index}.{name}"] = tensor
+    write_atomically(folder / OPTIMISER, save(tensors))
+    write_atomically(folder / STATE, f"{json.dumps({'epoch': trainer.epoch})}\n".encode())
+
+
+def resume_training(folder: Path, trainer: Trainer) -> None:
+    """Put a trainer of the same family and config back where `save_training` left it."""
+    trainer.module.load_state_dict(load_file(folder / WEIGHTS))
+    tensors = load_file(folder / OPTIMISER)
+    states: list[dict[int, dict[str, Tensor]]] = [{} for _ in trainer.optimisers]
+    for key, value in tensors.items():
+        number, index, name = key.split(".", 2)
+        states[int(number)].setdefault(int(index), {})[name] = value
+    for optimiser, state in zip(trainer.optimisers, states, strict=True):
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": state, "param_groups": groups})
+    trainer.epoch = json.loads((folder / STATE).read_text())["epoch"]

@@ -1,0 +1,156 @@
+"""Weights that come with the package: they answer until a run is promoted.
+
+`models/weights/` holds `<model>.safetensors`, in half precision, and the card `<model>.json`; a
+model has the name of its family, or of its variant (`Family.model_name`).
+"""
+
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from wolter import config as configs
+from wolter.data.batches import sample_split
+from wolter.data.integrity import sha256_of
+from wolter.data.record_kinds import RECORDS
+from wolter.data.shards import ShardDataset
+from wolter.errors import InputError
+from wolter.files import make_folder, write_atomically
+from wolter.registry import mlflow_store
+from wolter.registry.checkpoint import CARD, FEATURES, NOVELTY, Model
+from wolter.spectra.schema import SpectraSpec
+
+SHIPPED = "shipped"
+
+
+def find(family: str, which: str) -> tuple[Path, str]:
+    """A model's folder (or its card, of shipped weights) and version.
+
+    Args:
+        family: its name.
+        which: see `wolter.registry.mlflow_store.find`; "shipped" for the package's own. Without a
+            champion, the shipped weights are it.
+
+    Raises:
+        InputError: there is none.
+    """
+    card = _card(family)
+    if which == SHIPPED:
+        if card is None:
+            raise InputError(f"{family} comes without weights; train it with `wolter train`")
+        return card, _version(card)
+    try:
+        return mlflow_store.find(family, which)
+    except InputError:
+        if which != mlflow_store.CHAMPION or card is None or mlflow_store.has_champion(family):
+            raise
+        return card, _version(card)
+
+
+def locate(family: str, which: str) -> Path:
+    """Folder or card of a model: `which` may also be the folder of a checkpoint.
+
+    Raises:
+        InputError: there is none; see `find`.
+    """
+    folder = Path(which)
+    return folder if (folder / CARD).is_file() else find(family, which)[0]
+
+
+def names() -> tuple[str, ...]:
+    """Models that come with weights."""
+    folder = _folder()
+    return tuple(sorted(file.stem for file in folder.glob("*.json"))) if folder.is_dir() else ()
+
+
+def export(
+    model: Model, folder: Path, dataset: dict[str, Any], metrics: dict[str, Any]
+) -> tuple[Path, Path]:
+    """Write weights in half precision, normalisation in full, and a card that says it all.
+
+    Args:
+        model: to ship.
+        folder: `models/weights`.
+        dataset: how its training data were made.
+        metrics: how well it does.
+
+    Returns:
+        The files of the weights and of the card.
+    """
+    make_folder(folder)
+    trained = {name for name, _ in model.module.named_parameters()}
+    tensors = {}
+    for name, value in model.module.state_dict().items():
+        half = name in trained and value.is_floating_point()
+        tensors[name] = (value.to(torch.float16) if half else value).cpu().contiguous()
+    weights = folder / f"{model.family.model_name(model.card.spec)}.safetensors"
+    write_atomically(weights, save(tensors))
+    config, spec = dataset.get("config", {}), model.card.spec
+    if isinstance(spec, SpectraSpec):
+        spec = replace(
+            spec,
+            model=spec.model or config.get("model", ""),
+            fixed=spec.fixed or config.get("fixed", {}),
+        )
+    card = replace(model.card, spec=spec, dataset=dataset, metrics=metrics)
+    configs.save(card, weights.with_suffix(".json"))
+    return weights, weights.with_suffix(".json")
+
+
+def with_ranges(model: Model, dataset: ShardDataset) -> Model:
+    """The model, with the ranges that its training dataset covers where its card lacks them.
+
+    Args:
+        model: of any kind.
+        dataset: that it was trained on, or a part of it.
+    """
+    kind = RECORDS[dataset.manifest.kind]
+    if model.card.trained is not None or kind.ranges is None:
+        return model
+    sample = sample_split(dataset, "train", kind.sample_rows(dataset.spec))
+    return replace(model, card=replace(model.card, trained=kind.ranges(sample)))
+
+
+def complete(model: Model, dataset: ShardDataset) -> bool:
+    """Learn the novelty that older weights lack, and nothing else; whether it was lacking.
+
+    Args:
+        model: whose module is changed.
+        dataset: that it was trained on.
+
+    Raises:
+        InputError: the features that it has would be others: so was its dataset.
+    """
+    before = {name: value.clone() for name, value in model.module.named_buffers()}
+    lacking = {k for k, v in before.items() if k.startswith(NOVELTY) and bool(v.isnan().all())}
+    if not lacking:
+        return False
+    rows = RECORDS[dataset.manifest.kind].sample_rows(dataset.spec)
+    model.family.normalise(model.module, sample_split(dataset, "train", rows))
+    for name in before.keys() - lacking:
+        value = model.module.get_buffer(name)
+        # Sums in another order round otherwise.
+        same = torch.allclose(value.double(), before[name].double(), rtol=1e-3, atol=1e-5)
+        if name.startswith(FEATURES) and not same:
+            raise InputError(
+                f"{dataset.path}: not what {model.family.name} was trained on ({name} differs); "
+                "give that dataset"
+            )
+        value.copy_(before[name])
+    return True
+
+
+def _folder() -> Path:
+    return Path(str(files("wolter") / "models" / "weights"))
+
+
+def _card(family: str) -> Path | None:
+    card = _folder() / f"{family}.json"
+    return card if card.is_file() else None
+
+
+def _version(card: Path) -> str:
+    return f"{SHIPPED}-{sha256_of(card.with_suffix('.safetensors'))[:8]}"

@@ -1,0 +1,1 @@
+"""Reports: figure style, tables, one HTML page."""

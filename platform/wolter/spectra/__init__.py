@@ -1,0 +1,1 @@
+"""The wing of spectra: records, simulation, ingest, inference, fits and evaluation."""

@@ -1,0 +1,91 @@
+"""Files held against a model's answers: a table with goodness of fit, and pictures."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wolter.errors import InputError
+from wolter.registry.checkpoint import Model
+from wolter.spectra.gridded import Evidence
+from wolter.spectra.model_check import Judgement, check_judged, judge
+from wolter.spectra.model_check_plots import draw, picture_stems
+from wolter.spectra.predict import to_columns, to_table
+from wolter.spectra.reading import ResponseChoice, read_observed
+from wolter.spectra.schema import SpectraSpec
+from wolter.xray.spectral.response import width_in_bins
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+
+def check_files(
+    model: Model,
+    files: Sequence[Path],
+    *,
+    rmf: Path | str | None = None,
+    arf: Path | str | None = None,
+    background: Path | str | None = None,
+    response: ResponseChoice = "files",
+    version: str = "",
+    components: bool = False,
+    refined: bool = False,
+    plots: Path | None = None,
+    on_reject: Callable[[str, str], None] | None = None,
+    on_files: Callable[[int], None] | None = None,
+) -> "Table":
+    """The table of `wolter.spectra.predict.predict_files`, each answer held against its spectrum.
+
+    Args:
+        model: a loaded model of a spectra family that was trained on simulated spectra.
+        files: PHA files.
+        rmf: see `predict_files`, and so
+        arf: and
+        background: and
+        response: and
+        version: and
+        components: there.
+        refined: give the exact posterior in place of the network's; families of posteriors only.
+        plots: folder for pictures of each spectrum, named by `picture_stems`.
+        on_reject: called with file and reason where a file cannot be read, in place of the error.
+        on_files: called with the number of files as each is done.
+
+    Returns:
+        The table of `predict_files` with the `figures` and `flags` of
+        `wolter.spectra.model_check.Judgement`.
+
+    Raises:
+        InputError: a file cannot be read, or the model cannot be checked or refined.
+    """
+    check_judged(model)
+    spec = model.card.spec
+    stems = ["" for _ in files] if plots is None else picture_stems(files, plots)
+    parts = []
+    for file, stem in zip(files, stems, strict=True):
+        try:
+            observation = read_observed(
+                Path(file), rmf=rmf, arf=arf, background=background, response=response
+            )
+            judged = judge(model, Evidence.of(observation, spec, str(file)), refined)
+        except InputError as error:
+            if on_reject is None:
+                raise
+            on_reject(str(file), str(error))
+        else:
+            parts.append(_columns(spec, judged, components))
+            if plots is not None:
+                edges_C1, good_C = observation.response.channel_edges_C1, observation.good_C
+                width_C = width_in_bins(edges_C1, spec.energy_edges, good_C)
+                draw(judged, spec, plots / stem, width_C)
+        if on_files is not None:
+            on_files(1)
+    return to_table(model, parts, version)
+
+
+def _columns(spec: SpectraSpec, judged: Judgement, components: bool) -> dict[str, Any]:
+    record = judged.likelihood.evidence.record
+    columns = to_columns(spec, [record], record.batch, judged.values, [judged.flags], components)
+    flag = columns.pop("flag")
+    figures = {name: np.array([value]) for name, value in judged.figures.items()}
+    return columns | figures | {"flag": flag}

@@ -1,0 +1,72 @@
+"""`wolter ingest spectra`."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tyro
+
+from wolter.data.shards import REJECTS
+from wolter.home import home
+from wolter.progress import bar
+from wolter.spectra.ingest import IngestConfig, ingest_dataset
+
+SHOWN = 10  # rejects that are printed
+
+
+@dataclass(frozen=True)
+class IngestSpectra:
+    """Read archive spectra of any OGIP instrument into a shard dataset, with Ray Data.
+
+    Each spectrum is read with the response and background that its header names. A file that
+    cannot be read becomes a row of rejects.parquet with the reason, and the job goes on.
+
+    Attributes:
+        sources: PHA files, and folders to search throughout.
+        out: folder of the dataset.
+        rmf: RMF to use for every spectrum.
+        arf: ARF to use for every spectrum.
+        background: background spectrum to use for every spectrum.
+        list_other: name each file that is no spectrum, and what it is; also in others.parquet.
+    """
+
+    sources: tyro.conf.Positional[tuple[Path, ...]]
+    out: Path = field(default_factory=lambda: home() / "datasets" / "observed")
+    rmf: str | None = None
+    arf: str | None = None
+    background: str | None = None
+    list_other: bool = False
+
+    def run(self) -> int:
+        """Ingest, and account for every file."""
+        config = IngestConfig(rmf=self.rmf, arf=self.arf, background=self.background)
+        with bar("reading") as advance:
+            result = ingest_dataset(self.sources, self.out, config, on_files=advance)
+        print(
+            f"{result.read} spectra read, {len(result.rejects)} rejected, "
+            f"{result.backgrounds} backgrounds, {_other_files(result.others)}: {self.out}"
+        )
+        print_rejects(result.rejects, self.out)
+        if self.list_other:
+            for file, what in result.others:
+                print(f"  other {file}: {what}")
+        return 0
+
+
+def _other_files(others: Sequence[tuple[str, str]]) -> str:
+    """Number of files that were passed over, by what they are."""
+    kinds = Counter(what for _, what in others)
+    listed = ", ".join(f"{n} {what}" for what, n in kinds.most_common())
+    return f"{len(others)} other files" + (f" ({listed})" if kinds else "")
+
+
+def print_rejects(rejects: Sequence[tuple[str, str]], out: Path) -> None:
+    """Tell the first files that an ingest rejected, with the reasons, and where the rest are."""
+    for file, reason in rejects[:SHOWN]:
+        print(f"  rejected {reason if reason.startswith(file) else f'{file}: {reason}'}")
+    if len(rejects) > SHOWN:
+        print(f"  and {len(rejects) - SHOWN} more in {out / REJECTS}")
+
+
+COMMAND = IngestSpectra

@@ -1,0 +1,106 @@
+"""`wolter simulate spectra`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wolter.errors import InputError
+from wolter.home import default_dataset
+from wolter.progress import bar
+from wolter.spectra.augment import Augmentation
+from wolter.spectra.response_variation import Variety
+from wolter.spectra.simulate import simulate_dataset
+from wolter.spectra.simulator import SimulateConfig
+
+
+@dataclass(frozen=True)
+class SimulateSpectra:
+    """Simulate spectra into a shard dataset, with Ray Data.
+
+    Source and background are drawn with Poisson statistics from uniform priors. Without files the
+    embedded EPIC-pn and its family of realistic backgrounds are used.
+
+    Attributes:
+        n: number of spectra.
+        out: folder of the dataset; finished shards of an interrupted run are kept.
+        seed: seed of all draws.
+        exposure: exposure in seconds, or LOW,HIGH for a log-uniform range.
+        rmf: redistribution matrix (RMF) of the instrument.
+        arf: effective area (ARF) that goes with it.
+        background: observed background spectra (PHA).
+        backscal: BACKSCAL of the source region, for observed backgrounds; 0: the background's own.
+        filter: filter of the embedded EPIC-pn: thin, medium or thick.
+        model: emission model in XSPEC's names.
+        components: store the noise-free components (DeepSpectra and fresh noise need them).
+        variety: how effective areas and backgrounds differ between the spectra.
+        fixed: NAME VALUE pairs of the model's parameters that are not drawn, beside sigma = 0.1
+            keV; a name that comes twice in a model is NAME_2 the second time.
+        gain: slope and offset in eV of the energy scale of a shifted domain: what is nominally
+            recorded at E is recorded at slope (E + offset).
+        background_factor: on the rates of the backgrounds.
+        augment: what no family is told of, drawn for each spectrum.
+        workers: processes, one core each; 0: one for every core.
+    """
+
+    n: int = 20_000
+    out: Path = field(default_factory=default_dataset)
+    seed: int = 0
+    exposure: str = "25000"
+    rmf: str | None = None
+    arf: str | None = None
+    background: tuple[str, ...] = ()
+    backscal: float = 0.0
+    filter: str = "thin"
+    model: str = SimulateConfig.model
+    components: bool = True
+    variety: Variety = field(default_factory=Variety)
+    fixed: dict[str, float] = field(default_factory=dict)
+    gain: tuple[float, float] = SimulateConfig.gain
+    background_factor: float = SimulateConfig.background_factor
+    augment: Augmentation = field(default_factory=Augmentation)
+    workers: int = 0
+
+    def config(self) -> SimulateConfig:
+        """What to simulate."""
+        return SimulateConfig(
+            model=self.model,
+            exposure_s=numbers("exposure", self.exposure, "25000 or 5000,100000"),
+            rmf=self.rmf,
+            arf=self.arf,
+            filter=self.filter,
+            backgrounds=self.background,
+            source_backscal=self.backscal,
+            components=self.components,
+            variety=self.variety,
+            fixed={**SimulateConfig().fixed, **self.fixed},
+            gain=self.gain,
+            background_factor=self.background_factor,
+            augment=self.augment,
+        )
+
+    def run(self) -> int:
+        """Simulate, and say what was written."""
+        with bar("simulating", self.n) as advance:
+            dataset = simulate_dataset(
+                self.config(), self.n, self.out, self.seed, self.workers or None, advance
+            )
+        print(f"{dataset.manifest.rows} spectra in {len(dataset.files)} shards: {dataset.path}")
+        return 0
+
+
+def numbers(option: str, text: str, example: str) -> tuple[float, float]:
+    """Both ends of `LOW,HIGH`, or one number twice.
+
+    Raises:
+        InputError: it is neither.
+    """
+    try:
+        values = [float(word) for word in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in (1, 2):
+        form = "SECONDS or LOW,HIGH" if option == "exposure" else "LOW,HIGH"
+        raise InputError(f"--{option} {text}: give {form}, e.g. {example}")
+    return values[0], values[-1]
+
+
+COMMAND = SimulateSpectra

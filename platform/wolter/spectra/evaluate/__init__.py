@@ -1,0 +1,1 @@
+"""Evaluation of families of spectra: errors, calibration, exact posteriors, reports."""

@@ -1,0 +1,1 @@
+"""Classical fits of spectrum files and of shard datasets."""

@@ -1,0 +1,104 @@
+"""Observations as records: their counts on the energy grid of a data set.
+
+Shapes: A band of the effective area, B batch, C channel, Q share of a photon's counts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from wolter.errors import InputError
+from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
+from wolter.spectra.schema import SpectraBatch
+from wolter.xray.spectral.observation import Observation
+from wolter.xray.spectral.redistribution import recorded_offsets
+from wolter.xray.spectral.response import rebin_channels
+
+
+def batch_of(observations: Sequence[Observation], energy_edges: tuple[float, ...]) -> SpectraBatch:
+    """Put observations of any instrument on one grid.
+
+    Args:
+        observations: spectra with their responses and backgrounds.
+        energy_edges: keV, the C+1 edges of the grid; a channel goes where its centre lies.
+
+    Raises:
+        InputError: an observation has no good channel on the grid, or AREASCAL leaves it no area.
+    """
+    counts, backgrounds, scales, areas, exposures, offsets = [], [], [], [], [], []
+    for observation in map(without_areascale, observations):
+        binned = observation.rebin(energy_edges)
+        scale, background_C = one_background_scale(observation, energy_edges)
+        counts.append(binned.spectrum.counts_C)
+        backgrounds.append(background_C)
+        scales.append(scale)
+        areas.append(binned.response.area_between(AREA_EDGES))
+        exposures.append(observation.exposure_s)
+        offsets.append(recorded_offsets(observation.response, PHOTONS_KEV, RECORDED_SHARES))
+    return SpectraBatch(
+        counts_BC=torch.stack(counts).float(),
+        background_BC=torch.stack(backgrounds).float(),
+        background_scale_B=torch.tensor(scales),
+        exposure_B=torch.tensor(exposures),
+        area_BA=torch.stack(areas).float(),
+        redistribution_BQA=torch.stack(offsets).float(),
+    )
+
+
+def without_areascale(observation: Observation) -> Observation:
+    """The same observation with an AREASCAL of 1: in its exposure, and by channel in its response.
+
+    The exposure takes AREASCAL's mean over the good channels, the response what differs from it by
+    channel, so that all that reads exposure and response knows it. Expected counts of source and
+    background stay what they are.
+
+    Raises:
+        InputError: AREASCAL is 0 in every good channel.
+    """
+    spectrum, background = observation.spectrum, observation.background
+    own = spectrum.areascale
+    if not isinstance(own, Tensor) and own == 1:
+        return observation
+    mean = mean_areascale(observation)
+    if not mean > 0:
+        raise InputError(f"{spectrum.source}: AREASCAL is {mean:g}; a spectrum needs an area")
+    response = observation.response
+    if isinstance(own, Tensor):
+        relative_C = (own / mean).to(response.matrix_EC)
+        response = replace(response, matrix_EC=response.matrix_EC * relative_C)
+        if background is not None:
+            # Infinite where the source has no area: no background is expected there either.
+            background = replace(background, areascale=background.areascale * mean / own)
+    spectrum = replace(spectrum, exposure_s=spectrum.exposure_s * mean, areascale=1.0)
+    return replace(observation, spectrum=spectrum, response=response, background=background)
+
+
+def mean_areascale(observation: Observation) -> float:
+    """AREASCAL of the source, or its mean over the good channels where it varies."""
+    own = observation.spectrum.areascale
+    return float(own[observation.good_C].mean()) if isinstance(own, Tensor) else float(own)
+
+
+def one_background_scale(
+    observation: Observation, energy_edges: tuple[float, ...]
+) -> tuple[float, Tensor]:
+    """One background scale, and background counts (C) on the grid that it is right for.
+
+    A scale that varies by channel becomes its mean over the background's counts. Counts are then
+    weighted by their channel's own scale over that mean: they are as many in all, and times the
+    one scale they are the background expected in the source region of every channel.
+    """
+    if observation.background is None:
+        return 0.0, torch.zeros(len(energy_edges) - 1, dtype=torch.float64)
+    counts_C = observation.background.counts_C * observation.good_C
+    edges_C1 = observation.response.channel_edges_C1
+    scale = observation.background_scale
+    if isinstance(scale, Tensor):
+        weight_C = counts_C + 1e-12
+        mean = float((scale * weight_C).sum() / weight_C.sum())
+        if mean > 0:
+            counts_C = counts_C * scale / mean
+        scale = mean
+    return scale, rebin_channels(counts_C, edges_C1, energy_edges)

@@ -1,0 +1,262 @@
+"""Whether a model's answer explains a spectrum: goodness of fit, refined posteriors.
+
+The spectrum is fitted from the model's answer through its own response; where even the best fit is
+far from the data, the answer is flagged. Posteriors are refined with the exact likelihood.
+
+Shapes: B batch, C channel, P parameter, S sample.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wolter.errors import InputError
+from wolter.registry.checkpoint import Model
+from wolter.spectra.flags import NOT_DETECTED, estimate_flags, uninformed
+from wolter.spectra.gridded import Evidence
+from wolter.spectra.predict import estimate
+from wolter.spectra.schema import SpectraSpec
+from wolter.xray.emission import components
+from wolter.xray.spectral.forward import Forward
+from wolter.xray.stats.detection import DETECTED, rise_without
+from wolter.xray.stats.fit import Counted, fit
+from wolter.xray.stats.goodness import goodness, posterior_predictive_p
+from wolter.xray.stats.sampling import Box, Sampler, at_least_wide, refine
+from wolter.xray.stats.summary import summarise, widths
+
+UNEXPLAINED = 4.0  # standard deviations of C-stat above its expectation
+FEW = 1e-3  # posterior-predictive p-value below which a spectrum is not explained
+STARTS = 4  # samples that a best fit is started from
+PLOTTED = 400  # samples of a predictive distribution
+
+
+class Likelihood:
+    """Expected counts and Poisson likelihood of one spectrum under a model's emission.
+
+    Attributes:
+        evidence: the spectrum.
+        seen: source counts of parameters and exposures.
+        box: the model's prior, its norms scaled where the exposure is outside the trained range, as
+            networks scale them; as it is where `scaled` is false.
+        seen_C: channels that the response and QUALITY leave.
+    """
+
+    def __init__(self, evidence: Evidence, spec: SpectraSpec, scaled: bool = True) -> None:
+        """Prepare the emission model of a spec on the evidence's response."""
+        self.evidence, response = evidence, evidence.response
+        self.seen = Forward.of(components.parse(spec.model), response, spec.names, spec.fixed)
+        self.seen_C = response.matrix_EC.any(0)
+        self.exposure_B = evidence.record.batch.exposure_B
+        self.counts_BC = evidence.record.batch.counts_BC
+        shortest, longest = spec.exposure_s or (0.0, math.inf)
+        exposure_s = float(self.exposure_B[0])
+        factor = min(max(exposure_s, shortest), longest) / exposure_s if scaled else 1.0
+        is_norm_P = torch.tensor([name.endswith("norm") for name in spec.names])
+        low_P, high_P = spec.bounds_2P() * torch.where(is_norm_P, factor, 1.0)
+        self.box = Box(low_P, high_P)
+
+    def expected(self, parameters_NP: Tensor) -> Tensor:
+        """Expected counts of source and background (N, C)."""
+        exposure_N = self.exposure_B.expand(len(parameters_NP))
+        return self.seen(parameters_NP, exposure_N) + self.evidence.background_C
+
+    def log(self, _row_N: Tensor, parameters_NP: Tensor) -> Tensor:
+        """Log likelihood of parameters, less what depends on the counts alone."""
+        expected_NC = self.expected(parameters_NP).clamp_min(1e-20)
+        logs_NC = self.counts_BC * expected_NC.log() - expected_NC
+        return logs_NC.double().sum(1)
+
+    @property
+    def _counted(self) -> tuple[Counted, Tensor]:
+        """The spectrum and the bounds of its fits."""
+        data = Counted(self.counts_BC, self.exposure_B, self.evidence.background_C[None])
+        return data, torch.stack([self.box.low_P, self.box.high_P])
+
+    def undetected(self, best_P: Tensor) -> tuple[str, ...]:
+        """Norms that the spectrum can do without: see `wolter.xray.stats.detection`."""
+        data, bounds_2P = self._counted
+        names = self.seen.names
+        norms = [i for i, name in enumerate(names) if name.endswith("norm")]
+        return tuple(
+            names[i]
+            for i in norms
+            if float(rise_without(self.seen, data, best_P[None], bounds_2P, i)) < DETECTED
+        )
+
+    def best(self, start_P: Tensor, samples_SP: Tensor | None = None) -> Tensor:
+        """Parameters (P) of the best fit: from a start, the best samples, and the prior's middle.
+
+        It is never worse than its starts, whose likelihood a network's answer need not be near.
+        """
+        data, bounds_2P = self._counted
+        starts = [start_P[None], (self.box.low_P + self.box.high_P)[None] / 2]
+        if samples_SP is not None:
+            log_S = self._log(samples_SP)
+            starts.append(samples_SP[log_S.topk(min(STARTS, len(log_S))).indices])
+        start_RP = torch.cat([each.to(self.box.low_P) for each in starts])
+        start_RP = start_RP.clamp(self.box.low_P, self.box.high_P).double()
+        found = fit(self.seen, data, start_RP[None], bounds_2P, search=True)
+        return found.parameters_BP[0]
+
+    def better(self, best_P: Tensor, samples_SP: Tensor) -> Tensor:
+        """A best fit, fitted again where a sample explains the spectrum better."""
+        if self._log(samples_SP).max() <= self._log(best_P[None].float())[0]:
+            return best_P
+        return self.best(best_P, samples_SP)
+
+    def _log(self, parameters_SP: Tensor) -> Tensor:
+        log_S = self.log(torch.zeros(len(parameters_SP)), parameters_SP)
+        return log_S.nan_to_num(nan=-torch.inf)
+
+
+@dataclass
+class Judgement:
+    """An answer held against its spectrum.
+
+    Attributes:
+        values: what the family predicts of the spectrum, first axis 1 (see `estimate`); of a
+            refined posterior the exact one's summary.
+        figures: `cstat` of the best fit near the answer, `cstat_expected` and `cstat_sigma`
+            (Kaastra 2017), `p_value` (posterior-predictive, of posteriors) and `effective` (share
+            of the network's samples that the likelihood keeps, where refined).
+        flags: see `estimate_flags`, but `not_detected` by the likelihood; `not_explained` where no
+            parameters of the model give such a spectrum; `refined` where the answer is the exact
+            posterior, which flags on what the network was trained on do not limit.
+        sets: (S, P) samples by label, of equal weight.
+        best_P: the best fit.
+        likelihood: of the spectrum.
+    """
+
+    values: dict[str, NDArray[np.float32]]
+    likelihood: Likelihood
+    best_P: Tensor
+    figures: dict[str, float]
+    flags: list[str] = field(default_factory=list)
+    sets: dict[str, Tensor] = field(default_factory=dict)
+
+
+def check_judged(model: Model) -> None:
+    """Check that a model's answers can be held against spectra.
+
+    Raises:
+        InputError: they cannot.
+    """
+    if not model.card.spec.model:
+        raise InputError(
+            f"{model.family.name}: its training data name no emission model, so that answers "
+            "cannot be checked; train it on simulated spectra"
+        )
+
+
+def judge(model: Model, evidence: Evidence, refined: bool = False) -> Judgement:
+    """Answer a spectrum, and hold the answer against it.
+
+    Args:
+        model: a loaded model of a spectra family that was trained on simulated spectra.
+        evidence: of the spectrum, on the model's grid.
+        refined: give the exact posterior in place of the network's; families of posteriors only.
+
+    Raises:
+        InputError: the model's answers cannot be held against spectra, or there is no posterior to
+            refine.
+    """
+    check_judged(model)
+    spec, batch = model.card.spec, evidence.record.batch
+    few = bool(uninformed(model.card, batch))
+    likelihood = Likelihood(evidence, spec, scaled=not few)
+    values = estimate(model, batch)
+    if refined and "samples" not in values:
+        raise InputError(f"{model.family.name} gives no posterior to refine; choose posterior")
+    answer_P = torch.tensor([float(values[name][0]) for name in spec.names])
+    samples_SP = torch.from_numpy(values["samples"][0]) if "samples" in values else None
+    best_P = likelihood.best(answer_P, samples_SP)
+    figures = _goodness(likelihood, best_P)
+    judged = Judgement(dict(values), likelihood, best_P, figures)
+    if samples_SP is not None:
+        if refined:
+            figures["effective"] = 0.0
+        judged.sets["posterior"] = samples_SP
+        if refined and bool(likelihood.counts_BC.any()):  # of no counts the prior is the answer
+            judged.sets["refined posterior"] = _refine(judged, spec)
+            judged.best_P = likelihood.better(best_P, judged.sets["refined posterior"])
+            figures |= _goodness(likelihood, judged.best_P)
+        figures["p_value"] = _p_value(judged)
+    unexplained = _unexplained(likelihood, figures, len(spec.names), refined)
+    exact = "refined posterior" in judged.sets
+    # It would be a narrow answer at the prior's edge, to counts that tell little.
+    if exact and few and unexplained:
+        del judged.sets["refined posterior"]
+        judged.values, exact = values, False
+    flags = estimate_flags(model.card, batch, judged.values, exact)[0]
+    # The likelihood knows better than the network.
+    judged.flags += [flag for flag in flags if not flag.startswith(NOT_DETECTED)]
+    absent = likelihood.undetected(judged.best_P)
+    judged.flags += [f"{NOT_DETECTED}{norm}" for norm in absent]
+    if exact:
+        judged.flags.append("refined")
+    if unexplained:
+        judged.flags.append("not_explained")
+    return judged
+
+
+def _goodness(likelihood: Likelihood, best_P: Tensor) -> dict[str, float]:
+    seen_C, expected_BC = likelihood.seen_C, likelihood.expected(best_P[None].float())
+    found = goodness(likelihood.counts_BC[0, seen_C], expected_BC[0, seen_C])
+    return {
+        "cstat": float(found.statistic),
+        "cstat_expected": float(found.expected),
+        "cstat_sigma": float(found.sigma),
+    }
+
+
+def _unexplained(
+    likelihood: Likelihood, figures: dict[str, float], fitted: int, refined: bool
+) -> bool:
+    """Whether even the best fit is far from the data, or the exact posterior is."""
+    # Each fitted parameter takes one from the statistic, where there are counts to fit.
+    fitted = min(fitted, int(likelihood.counts_BC.sum()))
+    excess = figures["cstat"] + fitted - figures["cstat_expected"]
+    if excess > UNEXPLAINED * figures["cstat_sigma"]:
+        return True
+    # The p-value of a network's posterior judges the network as well as the model.
+    return refined and figures["p_value"] < FEW
+
+
+def predictive(samples_SP: Tensor) -> Tensor:
+    """Evenly chosen samples, enough for a predictive distribution."""
+    return samples_SP[torch.linspace(0, len(samples_SP) - 1, PLOTTED).long()]
+
+
+def _p_value(judged: Judgement) -> float:
+    likelihood = judged.likelihood
+    expected_SC = likelihood.expected(predictive(list(judged.sets.values())[-1]))
+    seen_C = likelihood.seen_C
+    generator = torch.Generator().manual_seed(0)
+    p_B = posterior_predictive_p(
+        likelihood.counts_BC[:, seen_C], expected_SC[None][..., seen_C], generator
+    )
+    return float(p_B[0])
+
+
+def _refine(judged: Judgement, spec: SpectraSpec) -> Tensor:
+    """Refined samples (S, P) of equal weight; the estimates become theirs."""
+    sampler = Sampler(judged.likelihood.log, judged.likelihood.box)
+    samples_BSP = torch.from_numpy(judged.values["samples"])
+    density_BS = torch.from_numpy(judged.values["log_density"])
+    fine = refine(sampler, torch.zeros(1, dtype=torch.long), samples_BSP, density_BS)
+    summary = summarise(fine.parameters_BSP, spec.names, fine.weights_BS)
+    judged.figures["effective"] = float(fine.share_B[0])
+    chosen = torch.multinomial(
+        fine.weights_BS[0], fine.weights_BS.shape[1], True, generator=sampler.generator
+    )
+    samples_BSP = fine.parameters_BSP[:, chosen]
+    wide_BSP = at_least_wide(samples_BSP, widths(summary, spec.names), judged.likelihood.box)
+    if wide_BSP is not samples_BSP:
+        samples_BSP, summary = wide_BSP, summarise(wide_BSP, spec.names)
+    judged.values |= {name: value.float().numpy() for name, value in summary.items()}
+    judged.values["samples"] = samples_BSP.float().numpy()
+    return samples_BSP[0]

@@ -1,0 +1,300 @@
+"""Batch inference: spectra of any instrument -> a table of parameters, the numbers that are served.
+
+Shapes: B batch, C channel, K component.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wolter.data.tables import check_suffix, vo_unit, write_rejects, write_table
+from wolter.errors import InputError
+from wolter.family import translated
+from wolter.registry.checkpoint import Model
+from wolter.spectra.flags import Values, estimate_flags, prior_back
+from wolter.spectra.gridding import batch_of
+from wolter.spectra.reading import Record, ResponseChoice, read_record, to_record
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
+from wolter.xray.spectral.observation import Observation
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+CHUNK = 1024  # spectra a forward pass: bounds the memory, whatever the number of files
+
+_LIMITS = {
+    "_lolim": "lower end of the 68 % interval",
+    "_hilim": "upper end of the 68 % interval",
+    "_lolim95": "lower end of the 95 % interval",
+    "_hilim95": "upper end of the 95 % interval",
+    "_upper": "one-sided 95 % upper limit",
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `predict_to_file` did: rows written, and (file, reason) of what could not be read."""
+
+    rows: int
+    rejects: tuple[tuple[str, str], ...]
+    rejects_file: Path | None
+
+
+def to_batch(observations: Sequence[Observation], spec: SpectraSpec) -> SpectraBatch:
+    """Observations on a model's energy grid: channels of good QUALITY summed by their centres.
+
+    Raises:
+        InputError: an observation has no good channel on the grid.
+    """
+    return batch_of(observations, spec.energy_edges)
+
+
+def fingerprint(model: Model) -> str:
+    """Version of a model that no registry has numbered: a hash of its weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.module.state_dict().items()):
+        digest.update(f"{name}{tuple(value.shape)}".encode())
+        digest.update(np.ascontiguousarray(value.cpu().numpy()).data)
+    return f"sha256:{digest.hexdigest()[:12]}"
+
+
+@torch.inference_mode()
+def estimate(model: Model, batch: SpectraBatch) -> dict[str, NDArray[np.float32]]:
+    """Everything the family predicts of a batch, first axis B (see `Family.predict`)."""
+    device = next(model.module.parameters()).device
+    read = batch
+    if model.card.trained is not None:
+        read = replace(batch, exposure_B=model.card.trained.effective_exposure(batch))
+    values = model.family.predict(model.module, read.to(device))
+    return prior_back(
+        model.card, batch, {name: value.float().cpu().numpy() for name, value in values.items()}
+    )
+
+
+def predict_records(
+    model: Model, records: Sequence[Record], version: str = "", components: bool = False
+) -> "Table":
+    """Table of the parameters of records, one row each.
+
+    Args:
+        model: a loaded model of a spectra family.
+        records: from `to_record` or `read_record` with the model's spec.
+        version: the model's, for the table; its fingerprint where none is given.
+        components: add the component spectra, counts on the grid, where the family predicts them.
+
+    Returns:
+        Columns file, model_name, model_version, each parameter (the estimate of least squared
+        error), each `<parameter>_mfe` (of least fractional error), novelty (sigmas from the
+        training spectra), counts, exposure_s, flag; with components also `component_<name>` and
+        the grid, `component_energy_edges`.
+    """
+    return to_table(model, [_predict(model, records, components)], version)
+
+
+def predict_observations(
+    model: Model, observations: Sequence[Observation], version: str = "", components: bool = False
+) -> "Table":
+    """Table of the parameters of observations; see `predict_records`.
+
+    Raises:
+        InputError: an observation has no good channel on the model's grid.
+    """
+    records = [to_record(observation, model.card.spec) for observation in observations]
+    return predict_records(model, records, version, components)
+
+
+def predict_files(
+    model: Model,
+    files: Sequence[Path],
+    *,
+    rmf: Path | str | None = None,
+    arf: Path | str | None = None,
+    background: Path | str | None = None,
+    response: ResponseChoice = "files",
+    version: str = "",
+    components: bool = False,
+    translator: Model | None = None,
+    chunk: int = CHUNK,
+    on_reject: Callable[[str, str], None] | None = None,
+    on_files: Callable[[int], None] | None = None,
+) -> "Table":
+    """Table of the parameters of PHA files; see `predict_records` and `read_record`.
+
+    Args:
+        model: a loaded model of a spectra family.
+        files: PHA files.
+        rmf: for every file in place of the one that its header names, and so
+        arf: and
+        background: see `read_record`.
+        response: "files", or "embedded" for the EPIC-pn response that needs no files.
+        version: of the model, see `predict_records`.
+        components: add the component spectra, see `predict_records`.
+        translator: carries the spectra to the simulated domain before the model reads them.
+        chunk: spectra a forward pass.
+        on_reject: called with file and reason where a file cannot be read, in place of the error.
+        on_files: called with the number of files as each chunk is done.
+
+    Raises:
+        InputError: the family does not read spectra, the translator does not fit it, or a file
+            cannot be read.
+    """
+    if translator is not None and (
+        translator.card.spec.energy_edges != model.card.spec.energy_edges
+    ):
+        raise InputError(f"the translator's energy grid is not that of {model.family.name}")
+    if model.family.kind != "spectra":
+        raise InputError(f"family {model.family.name} reads {model.family.kind}, not spectra")
+    spec, parts = model.card.spec, []
+    for start in range(0, len(files), chunk):
+        records = []
+        for file in files[start : start + chunk]:
+            try:
+                record = read_record(
+                    Path(file), spec, rmf=rmf, arf=arf, background=background, response=response
+                )
+            except InputError as error:
+                if on_reject is None:
+                    raise
+                on_reject(str(file), str(error))
+            else:
+                records.append(record)
+        parts.append(_predict(model, records, components, translator))
+        if on_files is not None:
+            on_files(len(files[start : start + chunk]))
+    return to_table(model, parts, version)
+
+
+def predict_to_file(
+    model: Model,
+    files: Sequence[Path],
+    out: Path,
+    *,
+    on_error: Literal["reject", "raise"] = "reject",
+    table_of: "Callable[..., Table] | None" = None,
+    **options: Any,
+) -> Written:
+    """Write the table of `predict_files` to a file whose suffix chooses the format.
+
+    A file that cannot be read becomes a row of `<out's stem>.rejects.parquet`, with its path and
+    reason. The only file that is given is never rejected but raised.
+
+    Args:
+        model: a loaded model of a spectra family.
+        files: PHA files.
+        out: see `write_table`.
+        on_error: "reject", or "raise" at the first file that cannot be read.
+        table_of: what makes the table, with the arguments of `predict_files`, which is the default.
+        options: of `predict_files`.
+
+    Raises:
+        InputError: no file could be read, the output cannot be written, or `on_error` says so.
+    """
+    check_suffix(out, vectors=options.get("components", False))
+    rejects: list[tuple[str, str]] = []
+    if on_error == "reject" and len(files) > 1:
+        options["on_reject"] = lambda file, reason: rejects.append((file, reason))
+    table = (table_of or predict_files)(model, files, **options)
+    rejects_file = out.with_name(f"{out.stem}.rejects.parquet")
+    write_rejects(rejects, rejects_file)
+    if not len(table):
+        first = rejects[0][1] if rejects else "none was given"
+        raise InputError(f"none of {len(files)} spectra could be read: {first}")
+    write_table(table, out)
+    return Written(len(table), tuple(rejects), rejects_file if rejects else None)
+
+
+def _predict(
+    model: Model, records: Sequence[Record], components: bool, translator: Model | None = None
+) -> dict[str, Any]:
+    """Columns of the table that differ between rows, by name; empty where there are no records."""
+    if not records:
+        return {}
+    batch = SpectraBatch.concatenate([record.batch for record in records])
+    read = batch
+    if translator is not None:
+        read = translated(translator.family, translator.module, batch)
+    values = estimate(model, read)
+    flags = estimate_flags(model.card, batch, values)
+    return to_columns(model.card.spec, records, batch, values, flags, components)
+
+
+def to_columns(
+    spec: SpectraSpec,
+    records: Sequence[Record],
+    batch: SpectraBatch,
+    values: Values,
+    flags: Sequence[Sequence[str]],
+    components: bool = False,
+) -> dict[str, Any]:
+    """Columns of `to_table` of records, their joined batch, and what `estimate` gave of it."""
+    columns: dict[str, Any] = {"file": [record.name for record in records]}
+    columns |= {name: value for name, value in values.items() if value.ndim == 1}
+    columns["counts"] = batch.counts_BC.sum(1).numpy()
+    columns["exposure_s"] = np.array([record.exposure_s for record in records])
+    if components and "components" in values:
+        for k, name in enumerate(spec.components):
+            columns[f"component_{name}"] = values["components"][:, k]
+        edges = np.array(spec.energy_edges, dtype=np.float32)
+        columns["component_energy_edges"] = np.tile(edges, (len(records), 1))
+    columns["flag"] = [
+        ";".join((*record.flags, *more)) for record, more in zip(records, flags, strict=True)
+    ]
+    return columns
+
+
+def to_table(model: Model, parts: Sequence[dict[str, Any]], version: str = "") -> "Table":
+    """Table of the rows of all parts, columns as of `to_columns` and more; empty ones are none."""
+    from astropy.table import Column, Table
+
+    spec = model.card.spec
+    filled = [part for part in parts if part]
+    names = list(filled[0]) if filled else ["file", *spec.names, "flag"]
+    columns = {}
+    for name in names:
+        text = name in ("file", "flag")
+        pieces = [np.asarray(part[name]) for part in filled] or [np.empty(0, np.float32)]
+        columns[name] = np.concatenate(pieces).astype("U" if text else np.float32)
+    constant = {"model_name": model.family.name, "model_version": version or fingerprint(model)}
+    rows = len(columns["file"])
+    ordered: dict[str, Any] = {"file": columns.pop("file")}
+    ordered |= {name: np.full(rows, value) for name, value in constant.items()} | columns
+    about = _descriptions(spec)
+    described = [(name, value, *about.get(name, ("", None))) for name, value in ordered.items()]
+    return Table(
+        [Column(value, name, unit=unit, description=text) for name, value, text, unit in described]
+    )
+
+
+def _descriptions(spec: SpectraSpec) -> dict[str, tuple[str, Any]]:
+    """Description and unit of every column that a table may have."""
+    about: dict[str, tuple[str, Any]] = {
+        "file": ("spectrum file", None),
+        "model_name": ("model family", None),
+        "model_version": ("version of the model", None),
+        "counts": ("counts of source and background on the model's energy grid", vo_unit("count")),
+        "exposure_s": ("exposure", vo_unit("s")),
+        "novelty": ("distance from the training spectra, standard deviations", None),
+        "cstat": ("C-stat of the best fit near the answer", None),
+        "cstat_expected": ("its expectation, where the model is true", None),
+        "cstat_sigma": ("standard deviation of that", None),
+        "p_value": ("posterior-predictive p-value of C-stat", None),
+        "effective": ("share of the network's samples that the likelihood keeps", None),
+        "flag": ("what limits the estimate, separated by semicolons", None),
+        "component_energy_edges": ("edges of the energy grid", vo_unit("keV")),
+    }
+    for p in spec.parameters:
+        unit = vo_unit(p.unit)
+        said = f" ({p.unit})" if p.unit and (unit is None or " at " in p.unit) else ""
+        about[p.name] = (f"{p.name}{said}, estimate of least squared error", unit)
+        about[f"{p.name}_mfe"] = (f"{p.name}{said}, estimate of least fractional error", unit)
+        for suffix, text in _LIMITS.items():
+            about[p.name + suffix] = (f"{p.name}{said}, {text}", unit)
+    for name in spec.components:
+        about[f"component_{name}"] = (f"counts of the {name} component", vo_unit("count"))
+    return about

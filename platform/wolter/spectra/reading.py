@@ -1,0 +1,177 @@
+"""Spectrum files as records of one model's grid, with flags on how they were read."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from wolter.errors import InputError
+from wolter.spectra.gridding import batch_of, mean_areascale
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
+from wolter.xray.instruments import epic_pn
+from wolter.xray.ogip.pha import read_spectra
+from wolter.xray.spectral.observation import (
+    Observation,
+    background_of,
+    observation_of,
+    read_observation,
+)
+from wolter.xray.spectral.response import Response
+
+ResponseChoice = Literal["files", "embedded"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One spectrum as a model reads it.
+
+    Attributes:
+        name: of the file.
+        batch: one row, on the model's grid.
+        flags: what the user must know of how it was read: `other_instrument:<name>` and
+            `other_filter:<name>` than the model was trained on, `band_not_covered`,
+            `fractional_counts`: no Poisson counts, but expected, weighted or corrected ones, of
+            whose noise nothing is known, and `background_scale_varies` by channel: the background's
+            counts were weighted by it.
+        areascale: AREASCAL (its mean over the channels), which the batch's exposure holds.
+    """
+
+    name: str
+    batch: SpectraBatch
+    flags: tuple[str, ...] = ()
+    areascale: float = 1.0
+
+    @property
+    def exposure_s(self) -> float:
+        """Exposure as the file says, s."""
+        return float(self.batch.exposure_B[0]) / self.areascale
+
+
+def to_record(observation: Observation, spec: SpectraSpec, name: str = "") -> Record:
+    """An observation as a model reads it.
+
+    Raises:
+        InputError: it has no good channel on the grid.
+    """
+    flags = _instrument_flags(observation, spec)
+    edges_C1 = observation.response.channel_edges_C1.cpu()
+    if not covers(edges_C1, spec.energy_edges, observation.good_C):
+        flags.append("band_not_covered")
+    counts_C = observation.spectrum.counts_C[observation.good_C]
+    if bool((counts_C != counts_C.round()).any()):
+        flags.append("fractional_counts")
+    batch = batch_of([observation], spec.energy_edges)
+    scale = observation.background_scale
+    if isinstance(scale, Tensor) and not torch.allclose(scale, scale.mean(), rtol=1e-3, atol=0):
+        flags.append("background_scale_varies")
+    areascale = mean_areascale(observation)
+    return Record(name or observation.name, batch, tuple(flags), areascale)
+
+
+def read_record(
+    pha: Path,
+    spec: SpectraSpec,
+    *,
+    rmf: Path | str | None = None,
+    arf: Path | str | None = None,
+    background: Path | str | None = None,
+    response: ResponseChoice = "files",
+    name: str = "",
+) -> Record:
+    """Read one spectrum as a model reads it.
+
+    Args:
+        pha: spectrum (OGIP PHA type I).
+        spec: of the model.
+        rmf: redistribution matrix in place of the one that the header names.
+        arf: effective area in place of the one that the header names; "none" for none.
+        background: spectrum in place of the one that the header names; "none" for none.
+        response: "files", or "embedded" for the EPIC-pn response that needs no files.
+        name: of the record; the path where none is given.
+
+    Raises:
+        InputError: a file is missing or bad, or the spectrum does not fit the response or grid.
+    """
+    observation = read_observed(pha, rmf=rmf, arf=arf, background=background, response=response)
+    return to_record(observation, spec, name or str(pha))
+
+
+def read_observed(
+    pha: Path,
+    *,
+    rmf: Path | str | None = None,
+    arf: Path | str | None = None,
+    background: Path | str | None = None,
+    response: ResponseChoice = "files",
+) -> Observation:
+    """Read one spectrum with its response and background; see `read_record`."""
+    if response == "embedded":
+        if rmf is not None or arf is not None:
+            raise InputError(f"{rmf or arf}: not used with the embedded response; leave it out")
+        return _read_with_embedded(Path(pha), background)
+    return read_observation(Path(pha), rmf=rmf, arf=arf, background=background)
+
+
+@functools.cache
+def _embedded(filter_name: str) -> Response:
+    """The embedded EPIC-pn, made once a process."""
+    return epic_pn.response(filter_name)
+
+
+def _read_with_embedded(pha: Path, background: Path | str | None) -> Observation:
+    spectrum, own = read_spectra(pha)
+    if (spectrum.telescope.upper(), spectrum.instrument.upper()) != ("XMM", "EPN"):
+        found = f"{spectrum.telescope} {spectrum.instrument}".strip() or "unknown"
+        raise InputError(
+            f"{pha}: its instrument is {found}, the embedded response is that of XMM EPN; pass "
+            "the RMF and ARF of this spectrum"
+        )
+    filter_name = _plain(spectrum.filter)
+    if filter_name not in ("thin", "medium", "thick"):
+        raise InputError(
+            f"{pha}: FILTER {spectrum.filter or 'missing'}; the embedded response knows thin, "
+            "medium and thick: pass the RMF and ARF of this spectrum"
+        )
+    region = background_of(pha, spectrum, own, background)
+    return observation_of(
+        spectrum, _embedded(filter_name), region, "the embedded response", pha.name
+    )
+
+
+def covers(
+    channel_edges_C1: Tensor, energy_edges: Sequence[float], good_C: Tensor | None = None
+) -> bool:
+    """Whether good channels span a grid, up to one grid bin at its ends; edges in keV."""
+    low, high = energy_edges[0], energy_edges[-1]
+    centre_C = 0.5 * (channel_edges_C1[:-1] + channel_edges_C1[1:])
+    inside_C = (centre_C >= low) & (centre_C < high)
+    if good_C is not None and not bool(good_C[inside_C].all()):
+        return False
+    starts = float(channel_edges_C1[0]) <= energy_edges[1]
+    return starts and float(channel_edges_C1[-1]) >= energy_edges[-2]
+
+
+def _instrument_flags(observation: Observation, spec: SpectraSpec) -> list[str]:
+    """Differences from the response that the model was trained on, where both are known."""
+    trained = [_plain(word) for word in f"{spec.instrument}//".split("/")]
+    # Spectra made by tools may lack the words that their responses have.
+    spectrum, response = observation.spectrum, observation.response
+    telescope = spectrum.telescope or response.telescope
+    instrument = spectrum.instrument or response.instrument
+    filter_name = spectrum.filter or response.filter
+    flags = []
+    pairs = zip((telescope, instrument), trained[:2], strict=True)
+    if any(own and known and _plain(own) != known for own, known in pairs):
+        flags.append(f"other_instrument:{telescope}/{instrument}")
+    elif filter_name and trained[2] and _plain(filter_name) != trained[2]:
+        flags.append(f"other_filter:{filter_name}")
+    return flags
+
+
+def _plain(word: str) -> str:
+    """Thin1 and Thin2 are one filter; case means nothing."""
+    return word.strip().lower().rstrip("12") if word.lower().startswith("thin") else word.lower()

@@ -1,0 +1,161 @@
+"""Records of spectra: the description of a data set, and the typed batch that families read.
+
+Shapes: A band of the effective area, B batch, C channel, P parameter, K component.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from wolter.data.schema import RecordBatch
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A model parameter with the bounds of its uniform prior, in `unit`."""
+
+    name: str
+    low: float
+    high: float
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        if not self.low < self.high:
+            raise ValueError(f"parameter {self.name}: low {self.low} is not below high {self.high}")
+
+
+@dataclass(frozen=True)
+class SpectraSpec:
+    """All that a family must know of the spectra it reads; saved in every checkpoint.
+
+    Attributes:
+        energy_edges: keV, ascending, the C+1 edges of the grid that counts are summed into.
+        parameters: names, prior bounds and units of the P labels; empty for unlabelled data.
+        components: names of the K noise-free components; empty where none are stored.
+        instrument: "telescope/instrument/filter" of the response; empty where there are several.
+        exposure_s: shortest and longest exposure, s; None where not known.
+        model: emission model of simulated spectra, in XSPEC's names; empty where there is none.
+        fixed: values of its parameters that are not among `parameters`.
+    """
+
+    energy_edges: tuple[float, ...]
+    parameters: tuple[Parameter, ...] = ()
+    components: tuple[str, ...] = ()
+    kind: str = "spectra"
+    instrument: str = ""
+    exposure_s: tuple[float, float] | None = None
+    model: str = ""
+    fixed: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of grid channels, C."""
+        return len(self.energy_edges) - 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Parameter names, in the order of the label's columns."""
+        return tuple(p.name for p in self.parameters)
+
+    def mismatch(self, other: "SpectraSpec") -> str:
+        """Why weights learnt on such spectra cannot go on learning on others; empty if they can."""
+        components = {self.components, other.components} - {()}
+        if self._bound() == other._bound() and len(components) < 2:
+            return ""
+        return "reads another energy grid, or estimates other parameters or ranges,"
+
+    def _bound(self) -> tuple[Any, ...]:
+        return self.energy_edges, [(p.name, p.low, p.high) for p in self.parameters]
+
+    def bounds_2P(self) -> Tensor:
+        """Prior bounds, low row then high row, float32."""
+        return torch.tensor([[p.low for p in self.parameters], [p.high for p in self.parameters]])
+
+
+@dataclass
+class SpectraBatch(RecordBatch):
+    """A batch of spectra on one grid; float32 tensors.
+
+    Attributes:
+        counts_BC: observed counts of source and background.
+        background_BC: counts of the background spectrum (zero where there is none).
+        background_scale_B: expected background counts in the source region per background count.
+        exposure_B: seconds, times AREASCAL: what counts are proportional to.
+        parameters_BP: labels; NaN where there is none.
+        expected_BKC: noise-free counts of each component; NaN for spectra that have none.
+        expected_background_BC: noise-free background counts in the source region, as the background
+            spectrum tells them.
+        unmodelled_BC: noise-free counts in the source region beyond these two, of a component that
+            is none of the labelled ones and of a background that differs from its spectrum (where
+            it is fainter they are negative); None where there are none.
+        area_BA: effective area in the bands of `wolter.spectra.grid.AREA_EDGES`, cm^2; NaN where it
+            is not known.
+        observed_B: true for spectra of the sky; None where all are simulated.
+        redistribution_BQA: recorded less true energy, keV, of photons of
+            `wolter.spectra.grid.PHOTONS_KEV`, at `RECORDED_SHARES` of their counts; NaN where it is
+            not known or the response sees no such photon.
+    """
+
+    counts_BC: Tensor
+    background_BC: Tensor
+    background_scale_B: Tensor
+    exposure_B: Tensor
+    parameters_BP: Tensor | None = None
+    expected_BKC: Tensor | None = None
+    expected_background_BC: Tensor | None = None
+    area_BA: Tensor | None = None
+    observed_B: Tensor | None = None
+    unmodelled_BC: Tensor | None = None
+    redistribution_BQA: Tensor | None = None
+
+    @property
+    def has_expected(self) -> bool:
+        """Whether noise-free counts are stored, around which noise can be drawn."""
+        return self.expected_BKC is not None
+
+    def redraw(self, generator: torch.Generator) -> Self:
+        """Draw fresh Poisson noise around the noise-free counts.
+
+        The draw is the simulation's own, so that every epoch can see new noise.
+        """
+        assert self.expected_BKC is not None
+        assert self.expected_background_BC is not None
+        counts_BC, background_BC = poisson_counts(
+            self.expected_BKC.sum(1),
+            self.expected_background_BC,
+            self.background_scale_B,
+            generator,
+            self.unmodelled_BC,
+        )
+        return replace(self, counts_BC=counts_BC, background_BC=background_BC)
+
+
+def poisson_counts(
+    source_BC: Tensor,
+    background_BC: Tensor,
+    scale_B: Tensor,
+    generator: torch.Generator,
+    unmodelled_BC: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Draw an observation: counts in the source region and in its background region.
+
+    Args:
+        source_BC: expected counts of the source.
+        background_BC: expected background counts in the source region.
+        scale_B: source-region background per background-region count; 0 where there is no
+            background spectrum, whose counts are then zero.
+        generator: source of randomness.
+        unmodelled_BC: expected counts in the source region beyond those.
+    """
+    total_BC = source_BC + background_BC
+    if unmodelled_BC is not None:
+        total_BC = (total_BC + unmodelled_BC).clamp_min_(0)  # differences have rounding errors
+    scale_B1 = scale_B[:, None]
+    region_BC = torch.where(scale_B1 > 0, background_BC / scale_B1.clamp_min(1e-30), 0.0)
+    return (
+        torch.poisson(total_BC, generator),
+        torch.poisson(region_BC, generator),
+    )

@@ -1,0 +1,1 @@
+"""X-ray images: scenes, expected counts, counts images, event lists, exposure, background."""

@@ -1,0 +1,1 @@
+"""X-ray instruments: responses, backgrounds, point-spread functions, cameras, pointing."""

@@ -1,0 +1,1 @@
+"""OGIP FITS tables in and out: spectra (PHA), responses (RMF, ARF), good time intervals."""

@@ -1,0 +1,1 @@
+"""Responses and observations of spectra: folding, grouping, gain, simulation (fakeit)."""

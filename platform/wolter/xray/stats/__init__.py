@@ -1,0 +1,1 @@
+"""Poisson statistics: likelihoods, goodness of fit, minimisers, intervals, posterior samples."""
