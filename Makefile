@@ -91,7 +91,7 @@ VARIETY = --exposure 4000,125000 $(OBSERVED) --variety.filters thin medium thick
 ENHANCER = --train.batch-size 32 --promote
 ENHANCER_SIZE = --model.blocks 4 --model.filters 24 --model.growth 24
 
-weights: setup ## retrain, evaluate and write the shipped weights (models/weights): an hour with a GPU, days on two cores
+weights: setup ## retrain, evaluate and write the pretrained weights (models/weights): an hour with a GPU, days on two cores
 	@$(BIN)/wolter simulate spectra --n 200000 --seed 1 --out $(STANDARD) $(OBSERVED)
 	@$(BIN)/wolter simulate spectra --n 1000000 --seed 2 --out $(VARIED) $(VARIETY)
 	@$(BIN)/wolter train mlp --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote

@@ -14,7 +14,7 @@ from wolter.images.tiling import enhance
 from wolter.registry.checkpoint import load_model
 from wolter.registry.pretrained import find
 from wolter.report import style
-from wolter.xray.imaging.consistency import Fold, check_map
+from wolter.xray.imaging.consistency import ForwardImage, check_map
 from wolter.xray.instruments import epic_pn_camera as camera
 
 SEED, CUT = 99, slice(190, 350)  # input rows and columns that are shown
@@ -22,7 +22,7 @@ SEED, CUT = 99, slice(190, 350)  # input rows and columns that are shown
 
 def main(path: Path) -> None:
     """Draw input, answer, truth, and where the photons contradict the answer."""
-    model = load_model(find("superres", "shipped")[0])
+    model = load_model(find("superres", "pretrained")[0])
     simulator = ImageSimulator(
         ImageSimulateConfig(scenes=("remnant",), exposure_s=(20e3, 20e3), bad_columns=0)
     )
@@ -42,7 +42,7 @@ def main(path: Path) -> None:
         pair.counts_BHW[0],
         pair.exposure_BHW[0],
         pair.background_BHW[0],
-        Fold(axis_yx=camera.AXIS_XY[::-1]),
+        ForwardImage(axis_yx=camera.AXIS_XY[::-1]),
     )
     fine = slice(2 * CUT.start, 2 * CUT.stop)
     panels = [

@@ -19,7 +19,7 @@ from torch import Tensor
 from wolter.images.evaluate.baselines import gaussian
 from wolter.images.schema import ImageBatch
 from wolter.images.simulator import ImageSimulateConfig, ImageSimulator
-from wolter.xray.imaging.consistency import Fold
+from wolter.xray.imaging.consistency import ForwardImage
 
 LIBRARY = "JOLIDECO_GMM_LIBRARY"
 PATCH = 8  # rows and columns, pixels of the target
@@ -61,7 +61,7 @@ def learnt(fields: int = 16, components: int = 24, patches: int = 32_000, seed: 
     )
 
 
-def restored(seen: ImageBatch, fold: Fold, mixture: Any, epochs: int = 80) -> Tensor:
+def restored(seen: ImageBatch, fold: ForwardImage, mixture: Any, epochs: int = 80) -> Tensor:
     """Rate (B, S H, S W), ct/s, of highest posterior probability; one image.
 
     Jolideco's predicted counts and prior, and its optimiser, rate and parameter. Its own loop would

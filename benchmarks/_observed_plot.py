@@ -14,7 +14,7 @@ from torch import Tensor
 from wolter.report import style
 from wolter.spectra.evaluate.plots import corner_plot
 from wolter.spectra.evaluate.plots.predictive_plot import group_starts
-from wolter.spectra.model_check import Judgement, predictive
+from wolter.spectra.model_check import ModelCheck, predictive
 from wolter.spectra.schema import SpectraSpec
 
 # Upper right of the corner plot of seven parameters, inches.
@@ -25,47 +25,47 @@ DASHES = ("-", "-", "-", (0, (4, 2.5)))
 
 
 def draw(
-    judged: Judgement,
+    checked: ModelCheck,
     spec: SpectraSpec,
     fits: Mapping[str, Tensor],
     entries: Mapping[str, dict[str, Any] | None],
     explained: bool,
 ) -> bytes:
     """PNG of everything that was found of one spectrum."""
-    record = judged.likelihood.evidence.record
+    record = checked.likelihood.gridded.record
     figure = corner_plot.corner(
-        {label: samples_SP.double().numpy() for label, samples_SP in judged.sets.items()},
+        {label: samples_SP.double().numpy() for label, samples_SP in checked.sets.items()},
         spec.parameters,
         points={label: best_P.numpy() for label, best_P in fits.items()},
         title=f"{record.name}: {spec.model}",
     )
     marks = [colour for _, colour in corner_plot.POINTS]
-    colours = dict(zip(judged.sets, style.CYCLE, strict=False)) | dict(
+    colours = dict(zip(checked.sets, style.CYCLE, strict=False)) | dict(
         zip(fits, marks, strict=False)
     )
-    _spectrum(figure, judged, spec, fits, colours)
+    _spectrum(figure, checked, spec, fits, colours)
     _table(figure, entries, colours, explained)
     return style.to_png(figure)
 
 
 def _spectrum(
     figure: Figure,
-    judged: Judgement,
+    checked: ModelCheck,
     spec: SpectraSpec,
     fits: Mapping[str, Tensor],
     colours: Mapping[str, str],
 ) -> None:
-    likelihood = judged.likelihood
+    likelihood = checked.likelihood
     lines = {
         label: likelihood.expected(predictive(samples_SP)).mean(0)
-        for label, samples_SP in judged.sets.items()
+        for label, samples_SP in checked.sets.items()
     }
     lines |= {k: likelihood.expected(best_P[None].float())[0] for k, best_P in fits.items()}
     expected = {label: line_C.double().numpy() for label, line_C in lines.items()}
     counts_C = likelihood.counts_BC[0].double().numpy()
     edges_C1 = np.array(spec.energy_edges)
     # The refined posterior's groups serve all, so that residuals lie at the same energies.
-    starts_G = group_starts(list(expected.values())[len(judged.sets) - 1], GROUP_COUNTS)
+    starts_G = group_starts(list(expected.values())[len(checked.sets) - 1], GROUP_COUNTS)
     edges_G1 = np.append(edges_C1[starts_G], edges_C1[-1])
     width_G, centre_G = np.diff(edges_G1), np.sqrt(edges_G1[1:] * edges_G1[:-1])
     reach_2G = np.stack([centre_G - edges_G1[:-1], edges_G1[1:] - centre_G])

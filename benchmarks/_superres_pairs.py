@@ -19,7 +19,7 @@ from wolter.errors import InputError
 from wolter.images.reading import picture_batch
 from wolter.images.schema import CLAMP, ImageBatch
 from wolter.images.targets import Targets
-from wolter.xray.imaging.counts_image import Picture, read_picture
+from wolter.xray.imaging.counts_image import CountsImage, read_counts_image
 from wolter.xray.imaging.image_file import read_image
 from wolter.xray.instruments import epic_pn_camera as camera
 
@@ -42,7 +42,7 @@ class Pair:
     """
 
     name: str
-    picture: Picture
+    picture: CountsImage
     scale: int
     seen: ImageBatch
     vignetting_HW: Tensor
@@ -77,7 +77,7 @@ def simulated(folder: Path, n: int = 0) -> Iterator[Pair]:
         values_HW, header = read_image(targets[0])
         photons_HW = torch.from_numpy(values_HW)
         seconds_HW = float(header["EXPOSURE"]) * camera.live(2)[camera.native(2)]
-        picture = read_picture(path)
+        picture = read_counts_image(path)
         yield _pair(f"{found[1]} {found[2]}", picture, 2, photons_HW, seconds_HW)
 
 
@@ -89,7 +89,7 @@ def observed(folder: Path, n: int = 0) -> Iterator[Pair | str]:
     for path in sorted((folder / "real" / "20ks").iterdir())[: n or None]:
         name = path.name.split("_")[0]
         (whole,) = (folder / "real" / "full").glob(f"{name}_*")
-        picture, long = read_picture(path), read_picture(whole)
+        picture, long = read_counts_image(path), read_counts_image(whole)
         photons_HW = long.counts_HW - picture.counts_HW
         if bool((photons_HW < 0).any()):
             yield f"{name}: the 20 ks hold photons that the whole exposure does not"
@@ -101,7 +101,9 @@ def observed(folder: Path, n: int = 0) -> Iterator[Pair | str]:
         yield _pair(name, picture, 1, photons_HW, more_HW * seen_HW)
 
 
-def _pair(name: str, picture: Picture, scale: int, photons_HW: Tensor, seconds_HW: Tensor) -> Pair:
+def _pair(
+    name: str, picture: CountsImage, scale: int, photons_HW: Tensor, seconds_HW: Tensor
+) -> Pair:
     coarse_HW, fine_HW = (
         camera.vignetting(camera.off_axis(s))[camera.native(s)].float() for s in (1, scale)
     )

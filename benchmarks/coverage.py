@@ -6,7 +6,7 @@ Each case draws `n` spectra of 25 ks from the prior, through a response and over
 own. Of each: `network`, the percentage of the network's 68 % intervals that hold the truth, by
 parameter; `refined`, the same of exact posteriors, of a part of the spectra; `flagged`, the
 percentage of spectra with each flag on the training. Response and background of the first case are
-those of NGC 7793 ULX-4 (XMM-Newton EPIC-pn), a part of what the shipped network was trained on,
+those of NGC 7793 ULX-4 (XMM-Newton EPIC-pn), a part of what the pretrained network was trained on,
 where the reference data are there; else embedded ones, which it was not.
 Shapes: B batch, C channel, P parameter.
 """
@@ -33,7 +33,7 @@ from wolter.xray.instruments import acis, epic_pn
 from wolter.xray.spectral.forward import Forward
 from wolter.xray.spectral.redistribution import recorded_offsets
 from wolter.xray.spectral.response import Response
-from wolter.xray.stats.sampling import Box, Sampler, refine
+from wolter.xray.stats.sampling import Sampler, UniformPrior, refine
 from wolter.xray.stats.summary import summarise
 
 EXPOSURE_S = 25e3
@@ -118,7 +118,7 @@ def _covered(model: Model, simulator: Simulator, case: Case, n: int) -> dict[str
         return logs_NC.double().sum(1)
 
     fine = refine(
-        Sampler(log, Box(low_P, high_P)),
+        Sampler(log, UniformPrior(low_P, high_P)),
         torch.arange(few),
         values["samples"][:few],
         values["log_density"][:few],

@@ -2,11 +2,11 @@
 
     wolter bench liveness --json FILE
 
-A server runs as users start it (`wolter serve`, shipped weights or champions), on all cores of the
-machine. Clients keep it busy for a while: images that are super-resolved, spectra whose posteriors
-are refined, uploads, and requests of 10,000 spectra as JSON; meanwhile processes of their own ask
-`/livez` and `/readyz` 20 times a second, each time on a new connection. `idle` is the same without
-the others.
+A server runs as users start it (`wolter serve`, pretrained weights or champions), on all cores of
+the machine. Clients keep it busy for a while: images that are super-resolved, spectra whose
+posteriors are refined, uploads, and requests of 10,000 spectra as JSON; meanwhile processes of
+their own ask `/livez` and `/readyz` 20 times a second, each time on a new connection. `idle` is the
+same without the others.
 """
 
 import json

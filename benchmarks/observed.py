@@ -34,8 +34,8 @@ from torch import Tensor
 from wolter.errors import InputError
 from wolter.registry.checkpoint import load_model
 from wolter.registry.pretrained import find
-from wolter.spectra.gridded import Evidence
-from wolter.spectra.model_check import Judgement, Likelihood, judge, predictive
+from wolter.spectra.gridded import GriddedObservation
+from wolter.spectra.model_check import Likelihood, ModelCheck, check_model, predictive
 from wolter.spectra.reading import read_observed
 from wolter.xray.spectral.writing import write_response
 from wolter.xray.stats.fit import Counted, fit, random_starts
@@ -50,39 +50,39 @@ def run(n: int = 8, pha: Path | None = None) -> dict[str, Any]:
     pha = pha or _reference()
     folder, version = find("posterior", "champion")
     model = load_model(folder)
-    evidence = Evidence.of(read_observed(pha), model.card.spec, pha.name)
-    judged = judge(model, evidence, refined=True)
-    likelihood, names = judged.likelihood, model.card.spec.names
+    gridded = GriddedObservation.of(read_observed(pha), model.card.spec, pha.name)
+    checked = check_model(model, gridded, refined=True)
+    likelihood, names = checked.likelihood, model.card.spec.names
     bounds_2P = torch.stack([likelihood.box.low_P, likelihood.box.high_P]).double()
     random_RP = random_starts(bounds_2P, 1, n, torch.Generator().manual_seed(0))[0]
-    network_P = judged.sets[POSTERIOR].double().mean(0).clamp(*bounds_2P)
+    network_P = checked.sets[POSTERIOR].double().mean(0).clamp(*bounds_2P)
     starts_RP = torch.cat([network_P[None], random_RP])
     fits: dict[str, Tensor | None] = {OURS: _ours(likelihood, starts_RP, bounds_2P), SHERPA: None}
     if _sherpa.installed():
         assert names == _sherpa.NAMES, "Sherpa's model has these parameters"
         fits[SHERPA] = _theirs(likelihood, starts_RP, bounds_2P)
     entries: dict[str, Entry | None] = {
-        label: _posterior(judged, samples_SP, names) for label, samples_SP in judged.sets.items()
+        label: _posterior(checked, samples_SP, names) for label, samples_SP in checked.sets.items()
     }
     for label, best_P in fits.items():
         entries[label] = None if best_P is None else _fit(likelihood, best_P, names)
     shown = {label: best_P for label, best_P in fits.items() if best_P is not None}
-    explained = "not_explained" not in judged.flags
+    explained = "not_explained" not in checked.flags
     return {
         "file": pha.name,
         "model": model.card.spec.model,
         "model_version": version,
-        "counts": float(evidence.record.batch.counts_BC.sum()),
-        "exposure_s": float(evidence.record.batch.exposure_B[0]),
+        "counts": float(gridded.record.batch.counts_BC.sum()),
+        "exposure_s": float(gridded.record.batch.exposure_B[0]),
         "channels": int(likelihood.seen_C.sum()),
         "starts": len(starts_RP),
         "explained": explained,
-        "flags": judged.flags,
-        "novelty": float(judged.values["novelty"][0]),
-        "effective": judged.figures["effective"],
+        "flags": checked.flags,
+        "anomaly": float(checked.values["anomaly"][0]),
+        "effective": checked.figures["effective"],
         **entries,
         "pictures": {
-            "figure": _observed_plot.draw(judged, model.card.spec, shown, entries, explained)
+            "figure": _observed_plot.draw(checked, model.card.spec, shown, entries, explained)
         },
     }
 
@@ -97,21 +97,21 @@ def _reference() -> Path:
 
 
 def _ours(likelihood: Likelihood, starts_RP: Tensor, bounds_2P: Tensor) -> Tensor:
-    background_BC = likelihood.evidence.background_C[None]
+    background_BC = likelihood.gridded.background_C[None]
     data = Counted(likelihood.counts_BC, likelihood.exposure_B, background_BC)
     found = fit(likelihood.seen, data, starts_RP[None], bounds_2P, search=True)
     return found.parameters_BP[0]
 
 
 def _theirs(likelihood: Likelihood, starts_RP: Tensor, bounds_2P: Tensor) -> Tensor:
-    evidence, response = likelihood.evidence, likelihood.evidence.response.seen()
+    gridded, response = likelihood.gridded, likelihood.gridded.response.seen()
     with tempfile.TemporaryDirectory() as name:
         write_response(Path(name) / "grid.rsp", response)
         fitter = _sherpa.fitter(
             Path(name) / "grid.rsp", float(likelihood.exposure_B[0]), bounds_2P.numpy()
         )
     counts_C = likelihood.counts_BC[0].double().numpy()
-    background_C = evidence.background_C.double().numpy()
+    background_C = gridded.background_C.double().numpy()
     found = [fitter(counts_C, background_C, start_P.numpy()) for start_P in starts_RP]
     found_RP = torch.from_numpy(np.array(found))
     zeros_R = torch.zeros(len(found_RP), dtype=torch.long)
@@ -136,8 +136,8 @@ def _fit(likelihood: Likelihood, best_P: Tensor, names: tuple[str, ...]) -> Entr
     return {"parameters": parameters, **entry, "p_value": p_value}
 
 
-def _posterior(judged: Judgement, samples_SP: Tensor, names: tuple[str, ...]) -> Entry:
-    likelihood = judged.likelihood
+def _posterior(checked: ModelCheck, samples_SP: Tensor, names: tuple[str, ...]) -> Entry:
+    likelihood = checked.likelihood
     expected_SC = likelihood.expected(predictive(samples_SP))
     p_B = posterior_predictive_p(
         likelihood.counts_BC[:, likelihood.seen_C],

@@ -18,7 +18,7 @@ from typing import Any
 
 from wolter.cluster import connected
 from wolter.errors import InputError
-from wolter.spectra.response_variation import Variety
+from wolter.spectra.response_variation import ResponseVariation
 from wolter.spectra.simulate import simulate_dataset
 from wolter.spectra.simulator import SimulateConfig
 from wolter.train.job import make_job
@@ -29,7 +29,7 @@ from wolter.train.runner import fit_local
 RATES = (5e-4, 1e-3, 2e-3)
 DOMAIN = SimulateConfig(
     exposure_s=(4_000.0, 125_000.0),
-    variety=Variety(filters=("thin", "medium", "thick"), area=(0.5, 1.1), tilt=0.05),
+    variety=ResponseVariation(filters=("thin", "medium", "thick"), area=(0.5, 1.1), tilt=0.05),
 )
 
 

@@ -2,18 +2,18 @@
 
     wolter bench shifted --json FILE
 
-The assumed domain is that of the shipped posterior. The shifted one, which plays the sky, has
+The assumed domain is that of the pretrained posterior. The shifted one, which plays the sky, has
 another response (the embedded EPIC-pn with the thick filter), a gain of 1.005 with an offset of 5
 eV, twice the background, and a component that no model knows (bremsstrahlung of 0.7 keV outside the
 absorption, a few percent of the counts of a middling source). Its true labels are for judging only.
 
-Rows: `shipped`; `more`, trained further on clean simulations for as long as the remedies are;
+Rows: `pretrained`; `more`, trained further on clean simulations for as long as the remedies are;
 `augmented`, on simulations with drawn gain, blur, area, background, line width and extra component;
 `labelled`, on clean simulations mixed with observed spectra, whose labels are fits of the assumed
-model; `both`; `translator`, whose spectra `shipped` reads. Each is set beside the exact posterior
-of the shifted domain's own likelihood (`excess_mfe`, `excess_rmse`: ratios, with standard errors)
-and counted by its intervals (`coverage`, percent of the truths inside). `wrong` is the exact
-posterior under the assumed model: perfect inference, wrong model.
+model; `both`; `translator`, whose spectra `pretrained` reads. Each is set beside the exact
+posterior of the shifted domain's own likelihood (`excess_mfe`, `excess_rmse`: ratios, with standard
+errors) and counted by its intervals (`coverage`, percent of the truths inside). `wrong` is the
+exact posterior under the assumed model: perfect inference, wrong model.
 
 `real`: of every real spectrum in the reference data, how far the C-stat of each row's estimate is
 above that of the best fit near it, each through its own response: a test that needs no labels.
@@ -43,10 +43,10 @@ from wolter.spectra.evaluate.exact import ASSUMED, Row, compare
 from wolter.spectra.evaluate.metrics import Estimate
 from wolter.spectra.fitting.datasets import FitConfig, bounds_of, fit_dataset
 from wolter.spectra.fitting.files import FileFits, FromNetwork
-from wolter.spectra.headers import Kind, look
+from wolter.spectra.headers import FileKind, classify
 from wolter.spectra.labels import label_dataset
 from wolter.spectra.predict import estimate
-from wolter.spectra.response_variation import Variety
+from wolter.spectra.response_variation import ResponseVariation
 from wolter.spectra.schema import SpectraBatch
 from wolter.spectra.simulate import simulate_dataset
 from wolter.spectra.simulator import SimulateConfig, Simulator
@@ -77,7 +77,7 @@ AUGMENTATION = Augmentation(
     extra_share=0.5,
     extra_flux=(0.01, 0.1),
 )
-VARIETY = Variety(("thin", "medium", "thick"), (0.5, 1.1), 0.05, True)
+VARIETY = ResponseVariation(("thin", "medium", "thick"), (0.5, 1.1), 0.05, True)
 EPOCHS, LEARNING_RATE = 4, 3e-4
 
 
@@ -118,7 +118,7 @@ def _run(folder: Path, n: int, observed: int, judged: int) -> dict[str, Any]:
         experiment="shifted",
     )  # fmt: skip
     models = {
-        "shipped": base,
+        "pretrained": base,
         "more": further(sets["clean"]),
         "augmented": further(sets["augmented"]),
         "labelled": further(sets["clean"], labelled.path),
@@ -211,7 +211,7 @@ def _real(models: dict[str, Model]) -> dict[str, Any] | None:
         if not file.is_file():
             continue
         try:
-            if look(file).kind is Kind.SPECTRUM:
+            if classify(file).kind is FileKind.SPECTRUM:
                 found[str(file.relative_to(folder))] = _above_best(models, how, file)
         except InputError:  # what cannot be read: `wolter ingest` says why
             continue

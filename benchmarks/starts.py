@@ -30,7 +30,7 @@ from wolter.xray.spectral.forward import Forward
 from wolter.xray.stats.fit import Counted, Fit, fit, middle, random_starts
 from wolter.xray.stats.levenberg_marquardt import FLAT, linearise
 from wolter.xray.stats.quadratic import remaining
-from wolter.xray.stats.unit_box import Box
+from wolter.xray.stats.unit_box import UnitBox
 
 EXPOSURES_S = (5e3, 25e3, 100e3)
 STATISTICS = ("cstat", "wstat")
@@ -111,7 +111,7 @@ def _flat(simulator: Simulator, data: Counted, best: Fit) -> Tensor:
         simulator.spec.names,
         config.fixed,
     )
-    box = Box.of(exact, bounds_of(simulator.spec.parameters))
+    box = UnitBox.of(exact, bounds_of(simulator.spec.parameters))
     double = Counted(
         data.counts_BC.double(),
         data.exposure_B.double(),

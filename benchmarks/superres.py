@@ -47,7 +47,7 @@ from wolter.images.predict import Enhanced, enhance_picture
 from wolter.registry.checkpoint import Model, load_model
 from wolter.registry.pretrained import find
 from wolter.report import style
-from wolter.xray.imaging.consistency import Fold, chi2
+from wolter.xray.imaging.consistency import ForwardImage, chi2
 
 GAP = "psnr_linear"  # of which the share is told that is closed
 # PSNR in dB that expected counts have against a target's noise, of brightness and of its root, and
@@ -129,8 +129,8 @@ def agreement(pair: Pair) -> float:
     )
 
 
-def _fold(pair: Pair) -> Fold:
-    return Fold(pair.scale, pair.picture.pixel_arcsec, axis_yx=pair.picture.axis_yx)
+def _fold(pair: Pair) -> ForwardImage:
+    return ForwardImage(pair.scale, pair.picture.pixel_arcsec, axis_yx=pair.picture.axis_yx)
 
 
 def _shown_target(pair: Pair) -> Tensor:

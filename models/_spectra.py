@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from wolter.models._novelty import Novelty, anscombe
+from wolter.models._anomaly import Anomaly, anscombe
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 N_BANDS = 16  # broad bands of the background spectrum, whose channels hold a few counts each
@@ -43,7 +43,7 @@ class Standardise(nn.Module):
 
 
 class SpectrumFeatures(nn.Module):
-    """Counts, background and exposure as standardised network inputs, and their novelty.
+    """Counts, background and exposure as standardised network inputs, and their anomaly.
 
     Counts enter twice, as square root and as logarithm: the one has unit noise, in the other a
     change of flux is a shift. The background spectrum enters in broad bands.
@@ -57,7 +57,7 @@ class SpectrumFeatures(nn.Module):
         self.root = Standardise(spec.n_channels)
         self.logarithm = Standardise(spec.n_channels)
         self.context = Standardise(N_BANDS + 2)
-        self.novelty = Novelty(spec.n_channels)
+        self.anomaly = Anomaly(spec.n_channels)
         self.register_buffer("exposure_range_2", torch.tensor([0.0, torch.inf]))
 
     @property
@@ -75,7 +75,7 @@ class SpectrumFeatures(nn.Module):
         self.root.learn(anscombe(batch.counts_BC))
         self.logarithm.learn(batch.counts_BC.log1p())
         self.context.learn(self._context(batch, batch.exposure_B))
-        self.novelty.learn(batch.counts_BC)
+        self.anomaly.learn(batch.counts_BC)
         exposure_B = batch.exposure_B
         self.exposure_range_2.copy_(torch.stack([exposure_B.min(), exposure_B.max()]))
 
@@ -238,7 +238,7 @@ def metrics(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
 
 
 def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
-    """Estimates of every parameter within its prior, `<name>` and `<name>_mfe`, and `novelty`."""
+    """Estimates of every parameter within its prior, `<name>` and `<name>_mfe`, and `anomaly`."""
     estimator = cast("Estimator", module)
     mean_BP, median_BP, extra = estimator(batch)
     factor_BP = estimator.norm_factor(batch)
@@ -247,7 +247,7 @@ def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
         bounded = estimate_BP.clamp(estimator.low_P, estimator.low_P + estimator.width_P)
         for name, column in zip(estimator.names, (bounded * factor_BP).unbind(1), strict=True):
             values[name + suffix] = column
-    values["novelty"] = estimator.features.novelty(batch.counts_BC)
+    values["anomaly"] = estimator.features.anomaly(batch.counts_BC)
     if extra is not None:
         values["components"] = estimator.components(extra)
     return values

@@ -28,7 +28,7 @@ from wolter.models._spectra import (
 )
 from wolter.spectra.grid import AREA_EDGES
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
-from wolter.xray.stats.sampling import Box, at_least_wide, even_normals
+from wolter.xray.stats.sampling import UniformPrior, at_least_wide, even_normals
 from wolter.xray.stats.summary import summarise, widths
 
 LOG_SCALE = (-9.0, 3.0)  # range of the logarithm of a posterior's width over the prior's
@@ -176,16 +176,17 @@ class Posterior(nn.Module):
         return exposure_factor(self.features, self.is_norm_P, batch)
 
     @property
-    def box(self) -> Box:
+    def box(self) -> UniformPrior:
         """The prior."""
-        return Box(self.low_P, self.low_P + self.width_P)
+        return UniformPrior(self.low_P, self.low_P + self.width_P)
 
     @torch.no_grad()
     def sample(self, batch: SpectraBatch) -> tuple[Tensor, Tensor]:
         """Posterior samples, the same for the same spectrum always.
 
         Returns:
-            Normal quantiles of the parameters (B, S, P), see `Box`, and their log density (B, S).
+            Normal quantiles of the parameters (B, S, P), see `UniformPrior`, and their log density
+            (B, S).
         """
         context, mean_BP, scale_BPP = self.condition(batch)
         y_BPS, log_volume_BS = invert(self.flow, context, self.base_SP.T)
@@ -244,7 +245,7 @@ def metrics(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
 
 
 def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
-    """Samples, their log density in normal quantiles of the prior, their summary, and `novelty`.
+    """Samples, their log density in normal quantiles of the prior, their summary, and `anomaly`.
 
     See `summarise`.
     """
@@ -253,11 +254,11 @@ def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     factor_BP = network.norm_factor(batch)
     samples_BSP = network.box.physical(normal_BSP) * factor_BP[:, None]
     values = summarise(samples_BSP, network.names)
-    box = Box(network.low_P * factor_BP, (network.low_P + network.width_P) * factor_BP)
+    box = UniformPrior(network.low_P * factor_BP, (network.low_P + network.width_P) * factor_BP)
     wide_BSP = at_least_wide(samples_BSP, widths(values, network.names), box)
     if wide_BSP is not samples_BSP:
         samples_BSP, values = wide_BSP, summarise(wide_BSP, network.names)
-    values["novelty"] = network.features.novelty(batch.counts_BC)
+    values["anomaly"] = network.features.anomaly(batch.counts_BC)
     return values | {"samples": samples_BSP, "log_density": log_density_BS}
 
 

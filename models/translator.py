@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from wolter.family import Choice, Family, Range
 from wolter.models import _spectra
+from wolter.models._anomaly import anscombe
 from wolter.models._critics import fixed_score, scored_with_slope
-from wolter.models._novelty import anscombe
 from wolter.models._spectra import Estimator, loss_and_extra, metrics, normalise
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 

@@ -13,7 +13,7 @@ from wolter.serve.uploads import store
 from wolter.spectra.fitting.datasets import FitConfig, FromPrior
 from wolter.spectra.fitting.files import FileFits
 from wolter.spectra.grid import default_grid
-from wolter.spectra.headers import Kind, look
+from wolter.spectra.headers import FileKind, classify
 from wolter.spectra.ingest import IngestConfig, read_spectra
 from wolter.spectra.reading import read_record
 from wolter.spectra.schema import SpectraSpec
@@ -27,8 +27,8 @@ GRID = 256
 
 def by_ingest(pha: Path) -> np.ndarray:
     """Counts on the grid, as `wolter ingest spectra` reads them."""
-    seen = look(pha)
-    if seen.kind is Kind.OTHER:
+    seen = classify(pha)
+    if seen.kind is FileKind.OTHER:
         raise InputError(f"{pha}: passed over as {seen.other}; give a spectrum")
     table: pa.Table = read_spectra([str(pha)], [pha.name], IngestConfig())
     reason = table["reason"][0].as_py()

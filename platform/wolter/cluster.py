@@ -12,7 +12,7 @@ import psutil
 
 from wolter import local_ray
 from wolter.errors import FailedError, InputError
-from wolter.reach import host_and_port, unreachable
+from wolter.network import host_and_port, unreachable
 from wolter.terminal import quiet
 
 WAIT_S = 120  # for each process of a local Ray; Ray's own 30 s are few on a busy machine

@@ -75,6 +75,19 @@ def load(cls: type[T], path: Path) -> T:
     Raises:
         InputError: the file is missing, is not valid, or has unknown keys.
     """
+    try:
+        return from_dict(cls, read(path))
+    except InputError as error:
+        text = str(error)
+        raise InputError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from error
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read the values of a `.json` or `.toml` file.
+
+    Raises:
+        InputError: the file is missing or not valid.
+    """
     kind = "TOML" if path.suffix == ".toml" else "JSON"
     try:
         text = path.read_text(encoding="utf-8")
@@ -83,10 +96,9 @@ def load(cls: type[T], path: Path) -> T:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except ValueError as error:  # not UTF-8, JSON or TOML
         raise InputError(f"{path}: not valid {kind}: {error}") from error
-    try:
-        return from_dict(cls, values)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: {values!r} is not a table of keys and values")
+    return values
 
 
 class _WrongTypeError(TypeError):

@@ -50,11 +50,11 @@ class Family:
         metrics: `(module, batch) -> {name: scalar}` on held-out batches.
         predict: `(module, batch) -> {name: tensor}`, first axis B. Spectra families return every
             parameter by its name (the RMSE-optimal estimate) and `<name>_mfe` (the MFE-optimal
-            one), and `novelty`, how unlike the training spectra a spectrum is, in sigmas (NaN
+            one), and `anomaly`, how unlike the training spectra a spectrum is, in sigmas (NaN
             where that was not learnt); a decomposing family adds `components` (B, K, C). A family
             of posteriors adds the limits of `wolter.xray.stats.summary.summarise`, `samples` (B, S,
             P) and their `log_density` (B, S) in normal quantiles of the prior
-            (`wolter.xray.stats.sampling.Box`).
+            (`wolter.xray.stats.sampling.UniformPrior`).
         search_space: config key -> what a search may try.
         translate: `(module, batch) -> batch`: observed spectra as the simulated domain has them,
             for other families to read. Only translators have it: they learn from observed spectra

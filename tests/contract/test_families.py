@@ -121,7 +121,7 @@ def test_predictions_have_the_names_and_shapes_that_others_rely_on(family, spec,
         values = family.predict(module, batch)
     assert all(len(value) == len(batch) for value in values.values())
     if family.kind == "spectra":
-        assert {*spec.names, "novelty"} <= set(values)
+        assert {*spec.names, "anomaly"} <= set(values)
         assert all(values[name].shape == (len(batch),) for name in spec.names)
         components = values.get("components")
         shape = (len(batch), len(spec.components), spec.n_channels)

@@ -134,7 +134,7 @@ def test_search_images_as_a_job(submit, tmp_path):
     found = tmp_path / "sweep.json"
     output = submit(
         *("--", "python", "jobs/tune_sr.py", "--data", str(images.path), "--trials", "2"),
-        *("--over", "l1", "--train.epochs", "1", "--train.share", "0.5", "--json", str(found)),
+        *("--over", "l1", "--train.epochs", "1", "--train.fraction", "0.5", "--json", str(found)),
         *("--model.blocks", "1", "--model.filters", "8", "--model.growth", "8"),
     )
     assert "Pareto front: " in output

@@ -18,8 +18,8 @@ def field(reference_data):
     return folder
 
 
-def shipped(family):
-    return load_model(find(family, "shipped")[0])
+def pretrained(family):
+    return load_model(find(family, "pretrained")[0])
 
 
 def flags_of(table):
@@ -28,7 +28,7 @@ def flags_of(table):
 
 def test_a_faint_power_law_is_detected_by_network_and_likelihood(field):
     files = [field / "faint_0.0001.pha", field / "faint_6e-05.pha"]
-    posterior, mlp = shipped("posterior"), shipped("mlp")
+    posterior, mlp = pretrained("posterior"), pretrained("mlp")
     found = flags_of(predict_files(posterior, files, response="embedded"))
     found += flags_of(check_files(mlp, files, response="embedded"))
     for flags in found:
@@ -40,14 +40,14 @@ def test_a_faint_power_law_is_detected_by_network_and_likelihood(field):
 @pytest.mark.parametrize(("family", "rel"), [("posterior", 0.03), ("deepspectra", 0.05)])
 def test_areascale_reaches_the_networks(field, family, rel):
     files = [field / "area_0.3.pha", field / "area_1.pha"]
-    table = predict_files(shipped(family), files, response="embedded")
+    table = predict_files(pretrained(family), files, response="embedded")
     assert list(table["pow_norm"]) == pytest.approx([1e-3, 1e-3], rel=rel)
     assert list(table["exposure_s"]) == [25e3, 25e3]
 
 
 def test_areascale_reaches_the_exact_posterior(field):
     (row,) = check_files(
-        shipped("posterior"), [field / "area_0.3.pha"], response="embedded", refined=True
+        pretrained("posterior"), [field / "area_0.3.pha"], response="embedded", refined=True
     )
     assert row["pow_norm"] == pytest.approx(1e-3, rel=0.05)
     assert row["pow_norm_lolim"] < 1e-3 < row["pow_norm_hilim95"]
@@ -57,13 +57,13 @@ def test_areascale_reaches_the_exact_posterior(field):
 def test_real_spectra_of_the_recipe_are_within_training(reference_data):
     pha = reference_data / "xmm" / "ngc7793_ulx4" / "PN.pha"
     for family in ("posterior", "deepspectra"):
-        (flags,) = flags_of(predict_files(shipped(family), [pha]))
+        (flags,) = flags_of(predict_files(pretrained(family), [pha]))
         assert not {"response_outside_training", "background_outside_training"} & flags
 
 
 @pytest.mark.parametrize("name", ["3c273/3c273.pi", "qso/qso.pi", "low_counts/bubble.pi"])
 def test_other_instruments_are_told_and_have_no_zero_widths(reference_data, name):
-    model = shipped("posterior")
+    model = pretrained("posterior")
     table = predict_files(model, [reference_data / "chandra" / name])
     (flags,) = flags_of(table)
     assert {"response_outside_training", "background_outside_training"} <= flags

@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from wolter.errors import InputError
-from wolter.images.headers import Maps, look
+from wolter.images.headers import Maps, classify
 from wolter.images.pairs import pair_of_images
 from wolter.images.predict import enhance_picture
-from wolter.images.reading import fitness
+from wolter.images.reading import check_compatible
 from wolter.images.schema import ImageSpec
 from wolter.registry.checkpoint import load_model
 from wolter.registry.pretrained import find
-from wolter.xray.imaging.counts_image import read_picture
+from wolter.xray.imaging.counts_image import read_counts_image
 from wolter.xray.imaging.events import read_events
 
 pytestmark = pytest.mark.reference
@@ -32,7 +32,7 @@ def field(reference_data):
 
 @pytest.fixture(scope="module")
 def model():
-    return load_model(find("superres", "shipped")[0])
+    return load_model(find("superres", "pretrained")[0])
 
 
 def rate(picture):
@@ -44,15 +44,15 @@ def rate(picture):
 @pytest.mark.parametrize("name", ["map_good", "map_ks"])
 @pytest.mark.parametrize("image", ["base", "no_exposure", "ext_keys_in_primary"])
 def test_maps_in_seconds_and_kiloseconds(field, name, image):
-    picture = read_picture(field / f"{image}.fits", field / f"{name}.fits")
-    good = read_picture(field / "base.fits", field / "map_good.fits")
+    picture = read_counts_image(field / f"{image}.fits", field / f"{name}.fits")
+    good = read_counts_image(field / "base.fits", field / "map_good.fits")
     assert picture.exposure_s == pytest.approx(30_000)
     assert torch.allclose(picture.exposure_HW, good.exposure_HW)
     assert torch.equal(picture.counts_HW, good.counts_HW)
 
 
 def test_the_answer_s_total(field, model):
-    picture = read_picture(field / "base.fits", field / "map_ks.fits")
+    picture = read_counts_image(field / "base.fits", field / "map_ks.fits")
     enhanced = enhance_picture(model, picture)
     assert float(enhanced.rate_HW.nansum()) == pytest.approx(0.111, rel=0.01)
 
@@ -68,18 +68,18 @@ def test_the_answer_s_total(field, model):
 )
 def test_maps_of_another_sky_or_unit(field, name, words):
     with pytest.raises(InputError, match=words):
-        read_picture(field / "base.fits", field / f"{name}.fits")
+        read_counts_image(field / "base.fits", field / f"{name}.fits")
 
 
 def test_an_exposure_that_is_given_fits_the_rates(field):
-    relative = read_picture(field / "base.fits", field / "map_relative.fits", exposure_s=3e4)
-    good = read_picture(field / "base.fits", field / "map_good.fits")
+    relative = read_counts_image(field / "base.fits", field / "map_relative.fits", exposure_s=3e4)
+    good = read_counts_image(field / "base.fits", field / "map_good.fits")
     assert relative.exposure_s == 3e4
     assert torch.allclose(relative.exposure_HW, good.exposure_HW)
     with pytest.raises(InputError, match="no exposure of 10000 s can be given, too"):
-        read_picture(field / "base.fits", field / "map_good.fits", exposure_s=1e4)
-    own = read_picture(field / "det_pn_ontime.fits")
-    given = read_picture(field / "det_pn_ontime.fits", exposure_s=1e4)
+        read_counts_image(field / "base.fits", field / "map_good.fits", exposure_s=1e4)
+    own = read_counts_image(field / "det_pn_ontime.fits")
+    given = read_counts_image(field / "det_pn_ontime.fits", exposure_s=1e4)
     assert (own.exposure_s, given.exposure_s) == (3e4, 1e4)
     assert rate(given) * given.exposure_s == pytest.approx(rate(own) * own.exposure_s)
 
@@ -88,13 +88,13 @@ def test_an_exposure_that_is_given_fits_the_rates(field):
 @pytest.mark.parametrize("name", ["base", "det_pn_ontime"])
 def test_exposures_that_make_no_sense(field, name, seconds):
     with pytest.raises(InputError, match="give the exposure in seconds") as caught:
-        read_picture(field / f"{name}.fits", exposure_s=seconds)
+        read_counts_image(field / f"{name}.fits", exposure_s=seconds)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["sky_411x403", "sky_411x403_mos", "det_mos1"])
 def test_the_header_and_not_the_shape_tells_the_instrument(field, name):
-    picture = read_picture(field / f"{name}.fits")
+    picture = read_counts_image(field / f"{name}.fits")
     stay = STAY if name == "sky_411x403" else 1.0
     assert torch.allclose(picture.exposure_HW, torch.tensor(3e4 * stay))
     assert picture.pixel_arcsec == pytest.approx(4.0, rel=1e-4)
@@ -105,7 +105,7 @@ def test_the_header_and_not_the_shape_tells_the_instrument(field, name):
 @pytest.mark.slow  # a whole frame
 @pytest.mark.parametrize("name", ["sky_411x403", "sky_411x403_mos", "det_mos1"])
 def test_the_source_of_a_whole_frame(field, model, name):
-    picture = read_picture(field / f"{name}.fits")
+    picture = read_counts_image(field / f"{name}.fits")
     enhanced = enhance_picture(model, picture)
     rows, columns = np.mgrid[: enhanced.rate_HW.shape[0], : enhanced.rate_HW.shape[1]]
     near = np.hypot(rows - 202, columns - 301) <= 40  # 80 arcsec
@@ -115,7 +115,7 @@ def test_the_source_of_a_whole_frame(field, model, name):
 
 def test_a_round_field_without_a_map(field, model):
     image = field / "fov_nomap.fits"
-    picture, mapped = read_picture(image), read_picture(image, field / "fov_map.fits")
+    picture, mapped = read_counts_image(image), read_counts_image(image, field / "fov_map.fits")
     outside, truth = picture.exposure_HW <= 0, mapped.exposure_HW <= 0
     assert float(outside.float().mean()) == pytest.approx(0.42, abs=0.02)
     assert float((outside & ~truth).float().mean()) < 0.01
@@ -140,25 +140,28 @@ def test_a_round_field_without_a_map(field, model):
     ],
 )
 def test_what_the_model_was_not_trained_on_is_told(field, name, words):
-    assert any(words in remark for remark in fitness(read_picture(field / f"{name}.fits"), SPEC))
-    own = fitness(read_picture(field / "base.fits"), SPEC)
+    assert any(
+        words in remark
+        for remark in check_compatible(read_counts_image(field / f"{name}.fits"), SPEC)
+    )
+    own = check_compatible(read_counts_image(field / "base.fits"), SPEC)
     assert own == ["the header tells no energy band: taken to be 0.5-2 keV"]
 
 
 @pytest.mark.parametrize("name", ["rate_fits", "rate_pow", "rate_photon", "rate_slash"])
 def test_rates_are_refused_alike(field, name):
     with pytest.raises(InputError, match=r"pixels in '.*'; give an image of counts"):
-        read_picture(field / f"{name}.fits")
+        read_counts_image(field / f"{name}.fits")
 
 
 def test_cubes(field):
     with pytest.raises(InputError, match="a cube of 1 x 96 x 96 pixels; give one of its planes"):
-        read_picture(field / "cube.fits")
+        read_counts_image(field / "cube.fits")
 
 
 @pytest.mark.parametrize("name", ["rot_pc_only", "no_crpix"])
 def test_coordinates_without_the_usual_words(field, name):
-    picture = read_picture(field / f"{name}.fits")
+    picture = read_counts_image(field / f"{name}.fits")
     assert picture.pixel_arcsec == pytest.approx(4.0, rel=1e-3)
     assert float(picture.counts_HW.sum()) == PHOTONS
 
@@ -185,11 +188,11 @@ def test_events_that_cannot_be_judged(field, name, words):
 @pytest.mark.parametrize("band", [(0.5, 2.0), (0.2, 12.0), (0.2, 0.5)])
 def test_images_of_two_bands_are_no_pair(field, band):
     files = [field / "twobands" / f"{name}.fits" for name in ("soft", "total")]
-    looks = [look(file, Maps(), 4.0, band) for file in files]
+    looks = [classify(file, Maps(), 4.0, band) for file in files]
     assert sum(not each.reason for each in looks) == sum(
         own == band for own in ((0.2, 0.5), (0.2, 12.0))
     )
     assert all("keV, and pairs are to be of" in each.reason for each in looks if each.reason)
-    pictures = [read_picture(file) for file in files]
+    pictures = [read_counts_image(file) for file in files]
     with pytest.raises(InputError, match=r"photons of 0\.2-0\.5 keV and 0\.2-12 keV"):
         pair_of_images(*pictures)

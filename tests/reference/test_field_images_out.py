@@ -21,7 +21,7 @@ def field(reference_data):
 
 
 def answer(image, out, *options):
-    arguments = ["predict", "superres", str(image), "-o", str(out), "--version", "shipped"]
+    arguments = ["predict", "superres", str(image), "-o", str(out), "--version", "pretrained"]
     assert main([*arguments, *map(str, options)]) == 0
     return out
 
@@ -69,7 +69,7 @@ def test_a_wide_survey_is_compared_in_little_memory(field, tmp_path, capsys):
 
 def test_another_telescope_keeps_its_unit(field, tmp_path, capsys, monkeypatch):
     """The same source at the same place: 7e-6 photon/cm^2/s in all, 0.1 ct/s of source."""
-    import wolter.enhanced_picture as module
+    import wolter.images.plot as module
 
     shown, side_by_side = [], module.side_by_side
     monkeypatch.setattr(

@@ -7,14 +7,14 @@ from benchmarks import _jolideco
 from wolter.images.evaluate.baselines import gaussian
 from wolter.images.schema import ImageBatch
 from wolter.models._image_losses import poisson_deviance
-from wolter.xray.imaging.consistency import Fold
+from wolter.xray.imaging.consistency import ForwardImage
 
 
 @pytest.mark.peers
 @pytest.mark.filterwarnings("ignore")  # of its own making
 def test_jolideco_finds_sources_in_their_places_and_sharper_than_smoothing():
     torch.manual_seed(0)
-    fold, exposure_HW = Fold(), torch.full((48, 48), 2e4)
+    fold, exposure_HW = ForwardImage(), torch.full((48, 48), 2e4)
     truth_HW = torch.full((96, 96), 2e-6)
     truth_HW[30:33, 30:33] = 4e-3
     truth_HW[60:64, 50:54] = 1e-3

@@ -43,7 +43,7 @@ def test_real_spectrum_by_explicit_rebinning(folder, untrained, family):
     assert table["counts"][0] == batch.counts_BC.sum().item()
     flags = table["flag"][0].split(";")
     # It has learnt flat spectra alone.
-    assert {flag for flag in flags if not flag.startswith("at_prior_edge")} == {"novel"}
+    assert {flag for flag in flags if not flag.startswith("at_prior_edge")} == {"anomalous"}
 
 
 def test_given_files_replace_those_of_the_header(folder, untrained):

@@ -185,7 +185,7 @@ def test_counts_per_flux(sim, scale):
 
 
 def test_counts_per_flux_of_the_calibration(reference_data):
-    """0.5-2 keV, as the shipped scenes use it, by the calibration's own response."""
+    """0.5-2 keV, as the pretrained scenes use it, by the calibration's own response."""
     folder = reference_data / "xmm_instrument"
     theirs = read_response(folder / "epn_e3_ff20_sdY9_v19.0.rmf", folder / "pn_thin_onaxis.arf")
     spectrum = ("tbabs * powerlaw", {"nh": 0.04, "slope": 1.9, "pow_norm": 1.0})

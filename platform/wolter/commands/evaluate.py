@@ -94,7 +94,7 @@ class Evaluate:
         runs = {
             i: mlflow_store.run_of(name, version)
             for i, (name, (_, version)) in enumerate(zip(self.families, found, strict=True))
-            if not version.startswith(pretrained.SHIPPED)
+            if not version.startswith(pretrained.PRETRAINED)
         }
         result: Evaluation | ImageEvaluation
         if dataset.manifest.kind == "images":

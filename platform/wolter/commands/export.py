@@ -11,7 +11,7 @@ from wolter.data.out_paths import check_folder
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.errors import InputError
 from wolter.registry import mlflow_store, pretrained
-from wolter.registry.checkpoint import Card, load_model, made_by
+from wolter.registry.checkpoint import Card, load_model, provenance
 
 KEPT = (
     "n", "exposure_s", "mfe_percent", "rmse", "excess_mfe", "excess_rmse", "coverage", "ks_p"
@@ -22,13 +22,13 @@ KEPT = (
 class Export:
     """Write a model as weights that ship with the package, in half precision, with a card.
 
-    What older weights lack, their novelty and the ranges that their training covered, is learnt
+    What older weights lack, their anomaly and the ranges that their training covered, is learnt
     from the dataset, and nothing else.
 
     Attributes:
         family: name of the model: of a family, or its variant, such as superres-denoise.
         data: the dataset that it was trained on last, or its first shards, for the card.
-        version: version, run id or alias of the model in the registry; "shipped" for the weights
+        version: version, run id or alias of the model in the registry; "pretrained" for the weights
             that come with the package.
         evaluation: JSON of `wolter evaluate`, for the card; else it keeps what it has, or tells
             the validation metrics of the run.
@@ -47,8 +47,8 @@ class Export:
         folder, version = pretrained.find(self.family, self.version)
         model = load_model(folder)
         data = open_dataset(self.data)
-        if pretrained.complete(model, data):
-            print(f"{self.family}: novelty learnt from {self.data}")
+        if pretrained.backfill_anomaly(model, data):
+            print(f"{self.family}: anomaly learnt from {self.data}")
         model, metrics = pretrained.with_ranges(model, data), self._metrics(model.card, version)
         weights, card = pretrained.export(model, self.out, _whole(model.card, data), metrics)
         print(f"{weights} ({weights.stat().st_size / 1e6:.1f} MB), {card}")
@@ -57,7 +57,7 @@ class Export:
     def _metrics(self, card: Card, version: str) -> dict[str, Any]:
         if self.evaluation is not None:
             return _read(self.evaluation)
-        if card.metrics or version.startswith(pretrained.SHIPPED):
+        if card.metrics or version.startswith(pretrained.PRETRAINED):
             return card.metrics
         last = mlflow_store.history(mlflow_store.run_of(self.family, version))
         validation = "validation/"
@@ -70,7 +70,7 @@ class Export:
 
 def _whole(card: Card, data: ShardDataset) -> dict[str, Any]:
     """How the training dataset was made, of which less may be given."""
-    whole, given = card.dataset, made_by(data.manifest)
+    whole, given = card.dataset, provenance(data.manifest)
     config = whole.get("config", {})
     same = whole.get("seed") == given["seed"] and all(
         given["config"].get(name) == value for name, value in config.items()

@@ -34,7 +34,7 @@ class Predict:
         arf: ARF to use for every file; "none" for none.
         background: background spectrum to use for every file; "none" for none.
         response: files, or embedded for the EPIC-pn response that needs no files.
-        version: version, run id or alias of the model in the registry; "shipped" for the weights
+        version: version, run id or alias of the model in the registry; "pretrained" for the weights
             that come with the package, which also stand in where there is no champion.
         checkpoint: folder of a model to use in place of the registry's.
         translator: carry the spectra to the simulated domain first, by this version, run id, alias

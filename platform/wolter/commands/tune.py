@@ -28,7 +28,7 @@ from wolter.tune.pareto_plot import front_plot
 from wolter.tune.plan import SearchConfig, Sweep, plan, planned
 from wolter.tune.search import SearchResult
 
-EPOCHS, SHARE = 3, 0.25  # of a trial, where nothing is said
+EPOCHS, FRACTION = 3, 0.25  # of a trial, where nothing is said
 ARTIFACT = "search"  # folder of a run's artifacts
 
 
@@ -37,7 +37,7 @@ class Tune:
     """Search the configs of a family with Ray Tune; prints the Pareto front and what to train.
 
     Every trial is a child run of one run of MLflow, has the same budget (--train.epochs,
-    --train.share), and is judged by metrics of the validation split, never by the loss.
+    --train.fraction), and is judged by metrics of the validation split, never by the loss.
 
     Attributes:
         family: name of the family, a file of models/.
@@ -113,7 +113,7 @@ def command(arguments: Sequence[str]) -> type[Tune]:
 
 
 def _budget(family: Family) -> TrainConfig:
-    return replace(default_config(family), epochs=EPOCHS, share=SHARE)
+    return replace(default_config(family), epochs=EPOCHS, fraction=FRACTION)
 
 
 def train_command(result: SearchResult) -> str:
@@ -121,7 +121,7 @@ def train_command(result: SearchResult) -> str:
     job = result.sweep.job
     usual = configs.to_dict(default_config(families.load(job.family)))
     given = configs.to_dict(job.train)
-    train = {k: v for k, v in given.items() if v != usual[k] and k not in ("epochs", "share")}
+    train = {k: v for k, v in given.items() if v != usual[k] and k not in ("epochs", "fraction")}
     words = ["wolter", "train", job.family, "--data", job.dataset]
     words += ["--real", job.real] if job.real else []
     words += options("model", result.changed(result.recommended)) + options("train", train)

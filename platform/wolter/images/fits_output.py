@@ -17,7 +17,7 @@ from wolter import __version__
 from wolter.errors import InputError
 from wolter.files import write_atomically
 from wolter.images.predict import Enhanced
-from wolter.xray.imaging.consistency import AROUND_ARCSEC, FAR, Fold
+from wolter.xray.imaging.consistency import AROUND_ARCSEC, FAR, ForwardImage
 from wolter.xray.imaging.excess import NEEDED
 from wolter.xray.imaging.scaled_header import scaled_header
 from wolter.xray.instruments.pointing import celestial
@@ -97,7 +97,7 @@ def expected_counts(path: Path) -> Tensor:
             header, rate_HW = hdus[0].header, _tensor(hdus[0].data)
             exposure_HW, background_HW = (_tensor(hdus[k].data) for k in ("EXPMAP", "BACKGROUND"))
             row, column = header.get("AXISROW"), header.get("AXISCOL")
-            fold = Fold(
+            fold = ForwardImage(
                 scale=len(rate_HW) // len(exposure_HW),
                 pixel_arcsec=header["PIXARCS"],
                 sharpness=header["PSFSHARP"],

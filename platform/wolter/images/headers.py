@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wolter.errors import InputError
 from wolter.xray.imaging.band import band_of, same_band
-from wolter.xray.imaging.counts_image import Picture, read_picture
+from wolter.xray.imaging.counts_image import CountsImage, read_counts_image
 from wolter.xray.imaging.events import is_event_list
 from wolter.xray.imaging.exposure_map import read_mask, read_spread
 from wolter.xray.imaging.image_file import read_image, readable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FOR_ALL = ""  # key of a map that goes with every observation
 
 
-class Kind(Enum):
+class FileKind(Enum):
     """Kinds of archive file."""
 
     EVENTS = "events"
@@ -37,7 +37,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Look:
+class FileHeader:
     """What a file says of itself.
 
     Attributes:
@@ -49,7 +49,7 @@ class Look:
         reason: why a file that ought to give a pair cannot.
     """
 
-    kind: Kind
+    kind: FileKind
     source: str = ""
     parent: str = ""
     group: str = ""
@@ -82,18 +82,18 @@ class Maps:
         """All the maps' files, absolute."""
         return {*self.exposure.values(), *self.mask.values()}
 
-    def read(self, path: Path, pixel_arcsec: float) -> Picture:
+    def read(self, path: Path, pixel_arcsec: float) -> CountsImage:
         """Image of photons with the exposure of its own maps, where there are some.
 
         A map tells how the exposure is spread; how long it is the image's header tells, so that one
         map serves short and long images.
 
         Raises:
-            InputError: as `read_picture`; also pixels of another size, and no whole counts.
+            InputError: as `read_counts_image`; also pixels of another size, and no whole counts.
         """
         _, header = read_image(path)
         exposure, mask = self.named(tables.text(header, "OBS_ID"))
-        picture = read_picture(path, exposure, mask, pixel_arcsec=pixel_arcsec, spread=True)
+        picture = read_counts_image(path, exposure, mask, pixel_arcsec=pixel_arcsec, spread=True)
         if abs(picture.pixel_arcsec / pixel_arcsec - 1) > 0.01:
             raise InputError(
                 f"{path}: pixels of {picture.pixel_arcsec:.3g} arcsec; use --pixel to say so"
@@ -151,9 +151,9 @@ def _by_observation(name: str | None) -> dict[str, str]:
     return found
 
 
-def look(
+def classify(
     path: Path, maps: Maps, pixel_arcsec: float, band_kev: tuple[float, float] = (0.5, 2.0)
-) -> Look:
+) -> FileHeader:
     """Tell event lists and images of photons from everything else, and read images wholly.
 
     Args:
@@ -169,30 +169,30 @@ def look(
             headers = [readable(hdu.header) for hdu in hdus] if events or images else []
     except InputError as error:
         fits = path.suffix.lower() in FITS_SUFFIXES
-        return Look(Kind.OTHER, reason=str(error) if fits else "")
+        return FileHeader(FileKind.OTHER, reason=str(error) if fits else "")
     if not headers:
-        return Look(Kind.OTHER)
+        return FileHeader(FileKind.OTHER)
     words = {key: _word(headers, key) for key in ("OBS_ID", "OBJECT", "INSTRUME", "EXPIDSTR")}
     source = words["OBS_ID"] or words["OBJECT"] or path.name
     parent = words["OBJECT"].upper() or source
     if events:
-        return Look(Kind.EVENTS, source, parent)
+        return FileHeader(FileKind.EVENTS, source, parent)
     if not words["OBS_ID"]:
         why = f"{path}: no OBS_ID in the header, by which pairs are found; add it"
-        return Look(Kind.IMAGE, source, parent, reason=why)
+        return FileHeader(FileKind.IMAGE, source, parent, reason=why)
     try:
         picture = maps.read(path, pixel_arcsec)
     except InputError as error:
-        return Look(Kind.IMAGE, source, parent, reason=str(error))
+        return FileHeader(FileKind.IMAGE, source, parent, reason=str(error))
     band = band_of(picture.header)
     if band is not None and not same_band(band, band_kev):
         why = (
             f"{path}: photons of {band[0]:g}-{band[1]:g} keV, and pairs are to be of "
             f"{band_kev[0]:g}-{band_kev[1]:g}; use --band to say so"
         )
-        return Look(Kind.IMAGE, source, parent, reason=why)
+        return FileHeader(FileKind.IMAGE, source, parent, reason=why)
     group = " ".join(words[key] for key in ("OBS_ID", "INSTRUME", "EXPIDSTR"))
-    return Look(Kind.IMAGE, source, parent, group, picture.exposure_s)
+    return FileHeader(FileKind.IMAGE, source, parent, group, picture.exposure_s)
 
 
 def _is_image(hdu: Any) -> bool:

@@ -19,7 +19,7 @@ from wolter.data.row_writer import RowWriter, list_files
 from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
 from wolter.files import make_folder
-from wolter.images.headers import Kind, Maps, look
+from wolter.images.headers import FileKind, Maps, classify
 from wolter.images.pair_tiles import Tiling, no_pair, pair_table
 from wolter.images.pairs import Cutting, Pair, pair_of_images, pairs_of_events
 from wolter.images.schema import ImageSpec
@@ -152,7 +152,7 @@ def ingest_image_dataset(
         ray.data.DataContext.get_current().execution_options.preserve_order = True
         named = [{"file": str(file)} for file in files if str(file) not in maps.files]
         looks = [
-            row for table in _map(named, _look_block, config, maps) for row in table.to_pylist()
+            row for table in _map(named, _classify_block, config, maps) for row in table.to_pylist()
         ]
         work, alone = _work(looks)
         writer.rejects += [(row["file"], row["reason"]) for row in looks if row["reason"]] + alone
@@ -186,11 +186,12 @@ def _map(
     yield from made.iter_batches(batch_format="pyarrow", batch_size=None)
 
 
-def _look_block(block: dict[str, Any], config: dict[str, Any], maps: Maps) -> pa.Table:
+def _classify_block(block: dict[str, Any], config: dict[str, Any], maps: Maps) -> pa.Table:
     """Ray Data task: what the files of a block are."""
     settings = configs.from_dict(ImageIngestConfig, config)
     seen = [
-        look(Path(file), maps, settings.pixel_arcsec, settings.band_kev) for file in block["file"]
+        classify(Path(file), maps, settings.pixel_arcsec, settings.band_kev)
+        for file in block["file"]
     ]
     rows = [{"file": file, **asdict(each)} for file, each in zip(block["file"], seen, strict=True)]
     return pa.Table.from_pylist([{**row, "kind": row["kind"].value} for row in rows])
@@ -207,10 +208,10 @@ def _work(looks: list[dict[str, Any]]) -> tuple[list[_Work], list[tuple[str, str
         source = short["source"]
         return _Work(short["file"], long["file"], source, parents[source])
 
-    work = [of(row, row) for row in good if row["kind"] == Kind.EVENTS.value]
+    work = [of(row, row) for row in good if row["kind"] == FileKind.EVENTS.value]
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in good:
-        if row["kind"] == Kind.IMAGE.value:
+        if row["kind"] == FileKind.IMAGE.value:
             groups.setdefault(row["group"], []).append(row)
     alone = []
     for rows in groups.values():

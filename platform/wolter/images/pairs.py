@@ -12,7 +12,7 @@ from torch import Tensor
 from wolter.errors import InputError
 from wolter.xray.imaging.band import band_of, same_band
 from wolter.xray.imaging.binning import Coordinates, grid_of, picture_of
-from wolter.xray.imaging.counts_image import Picture
+from wolter.xray.imaging.counts_image import CountsImage
 from wolter.xray.imaging.events import Events
 from wolter.xray.instruments.pointing import farthest
 from wolter.xray.ogip import gti
@@ -27,8 +27,8 @@ SAME_PIXELS = 0.01  # pixels by which images of a pair may lie apart
 class Pair:
     """Input and target of the same sky; the target's pixels may be finer."""
 
-    input: Picture
-    target: Picture
+    input: CountsImage
+    target: CountsImage
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _enlarged(image_HW: Tensor | None, scale: int) -> Tensor | None:
     return image_HW.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
 
 
-def pair_of_images(short: Picture, long: Picture) -> Pair:
+def pair_of_images(short: CountsImage, long: CountsImage) -> Pair:
     """Pair of two images of one observation, by the photons that they share.
 
     By their good time intervals the long image either holds the short one's time, and then every
@@ -128,7 +128,7 @@ def pair_of_images(short: Picture, long: Picture) -> Pair:
     return Pair(short, without(long, short))
 
 
-def without(whole: Picture, part: Picture) -> Picture:
+def without(whole: CountsImage, part: CountsImage) -> CountsImage:
     """The photons and the exposure of an image that are not those of a part of it.
 
     Raises:
@@ -148,7 +148,7 @@ def without(whole: Picture, part: Picture) -> Picture:
     return replace(whole, counts_HW=counts_HW, exposure_HW=exposure_HW, exposure_s=seconds)
 
 
-def _same_pixels(one: Picture, other: Picture) -> None:
+def _same_pixels(one: CountsImage, other: CountsImage) -> None:
     shape = tuple(one.counts_HW.shape)
     if shape != other.counts_HW.shape:
         raise InputError(f"{one.file}: its pixels are not those of {other.file}; bin them alike")
@@ -160,7 +160,7 @@ def _same_pixels(one: Picture, other: Picture) -> None:
         )
 
 
-def _same_band(one: Picture, other: Picture) -> None:
+def _same_band(one: CountsImage, other: CountsImage) -> None:
     bands = band_of(one.header), band_of(other.header)
     if bands[0] is not None and bands[1] is not None and not same_band(bands[0], bands[1]):
         told = " and ".join(f"{low:g}-{high:g} keV" for low, high in (bands[0], bands[1]))

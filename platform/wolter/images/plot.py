@@ -17,13 +17,13 @@ from wolter.images.evaluate.significant import significant_sources
 from wolter.images.predict import Enhanced
 from wolter.images.tiling import enlarged
 from wolter.report import style
-from wolter.xray.imaging.counts_image import Picture
+from wolter.xray.imaging.counts_image import CountsImage
 from wolter.xray.imaging.excess import NEEDED
 from wolter.xray.imaging.scaled_header import scaled_header
 from wolter.xray.instruments.pointing import celestial
 
 
-def other_of(path: Path, picture: Picture, scale: int) -> Other:
+def other_of(path: Path, picture: CountsImage, scale: int) -> Other:
     """Another telescope's image on the pixels that an answer will have.
 
     Raises:

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from wolter import family as families
 from wolter.errors import InputError
-from wolter.images.reading import filled, fitness, picture_batch
+from wolter.images.reading import check_compatible, fills_image, picture_batch
 from wolter.images.schema import ImageSpec
 from wolter.images.tiling import enhance, enlarged, holds_background
 from wolter.registry.checkpoint import Model
-from wolter.xray.imaging.consistency import Agreement, Fold, agreement, significance_around
-from wolter.xray.imaging.counts_image import Picture
+from wolter.xray.imaging.consistency import Agreement, ForwardImage, agreement, significance_around
+from wolter.xray.imaging.counts_image import CountsImage
 from wolter.xray.imaging.excess import needs_source
 from wolter.xray.instruments.psf import TARGET_SHARPNESS
 
@@ -45,7 +45,7 @@ class Enhanced:
         remarks: what the user must know.
     """
 
-    picture: Picture
+    picture: CountsImage
     scale: int
     rate_HW: Tensor
     lower_HW: Tensor | None
@@ -54,7 +54,7 @@ class Enhanced:
     background_HW: Tensor
     expected_HW: Tensor
     needed_HW: Tensor
-    fold: Fold
+    fold: ForwardImage
     agreement: Agreement
     model_name: str
     model_version: str
@@ -74,14 +74,14 @@ def model_name(family: str, task: str) -> str:
     return found.name if task == found.name else f"{found.name}-{task}"
 
 
-def enhance_picture(model: Model, picture: Picture, version: str = "") -> Enhanced:
+def enhance_picture(model: Model, picture: CountsImage, version: str = "") -> Enhanced:
     """Denoise or super-resolve a picture, in tiles.
 
     Raises:
         InputError: its pixels are not those that the model was trained on.
     """
     spec: ImageSpec = model.card.spec
-    remarks = [*picture.remarks, *fitness(picture, spec)]
+    remarks = [*picture.remarks, *check_compatible(picture, spec)]
     batch = picture_batch(picture)
     found = enhance(model.family, model.module, batch, spec.scale)
     counts_HW, exposure_HW = batch.counts_BHW[0], batch.exposure_BHW[0]
@@ -94,7 +94,7 @@ def enhance_picture(model: Model, picture: Picture, version: str = "") -> Enhanc
     def kept(name: str) -> Tensor | None:
         return torch.where(seen_HW, found[name][0], torch.nan) if name in found else None
 
-    fold = Fold(
+    fold = ForwardImage(
         spec.scale,
         picture.pixel_arcsec,
         sharpness=TARGET_SHARPNESS if spec.scale > 1 else 1.0,
@@ -106,7 +106,7 @@ def enhance_picture(model: Model, picture: Picture, version: str = "") -> Enhanc
     expected_HW = fold(found["rate_BHW"][0], exposure_HW, background_HW)
     check_HW = significance_around(counts_HW, expected_HW, exposure_HW, fold.pixel_arcsec)
     agreed = agreement(check_HW, fold.pixel_arcsec)
-    if filled(picture):
+    if fills_image(picture):
         remarks.append(
             "sources fill the image, so that its background is not known: the answer holds it, too"
         )

@@ -11,14 +11,14 @@ from wolter.errors import InputError
 from wolter.images.schema import ImageBatch, ImageSpec
 from wolter.xray.imaging.background import estimate_background, with_streaks
 from wolter.xray.imaging.band import band_of, same_band
-from wolter.xray.imaging.counts_image import Picture
+from wolter.xray.imaging.counts_image import CountsImage
 
 # Shares of a pixel's side by which it may differ: SIXTE's 4.13 arcsec count as 4, and the 4.35 of
 # XMM-Newton's pipeline, 87 steps of .05, are read; the first is told.
 PIXEL_TOLD, PIXEL_TOLERANCE = 0.02, 0.1
 
 
-def save_picture(picture: Picture, path: Path) -> None:
+def save_picture(picture: CountsImage, path: Path) -> None:
     """Keep a picture as plain tensors and text, for another process to load."""
     told = {
         "file": picture.file,
@@ -34,7 +34,7 @@ def save_picture(picture: Picture, path: Path) -> None:
     save_file(kept, path, {"told": json.dumps(told)})
 
 
-def load_picture(path: Path) -> Picture:
+def load_picture(path: Path) -> CountsImage:
     """The picture of `save_picture`."""
     from astropy.io import fits
 
@@ -42,7 +42,7 @@ def load_picture(path: Path) -> Picture:
         told = json.loads(file.metadata()["told"])
         counts_HW, exposure_HW = file.get_tensor("counts"), file.get_tensor("exposure")
     axis = told["axis_yx"]
-    return Picture(
+    return CountsImage(
         told["file"],
         counts_HW,
         exposure_HW,
@@ -55,13 +55,13 @@ def load_picture(path: Path) -> Picture:
     )
 
 
-def picture_batch(picture: Picture) -> ImageBatch:
+def picture_batch(picture: CountsImage) -> ImageBatch:
     """A picture as a batch of one, with the background that it shows itself."""
     background_HW = own_background(picture)
     return ImageBatch(picture.counts_HW[None], picture.exposure_HW[None], background_HW[None])
 
 
-def own_background(picture: Picture) -> Tensor:
+def own_background(picture: CountsImage) -> Tensor:
     """Expected background counts (H, W) by the picture itself, with its out-of-time events."""
     counts_HW, exposure_HW = picture.counts_HW, picture.exposure_HW
     if not picture.out_of_time or picture.axis_yx is None:
@@ -70,13 +70,13 @@ def own_background(picture: Picture) -> Tensor:
     return with_streaks(counts_HW, exposure_HW, picture.out_of_time, *place)
 
 
-def filled(picture: Picture) -> bool:
+def fills_image(picture: CountsImage) -> bool:
     """Whether sources leave so few pixels free that no background can be told."""
     background_HW = estimate_background(picture.counts_HW, picture.exposure_HW)
     return bool(picture.counts_HW.any()) and not bool(background_HW.any())
 
 
-def fitness(picture: Picture, spec: ImageSpec) -> list[str]:
+def check_compatible(picture: CountsImage, spec: ImageSpec) -> list[str]:
     """What a user must know before a model answers for a picture.
 
     Raises:
@@ -103,7 +103,7 @@ def fitness(picture: Picture, spec: ImageSpec) -> list[str]:
     return told
 
 
-def _other_photons(picture: Picture, spec: ImageSpec) -> list[str]:
+def _other_photons(picture: CountsImage, spec: ImageSpec) -> list[str]:
     """By what telescope, camera and band an image differs from those of the training."""
     told = []
     trained = [*spec.instrument.upper().split("/"), "", ""][:2]

@@ -7,7 +7,7 @@ the seed and the epoch, so that a resumed run gives the weights of an uninterrup
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ from wolter.data.shards import Manifest
 from wolter.errors import InputError
 from wolter.family import Family
 from wolter.files import make_folder, write_atomically
+from wolter.registry.migrations import LAYOUT, migrate_card, migrate_weights
 from wolter.spectra.training_ranges import TrainingRanges
 from wolter.train.loop import Trainer
 
 FEATURES = "features."  # what families of spectra learn from counts, background and exposure
-NOVELTY = f"{FEATURES}novelty."  # its part that older weights lack
+ANOMALY = f"{FEATURES}anomaly."  # its part that older weights lack
 WEIGHTS, CARD = "model.safetensors", "config.json"
 OPTIMISER, STATE = "optimiser.safetensors", "state.json"
 
@@ -44,12 +45,13 @@ class Card:
         dataset_sha256: hash of the training dataset's manifest.
         seed: of weights, order and noise.
         code_version: of the code that trained it.
-        dataset: how the training dataset was made; see `made_by`.
-        only: parts that learnt from it; empty for all of them.
-        before: `dataset_sha256`, `seed`, `dataset` and `only` of what the weights to start from
-            were trained on, the latest first.
+        dataset: how the training dataset was made; see `provenance`.
+        trainable: parts that learnt from it; empty for all of them.
+        lineage: `dataset_sha256`, `seed`, `dataset` and `trainable` of what the weights to start
+            from were trained on, the latest first.
         metrics: how well it does, by name.
         trained: what the training dataset covers; None where it is not known.
+        layout: of fields and tensors, see `wolter.registry.migrations`.
     """
 
     family: str
@@ -59,19 +61,20 @@ class Card:
     seed: int = 0
     code_version: str = __version__
     dataset: dict[str, Any] = field(default_factory=dict)
-    only: tuple[str, ...] = ()
-    before: tuple[dict[str, Any], ...] = ()
+    trainable: tuple[str, ...] = ()
+    lineage: tuple[dict[str, Any], ...] = ()
     metrics: dict[str, Any] = field(default_factory=dict)
     trained: TrainingRanges | None = None
+    layout: int = LAYOUT
 
     @property
     def history(self) -> tuple[dict[str, Any], ...]:
-        """`before` of a model that starts from this one."""
-        told = ("dataset_sha256", "seed", "dataset", "only")
-        return ({name: getattr(self, name) for name in told}, *self.before)
+        """`lineage` of a model that starts from this one."""
+        told = ("dataset_sha256", "seed", "dataset", "trainable")
+        return ({name: getattr(self, name) for name in told}, *self.lineage)
 
 
-def made_by(manifest: Manifest) -> dict[str, Any]:
+def provenance(manifest: Manifest) -> dict[str, Any]:
     """Rows, seed and config of a dataset, with files by name only: cards are published."""
     # The card's spec has the others.
     told = {k: v for k, v in manifest.config.items() if k not in ("prior", "energy_edges")}
@@ -96,6 +99,19 @@ class Model:
     module: nn.Module
 
 
+def read_card(file: Path) -> Card:
+    """Read a card, of this layout or an earlier one; its `layout` is that of the weights.
+
+    Raises:
+        InputError: the file is missing, is not valid, or has unknown keys.
+    """
+    values = {"layout": 0} | migrate_card(configs.read(file))
+    try:
+        return configs.from_dict(Card, values)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
+
+
 def save_model(folder: Path, card: Card, module: nn.Module) -> None:
     """Write weights, normalisation and card."""
     make_folder(folder)
@@ -107,7 +123,7 @@ def save_model(folder: Path, card: Card, module: nn.Module) -> None:
 def load_model(folder: Path, device: str = "cpu") -> Model:
     """Rebuild a module, in evaluation mode.
 
-    Weights of before novelty was learnt have an unknown one (NaN), which every answer then says.
+    Those of earlier layouts are brought forward, see `wolter.registry.migrations`.
 
     Args:
         folder: of a checkpoint; or the card `NAME.json` of weights `NAME.safetensors` beside it.
@@ -118,19 +134,17 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
     """
     single = folder.suffix == ".json"
     weights = folder.with_suffix(".safetensors") if single else folder / WEIGHTS
-    card = configs.load(Card, folder if single else folder / CARD)
+    card = read_card(folder if single else folder / CARD)
     family = families.load(card.family)
     with torch.random.fork_rng(devices=[]):  # initial weights are overwritten
         module = family.build(configs.from_dict(family.config, card.config), card.spec)
     try:
         tensors = load_file(weights)
-        older = not any(name.startswith(NOVELTY) for name in tensors)
-        unknown = {k: v for k, v in module.state_dict().items() if older and k.startswith(NOVELTY)}
-        module.load_state_dict(tensors | unknown)
+        module.load_state_dict(migrate_weights(tensors, card.layout, module.state_dict()))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{weights}: not this model's weights ({reason})") from error
-    return Model(family, card, module.to(device).eval())
+    return Model(family, replace(card, layout=LAYOUT), module.to(device).eval())
 
 
 def save_training(folder: Path, card: Card, trainer: Trainer) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wolter.errors import InputError
 from wolter.home import home
-from wolter.reach import SECONDS, host_and_port, unreachable, without_password
+from wolter.network import SECONDS, host_and_port, unreachable, without_password
 from wolter.terminal import quiet
 
 if TYPE_CHECKING:

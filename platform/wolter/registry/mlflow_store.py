@@ -21,7 +21,7 @@ from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
 from wolter.files import telling_full
 from wolter.home import home
-from wolter.reach import host_and_port, unreachable
+from wolter.network import host_and_port, unreachable
 from wolter.reasons import told
 from wolter.registry.checkpoint import CARD, WEIGHTS
 from wolter.registry.mlflow_client import client, shown_uri, tracking_uri

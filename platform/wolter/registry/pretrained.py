@@ -20,25 +20,25 @@ from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
 from wolter.files import make_folder, write_atomically
 from wolter.registry import mlflow_store
-from wolter.registry.checkpoint import CARD, FEATURES, NOVELTY, Model
+from wolter.registry.checkpoint import ANOMALY, CARD, FEATURES, Model
 from wolter.spectra.schema import SpectraSpec
 
-SHIPPED = "shipped"
+PRETRAINED = "pretrained"
 
 
 def find(family: str, which: str) -> tuple[Path, str]:
-    """A model's folder (or its card, of shipped weights) and version.
+    """A model's folder (or its card, of pretrained weights) and version.
 
     Args:
         family: its name.
-        which: see `wolter.registry.mlflow_store.find`; "shipped" for the package's own. Without a
-            champion, the shipped weights are it.
+        which: see `wolter.registry.mlflow_store.find`; "pretrained" for the package's own. Without
+            a champion, the pretrained weights are it.
 
     Raises:
         InputError: there is none.
     """
     card = _card(family)
-    if which == SHIPPED:
+    if which == PRETRAINED:
         if card is None:
             raise InputError(f"{family} comes without weights; train it with `wolter train`")
         return card, _version(card)
@@ -114,8 +114,8 @@ def with_ranges(model: Model, dataset: ShardDataset) -> Model:
     return replace(model, card=replace(model.card, trained=kind.ranges(sample)))
 
 
-def complete(model: Model, dataset: ShardDataset) -> bool:
-    """Learn the novelty that older weights lack, and nothing else; whether it was lacking.
+def backfill_anomaly(model: Model, dataset: ShardDataset) -> bool:
+    """Learn the anomaly that older weights lack, and nothing else; whether it was lacking.
 
     Args:
         model: whose module is changed.
@@ -125,7 +125,7 @@ def complete(model: Model, dataset: ShardDataset) -> bool:
         InputError: the features that it has would be others: so was its dataset.
     """
     before = {name: value.clone() for name, value in model.module.named_buffers()}
-    lacking = {k for k, v in before.items() if k.startswith(NOVELTY) and bool(v.isnan().all())}
+    lacking = {k for k, v in before.items() if k.startswith(ANOMALY) and bool(v.isnan().all())}
     if not lacking:
         return False
     rows = RECORDS[dataset.manifest.kind].sample_rows(dataset.spec)
@@ -153,4 +153,4 @@ def _card(family: str) -> Path | None:
 
 
 def _version(card: Path) -> str:
-    return f"{SHIPPED}-{sha256_of(card.with_suffix('.safetensors'))[:8]}"
+    return f"{PRETRAINED}-{sha256_of(card.with_suffix('.safetensors'))[:8]}"

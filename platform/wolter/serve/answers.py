@@ -13,8 +13,8 @@ from wolter.serve.errors import TooLargeError
 from wolter.serve.models import Estimates, ServedModel
 from wolter.serve.schemas import Answer, Estimate, Fit, SpectrumAnswer
 from wolter.spectra.flags import estimate_flags
-from wolter.spectra.gridded import Evidence
-from wolter.spectra.model_check import Judgement
+from wolter.spectra.gridded import GriddedObservation
+from wolter.spectra.model_check import ModelCheck
 from wolter.spectra.reading import Record
 from wolter.spectra.schema import Parameter, SpectraBatch, SpectraSpec
 
@@ -29,7 +29,7 @@ def answers(
     records: Sequence[Record],
     values: Estimates,
     components: bool = False,
-    judged: Mapping[int, Judgement] | None = None,
+    checked: Mapping[int, ModelCheck] | None = None,
 ) -> bytes:
     """JSON of what a model estimates of records: a part of `whole`.
 
@@ -38,7 +38,7 @@ def answers(
         records: spectra.
         values: its estimates of them.
         components: tell the component spectra, where the family gives them.
-        judged: by index, exact posteriors to tell in place of the model's estimates.
+        checked: by index, exact posteriors to tell in place of the model's estimates.
 
     Raises:
         InputError: an estimate is not finite.
@@ -48,8 +48,8 @@ def answers(
     flags = estimate_flags(served.model.card, joined(records), values)
     spectra = []
     for i, record in enumerate(records):
-        if judged and i in judged:
-            spectra.append(_judged(served.spec, record, judged[i]))
+        if checked and i in checked:
+            spectra.append(_checked(served.spec, record, checked[i]))
             continue
         spectrum = _spectrum(served.spec, record, values, i, flags[i])
         if components and "components" in values:
@@ -89,16 +89,16 @@ def check_components(values: Estimates, n: int, most: int) -> None:
 
 
 def refined_answer(
-    served: ServedModel, evidence: Sequence[Evidence], judged: Sequence[Judgement]
+    served: ServedModel, gridded: Sequence[GriddedObservation], checked: Sequence[ModelCheck]
 ) -> bytes:
     """JSON of the exact posteriors of spectra, each held against its spectrum; see `whole`."""
     spectra = []
-    for each, found in zip(evidence, judged, strict=True):
-        spectra.append(_judged(served.spec, each.record, found))
+    for each, found in zip(gridded, checked, strict=True):
+        spectra.append(_checked(served.spec, each.record, found))
     return whole(served, [_json(spectra)])
 
 
-def _judged(spec: SpectraSpec, record: Record, found: Judgement) -> SpectrumAnswer:
+def _checked(spec: SpectraSpec, record: Record, found: ModelCheck) -> SpectrumAnswer:
     _check_finite(spec, record, found.values, 0)
     if not all(map(math.isfinite, found.figures.values())):
         raise InputError(f"{record.name}: no finite likelihood of it; check its values")
@@ -124,7 +124,7 @@ def _spectrum(
         file=record.name,
         parameters={p.name: _estimate(values, p, i) for p in spec.parameters},
         flags=[*record.flags, *flags],
-        novelty=_known(float(values["novelty"][i])),
+        anomaly=_known(float(values["anomaly"][i])),
         fit=None,
         components=None,
         counts=float(record.batch.counts_BC.sum()),

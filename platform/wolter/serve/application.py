@@ -14,7 +14,7 @@ from wolter.cluster import connect, connected
 from wolter.errors import InputError
 from wolter.memory import keep_freed
 from wolter.serve.config import REQUEST_TIMEOUT_S, ServeConfig
-from wolter.serve.models import Chosen, choose
+from wolter.serve.models import ServedRef, choose
 from wolter.serve.service import Service
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Inference:
 
         limits = configs.from_dict(ServeConfig, config)
         join = serve.batch(max_batch_size=limits.max_ongoing, batch_wait_timeout_s=0.0)
-        models = [configs.from_dict(Chosen, each) for each in chosen]
+        models = [configs.from_dict(ServedRef, each) for each in chosen]
         self.service = Service.load(models, limits, join)
         self.service.start()
 

@@ -23,7 +23,7 @@ from wolter.serve.problems import RESPONSES
 from wolter.serve.requests import IMAGE_ROLES
 from wolter.serve.uploads import plain_name
 from wolter.spectra.predict import fingerprint
-from wolter.xray.imaging.counts_image import Picture
+from wolter.xray.imaging.counts_image import CountsImage
 
 if TYPE_CHECKING:
     from wolter.serve.service import Service
@@ -74,7 +74,7 @@ class ServedImages:
         spec: ImageSpec = self.model.card.spec
         return spec
 
-    async def enhance(self, picture: Picture) -> bytes:
+    async def enhance(self, picture: CountsImage) -> bytes:
         """The answer as a FITS file (see `wolter.images.fits_output.to_hdus`).
 
         Raises:
@@ -83,7 +83,7 @@ class ServedImages:
         """
         return await asyncio.get_running_loop().run_in_executor(self._alone, self._fits, picture)
 
-    def _fits(self, picture: Picture) -> bytes:
+    def _fits(self, picture: CountsImage) -> bytes:
         enhanced = enhance_picture(self.model, picture, self.version)
         try:
             return to_bytes(enhanced)

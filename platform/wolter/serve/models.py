@@ -16,8 +16,8 @@ from wolter.errors import InputError
 from wolter.registry.checkpoint import Model, load_model
 from wolter.registry.mlflow_client import shown_uri
 from wolter.serve.config import ServeConfig
-from wolter.spectra.gridded import Evidence
-from wolter.spectra.model_check import Judgement, judge
+from wolter.spectra.gridded import GriddedObservation
+from wolter.spectra.model_check import ModelCheck, check_model
 from wolter.spectra.predict import estimate, fingerprint
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
@@ -32,7 +32,7 @@ SERVED = ("spectra", "images")  # kinds of records
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ServedRef:
     """A model to serve: name, checkpoint folder and version (empty for its fingerprint).
 
     `problem` tells why there is no such folder: then requests for this model alone are refused.
@@ -49,8 +49,8 @@ class Chosen:
         return families.load(self.name).kind
 
 
-def choose(config: ServeConfig) -> tuple[Chosen, ...]:
-    """The models to serve: those of the config, or all champions, shipped weights among them.
+def choose(config: ServeConfig) -> tuple[ServedRef, ...]:
+    """The models to serve: those of the config, or all champions, pretrained weights among them.
 
     Raises:
         InputError: a family is unknown, a folder is not its checkpoint, or there is no champion.
@@ -58,7 +58,7 @@ def choose(config: ServeConfig) -> tuple[Chosen, ...]:
     if not config.models:
         return _champions()
     chosen = tuple(
-        Chosen(name, str(Path(folder).absolute())) for name, folder in config.models.items()
+        ServedRef(name, str(Path(folder).absolute())) for name, folder in config.models.items()
     )
     for each in chosen:
         wanted = families.load(each.name)
@@ -71,7 +71,7 @@ def choose(config: ServeConfig) -> tuple[Chosen, ...]:
     return chosen
 
 
-def _champions() -> tuple[Chosen, ...]:
+def _champions() -> tuple[ServedRef, ...]:
     from wolter.registry import mlflow_store, pretrained
 
     found = []
@@ -81,9 +81,9 @@ def _champions() -> tuple[Chosen, ...]:
             try:
                 folder, version = pretrained.find(name, mlflow_store.CHAMPION)
             except InputError as error:
-                found.append(Chosen(name, "", problem=str(error)))
+                found.append(ServedRef(name, "", problem=str(error)))
             else:
-                found.append(Chosen(name, str(folder.absolute()), version))
+                found.append(ServedRef(name, str(folder.absolute()), version))
     if not found:
         raise InputError(
             f"no family has a champion in {shown_uri()}; train one with `wolter "
@@ -104,7 +104,7 @@ class ServedModel:
     def __init__(self, model: Model, version: str = "", join: Join | None = None) -> None:
         self.model = model
         self.version = version or fingerprint(model)
-        self._judges = ThreadPoolExecutor(1)  # each uses all cores
+        self._checkers = ThreadPoolExecutor(1)  # each uses all cores
         self._estimate = self._alone if join is None else join(self._together)
 
     @property
@@ -117,45 +117,45 @@ class ServedModel:
         """What the family predicts of a batch (see `wolter.spectra.predict.estimate`)."""
         return await self._estimate(batch)
 
-    async def judge(self, evidence: Evidence, refined: bool) -> Judgement:
-        """The answer held against its spectrum, one at a time: `wolter.spectra.model_check.judge`.
+    async def check_model(self, gridded: GriddedObservation, refined: bool) -> ModelCheck:
+        """Check the answer against its spectrum, one at a time (`wolter.spectra.model_check`).
 
         Raises:
             InputError: there is none; the response or the counts make no sense.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._judges, self._judge, evidence, refined)
+        return await loop.run_in_executor(self._checkers, self._check_model, gridded, refined)
 
     async def refine_within(
-        self, evidence: Mapping[int, Evidence], seconds: float
-    ) -> dict[int, Judgement]:
+        self, gridded: Mapping[int, GriddedObservation], seconds: float
+    ) -> dict[int, ModelCheck]:
         """Exact posteriors by index, in their order, of as many spectra as the time suffices for.
 
         Raises:
-            InputError: see `judge`.
+            InputError: see `check_model`.
         """
-        found: dict[int, Judgement] = {}
+        found: dict[int, ModelCheck] = {}
         if seconds <= 0:
             return found
         try:
             async with asyncio.timeout(seconds):
-                for i, each in evidence.items():
-                    found[i] = await self.judge(each, refined=True)
+                for i, each in gridded.items():
+                    found[i] = await self.check_model(each, refined=True)
         except TimeoutError:
             logging.getLogger(__name__).info(
-                "%d of %d spectra refined in %g s", len(found), len(evidence), seconds
+                "%d of %d spectra refined in %g s", len(found), len(gridded), seconds
             )
         return found
 
-    def _judge(self, evidence: Evidence, refined: bool) -> Judgement:
+    def _check_model(self, gridded: GriddedObservation, refined: bool) -> ModelCheck:
         try:
-            return judge(self.model, evidence, refined)
+            return check_model(self.model, gridded, refined)
         except InputError:
             raise
         except (ValueError, RuntimeError, ArithmeticError) as error:
-            name = evidence.record.name
+            name = gridded.record.name
             # The model answers plain spectra: see `wolter.serve.health`.
-            logging.getLogger(__name__).exception("%s cannot be judged", name)
+            logging.getLogger(__name__).exception("%s cannot be checked", name)
             raise InputError(
                 f"{name}: no likelihood of it ({type(error).__name__}); check its response"
             ) from error

@@ -25,7 +25,7 @@ from wolter.serve.errors import TooLargeError, UnavailableError
 from wolter.serve.reading import ImageJob, Job
 from wolter.serve.sandbox import from_json
 from wolter.spectra.reading import Record
-from wolter.xray.imaging.counts_image import Picture
+from wolter.xray.imaging.counts_image import CountsImage
 
 START_TIMEOUT_S = 120.0  # imports on a busy machine
 TRIES = 2
@@ -174,7 +174,7 @@ class ReaderPool:
             allowance.take(answer["cpu_s"])
         return from_json(answer["record"])
 
-    def read_image(self, job: ImageJob) -> Picture:
+    def read_image(self, job: ImageJob) -> CountsImage:
         """Read the image of a job; see `read`."""
         self._answer(job, job.image.name)
         return load_picture(Path(job.result))

@@ -15,11 +15,11 @@ from wolter.images.reading import save_picture
 from wolter.serve.config import LEAST_S, MOST
 from wolter.serve.errors import TooLargeError
 from wolter.serve.uploads import plain_name
-from wolter.spectra.gridded import Evidence
+from wolter.spectra.gridded import GriddedObservation
 from wolter.spectra.reading import Record, ResponseChoice, read_observed, to_record
 from wolter.spectra.schema import SpectraSpec
 from wolter.spectra.training_ranges import TrainingRanges, beyond_training
-from wolter.xray.imaging.counts_image import read_picture
+from wolter.xray.imaging.counts_image import read_counts_image
 from wolter.xray.ogip.pha import Spectrum, read_spectrum
 from wolter.xray.ogip.tables import open_fits
 
@@ -45,7 +45,7 @@ class Upload:
 class Job:
     """A spectrum to read with the files that came with it; one of a role serves every spectrum.
 
-    `evidence` is a file to write what the spectrum's likelihood needs; none is where it is empty,
+    `gridded` is a file to write what the spectrum's likelihood needs; none is where it is empty,
     nor, where `trained` says what a model was trained on, for spectra within that.
     """
 
@@ -56,7 +56,7 @@ class Job:
     background: tuple[Upload, ...] = ()
     use_background: bool = True
     response: ResponseChoice = "files"
-    evidence: str = ""
+    gridded: str = ""
     trained: TrainingRanges | None = None
 
 
@@ -73,7 +73,7 @@ class ImageJob:
 
 
 def read_image_job(job: ImageJob) -> None:
-    """Read the image of a job (see `wolter.xray.imaging.counts_image.read_picture`).
+    """Read the image of a job (see `wolter.xray.imaging.counts_image.read_counts_image`).
 
     Raises:
         InputError: a file is bad, or the image too large; it names the client's files.
@@ -85,7 +85,7 @@ def read_image_job(job: ImageJob) -> None:
         )
         for upload in uploads:
             _check_pixels(upload, job.max_pixels)
-        picture = read_picture(Path(job.image.path), exposure_map, mask, job.exposure_s)
+        picture = read_counts_image(Path(job.image.path), exposure_map, mask, job.exposure_s)
         _bounded(job.image.name, "a pixel", picture.counts_HW)
         _bounded(job.image.name, "an exposure", picture.exposure_HW)
         _bounded(job.image.name, "an exposure", picture.exposure_s, least=LEAST_S)
@@ -150,21 +150,23 @@ def read_job(job: Job) -> Record:
                 raise InputError(f"{job.pha.name}: names no RMF (RESPFILE); {_REMEDY['RMF']}")
         files["background"] = _background(job, spectrum)
         observation = read_observed(Path(job.pha.path), response=job.response, **files)
-        evidence = Evidence.of(observation, job.spec, job.pha.name) if job.evidence else None
-        record = evidence.record if evidence else to_record(observation, job.spec, job.pha.name)
+        gridded = (
+            GriddedObservation.of(observation, job.spec, job.pha.name) if job.gridded else None
+        )
+        record = gridded.record if gridded else to_record(observation, job.spec, job.pha.name)
         batch = record.batch
         _bounded(job.pha.name, "counts", batch.counts_BC, batch.background_BC)
         _bounded(job.pha.name, "an exposure", batch.exposure_B, least=LEAST_S)
         _bounded(job.pha.name, "a background scale", batch.background_scale_B)
-        if evidence is not None:
+        if gridded is not None:
             _bounded(
                 job.pha.name,
                 "an element of the response",
-                evidence.response.matrix_EC,
+                gridded.response.matrix_EC,
             )
-            _bounded(job.pha.name, "a background", evidence.background_C)
+            _bounded(job.pha.name, "a background", gridded.background_C)
             if job.trained is None or beyond_training(job.trained, record):
-                evidence.save(Path(job.evidence))
+                gridded.save(Path(job.gridded))
         return record
     except InputError as error:
         uploads = (job.pha, *job.rmf, *job.arf, *job.background)

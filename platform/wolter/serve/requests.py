@@ -17,11 +17,11 @@ from wolter.serve.config import ServeConfig
 from wolter.serve.pool import Allowance, ReaderPool
 from wolter.serve.reading import ImageJob, Job, Upload
 from wolter.serve.uploads import measure, plain_name, store
-from wolter.spectra.gridded import Evidence
+from wolter.spectra.gridded import GriddedObservation
 from wolter.spectra.reading import Record, ResponseChoice
 from wolter.spectra.schema import SpectraSpec
 from wolter.spectra.training_ranges import TrainingRanges
-from wolter.xray.imaging.counts_image import Picture
+from wolter.xray.imaging.counts_image import CountsImage
 
 T = TypeVar("T")
 Uploads = dict[str, list[UploadFile]]
@@ -57,7 +57,7 @@ class UploadReader:
 
     async def evidence(
         self, form: FormData, spec: SpectraSpec, response: ResponseChoice, use_background: bool
-    ) -> list[Evidence]:
+    ) -> list[GriddedObservation]:
         """What the likelihoods of the uploaded spectra need; see `records`."""
         most = self.config.max_refined
         if len(form.getlist("pha")) > most:
@@ -72,18 +72,18 @@ class UploadReader:
         response: ResponseChoice,
         use_background: bool,
         trained: TrainingRanges,
-    ) -> tuple[list[Record], dict[int, Evidence]]:
+    ) -> tuple[list[Record], dict[int, GriddedObservation]]:
         """Records, and by index what the likelihoods of those beyond a model's training need.
 
         Of the first ones, as many as may be refined in one request; see `records`. No other
-        evidence is stored but that of spectra that are read beside them.
+        gridded is stored but that of spectra that are read beside them.
         """
         how = partial(
             Job, spec=spec, response=response, use_background=use_background, trained=trained
         )
         return await self._in_thread(self._beyond, _by_role(form), how)
 
-    async def picture(self, form: FormData, exposure_s: float | None) -> Picture:
+    async def picture(self, form: FormData, exposure_s: float | None) -> CountsImage:
         """The uploaded image with its maps; see `records`."""
         uploads = _by_role(form, IMAGE_ROLES)
         if any(len(each) > 1 for each in uploads.values()):
@@ -98,20 +98,20 @@ class UploadReader:
         with self._stored(uploads) as (stored, _):
             return self._read([how(pha, **_beside(stored)) for pha in stored["pha"]])
 
-    def _evidence(self, uploads: Uploads, how: Callable[..., Job]) -> list[Evidence]:
+    def _evidence(self, uploads: Uploads, how: Callable[..., Job]) -> list[GriddedObservation]:
         with self._stored(uploads) as (stored, _):
             jobs = [
-                how(pha, **_beside(stored), evidence=f"{pha.path}{KEPT}") for pha in stored["pha"]
+                how(pha, **_beside(stored), gridded=f"{pha.path}{KEPT}") for pha in stored["pha"]
             ]
             records = self._read(jobs)
             return [
-                Evidence.load(Path(job.evidence), record)
+                GriddedObservation.load(Path(job.gridded), record)
                 for job, record in zip(jobs, records, strict=True)
             ]
 
     def _beyond(
         self, uploads: Uploads, how: Callable[..., Job]
-    ) -> tuple[list[Record], dict[int, Evidence]]:
+    ) -> tuple[list[Record], dict[int, GriddedObservation]]:
         with self._stored(uploads) as (stored, _):
             jobs = [how(pha, **_beside(stored)) for pha in stored["pha"]]
             room, written = self.config.max_refined, set[Path]()
@@ -119,8 +119,8 @@ class UploadReader:
             def read(job: Job, allowance: Allowance) -> Record:
                 kept = Path(f"{job.pha.path}{KEPT}")
                 # Jobs start in their order, so that none of the first ones finds no room.
-                evidence = str(kept) if len(written) < room else ""
-                record = self.pool.read(replace(job, evidence=evidence), allowance)
+                gridded = str(kept) if len(written) < room else ""
+                record = self.pool.read(replace(job, gridded=gridded), allowance)
                 if kept.is_file():
                     written.add(kept)
                 return record
@@ -128,9 +128,9 @@ class UploadReader:
             records = self._read(jobs, read)
             paths = [Path(f"{job.pha.path}{KEPT}") for job in jobs]
             few = [i for i, path in enumerate(paths) if path in written][:room]
-            return records, {i: Evidence.load(paths[i], records[i]) for i in few}
+            return records, {i: GriddedObservation.load(paths[i], records[i]) for i in few}
 
-    def _picture(self, uploads: Uploads, exposure_s: float | None) -> Picture:
+    def _picture(self, uploads: Uploads, exposure_s: float | None) -> CountsImage:
         with self._stored(uploads) as (stored, folder):
             job = ImageJob(
                 image=stored["image"][0],

@@ -138,12 +138,12 @@ class SpectrumAnswer(BaseModel):
         "back), no_background, band_not_covered, background_scale_varies, fractional_counts, "
         "exposure_outside_training, response_outside_training, background_outside_training, "
         "training_ranges_unknown, other_instrument:<name>, other_filter:<name>, "
-        "at_prior_edge:<parameter>, not_detected:<norm>, area_unknown, novel (unlike all training "
-        "spectra: novelty above 3.5), novelty_unknown; refined (the exact posterior is the answer, "
-        "which flags on the training do not limit), "
+        "at_prior_edge:<parameter>, not_detected:<norm>, area_unknown, anomalous (unlike all "
+        "training spectra: anomaly above 3.5), anomaly_unknown; refined (the exact posterior is "
+        "the answer, which flags on the training do not limit), "
         "and where refined not_explained (no parameters of the model give such a spectrum)"
     )
-    novelty: float | None = Field(
+    anomaly: float | None = Field(
         description="how unlike the training spectra the counts are, in standard deviations (it "
         "needs no response); null where the model has not learnt it"
     )

@@ -13,7 +13,7 @@ from wolter.registry.checkpoint import load_model
 from wolter.serve.config import ServeConfig
 from wolter.serve.health import Watch
 from wolter.serve.images import ServedImages
-from wolter.serve.models import DEFAULT_FAMILIES, Chosen, Join, ServedModel
+from wolter.serve.models import DEFAULT_FAMILIES, Join, ServedModel, ServedRef
 from wolter.serve.requests import UploadReader
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class Service:
 
     @classmethod
     def load(
-        cls, chosen: Sequence[Chosen], config: ServeConfig, join: Join | None = None
+        cls, chosen: Sequence[ServedRef], config: ServeConfig, join: Join | None = None
     ) -> "Service":
         """Load models; one that cannot be loaded leaves the others to answer.
 

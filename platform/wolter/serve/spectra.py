@@ -16,8 +16,8 @@ from wolter.serve.problems import RESPONSES
 from wolter.serve.requests import MAX_FILES, ROLES
 from wolter.serve.schemas import Answer, Counts
 from wolter.serve.service import Service
-from wolter.spectra.gridded import Evidence
-from wolter.spectra.model_check import Judgement
+from wolter.spectra.gridded import GriddedObservation
+from wolter.spectra.model_check import ModelCheck
 from wolter.spectra.reading import ResponseChoice
 
 _FILES = {"type": "array", "items": {"type": "string", "format": "binary"}}
@@ -77,7 +77,7 @@ def add_route(app: FastAPI, service: Service) -> None:
     async def parameters(request: Request, asked: Annotated[Asked, Query()]) -> Response:
         """Parameters of one or many spectra, sent as PHA files or as counts."""
         served = service.spectra(asked.family)
-        beyond: dict[int, Evidence] = {}
+        beyond: dict[int, GriddedObservation] = {}
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind == "application/json":
             if asked.refine:
@@ -89,9 +89,9 @@ def add_route(app: FastAPI, service: Service) -> None:
             how = (served.spec, asked.response, not asked.no_background)
             async with request.form(max_files=MAX_FILES, max_fields=len(ROLES)) as form:
                 if asked.refine:
-                    evidence = await service.uploads.evidence(form, *how)
-                    judged = [await served.judge(each, refined=True) for each in evidence]
-                    told = await service.alone(refined_answer, served, evidence, judged)
+                    gridded = await service.uploads.evidence(form, *how)
+                    checked = [await served.check_model(each, refined=True) for each in gridded]
+                    told = await service.alone(refined_answer, served, gridded, checked)
                     return Response(told, media_type="application/json")
                 trained = served.model.card.trained
                 if trained is None:
@@ -106,7 +106,7 @@ def add_route(app: FastAPI, service: Service) -> None:
             values = await served.estimate(joined(piece))
             if asked.components:
                 check_components(values, len(records), service.config.max_components)
-            exact: dict[int, Judgement] = {}
+            exact: dict[int, ModelCheck] = {}
             if beyond and "samples" in values:  # posteriors can be refined
                 left = request.scope["answer_by"] - asyncio.get_running_loop().time() - ANSWER_S
                 exact = await served.refine_within(beyond, min(left, service.config.refine_s))

@@ -145,7 +145,7 @@ class Nuisance:
 
 
 @dataclass(frozen=True)
-class Seen:
+class AugmentedCounts:
     """Expected counts of augmented spectra; see `SpectraBatch`."""
 
     expected_BKC: Tensor
@@ -185,7 +185,7 @@ class Augmenter:
         throughput_BE: Tensor | None,
         background_BC: Tensor,
         components: bool,
-    ) -> Seen:
+    ) -> AugmentedCounts:
         """Expected counts with what was drawn.
 
         Args:
@@ -220,7 +220,7 @@ class Augmenter:
             seen_BKC = regain(seen_BKC, edges_C1, nuisance.slope_B, nuisance.offset_B, blur_B)
         n_components = source_BKC.shape[1]
         background_BC = seen_BKC[:, n_components].contiguous()
-        return Seen(
+        return AugmentedCounts(
             expected_BKC=seen_BKC[:, :n_components].contiguous(),
             background_BC=background_BC,
             unmodelled_BC=seen_BKC[:, -1] - background_BC if own.unmodelled else None,

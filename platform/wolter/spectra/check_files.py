@@ -8,8 +8,8 @@ import numpy as np
 
 from wolter.errors import InputError
 from wolter.registry.checkpoint import Model
-from wolter.spectra.gridded import Evidence
-from wolter.spectra.model_check import Judgement, check_judged, judge
+from wolter.spectra.gridded import GriddedObservation
+from wolter.spectra.model_check import ModelCheck, check_checkable, check_model
 from wolter.spectra.model_check_plots import draw, picture_stems
 from wolter.spectra.predict import to_columns, to_table
 from wolter.spectra.reading import ResponseChoice, read_observed
@@ -53,12 +53,12 @@ def check_files(
 
     Returns:
         The table of `predict_files` with the `figures` and `flags` of
-        `wolter.spectra.model_check.Judgement`.
+        `wolter.spectra.model_check.ModelCheck`.
 
     Raises:
         InputError: a file cannot be read, or the model cannot be checked or refined.
     """
-    check_judged(model)
+    check_checkable(model)
     spec = model.card.spec
     stems = ["" for _ in files] if plots is None else picture_stems(files, plots)
     parts = []
@@ -67,25 +67,27 @@ def check_files(
             observation = read_observed(
                 Path(file), rmf=rmf, arf=arf, background=background, response=response
             )
-            judged = judge(model, Evidence.of(observation, spec, str(file)), refined)
+            checked = check_model(
+                model, GriddedObservation.of(observation, spec, str(file)), refined
+            )
         except InputError as error:
             if on_reject is None:
                 raise
             on_reject(str(file), str(error))
         else:
-            parts.append(_columns(spec, judged, components))
+            parts.append(_columns(spec, checked, components))
             if plots is not None:
                 edges_C1, good_C = observation.response.channel_edges_C1, observation.good_C
                 width_C = width_in_bins(edges_C1, spec.energy_edges, good_C)
-                draw(judged, spec, plots / stem, width_C)
+                draw(checked, spec, plots / stem, width_C)
         if on_files is not None:
             on_files(1)
     return to_table(model, parts, version)
 
 
-def _columns(spec: SpectraSpec, judged: Judgement, components: bool) -> dict[str, Any]:
-    record = judged.likelihood.evidence.record
-    columns = to_columns(spec, [record], record.batch, judged.values, [judged.flags], components)
+def _columns(spec: SpectraSpec, checked: ModelCheck, components: bool) -> dict[str, Any]:
+    record = checked.likelihood.gridded.record
+    columns = to_columns(spec, [record], record.batch, checked.values, [checked.flags], components)
     flag = columns.pop("flag")
-    figures = {name: np.array([value]) for name, value in judged.figures.items()}
+    figures = {name: np.array([value]) for name, value in checked.figures.items()}
     return columns | figures | {"flag": flag}

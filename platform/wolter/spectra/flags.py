@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wolter.registry.checkpoint import Card
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
-from wolter.xray.stats.sampling import Box, even_normals
+from wolter.xray.stats.sampling import UniformPrior, even_normals
 from wolter.xray.stats.summary import summarise
 
 Values = Mapping[str, NDArray[np.float32]]
@@ -21,7 +21,7 @@ Values = Mapping[str, NDArray[np.float32]]
 DETECTED = 2.0  # deviations of a norm's posterior between its mean and the least norm of the prior
 PRIOR_SAMPLES = 1000
 NOT_DETECTED = "not_detected:"
-NOVEL = 3.5  # sigmas from the training spectra: one in a thousand of their kind is beyond
+ANOMALOUS = 3.5  # sigmas from the training spectra: one in a thousand of their kind is beyond
 EDGE = 0.005  # of the prior's width: an estimate this near its edge may stand for any value beyond
 
 
@@ -36,7 +36,7 @@ def prior_back(
 ) -> dict[str, NDArray[np.float32]]:
     """The values of `estimate`, with the prior's in place of those of `uninformed` spectra.
 
-    Of spectra with fewer net counts than any training spectrum, 68 % intervals of the shipped
+    Of spectra with fewer net counts than any training spectrum, 68 % intervals of the pretrained
     posterior hold 10 to 40 % of the truths; the prior's hold 68.
     """
     few_B = uninformed(card, batch).cpu().numpy()
@@ -48,7 +48,7 @@ def prior_back(
     size = PRIOR_SAMPLES if samples is None else samples.shape[1]
     low_P, high_P = card.spec.bounds_2P()
     normal_SP = even_normals(size, len(low_P))
-    prior_SP = Box(low_P, high_P).physical(normal_SP)
+    prior_SP = UniformPrior(low_P, high_P).physical(normal_SP)
     density_S = (-0.5 * (normal_SP.square() + math.log(2 * math.pi))).sum(1)
     known = summarise(prior_SP[None], card.spec.names) | {
         "samples": prior_SP[None],
@@ -75,8 +75,8 @@ def estimate_flags(
     - `not_detected:<norm>`: the component may be absent, and its upper limit is the answer. The
       posterior's mean is less than `DETECTED` of its deviations above the prior's least norm; see
       `wolter.spectra.model_check` for the likelihood's word.
-    - `novel`: a spectrum unlike all that the model was trained on, whose estimates may be anything
-      (`novelty_unknown` where the model cannot tell).
+    - `anomalous`: a spectrum unlike all that the model was trained on, whose estimates may be
+      anything (`anomaly_unknown` where the model cannot tell).
     - `area_unknown`, of posteriors: counts came without their response, and norms are guesses.
 
     Args:
@@ -97,8 +97,8 @@ def estimate_flags(
     set_flag("no_counts", none_B)
     set_flag("few_counts", few_B & ~none_B)
     set_flag("no_background", (batch.background_scale_B == 0).numpy())
-    set_flag("novel", values["novelty"] > NOVEL)
-    set_flag("novelty_unknown", np.isnan(values["novelty"]))
+    set_flag("anomalous", values["anomaly"] > ANOMALOUS)
+    set_flag("anomaly_unknown", np.isnan(values["anomaly"]))
     if "samples" in values:  # point families do not read it
         area_BA = batch.area_BA
         unknown_B = (

@@ -11,7 +11,7 @@ RECORDED_SHARES = (0.16, 0.5, 0.84)  # of a photon's counts: their quantiles are
 
 
 def default_grid() -> tuple[float, ...]:
-    """Edges in keV of the 256 channels from 0.3 to 10 keV that the shipped families read.
+    """Edges in keV of the 256 channels from 0.3 to 10 keV that the pretrained families read.
 
     Widths are about a third of the EPIC-pn resolution (FWHM 65 eV at 0.3 keV to 180 eV at 10 keV)
     and finer from 5 to 7.4 keV, where the iron line lies, so that binning costs less than 1 % of

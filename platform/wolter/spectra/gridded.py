@@ -20,7 +20,7 @@ from wolter.xray.spectral.smoothing import smooth_background
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class GriddedObservation:
     """A spectrum as a model reads it, with the response and background that it was taken with.
 
     Attributes:
@@ -34,7 +34,9 @@ class Evidence:
     background_C: Tensor
 
     @classmethod
-    def of(cls, observation: Observation, spec: SpectraSpec, name: str = "") -> "Evidence":
+    def of(
+        cls, observation: Observation, spec: SpectraSpec, name: str = ""
+    ) -> "GriddedObservation":
         """An observation on a model's grid.
 
         Raises:
@@ -60,8 +62,8 @@ class Evidence:
         save_file({name: value.contiguous() for name, value in tensors.items()}, path)
 
     @classmethod
-    def load(cls, path: Path, record: Record) -> "Evidence":
-        """The evidence of a record, as `save` wrote it."""
+    def load(cls, path: Path, record: Record) -> "GriddedObservation":
+        """The gridded of a record, as `save` wrote it."""
         kept = load_file(path)
         response = Response(kept["energy_edges"], kept["matrix"], kept["channel_edges"], 0)
         return cls(record, response, kept["background"])

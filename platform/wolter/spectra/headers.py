@@ -11,7 +11,7 @@ from wolter.xray.ogip.files import FITS_SUFFIXES
 from wolter.xray.ogip.pha import spectrum_class, spectrum_tables
 
 
-class Kind(Enum):
+class FileKind(Enum):
     """Kinds of archive file."""
 
     SPECTRUM = "spectrum"
@@ -20,7 +20,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Look:
+class FileHeader:
     """What the headers of a file say.
 
     Attributes:
@@ -30,13 +30,13 @@ class Look:
         other: what a file of another kind is; empty for spectra.
     """
 
-    kind: Kind
+    kind: FileKind
     source: str = ""
     background: str = ""
     other: str = ""
 
 
-def look(path: Path) -> Look:
+def classify(path: Path) -> FileHeader:
     """Tell spectra and background spectra from everything else, as their reader would.
 
     Raises:
@@ -44,26 +44,26 @@ def look(path: Path) -> Look:
     """
     try:
         with ogip.open_fits(path) as hdus:
-            return _look(path, hdus)
+            return _classify(path, hdus)
     except InputError:
         if _promises_fits(path):
             raise
-        return Look(Kind.OTHER, other="not FITS")
+        return FileHeader(FileKind.OTHER, other="not FITS")
 
 
-def _look(path: Path, hdus: Any) -> Look:
+def _classify(path: Path, hdus: Any) -> FileHeader:
     tables = [hdu for hdu in hdus if hasattr(hdu, "columns")]
     spectra = spectrum_tables(tables) or [hdu for hdu in tables if _says_spectrum(hdu)]
     if not spectra:
-        return Look(Kind.OTHER, other=_other(hdus, tables))
+        return FileHeader(FileKind.OTHER, other=_other(hdus, tables))
     header = spectra[0].header
     named = ogip.text(header, "BACKFILE")
     background = ogip.beside(path, named) if named else None
     own = background is not None and background.absolute() == path.absolute()
-    return Look(
-        kind=Kind.BACKGROUND
+    return FileHeader(
+        kind=FileKind.BACKGROUND
         if {spectrum_class(hdu) for hdu in spectra} == {"BKG"}
-        else Kind.SPECTRUM,
+        else FileKind.SPECTRUM,
         source=_word(header, "OBJECT") or _word(hdus[0].header, "OBJECT") or path.name,
         background="" if background is None or own else str(background.absolute()),
     )

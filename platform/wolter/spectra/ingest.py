@@ -21,7 +21,7 @@ from wolter.errors import InputError, is_utf8, printable
 from wolter.files import make_folder, write_atomically
 from wolter.spectra.grid import default_grid
 from wolter.spectra.gridding import batch_of
-from wolter.spectra.headers import Kind, Look, look
+from wolter.spectra.headers import FileHeader, FileKind, classify
 from wolter.spectra.reading import read_observed
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
@@ -84,7 +84,7 @@ def _no_counts(n_channels: int) -> SpectraBatch:
     return SpectraBatch(nothing_BC, nothing_BC, nothing_B, nothing_B)
 
 
-def _look_block(block: dict[str, Any]) -> dict[str, list[str]]:
+def _classify_block(block: dict[str, Any]) -> dict[str, list[str]]:
     """Ray Data task: what the files of a block are."""
     rows: dict[str, list[str]] = {
         k: [] for k in ("kind", "source", "background", "other", "reason")
@@ -92,9 +92,9 @@ def _look_block(block: dict[str, Any]) -> dict[str, list[str]]:
     for file in block["item"]:
         reason = ""
         try:
-            seen = look(Path(file))
+            seen = classify(Path(file))
         except InputError as error:
-            seen, reason = Look(Kind.OTHER), str(error)
+            seen, reason = FileHeader(FileKind.OTHER), str(error)
         values = (seen.kind.value, seen.source, seen.background, seen.other, reason)
         for column, value in zip(rows.values(), values, strict=True):
             column.append(value)
@@ -146,13 +146,13 @@ def ingest_dataset(
         ray.data.DataContext.get_current().execution_options.preserve_order = True
         seen = in_blocks(ray.data.from_items(files), len(files))
         table = pa.concat_tables(
-            seen.map_batches(_look_block, batch_size=FILES_PER_TASK).iter_batches(
+            seen.map_batches(_classify_block, batch_size=FILES_PER_TASK).iter_batches(
                 batch_format="pyarrow", batch_size=None
             )
         )
         writer.reject(table.filter(pc.not_equal(table["reason"], "")))
         is_background = pc.or_(
-            pc.equal(table["kind"], Kind.BACKGROUND.value),
+            pc.equal(table["kind"], FileKind.BACKGROUND.value),
             # A spectrum that has a background of its own is more than the background of another.
             pc.and_(
                 pc.is_in(table["file"], value_set=table["background"].combine_chunks()),
@@ -160,7 +160,7 @@ def ingest_dataset(
             ),
         )
         backgrounds = table.filter(is_background).num_rows
-        chosen = pc.and_not(pc.equal(table["kind"], Kind.SPECTRUM.value), is_background)
+        chosen = pc.and_not(pc.equal(table["kind"], FileKind.SPECTRUM.value), is_background)
         spectra = table.filter(chosen).select(["file", "source"])
         if spectra.num_rows:
             records = in_blocks(ray.data.from_arrow(spectra), spectra.num_rows).map_batches(
@@ -173,7 +173,7 @@ def ingest_dataset(
     dataset = writer.finish("spectra", SpectraSpec(config.energy_edges), configs.to_dict(config))
     others = table.filter(
         pc.and_not(
-            pc.and_(pc.equal(table["kind"], Kind.OTHER.value), pc.equal(table["reason"], "")),
+            pc.and_(pc.equal(table["kind"], FileKind.OTHER.value), pc.equal(table["reason"], "")),
             is_background,
         )
     ).select(["file", "other"])

@@ -17,7 +17,7 @@ from torch import Tensor
 from wolter.errors import InputError
 from wolter.registry.checkpoint import Model
 from wolter.spectra.flags import NOT_DETECTED, estimate_flags, uninformed
-from wolter.spectra.gridded import Evidence
+from wolter.spectra.gridded import GriddedObservation
 from wolter.spectra.predict import estimate
 from wolter.spectra.schema import SpectraSpec
 from wolter.xray.emission import components
@@ -25,7 +25,7 @@ from wolter.xray.spectral.forward import Forward
 from wolter.xray.stats.detection import DETECTED, rise_without
 from wolter.xray.stats.fit import Counted, fit
 from wolter.xray.stats.goodness import goodness, posterior_predictive_p
-from wolter.xray.stats.sampling import Box, Sampler, at_least_wide, refine
+from wolter.xray.stats.sampling import Sampler, UniformPrior, at_least_wide, refine
 from wolter.xray.stats.summary import summarise, widths
 
 UNEXPLAINED = 4.0  # standard deviations of C-stat above its expectation
@@ -38,31 +38,31 @@ class Likelihood:
     """Expected counts and Poisson likelihood of one spectrum under a model's emission.
 
     Attributes:
-        evidence: the spectrum.
+        gridded: the spectrum.
         seen: source counts of parameters and exposures.
         box: the model's prior, its norms scaled where the exposure is outside the trained range, as
             networks scale them; as it is where `scaled` is false.
         seen_C: channels that the response and QUALITY leave.
     """
 
-    def __init__(self, evidence: Evidence, spec: SpectraSpec, scaled: bool = True) -> None:
-        """Prepare the emission model of a spec on the evidence's response."""
-        self.evidence, response = evidence, evidence.response
+    def __init__(self, gridded: GriddedObservation, spec: SpectraSpec, scaled: bool = True) -> None:
+        """Prepare the emission model of a spec on the gridded's response."""
+        self.gridded, response = gridded, gridded.response
         self.seen = Forward.of(components.parse(spec.model), response, spec.names, spec.fixed)
         self.seen_C = response.matrix_EC.any(0)
-        self.exposure_B = evidence.record.batch.exposure_B
-        self.counts_BC = evidence.record.batch.counts_BC
+        self.exposure_B = gridded.record.batch.exposure_B
+        self.counts_BC = gridded.record.batch.counts_BC
         shortest, longest = spec.exposure_s or (0.0, math.inf)
         exposure_s = float(self.exposure_B[0])
         factor = min(max(exposure_s, shortest), longest) / exposure_s if scaled else 1.0
         is_norm_P = torch.tensor([name.endswith("norm") for name in spec.names])
         low_P, high_P = spec.bounds_2P() * torch.where(is_norm_P, factor, 1.0)
-        self.box = Box(low_P, high_P)
+        self.box = UniformPrior(low_P, high_P)
 
     def expected(self, parameters_NP: Tensor) -> Tensor:
         """Expected counts of source and background (N, C)."""
         exposure_N = self.exposure_B.expand(len(parameters_NP))
-        return self.seen(parameters_NP, exposure_N) + self.evidence.background_C
+        return self.seen(parameters_NP, exposure_N) + self.gridded.background_C
 
     def log(self, _row_N: Tensor, parameters_NP: Tensor) -> Tensor:
         """Log likelihood of parameters, less what depends on the counts alone."""
@@ -73,7 +73,7 @@ class Likelihood:
     @property
     def _counted(self) -> tuple[Counted, Tensor]:
         """The spectrum and the bounds of its fits."""
-        data = Counted(self.counts_BC, self.exposure_B, self.evidence.background_C[None])
+        data = Counted(self.counts_BC, self.exposure_B, self.gridded.background_C[None])
         return data, torch.stack([self.box.low_P, self.box.high_P])
 
     def undetected(self, best_P: Tensor) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ class Likelihood:
 
 
 @dataclass
-class Judgement:
+class ModelCheck:
     """An answer held against its spectrum.
 
     Attributes:
@@ -139,7 +139,7 @@ class Judgement:
     sets: dict[str, Tensor] = field(default_factory=dict)
 
 
-def check_judged(model: Model) -> None:
+def check_checkable(model: Model) -> None:
     """Check that a model's answers can be held against spectra.
 
     Raises:
@@ -152,22 +152,22 @@ def check_judged(model: Model) -> None:
         )
 
 
-def judge(model: Model, evidence: Evidence, refined: bool = False) -> Judgement:
+def check_model(model: Model, gridded: GriddedObservation, refined: bool = False) -> ModelCheck:
     """Answer a spectrum, and hold the answer against it.
 
     Args:
         model: a loaded model of a spectra family that was trained on simulated spectra.
-        evidence: of the spectrum, on the model's grid.
+        gridded: of the spectrum, on the model's grid.
         refined: give the exact posterior in place of the network's; families of posteriors only.
 
     Raises:
         InputError: the model's answers cannot be held against spectra, or there is no posterior to
             refine.
     """
-    check_judged(model)
-    spec, batch = model.card.spec, evidence.record.batch
+    check_checkable(model)
+    spec, batch = model.card.spec, gridded.record.batch
     few = bool(uninformed(model.card, batch))
-    likelihood = Likelihood(evidence, spec, scaled=not few)
+    likelihood = Likelihood(gridded, spec, scaled=not few)
     values = estimate(model, batch)
     if refined and "samples" not in values:
         raise InputError(f"{model.family.name} gives no posterior to refine; choose posterior")
@@ -175,32 +175,32 @@ def judge(model: Model, evidence: Evidence, refined: bool = False) -> Judgement:
     samples_SP = torch.from_numpy(values["samples"][0]) if "samples" in values else None
     best_P = likelihood.best(answer_P, samples_SP)
     figures = _goodness(likelihood, best_P)
-    judged = Judgement(dict(values), likelihood, best_P, figures)
+    checked = ModelCheck(dict(values), likelihood, best_P, figures)
     if samples_SP is not None:
         if refined:
             figures["effective"] = 0.0
-        judged.sets["posterior"] = samples_SP
+        checked.sets["posterior"] = samples_SP
         if refined and bool(likelihood.counts_BC.any()):  # of no counts the prior is the answer
-            judged.sets["refined posterior"] = _refine(judged, spec)
-            judged.best_P = likelihood.better(best_P, judged.sets["refined posterior"])
-            figures |= _goodness(likelihood, judged.best_P)
-        figures["p_value"] = _p_value(judged)
+            checked.sets["refined posterior"] = _refine(checked, spec)
+            checked.best_P = likelihood.better(best_P, checked.sets["refined posterior"])
+            figures |= _goodness(likelihood, checked.best_P)
+        figures["p_value"] = _p_value(checked)
     unexplained = _unexplained(likelihood, figures, len(spec.names), refined)
-    exact = "refined posterior" in judged.sets
+    exact = "refined posterior" in checked.sets
     # It would be a narrow answer at the prior's edge, to counts that tell little.
     if exact and few and unexplained:
-        del judged.sets["refined posterior"]
-        judged.values, exact = values, False
-    flags = estimate_flags(model.card, batch, judged.values, exact)[0]
+        del checked.sets["refined posterior"]
+        checked.values, exact = values, False
+    flags = estimate_flags(model.card, batch, checked.values, exact)[0]
     # The likelihood knows better than the network.
-    judged.flags += [flag for flag in flags if not flag.startswith(NOT_DETECTED)]
-    absent = likelihood.undetected(judged.best_P)
-    judged.flags += [f"{NOT_DETECTED}{norm}" for norm in absent]
+    checked.flags += [flag for flag in flags if not flag.startswith(NOT_DETECTED)]
+    absent = likelihood.undetected(checked.best_P)
+    checked.flags += [f"{NOT_DETECTED}{norm}" for norm in absent]
     if exact:
-        judged.flags.append("refined")
+        checked.flags.append("refined")
     if unexplained:
-        judged.flags.append("not_explained")
-    return judged
+        checked.flags.append("not_explained")
+    return checked
 
 
 def _goodness(likelihood: Likelihood, best_P: Tensor) -> dict[str, float]:
@@ -231,9 +231,9 @@ def predictive(samples_SP: Tensor) -> Tensor:
     return samples_SP[torch.linspace(0, len(samples_SP) - 1, PLOTTED).long()]
 
 
-def _p_value(judged: Judgement) -> float:
-    likelihood = judged.likelihood
-    expected_SC = likelihood.expected(predictive(list(judged.sets.values())[-1]))
+def _p_value(checked: ModelCheck) -> float:
+    likelihood = checked.likelihood
+    expected_SC = likelihood.expected(predictive(list(checked.sets.values())[-1]))
     seen_C = likelihood.seen_C
     generator = torch.Generator().manual_seed(0)
     p_B = posterior_predictive_p(
@@ -242,21 +242,21 @@ def _p_value(judged: Judgement) -> float:
     return float(p_B[0])
 
 
-def _refine(judged: Judgement, spec: SpectraSpec) -> Tensor:
+def _refine(checked: ModelCheck, spec: SpectraSpec) -> Tensor:
     """Refined samples (S, P) of equal weight; the estimates become theirs."""
-    sampler = Sampler(judged.likelihood.log, judged.likelihood.box)
-    samples_BSP = torch.from_numpy(judged.values["samples"])
-    density_BS = torch.from_numpy(judged.values["log_density"])
+    sampler = Sampler(checked.likelihood.log, checked.likelihood.box)
+    samples_BSP = torch.from_numpy(checked.values["samples"])
+    density_BS = torch.from_numpy(checked.values["log_density"])
     fine = refine(sampler, torch.zeros(1, dtype=torch.long), samples_BSP, density_BS)
     summary = summarise(fine.parameters_BSP, spec.names, fine.weights_BS)
-    judged.figures["effective"] = float(fine.share_B[0])
+    checked.figures["effective"] = float(fine.share_B[0])
     chosen = torch.multinomial(
         fine.weights_BS[0], fine.weights_BS.shape[1], True, generator=sampler.generator
     )
     samples_BSP = fine.parameters_BSP[:, chosen]
-    wide_BSP = at_least_wide(samples_BSP, widths(summary, spec.names), judged.likelihood.box)
+    wide_BSP = at_least_wide(samples_BSP, widths(summary, spec.names), checked.likelihood.box)
     if wide_BSP is not samples_BSP:
         samples_BSP, summary = wide_BSP, summarise(wide_BSP, spec.names)
-    judged.values |= {name: value.float().numpy() for name, value in summary.items()}
-    judged.values["samples"] = samples_BSP.float().numpy()
+    checked.values |= {name: value.float().numpy() for name, value in summary.items()}
+    checked.values["samples"] = samples_BSP.float().numpy()
     return samples_BSP[0]

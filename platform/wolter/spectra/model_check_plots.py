@@ -14,7 +14,7 @@ from wolter.files import write_atomically
 from wolter.report import style
 from wolter.spectra.evaluate.plots import corner_plot, predictive_plot
 from wolter.spectra.evaluate.plots.predictive_plot import Quoted
-from wolter.spectra.model_check import PLOTTED, Judgement, predictive
+from wolter.spectra.model_check import PLOTTED, ModelCheck, predictive
 from wolter.spectra.schema import SpectraSpec
 from wolter.xray.emission import components
 
@@ -65,35 +65,35 @@ def _told_apart(paths: Sequence[Path]) -> list[str]:
     return told
 
 
-def _quoted(judged: Judgement) -> Quoted:
+def _quoted(checked: ModelCheck) -> Quoted:
     """The figures of the table."""
-    figures = judged.figures
+    figures = checked.figures
     return Quoted(
         figures["cstat"],
         figures["cstat_expected"],
         figures["cstat_sigma"],
-        int(judged.likelihood.seen_C.sum()),
+        int(checked.likelihood.seen_C.sum()),
         figures.get("p_value"),
         1 / PLOTTED,
     )
 
 
-def draw(judged: Judgement, spec: SpectraSpec, place: Path, width_C: Tensor) -> None:
+def draw(checked: ModelCheck, spec: SpectraSpec, place: Path, width_C: Tensor) -> None:
     """Draw `<stem>-corner.png` of posteriors, and `<stem>-spectrum.png`.
 
     Args:
-        judged: a spectrum's answer.
+        checked: a spectrum's answer.
         spec: of the model.
         place: folder and name, as of `picture_stems`.
         width_C: of the instrument's channels in each channel of the model's grid, keV.
     """
-    likelihood, best_P = judged.likelihood, judged.best_P
-    record = likelihood.evidence.record
+    likelihood, best_P = checked.likelihood, checked.best_P
+    record = likelihood.gridded.record
     batch, title = record.batch, Path(record.name).name
-    if judged.sets:
-        drawn_SP = predictive(list(judged.sets.values())[-1])
+    if checked.sets:
+        drawn_SP = predictive(list(checked.sets.values())[-1])
         figure = corner_plot.corner(
-            {label: samples.double().numpy() for label, samples in judged.sets.items()},
+            {label: samples.double().numpy() for label, samples in checked.sets.items()},
             spec.parameters,
             points={"best fit": best_P.double().numpy()},
             title=title,
@@ -104,7 +104,7 @@ def draw(judged: Judgement, spec: SpectraSpec, place: Path, width_C: Tensor) -> 
     mean_P = drawn_SP.mean(0, keepdim=True)
     figure = predictive_plot.predictive(
         batch.counts_BC[0].double().numpy(),
-        likelihood.evidence.background_C.double().numpy(),
+        likelihood.gridded.background_C.double().numpy(),
         float(batch.exposure_B[0]),
         spec.energy_edges,
         likelihood.expected(drawn_SP).double().numpy(),
@@ -112,6 +112,6 @@ def draw(judged: Judgement, spec: SpectraSpec, place: Path, width_C: Tensor) -> 
         spec.components or components.parse(spec.model).term_names,
         title=title,
         widths_kev=width_C.tolist(),
-        quoted=_quoted(judged),
+        quoted=_quoted(checked),
     )
     write_atomically(place.with_name(f"{place.name}-spectrum.png"), style.to_png(figure))

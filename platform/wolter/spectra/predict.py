@@ -38,7 +38,7 @@ _LIMITS = {
 
 
 @dataclass(frozen=True)
-class Written:
+class PredictionSummary:
     """What `predict_to_file` did: rows written, and (file, reason) of what could not be read."""
 
     rows: int
@@ -90,7 +90,7 @@ def predict_records(
 
     Returns:
         Columns file, model_name, model_version, each parameter (the estimate of least squared
-        error), each `<parameter>_mfe` (of least fractional error), novelty (sigmas from the
+        error), each `<parameter>_mfe` (of least fractional error), anomaly (sigmas from the
         training spectra), counts, exposure_s, flag; with components also `component_<name>` and
         the grid, `component_energy_edges`.
     """
@@ -178,7 +178,7 @@ def predict_to_file(
     on_error: Literal["reject", "raise"] = "reject",
     table_of: "Callable[..., Table] | None" = None,
     **options: Any,
-) -> Written:
+) -> PredictionSummary:
     """Write the table of `predict_files` to a file whose suffix chooses the format.
 
     A file that cannot be read becomes a row of `<out's stem>.rejects.parquet`, with its path and
@@ -206,7 +206,7 @@ def predict_to_file(
         first = rejects[0][1] if rejects else "none was given"
         raise InputError(f"none of {len(files)} spectra could be read: {first}")
     write_table(table, out)
-    return Written(len(table), tuple(rejects), rejects_file if rejects else None)
+    return PredictionSummary(len(table), tuple(rejects), rejects_file if rejects else None)
 
 
 def _predict(
@@ -279,7 +279,7 @@ def _descriptions(spec: SpectraSpec) -> dict[str, tuple[str, Any]]:
         "model_version": ("version of the model", None),
         "counts": ("counts of source and background on the model's energy grid", vo_unit("count")),
         "exposure_s": ("exposure", vo_unit("s")),
-        "novelty": ("distance from the training spectra, standard deviations", None),
+        "anomaly": ("distance from the training spectra, standard deviations", None),
         "cstat": ("C-stat of the best fit near the answer", None),
         "cstat_expected": ("its expectation, where the model is true", None),
         "cstat_sigma": ("standard deviation of that", None),

@@ -1,4 +1,4 @@
-"""Variety of effective areas that a family is told of: filters, extraction regions, vignetting.
+"""Variation of effective areas in training: filters, extraction regions, vignetting.
 
 Shapes: A band of the effective area, B batch, E energy, F filter, N knot.
 """
@@ -15,7 +15,7 @@ KNOTS_KEV = (0.3, 1.0, 3.0, 10.0)  # of the smooth differences between areas
 
 
 @dataclass(frozen=True)
-class Variety:
+class ResponseVariation:
     """How the responses and backgrounds of a data set differ from each other.
 
     Every record holds its own effective area, in bands, and background spectrum.
@@ -44,7 +44,7 @@ class Variety:
 
 
 def throughputs(
-    variety: Variety, energy_E: Tensor, own: str, n: int, generator: torch.Generator
+    variety: ResponseVariation, energy_E: Tensor, own: str, n: int, generator: torch.Generator
 ) -> Tensor | None:
     """Draw factors (B, E) on the effective area at energies in keV; None where all are 1.
 
@@ -58,7 +58,7 @@ def throughputs(
     Raises:
         InputError: a filter is unknown.
     """
-    if variety == Variety(backgrounds=variety.backgrounds):
+    if variety == ResponseVariation(backgrounds=variety.backgrounds):
         return None
     low, high = variety.area
     log_B1 = torch.empty(n, 1).uniform_(generator=generator) * _log(high / low) + _log(low)

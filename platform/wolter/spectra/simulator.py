@@ -13,7 +13,7 @@ from wolter.data.seeds import seed_of
 from wolter.errors import InputError
 from wolter.spectra.augment import Augmentation, Augmenter
 from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES, default_grid
-from wolter.spectra.response_variation import Variety, band_means, throughputs
+from wolter.spectra.response_variation import ResponseVariation, band_means, throughputs
 from wolter.spectra.schema import Parameter, SpectraBatch, SpectraSpec, poisson_counts
 from wolter.xray.emission import components as emission
 from wolter.xray.instruments import background as backgrounds
@@ -72,7 +72,7 @@ class SimulateConfig:
     backgrounds: tuple[str, ...] = ()
     source_backscal: float = 0.0
     n_backgrounds: int = 30
-    variety: Variety = field(default_factory=Variety)
+    variety: ResponseVariation = field(default_factory=ResponseVariation)
     augment: Augmentation = field(default_factory=Augmentation)
     gain: tuple[float, float] = (1.0, 0.0)
     background_factor: float = 1.0

@@ -11,7 +11,7 @@ from wolter.data.batches import BatchConfig, Reader, count_rows, sample_split
 from wolter.data.record_kinds import RECORDS
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.errors import InputError
-from wolter.registry.checkpoint import Card, load_model, made_by
+from wolter.registry.checkpoint import Card, load_model, provenance
 from wolter.spectra.mixing import MixedReader, check_observed, observed_rows, read_observed
 from wolter.spectra.schema import SpectraBatch
 from wolter.train.loop import TrainConfig, Trainer, build, default_config
@@ -149,7 +149,7 @@ def make_job(
         )
     if real is not None:
         check_observed(open_dataset(real), dataset.spec)
-        observed_rows(train.batch_size // scale.workers, train.real_share)
+        observed_rows(train.batch_size // scale.workers, train.observed_fraction)
     rows = count_rows(dataset, train.split)
     if min(rows, train.batch_size) < scale.workers:
         raise InputError(
@@ -206,16 +206,16 @@ def prepare(
     family = families.load(job.family)
     dataset = open_dataset(job.dataset)
     spec, kind = dataset.spec, RECORDS[dataset.manifest.kind]
-    before: tuple[dict[str, Any], ...] = ()
+    lineage: tuple[dict[str, Any], ...] = ()
     sample = sample_split(dataset, train.split, kind.sample_rows(spec))
     if job.start:  # with the normalisation that its weights belong to
         model = load_model(Path(job.start))
-        module, spec, before = model.module, model.card.spec, model.card.history
+        module, spec, lineage = model.module, model.card.spec, model.card.history
     else:
         module = build(family, configs.from_dict(family.config, job.config), spec, train.seed)
         if not resume:
             family.normalise(module, sample)
-    n_observed = observed_rows(size, train.real_share) if job.real else 0
+    n_observed = observed_rows(size, train.observed_fraction) if job.real else 0
     steps = math.ceil(job.rows // world / (size - n_observed))
     trainer = Trainer(family, module, train, steps * size * world, rank)
     batches = BatchConfig(
@@ -233,9 +233,9 @@ def prepare(
         spec=spec,
         dataset_sha256=dataset.sha256(),
         seed=train.seed,
-        dataset=made_by(dataset.manifest),
-        only=train.only,
-        before=before,
+        dataset=provenance(dataset.manifest),
+        trainable=train.trainable,
+        lineage=lineage,
         trained=None if kind.ranges is None else kind.ranges(sample),
     )
     observed = read_observed(open_dataset(job.real)) if job.real else None

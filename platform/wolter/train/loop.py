@@ -21,7 +21,7 @@ class TrainConfig:
 
     Attributes:
         epochs: passes over the training split.
-        share: of the training split that is used, by sources; below 1 for quick trials.
+        fraction: of the training split that is used, by sources; below 1 for quick trials.
         batch_size: rows a step, over all workers together.
         optimiser: "adamw" or "muon"; see `wolter.train.optimisers`.
         learning_rate: peak of a one-cycle schedule: linear warm-up, then cosine to zero.
@@ -29,16 +29,16 @@ class TrainConfig:
         warmup: share of all steps spent warming up.
         clip: largest gradient norm.
         fresh_noise: draw new Poisson noise each epoch, where noise-free counts are stored.
-        real_share: share of observed spectra in every batch, where there are any.
-        only: parts of the module that learn, by name, such as "intervals" of superres; the others
-            stay as they are. None for all of it.
+        observed_fraction: share of observed spectra in every batch, where there are any.
+        trainable: parts of the module that learn, by name, such as "intervals" of superres; the
+            others stay as they are. None for all of it.
         precision: "float32", "bf16", or "auto" (bf16 on a GPU).
         device: "auto", "cpu" or "cuda".
         seed: of weights, order and noise.
     """
 
     epochs: int = 30
-    share: float = 1.0
+    fraction: float = 1.0
     batch_size: int = 512
     optimiser: str = "adamw"
     learning_rate: float = 1e-3
@@ -46,8 +46,8 @@ class TrainConfig:
     warmup: float = 0.05
     clip: float = 1.0
     fresh_noise: bool = True
-    real_share: float = 0.25
-    only: tuple[str, ...] = ()
+    observed_fraction: float = 0.25
+    trainable: tuple[str, ...] = ()
     precision: str = "auto"
     device: str = "auto"
     seed: int = 0
@@ -56,10 +56,12 @@ class TrainConfig:
         """Check the values."""
         if self.epochs < 1 or self.batch_size < 1 or self.learning_rate <= 0:
             raise InputError("train: epochs, batch_size and learning_rate must be positive")
-        if not 0 < self.share <= 1:
-            raise InputError(f"train: share = {self.share}; give 0 < share <= 1")
-        if not 0 < self.real_share < 1:
-            raise InputError(f"train: real_share = {self.real_share}; give 0 < real_share < 1")
+        if not 0 < self.fraction <= 1:
+            raise InputError(f"train: fraction = {self.fraction}; give 0 < fraction <= 1")
+        if not 0 < self.observed_fraction < 1:
+            raise InputError(
+                f"train: observed_fraction = {self.observed_fraction}; give 0 < it < 1"
+            )
         if self.optimiser not in OPTIMISERS:
             raise InputError(f"optimiser {self.optimiser!r}: choose {' or '.join(OPTIMISERS)}")
         if self.precision not in ("auto", "float32", "bf16"):
@@ -70,7 +72,7 @@ class TrainConfig:
     @property
     def split(self) -> str:
         """Name of what is trained on; see `wolter.data.split.split_bounds`."""
-        return "train" if self.share == 1 else f"train:{self.share}"
+        return "train" if self.fraction == 1 else f"train:{self.fraction}"
 
 
 @dataclass
@@ -162,13 +164,14 @@ class Trainer:
             rank: number of this worker.
 
         Raises:
-            InputError: no part of the module has a name of `config.only`, or the device is missing.
+            InputError: no part of the module has a name of `config.trainable`, or the device is
+                missing.
         """
         self.family, self.config, self.rank = family, config, rank
         self.device = choose_device(config.device)
         self.module = module.to(self.device)
-        if config.only:
-            _freeze_others(module, config.only)
+        if config.trainable:
+            _freeze_others(module, config.trainable)
         self.optimisers = optimisers(
             module, config.optimiser, config.learning_rate, config.weight_decay
         )

@@ -123,7 +123,8 @@ def train(
         start: checkpoint folder or card of weights to start from, which keep their config and
             normalisation; None for fresh ones.
         real: folder of a dataset of observed spectra, of which every batch holds the share
-            `train.real_share`; labels that were estimated are used, others are not looked at.
+            `train.observed_fraction`; labels that were estimated are used, others are not looked
+            at.
         experiment: of MLflow.
         on_epoch: called in this process after each epoch.
         on_step: called in this process with the epochs done, parts of one included, now and then.

@@ -7,25 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def front(badness_NM: NDArray[np.float64]) -> NDArray[np.bool_]:
+def front(objective_NM: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which candidates (N) no other one dominates: is as good in all metrics and better in one.
 
     Args:
-        badness_NM: finite, the lower the better.
+        objective_NM: finite, the lower the better.
     """
-    below_NNM = badness_NM[:, None] <= badness_NM
-    strictly_NNM = badness_NM[:, None] < badness_NM
+    below_NNM = objective_NM[:, None] <= objective_NM
+    strictly_NNM = objective_NM[:, None] < objective_NM
     dominates_NN = below_NNM.all(2) & strictly_NNM.any(2)
     return np.logical_not(dominates_NN.any(axis=0))
 
 
-def compromise(badness_NM: NDArray[np.float64]) -> int:
+def best_mean_rank(objective_NM: NDArray[np.float64]) -> int:
     """The candidate with the best mean rank over the metrics, which is always one of the front.
 
     Ranks know neither units nor how far off the worst candidates are; the first of equals wins.
 
     Args:
-        badness_NM: finite, the lower the better; N of at least 1.
+        objective_NM: finite, the lower the better; N of at least 1.
     """
-    better_NNM = badness_NM < badness_NM[:, None]
+    better_NNM = objective_NM < objective_NM[:, None]
     return int(better_NNM.sum((1, 2)).argmin())

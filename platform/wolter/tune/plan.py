@@ -94,7 +94,7 @@ class Sweep:
         """What trial `number` trains."""
         return replace(self.job, config=self.points[number])
 
-    def badness(self, metrics: Mapping[str, float]) -> list[float]:
+    def objectives(self, metrics: Mapping[str, float]) -> list[float]:
         """Values of the metrics that trials are judged by, the lower the better."""
         signs = {"min": 1.0, "max": -1.0}
         return [signs[mode] * metrics[name] for name, mode in self.metrics.items()]

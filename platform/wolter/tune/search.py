@@ -170,13 +170,13 @@ def _compare(sweep: Sweep, outcomes: Sequence[Outcome]) -> SearchResult:
     finite = [
         each
         for each in outcomes
-        if each.status == "finished" and np.isfinite(sweep.badness(each.metrics)).all()
+        if each.status == "finished" and np.isfinite(sweep.objectives(each.metrics)).all()
     ]
     if not finite:
         reasons = [each.reason for each in outcomes if each.reason] or ["no metric is finite"]
         raise InputError(f"no trial of {sweep.job.family} finished: {reasons[0]}")
-    badness_NM = np.array([sweep.badness(each.metrics) for each in finite])
+    objective_NM = np.array([sweep.objectives(each.metrics) for each in finite])
     numbers = np.array([each.number for each in finite])
-    front = numbers[pareto.front(badness_NM)].tolist()
-    best = int(numbers[pareto.compromise(badness_NM)])
+    front = numbers[pareto.front(objective_NM)].tolist()
+    best = int(numbers[pareto.best_mean_rank(objective_NM)])
     return SearchResult(sweep, tuple(outcomes), tuple(front), best)

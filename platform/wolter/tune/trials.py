@@ -39,7 +39,7 @@ def run_trial(values: dict[str, Any]) -> None:
     job, checkpoint = sweep.job_of(values["number"]), tune.get_checkpoint()
 
     def report(epoch: Epoch) -> None:
-        judged = sweep.badness(epoch.validation)[0]
+        judged = sweep.objectives(epoch.validation)[0]
         with tempfile.TemporaryDirectory() as path:
             save_training(Path(path), ready.card, ready.trainer)
             saved = tune.Checkpoint.from_directory(path)

@@ -10,11 +10,11 @@ from tests.damage import damaged, odd_names
 
 from wolter.errors import InputError
 from wolter.images.fits_output import scaled_header
-from wolter.images.headers import Kind, Maps, look
+from wolter.images.headers import FileKind, Maps, classify
 from wolter.images.ingest import ImageIngestConfig, make_pairs
-from wolter.images.reading import fitness, load_picture, save_picture
+from wolter.images.reading import check_compatible, load_picture, save_picture
 from wolter.images.schema import ImageSpec
-from wolter.xray.imaging.counts_image import read_picture
+from wolter.xray.imaging.counts_image import read_counts_image
 from wolter.xray.instruments.pointing import celestial
 
 SPEC = ImageSpec((128, 128), exposure_s=(5e3, 1e5), instrument="XMM/EPN/Thin")
@@ -61,8 +61,8 @@ def one_line(error):
 def predict(path, exposure_map=None):
     """What `predict` reads and keeps of an image."""
     try:
-        picture = read_picture(path, exposure_map)
-        fitness(picture, SPEC)
+        picture = read_counts_image(path, exposure_map)
+        check_compatible(picture, SPEC)
     except InputError as error:
         one_line(error)
         return
@@ -80,13 +80,13 @@ def predict(path, exposure_map=None):
 
 def ingest(path, other, maps):
     """What `ingest images` does with a file; `other` is a whole image of the same observation."""
-    seen = look(path, maps, 4.0)
+    seen = classify(path, maps, 4.0)
     assert isinstance(seen.reason, str)
     try:
-        if seen.kind is Kind.EVENTS:
+        if seen.kind is FileKind.EVENTS:
             for config in (CONFIG, TURNED):
                 make_pairs(path, path, config, maps)
-        elif seen.kind is Kind.IMAGE and not seen.reason:
+        elif seen.kind is FileKind.IMAGE and not seen.reason:
             make_pairs(path, other, CONFIG, maps)
     except InputError as error:
         one_line(error)
@@ -131,16 +131,16 @@ def test_odd_names(whole, tmp_path):
     for _ in range(40):
         path = tmp_path / odd_names(rng, ".fits")
         path.write_bytes(whole["sky"])
-        assert read_picture(path).exposure_s == 2e4
-        assert look(path, Maps(), 4.0).kind is Kind.IMAGE
+        assert read_counts_image(path).exposure_s == 2e4
+        assert classify(path, Maps(), 4.0).kind is FileKind.IMAGE
 
 
 def test_folders_and_what_is_no_file(tmp_path):
     (tmp_path / "folder.fits").mkdir()
     for name in ("folder.fits", "none.fits", "a\0b.fits"):
         with pytest.raises(InputError):
-            read_picture(tmp_path / name)
-        assert look(tmp_path / name, Maps(), 4.0).reason
+            read_counts_image(tmp_path / name)
+        assert classify(tmp_path / name, Maps(), 4.0).reason
 
 
 def test_bounds_of_values(whole, tmp_path):
@@ -149,10 +149,10 @@ def test_bounds_of_values(whole, tmp_path):
         photons[3, 4] = value
         fits.writeto(tmp_path / "a.fits", photons, fits.Header(SKY), overwrite=True)
         with pytest.raises(InputError, match=words):
-            read_picture(tmp_path / "a.fits")
+            read_counts_image(tmp_path / "a.fits")
     photons[3, 4] = 2**24
     fits.writeto(tmp_path / "a.fits", photons, fits.Header(SKY), overwrite=True)
-    assert float(read_picture(tmp_path / "a.fits").counts_HW.max()) == 2**24
+    assert float(read_counts_image(tmp_path / "a.fits").counts_HW.max()) == 2**24
 
 
 def test_a_small_file_takes_little_memory(whole, tmp_path):
@@ -162,7 +162,7 @@ def test_a_small_file_takes_little_memory(whole, tmp_path):
     (tmp_path / "a.fits").write_bytes(content)
     tracemalloc.start()
     with pytest.raises(InputError):
-        read_picture(tmp_path / "a.fits")
+        read_counts_image(tmp_path / "a.fits")
     assert tracemalloc.get_traced_memory()[1] < 2e7
     tracemalloc.stop()
 
@@ -174,6 +174,6 @@ def test_columns_that_a_header_invents_are_not_believed(whole, tmp_path):
         content = whole["events"].replace(card, b"TFIELDS = " + value.rjust(20))
         (tmp_path / "a.fits").write_bytes(content)
         tracemalloc.start()
-        assert "TFIELDS" in look(tmp_path / "a.fits", Maps(), 4.0).reason
+        assert "TFIELDS" in classify(tmp_path / "a.fits", Maps(), 4.0).reason
         assert tracemalloc.get_traced_memory()[1] < 2e7
         tracemalloc.stop()

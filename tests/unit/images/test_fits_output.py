@@ -12,7 +12,7 @@ from wolter.images.fits_output import expected_counts, write
 from wolter.images.predict import enhance_picture
 from wolter.registry.checkpoint import load_model
 from wolter.xray.imaging.consistency import significance_around
-from wolter.xray.imaging.counts_image import read_picture
+from wolter.xray.imaging.counts_image import read_counts_image
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("axis_yx", [None, (200.0, -50.0)])
 def test_expected_counts_come_from_the_file_alone(picture_file, enhancer, scale, axis_yx):
     """And CHECK is what they and the photons make it."""
-    picture = replace(read_picture(picture_file), axis_yx=axis_yx)
+    picture = replace(read_counts_image(picture_file), axis_yx=axis_yx)
     ramp_HW = torch.linspace(0.5, 1, 61)[:, None].expand(-1, 50)
     picture = replace(picture, exposure_HW=picture.exposure_HW * ramp_HW)
     out = picture_file.with_name("out.fits")
@@ -46,7 +46,7 @@ def test_expected_counts_are_of_our_own_files_alone(picture_file):
 
 
 def test_a_name_in_gz_is_gzipped(picture_file, enhancer):
-    enhanced = enhance_picture(load_model(enhancer(1)), read_picture(picture_file))
+    enhanced = enhance_picture(load_model(enhancer(1)), read_counts_image(picture_file))
     plain, zipped = (picture_file.with_name(name) for name in ("out.fits", "out.fits.gz"))
     for path in (plain, zipped):
         write(enhanced, path)
@@ -104,7 +104,7 @@ def test_outputs_are_checked_before_the_work(
         raise AssertionError("read before its output was checked")
 
     monkeypatch.chdir(picture_file.parent)
-    monkeypatch.setattr("wolter.images.commands.predict.read_picture", never)
+    monkeypatch.setattr("wolter.images.commands.predict.read_counts_image", never)
     picture_file.with_name("folder.fits").mkdir()
     assert run(picture_file, enhancer, *options) == 2
     line = capsys.readouterr().err

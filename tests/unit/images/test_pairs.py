@@ -10,7 +10,7 @@ from astropy.table import Table
 from tests import event_lists
 
 from wolter.errors import InputError
-from wolter.images.headers import Kind, Maps, look
+from wolter.images.headers import FileKind, Maps, classify
 from wolter.images.ingest import ImageIngestConfig
 from wolter.images.pair_tiles import Tiling, no_pair, pair_table
 from wolter.images.pairs import Cutting, pair_of_images, pairs_of_events
@@ -125,23 +125,23 @@ def test_what_is_not_clear_is_no_pair(events, tmp_path):
 
 def test_files_say_what_they_are(events, tmp_path, pha):
     image = write_image(events, tmp_path / "image.fits")
-    seen = look(image, Maps(), 4.0)
-    assert (seen.kind, seen.source, seen.parent) == (Kind.IMAGE, "0123456789", "NOTHING")
+    seen = classify(image, Maps(), 4.0)
+    assert (seen.kind, seen.source, seen.parent) == (FileKind.IMAGE, "0123456789", "NOTHING")
     assert seen.reason == ""
     lives = {f"LIVETI{ccd:02d}": None for ccd in range(1, 13)}
-    assert look(Path(events.file), Maps(), 4.0).kind is Kind.EVENTS
-    assert look(pha, Maps(), 4.0) == look(Path(__file__), Maps(), 4.0)
+    assert classify(Path(events.file), Maps(), 4.0).kind is FileKind.EVENTS
+    assert classify(pha, Maps(), 4.0) == classify(Path(__file__), Maps(), 4.0)
     assert (
         "no EXPOSURE"
-        in look(
+        in classify(
             write_image(events, tmp_path / "no.fits", EXPOSURE=None, **lives), Maps(), 4.0
         ).reason
     )
     nameless = write_image(events, tmp_path / "nameless.fits", OBS_ID=None)
-    assert "no OBS_ID" in look(nameless, Maps(), 4.0).reason
-    assert "use --pixel" in look(image, Maps(), 2.0).reason
+    assert "no OBS_ID" in classify(nameless, Maps(), 4.0).reason
+    assert "use --pixel" in classify(image, Maps(), 2.0).reason
     (tmp_path / "empty.fits").write_bytes(b"")
-    assert "empty file" in look(tmp_path / "empty.fits", Maps(), 4.0).reason
+    assert "empty file" in classify(tmp_path / "empty.fits", Maps(), 4.0).reason
 
 
 def test_maps_are_found_by_observation(events, tmp_path):

@@ -13,7 +13,7 @@ from wolter.images.fits_output import to_hdus, write
 from wolter.images.predict import enhance_picture, model_name
 from wolter.images.reading import load_picture, save_picture
 from wolter.registry.checkpoint import load_model
-from wolter.xray.imaging.counts_image import read_picture
+from wolter.xray.imaging.counts_image import read_counts_image
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -72,7 +72,7 @@ def test_detector_coordinates_come_with_the_sky(tmp_path, enhancer):
     }  # fmt: skip
     photons = np.random.default_rng(0).poisson(1.0, (40, 50))
     fits.writeto(tmp_path / "a.fits", photons, fits.Header(cards))
-    enhanced = enhance_picture(load_model(enhancer(2)), read_picture(tmp_path / "a.fits"))
+    enhanced = enhance_picture(load_model(enhancer(2)), read_counts_image(tmp_path / "a.fits"))
     header = to_hdus(enhanced)[0].header
     assert (header["CTYPE1"], header["CDELT1"], header["CRPIX1"]) == ("DETX", 40.0, 1.5)
     # physical = (image - LTV) / LTM, at the first pixel's lower edge
@@ -86,7 +86,7 @@ def test_pixels_that_saw_nothing_are_nan(picture_file, enhancer):
     mask = np.ones((61, 50), np.uint8)
     mask[:, :10] = 0
     fits.writeto(picture_file.with_name("mask.fits"), mask)
-    picture = read_picture(picture_file, mask=picture_file.with_name("mask.fits"))
+    picture = read_counts_image(picture_file, mask=picture_file.with_name("mask.fits"))
     enhanced = enhance_picture(load_model(enhancer(2)), picture)
     for image_HW, n in ((enhanced.rate_HW, 20), (enhanced.lower_HW, 20), (enhanced.check_HW, 10)):
         assert image_HW[:, :n].isnan().all()
@@ -137,7 +137,7 @@ def test_models_are_named_by_their_task():
 
 
 def test_pictures_pass_from_process_to_process_unchanged(picture_file):
-    picture = read_picture(picture_file)
+    picture = read_counts_image(picture_file)
     save_picture(picture, picture_file.with_suffix(".safetensors"))
     back = load_picture(picture_file.with_suffix(".safetensors"))
     assert torch.equal(back.counts_HW, picture.counts_HW)
@@ -147,7 +147,7 @@ def test_pictures_pass_from_process_to_process_unchanged(picture_file):
 
 
 def test_nothing_is_half_written(picture_file, enhancer, monkeypatch):
-    enhanced = enhance_picture(load_model(enhancer(1)), read_picture(picture_file))
+    enhanced = enhance_picture(load_model(enhancer(1)), read_counts_image(picture_file))
     out = picture_file.with_name("out.fits")
 
     def fail(*_):
@@ -167,7 +167,7 @@ def test_made_up_photons_are_taken_back_as_far_as_may_be_and_said_where_not(pict
         with torch.no_grad():
             last.weight.zero_()  # what is left is the smoothed image, times a factor
             last.bias[0] = math.log(factor)
-        enhanced = enhance_picture(model, read_picture(picture_file))
+        enhanced = enhance_picture(model, read_counts_image(picture_file))
         fluxes[factor] = float(enhanced.rate_HW.sum())
     assert 1 < fluxes[1.5] / fluxes[1.0] < 1.35
     assert fluxes[16.0] / fluxes[1.0] >= 16 / 2 / 1.5
@@ -201,14 +201,14 @@ def that_answers(enhancer, rate_HW):
 @pytest.mark.parametrize(("factor", "said"), [(0.85, True), (1.0, False), (1.15, True)])
 def test_too_few_photons_are_said_as_too_many_are(picture_file, enhancer, factor, said):
     """3 % of 31,000 photons and 4 sigma are 1,630; 15 % of the source are 3,000."""
-    picture = bright(read_picture(picture_file), times=10)
+    picture = bright(read_counts_image(picture_file), times=10)
     answer = that_answers(enhancer, factor * 10 * source() / 2e4)
     remarks = enhance_picture(answer, picture).remarks
     assert any("do not measure fluxes" in remark for remark in remarks) is said
 
 
 def test_the_lower_end_is_zero_where_photons_need_no_source(picture_file, enhancer):
-    picture = bright(read_picture(picture_file))
+    picture = bright(read_counts_image(picture_file))
     model = load_model(enhancer(2))
     enhanced = enhance_picture(model, picture)
     needed_HW = enhanced.needed_HW.repeat_interleave(2, 0).repeat_interleave(2, 1)
@@ -224,7 +224,7 @@ def test_the_lower_end_is_zero_where_photons_need_no_source(picture_file, enhanc
 
 def test_an_answer_that_photons_contradict_is_told(picture_file, enhancer):
     """Photons of a source that the answer shows elsewhere."""
-    picture = bright(read_picture(picture_file))
+    picture = bright(read_counts_image(picture_file))
     good = enhance_picture(that_answers(enhancer, source() / 2e4), picture)
     assert not good.agreement.bad
     assert not any("contradict" in remark for remark in good.remarks)
@@ -239,7 +239,7 @@ def test_an_answer_that_photons_contradict_is_told(picture_file, enhancer):
 
 def test_that_sources_fill_the_image_is_said(picture_file, enhancer):
     """Then no background is told, and the answer holds it."""
-    model, picture = load_model(enhancer(2)), read_picture(picture_file)
+    model, picture = load_model(enhancer(2)), read_counts_image(picture_file)
     rows, columns = (torch.arange(float(n)) for n in picture.counts_HW.shape)
     hill_HW = 300 * torch.exp(-(torch.hypot(rows[:, None] - 20, columns - 20) / 10))
     counts_HW = torch.poisson(hill_HW, torch.Generator().manual_seed(0))

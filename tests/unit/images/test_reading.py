@@ -5,7 +5,7 @@ import torch
 from astropy.io import fits
 
 from wolter.images.reading import load_picture, picture_batch, save_picture
-from wolter.xray.imaging.counts_image import Picture
+from wolter.xray.imaging.counts_image import CountsImage
 from wolter.xray.instruments import epic_pn_camera as camera
 
 
@@ -19,7 +19,7 @@ def picture():
     column, row = camera.AXIS_XY
     exposure_HW = 2e4 * camera.live()
     header = fits.Header()
-    return Picture("a.fits", counts_HW, exposure_HW, 2e4, 4.0, (row, column), header, (), 0.1)
+    return CountsImage("a.fits", counts_HW, exposure_HW, 2e4, 4.0, (row, column), header, (), 0.1)
 
 
 def test_events_out_of_time_are_told_with_the_background(picture):

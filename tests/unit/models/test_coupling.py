@@ -91,7 +91,7 @@ def test_single_precision_is_as_good_as_zukos():
 
 
 def test_shipped_weights_give_the_samples_that_zuko_gives_of_them():
-    module = load_model(pretrained.find("posterior", "shipped")[0]).module.eval()
+    module = load_model(pretrained.find("posterior", "pretrained")[0]).module.eval()
     context_BC = draw(20, module.to_context.out_features).float()
     base_PS = module.base_SP.T
     values_BPS, log_volume_BS = invert(module.flow, context_BC, base_PS)

@@ -100,7 +100,7 @@ def test_predictions_have_all_columns(module):
     batch = with_area(make_batch(20))
     values = FAMILY.predict(module, batch)
     columns = {name + suffix for name in SPEC.names for suffix in SUFFIXES}
-    assert set(values) == columns | {"samples", "log_density", "novelty"}
+    assert set(values) == columns | {"samples", "log_density", "anomaly"}
     assert values["samples"].shape == (20, SMALL.samples, 3)
     assert values["log_density"].shape == (20, SMALL.samples)
     assert all(value.isfinite().all() for value in values.values())
@@ -145,7 +145,7 @@ def test_spectra_far_from_the_trained_get_numbers(factor):
         for weights in module.network.parameters():
             weights.mul_(3)
         values = FAMILY.predict(module, far)
-    numbers = {name: value for name, value in values.items() if name != "novelty"}
+    numbers = {name: value for name, value in values.items() if name != "anomaly"}
     assert all(value.isfinite().all() for value in numbers.values())
 
 

@@ -7,7 +7,7 @@ from tests.synthetic import SPEC
 from wolter import config as configs
 from wolter.data.shards import Manifest, Shard
 from wolter.images.pairs import Cutting
-from wolter.registry.checkpoint import made_by
+from wolter.registry.checkpoint import provenance
 from wolter.spectra.simulator import SimulateConfig
 
 
@@ -22,7 +22,7 @@ def test_a_card_names_files_without_their_folders():
         backgrounds=("/data/me/b1.fits", "data/b2.fits"),
         model="powerlaw",
     )
-    told = made_by(manifest(configs.to_dict(config)))
+    told = provenance(manifest(configs.to_dict(config)))
     assert (told["rows"], told["seed"]) == (7, 5)
     assert "/" not in json.dumps(told["config"])
     assert told["config"]["rmf"] == "PN.rmf"
@@ -33,6 +33,6 @@ def test_a_card_names_files_without_their_folders():
 
 def test_files_of_nested_settings_are_named_likewise():
     nested = {"maps": {"thin": "/data/me/a.fits", "more": [{"file": "/x/b.fits"}]}, "n": 3}
-    told = made_by(manifest(nested))["config"]
+    told = provenance(manifest(nested))["config"]
     assert told == {"maps": {"thin": "a.fits", "more": [{"file": "b.fits"}]}, "n": 3}
-    assert "/" not in json.dumps(made_by(manifest(configs.to_dict(Cutting())))["config"])
+    assert "/" not in json.dumps(provenance(manifest(configs.to_dict(Cutting())))["config"])

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from wolter import cli, reach
+from wolter import cli, network
 from wolter.errors import InputError
 from wolter.registry import mlflow_client, mlflow_store, pretrained
 
@@ -104,7 +104,7 @@ def test_a_registry_that_does_not_answer_is_not_one_without_champion(monkeypatch
 
 
 def test_a_store_of_artifacts_that_does_not_answer(monkeypatch):
-    monkeypatch.setattr(reach, "SECONDS", 0.3)
+    monkeypatch.setattr(network, "SECONDS", 0.3)
     monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", f"http://127.0.0.1:{closed_port()}")
     with pytest.raises(InputError, match=r"s3://bucket/runs: .*Connection refused"):
         mlflow_store.must_keep("s3://bucket/runs")

@@ -26,8 +26,8 @@ def test_parameters_are_shipped_in_half_precision_and_normalisation_in_full(weig
 
 
 def test_a_card_loads_as_a_model_that_says_where_it_came_from(weights, untrained):
-    card, version = pretrained.find("mlp", "shipped")
-    assert version.startswith("shipped-")
+    card, version = pretrained.find("mlp", "pretrained")
+    assert version.startswith("pretrained-")
     loaded, original = load_model(card), load_model(untrained("mlp"))
     assert loaded.card.spec == original.card.spec
     assert (loaded.card.dataset, loaded.card.metrics) == ({"rows": 64}, {"n": 1})
@@ -39,11 +39,11 @@ def test_a_card_loads_as_a_model_that_says_where_it_came_from(weights, untrained
 def test_the_champion_comes_first_and_shipped_weights_where_there_is_none(
     weights, store, untrained, tmp_path
 ):
-    version = pretrained.find("mlp", "shipped")[1]
+    version = pretrained.find("mlp", "pretrained")[1]
     mlflow = mlflow_store.client()
     if not mlflow_store.has_champion("mlp"):
         assert pretrained.find("mlp", "champion")[1] == version
-    experiment = mlflow.create_experiment("shipped", (tmp_path / "artifacts").as_uri())
+    experiment = mlflow.create_experiment("pretrained", (tmp_path / "artifacts").as_uri())
     run = mlflow.create_run(experiment).info.run_id
     mlflow_store.promote("mlp", mlflow_store.register("mlp", run, untrained("mlp")))
     assert pretrained.find("mlp", "champion")[1] == mlflow_store.champion("mlp")[1]
@@ -52,14 +52,14 @@ def test_the_champion_comes_first_and_shipped_weights_where_there_is_none(
 def test_what_does_not_ship_is_said(weights, store):
     assert pretrained.names() == ("mlp",)
     with pytest.raises(InputError, match="cnn comes without weights"):
-        pretrained.find("cnn", "shipped")
+        pretrained.find("cnn", "pretrained")
     with pytest.raises(InputError, match="no run or version 99"):
         pretrained.find("mlp", "99")
 
 
 @pytest.mark.parametrize("family", ["mlp", "cnn", "deepspectra", "posterior"])
 def test_the_package_ships_a_model_of_at_most_5_mb(family):
-    card, _ = pretrained.find(family, "shipped")
+    card, _ = pretrained.find(family, "pretrained")
     assert card.with_suffix(".safetensors").stat().st_size <= 5e6
     model = load_model(card)
     assert model.card.spec.model
@@ -69,7 +69,7 @@ def test_the_package_ships_a_model_of_at_most_5_mb(family):
 
 @pytest.mark.parametrize(("name", "scale"), [("superres", 2), ("superres-denoise", 1)])
 def test_the_package_ships_an_enhancer_of_at_most_8_mb(name, scale):
-    card, _ = pretrained.find(name, "shipped")
+    card, _ = pretrained.find(name, "pretrained")
     assert card.with_suffix(".safetensors").stat().st_size <= 8e6
     model = load_model(card)
     assert model.family.model_name(model.card.spec) == name

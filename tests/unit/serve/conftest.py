@@ -5,7 +5,7 @@ from fastapi.testclient import TestClient
 
 from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
-from wolter.serve.models import Chosen
+from wolter.serve.models import ServedRef
 from wolter.serve.service import Service
 
 
@@ -16,7 +16,7 @@ def service(untrained):
         parsers=1, max_file_mb=1.0, max_inflated_mb=4.0, max_request_mb=3.0, max_refined=2
     )
     names = ("deepspectra", "mlp", "posterior")
-    service = Service.load([Chosen(name, str(untrained(name))) for name in names], config)
+    service = Service.load([ServedRef(name, str(untrained(name))) for name in names], config)
     service.start()
     yield service
     service.stop()

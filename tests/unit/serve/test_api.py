@@ -42,7 +42,7 @@ def test_uploads_are_answered_as_offline(client, untrained, pha, parts, family):
     assert spectrum["file"] == "source.pha"
     assert spectrum["flags"] == [flag for flag in table["flag"][0].split(";") if flag]
     assert spectrum["counts"] == table["counts"][0]
-    assert spectrum["novelty"] == table["novelty"][0]
+    assert spectrum["anomaly"] == table["anomaly"][0]
     assert set(spectrum["parameters"]) == set(model.card.spec.names)
     for name, estimate in spectrum["parameters"].items():
         assert estimate["value"] == table[name][0]

@@ -9,7 +9,7 @@ from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
 from wolter.serve.errors import UnavailableError
 from wolter.serve.health import Watch
-from wolter.serve.models import Chosen
+from wolter.serve.models import ServedRef
 from wolter.serve.service import Service
 
 COUNTS = {"counts": [1] * 256, "exposure_s": 25_000}
@@ -89,10 +89,10 @@ def broken(untrained, tmp_path_factory):
     """A service whose champions are bad: one not to be loaded, one not found, one without sense."""
     folder = tmp_path_factory.mktemp("empty")
     chosen = [
-        Chosen("deepspectra", str(untrained("deepspectra"))),
-        Chosen("mlp", str(untrained("mlp"))),
-        Chosen("cnn", str(folder)),
-        Chosen("posterior", "", problem="posterior: the registry's artifact is gone"),
+        ServedRef("deepspectra", str(untrained("deepspectra"))),
+        ServedRef("mlp", str(untrained("mlp"))),
+        ServedRef("cnn", str(folder)),
+        ServedRef("posterior", "", problem="posterior: the registry's artifact is gone"),
     ]
     service = Service.load(chosen, ServeConfig(parsers=1))
     for parameter in service.models["mlp"].model.module.parameters():

@@ -12,7 +12,7 @@ from tests.hostile import draw
 
 from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
-from wolter.serve.models import Chosen
+from wolter.serve.models import ServedRef
 from wolter.serve.service import Service
 
 # Starlette leaves the parts of a body that is no multipart to the garbage collector.
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.filterwarnings(
 def client(untrained, enhancer, one_thread, tmp_path_factory):
     """The application without Ray; what it stores lies in a folder of its own."""
     config = ServeConfig(parsers=2, max_inflated_mb=20.0, max_pixels=100_000)
-    chosen = [Chosen(name, str(untrained(name))) for name in ("mlp", "posterior")]
-    chosen.append(Chosen("superres", str(enhancer(2)), "1"))
+    chosen = [ServedRef(name, str(untrained(name))) for name in ("mlp", "posterior")]
+    chosen.append(ServedRef("superres", str(enhancer(2)), "1"))
     service = Service.load(chosen, config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("stored")))

@@ -12,9 +12,9 @@ from wolter.registry.checkpoint import load_model
 from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
 from wolter.serve.images import attachment
-from wolter.serve.models import Chosen
+from wolter.serve.models import ServedRef
 from wolter.serve.service import Service
-from wolter.xray.imaging.counts_image import read_picture
+from wolter.xray.imaging.counts_image import read_counts_image
 
 URL = "/v1/images/enhance"
 
@@ -24,7 +24,7 @@ def client(enhancer, one_thread):
     """The application without Ray, with models of images alone."""
     config = ServeConfig(parsers=1, max_pixels=4000)
     names = (("superres", 2), ("superres-denoise", 1))
-    chosen = [Chosen(name, str(enhancer(scale)), "1") for name, scale in names]
+    chosen = [ServedRef(name, str(enhancer(scale)), "1") for name, scale in names]
     service = Service.load(chosen, config)
     service.start()
     with TestClient(build_app(service), raise_server_exceptions=False) as client:
@@ -42,7 +42,9 @@ def test_the_served_answer_is_the_one_offline(client, picture_file, enhancer, ta
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/fits"
     assert f"field-{task}.fits" in response.headers["content-disposition"]
-    offline = to_hdus(enhance_picture(load_model(enhancer(scale)), read_picture(picture_file), "1"))
+    offline = to_hdus(
+        enhance_picture(load_model(enhancer(scale)), read_counts_image(picture_file), "1")
+    )
     with fits.open(io.BytesIO(response.content)) as served:
         assert [hdu.name for hdu in served] == [hdu.name for hdu in offline]
         for ours, theirs in zip(served, offline, strict=True):

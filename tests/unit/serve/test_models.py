@@ -8,7 +8,7 @@ from wolter.errors import InputError
 from wolter.registry import mlflow_store, pretrained
 from wolter.registry.checkpoint import load_model
 from wolter.serve.config import ServeConfig
-from wolter.serve.models import PIECE, Chosen, ServedModel, choose
+from wolter.serve.models import PIECE, ServedModel, ServedRef, choose
 from wolter.spectra.predict import estimate
 from wolter.spectra.schema import SpectraBatch
 
@@ -44,7 +44,7 @@ def test_shipped_weights_answer_until_a_run_is_promoted(registry, untrained, tmp
     pretrained.export(load_model(untrained("mlp")), tmp_path / "weights", {}, {})
     (chosen,) = choose(ServeConfig())
     assert chosen.name == "mlp"
-    assert chosen.version.startswith("shipped-")
+    assert chosen.version.startswith("pretrained-")
 
 
 def test_long_requests_are_answered_in_pieces(untrained):
@@ -89,15 +89,15 @@ def test_joined_requests_are_answered_each_with_its_own(untrained):
 def test_refinement_ends_when_its_time_is_up(untrained, monkeypatch):
     served, asked = ServedModel(load_model(untrained("mlp"))), []
 
-    async def judge(evidence, refined):
-        asked.append((evidence, refined))
-        await asyncio.sleep(3600 if evidence == "slow" else 0)
-        return f"judged {evidence}"
+    async def check_model(gridded, refined):
+        asked.append((gridded, refined))
+        await asyncio.sleep(3600 if gridded == "slow" else 0)
+        return f"checked {gridded}"
 
-    monkeypatch.setattr(served, "judge", judge)
-    evidence = {3: "quick", 5: "quick", 8: "slow", 9: "quick"}
-    found = asyncio.run(served.refine_within(evidence, 0.2))
-    assert found == {3: "judged quick", 5: "judged quick"}
+    monkeypatch.setattr(served, "check_model", check_model)
+    gridded = {3: "quick", 5: "quick", 8: "slow", 9: "quick"}
+    found = asyncio.run(served.refine_within(gridded, 0.2))
+    assert found == {3: "checked quick", 5: "checked quick"}
     assert asked == [("quick", True), ("quick", True), ("slow", True)]
     assert asyncio.run(served.refine_within({1: "quick"}, 0.0)) == {}
     assert len(asked) == 3
@@ -105,7 +105,7 @@ def test_refinement_ends_when_its_time_is_up(untrained, monkeypatch):
 
 def test_models_are_chosen_by_folder(untrained, tmp_path):
     folder = str(untrained("mlp"))
-    assert choose(ServeConfig(models={"mlp": folder})) == (Chosen("mlp", folder),)
+    assert choose(ServeConfig(models={"mlp": folder})) == (ServedRef("mlp", folder),)
     with pytest.raises(InputError, match="holds a model of mlp, not of deepspectra"):
         choose(ServeConfig(models={"deepspectra": folder}))
     with pytest.raises(InputError, match="holds a model of mlp, not of posterior"):

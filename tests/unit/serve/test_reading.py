@@ -113,7 +113,7 @@ def test_negative_elements_of_a_response_are_refused_where_they_matter(job, tmp_
     response.matrix_EC[3, 100] = -1e3
     rmf.unlink()
     write_response(rmf, response)
-    refined = dataclasses.replace(job, evidence=str(tmp_path / "evidence"))
+    refined = dataclasses.replace(job, gridded=str(tmp_path / "gridded"))
     with pytest.raises(InputError, match=r"^(source\.pha|pn\.rsp): .*-"):
         read_job(refined)
 
@@ -170,6 +170,6 @@ def test_evidence_is_kept_of_spectra_beyond_the_training(job, tmp_path):
     within = TrainingRanges.of(read_job(job).batch)
     beyond = dataclasses.replace(within, background_scale=(90.0, 100.0))
     for trained, kept in ((None, True), (within, False), (beyond, True)):
-        path = tmp_path / f"evidence-{kept}-{trained is None}"
-        read_job(dataclasses.replace(job, evidence=str(path), trained=trained))
+        path = tmp_path / f"gridded-{kept}-{trained is None}"
+        read_job(dataclasses.replace(job, gridded=str(path), trained=trained))
         assert path.exists() is kept

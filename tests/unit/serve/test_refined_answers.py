@@ -14,7 +14,7 @@ from wolter.serve import spectra as routes
 from wolter.serve.api import build_app
 from wolter.serve.config import REQUEST_TIMEOUT_S
 from wolter.spectra.check_files import check_files
-from wolter.spectra.gridded import Evidence
+from wolter.spectra.gridded import GriddedObservation
 from wolter.xray.spectral.observation import read_spectrum, write_spectrum
 
 URL = "/v1/spectra/parameters"
@@ -47,13 +47,13 @@ def test_no_more_evidence_is_stored_than_is_refined(client, parts, holed, tmp_pa
     stored, seen = tmp_path / "stored", []
     stored.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(stored))
-    load = Evidence.load
+    load = GriddedObservation.load
 
     def noted(path, record):  # when all files of the request are read
         seen.append(len([*stored.glob("wolter-*/*.safetensors")]))
         return load(path, record)
 
-    monkeypatch.setattr(requests.Evidence, "load", noted)
+    monkeypatch.setattr(requests.GriddedObservation, "load", noted)
     good = parts.pop("pha")
     files = [*parts.items(), ("pha", good), *[("pha", holed)] * 6]
     spectra = client.post(URL, files=files).json()["spectra"]

@@ -15,7 +15,7 @@ from wolter.errors import InputError
 from wolter.spectra import simulator as simulators
 from wolter.spectra.augment import Augmentation, Augmenter
 from wolter.spectra.commands.simulate import SimulateSpectra
-from wolter.spectra.response_variation import Variety
+from wolter.spectra.response_variation import ResponseVariation
 from wolter.spectra.simulate import shard_table
 from wolter.spectra.simulator import BLOCK, SimulateConfig, Simulator
 from wolter.xray.spectral.gain import regain
@@ -130,7 +130,7 @@ def test_an_untold_area_changes_components_alike_and_is_not_in_the_record(plain)
     at = int(np.abs(centre_C - 3.0).argmin())
     torch.testing.assert_close(ratio_BC[:, at], knots_BN[:, 2].exp(), rtol=0.03, atol=0)
     # With variety, the told factor stays in the record and both are in the counts.
-    varied = Variety(area=(0.4, 0.9))
+    varied = ResponseVariation(area=(0.4, 0.9))
     told, both = batch(Augmentation(), variety=varied), batch(STRONG, variety=varied)
     assert torch.equal(both.area_BA, told.area_BA)
 

@@ -109,7 +109,7 @@ def test_files_of_one_name_have_their_own_pictures(spectra, untrained, tmp_path)
 def test_a_picture_tells_the_tables_figures_of_the_refined_posterior(
     spectra, untrained, tmp_path, monkeypatch
 ):
-    import wolter.judgement_pictures as module
+    import wolter.spectra.model_check_plots as module
 
     drawn = {}
     predictive, sampled = module.predictive_plot.predictive, module.predictive

@@ -34,7 +34,7 @@ def model(request, tmp_path_factory):
 def middle(n: int = 1) -> dict[str, np.ndarray]:
     """Estimates in the middle of the prior."""
     values = {p.name: np.full(n, (p.low + p.high) / 2, np.float32) for p in SPEC.parameters}
-    return values | {"novelty": np.zeros(n, np.float32)}
+    return values | {"anomaly": np.zeros(n, np.float32)}
 
 
 @pytest.mark.parametrize("parameter", SPEC.parameters, ids=lambda p: p.name)

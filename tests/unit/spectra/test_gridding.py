@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wolter.errors import InputError
-from wolter.spectra.gridded import Evidence
+from wolter.spectra.gridded import GriddedObservation
 from wolter.spectra.gridding import batch_of, one_background_scale, without_areascale
 from wolter.spectra.reading import to_record
 from wolter.spectra.schema import SpectraSpec
@@ -71,9 +71,9 @@ def test_areascale_by_channel_is_in_the_area_as_well():
     area_A = batch.area_BA[0]
     assert area_A[0].item() == pytest.approx(50.0)  # at 0.3 keV
     assert area_A[-8].item() == pytest.approx(150.0)  # at 3 keV
-    evidence = Evidence.of(observation, SPEC)
+    gridded = GriddedObservation.of(observation, SPEC)
     flux_E = torch.full((4,), 0.01)
-    counts_G = evidence.response.fold(flux_E, float(evidence.record.batch.exposure_B))
+    counts_G = gridded.response.fold(flux_E, float(gridded.record.batch.exposure_B))
     assert counts_G.tolist() == pytest.approx([1000.0, 3000.0])
 
 
@@ -116,8 +116,8 @@ def test_the_likelihood_scales_the_background_by_channel():
     matrix = 100.0 * torch.eye(400, dtype=torch.float64)
     region = Spectrum(counts_C, 1000.0, backscale=1 / scale_C)
     observation = Observation(Spectrum(counts_C, 1000.0), Response(edges, matrix, edges, 0), region)
-    evidence = Evidence.of(observation, SPEC)
-    assert evidence.background_C.tolist() == pytest.approx([2000.0, 10_000.0], rel=1e-3)
+    gridded = GriddedObservation.of(observation, SPEC)
+    assert gridded.background_C.tolist() == pytest.approx([2000.0, 10_000.0], rel=1e-3)
 
 
 def test_a_constant_column_is_one_number():

@@ -123,7 +123,7 @@ def test_flags_at_the_prior_s_edge_follow_the_exposure(pha, model):
     batch = to_batch([read_observation(pha)] * 3, spec)
     batch.exposure_B = torch.tensor([25e3, 10e3, 25e3])
     middle = {p.name: np.full(3, (p.low + p.high) / 2, np.float32) for p in spec.parameters}
-    middle["novelty"] = np.zeros(3, np.float32)
+    middle["anomaly"] = np.zeros(3, np.float32)
     low = next(p.low for p in spec.parameters if p.name == "line_norm")
     # Twice the lowest norm, at half the shortest trained exposure, is the lowest that is known.
     values = middle | {"line_norm": np.array([2 * low, 2 * low, low], np.float32)}

@@ -1,4 +1,4 @@
-"""Variety of effective areas: its factors, and what the records tell of them."""
+"""ResponseVariation of effective areas: its factors, and what the records tell of them."""
 
 import itertools
 from dataclasses import replace
@@ -14,29 +14,31 @@ from wolter.errors import InputError
 from wolter.spectra import simulator as simulators
 from wolter.spectra.commands.simulate import SimulateSpectra
 from wolter.spectra.grid import AREA_EDGES
-from wolter.spectra.response_variation import Variety, band_means, throughputs
+from wolter.spectra.response_variation import ResponseVariation, band_means, throughputs
 from wolter.spectra.simulator import SimulateConfig, Simulator
 from wolter.xray.instruments import epic_pn
 from wolter.xray.spectral.response import Response
 
 ENERGY_E = torch.linspace(0.2, 11.0, 800, dtype=torch.float64)
-VARIED = Variety(filters=("thin", "medium", "thick"), area=(0.3, 1.2), tilt=0.05)
+VARIED = ResponseVariation(filters=("thin", "medium", "thick"), area=(0.3, 1.2), tilt=0.05)
 
 
-def draw(variety: Variety, n: int = 1000, own: str = "Thin", seed: int = 0) -> torch.Tensor | None:
+def draw(
+    variety: ResponseVariation, n: int = 1000, own: str = "Thin", seed: int = 0
+) -> torch.Tensor | None:
     generator = torch.Generator().manual_seed(seed)
     return throughputs(variety, ENERGY_E, own, n, generator)
 
 
 def test_without_variety_there_are_no_factors_and_nothing_is_drawn():
     generator = torch.Generator().manual_seed(0)
-    assert throughputs(Variety(), ENERGY_E, "Thin", 10, generator) is None
-    assert throughputs(Variety(backgrounds=True), ENERGY_E, "Thin", 10, generator) is None
+    assert throughputs(ResponseVariation(), ENERGY_E, "Thin", 10, generator) is None
+    assert throughputs(ResponseVariation(backgrounds=True), ENERGY_E, "Thin", 10, generator) is None
     assert torch.equal(generator.get_state(), torch.Generator().manual_seed(0).get_state())
 
 
 def test_a_grey_factor_is_log_uniform_in_its_range():
-    factor_BE = draw(Variety(area=(0.3, 1.2)))
+    factor_BE = draw(ResponseVariation(area=(0.3, 1.2)))
     assert factor_BE.shape == (1000, 800)
     torch.testing.assert_close(factor_BE, factor_BE[:, :1].expand(-1, 800))
     share_B = (factor_BE[:, 0] / 0.3).log() / np.log(4)
@@ -44,7 +46,7 @@ def test_a_grey_factor_is_log_uniform_in_its_range():
 
 
 def test_a_tilt_is_smooth_and_has_its_deviation():
-    log_BE = draw(Variety(tilt=0.1), 4000).log()
+    log_BE = draw(ResponseVariation(tilt=0.1), 4000).log()
     knots = [int((ENERGY_E - at).abs().argmin()) for at in (0.3, 1.0, 3.0, 10.0)]
     at_knots_BN = log_BE[:, knots]
     assert at_knots_BN.std(0).tolist() == pytest.approx([0.1] * 4, rel=5 / np.sqrt(2 * 4000))
@@ -58,13 +60,13 @@ def test_a_tilt_is_smooth_and_has_its_deviation():
 
 @pytest.mark.parametrize(("own", "known"), [("Thin1", "thin"), ("Medium", "medium"), ("", "thin")])
 def test_filters_are_relative_to_the_responses_own(own, known):
-    factor_BE = draw(Variety(filters=("thick",)), 3, own)
+    factor_BE = draw(ResponseVariation(filters=("thick",)), 3, own)
     ratio_E = (epic_pn.area(ENERGY_E, "thick") / epic_pn.area(ENERGY_E, known)).float()
     torch.testing.assert_close(factor_BE, ratio_E.expand(3, -1), rtol=1e-5, atol=0)
 
 
 def test_each_filter_has_its_share():
-    factor_BE = draw(Variety(filters=("thin", "thick")), 2000)
+    factor_BE = draw(ResponseVariation(filters=("thin", "thick")), 2000)
     is_thin_B = (factor_BE == 1).all(1)
     assert float(is_thin_B.float().mean()) == pytest.approx(0.5, abs=5 * 0.5 / np.sqrt(2000))
 
@@ -85,12 +87,12 @@ def test_band_means_are_means_over_each_band():
 @pytest.mark.parametrize("bad", [{"area": (0.0, 1.0)}, {"area": (2.0, 1.0)}, {"tilt": -0.1}])
 def test_bad_ranges_are_refused(bad):
     with pytest.raises(InputError, match="give 0 < low <= high"):
-        Variety(**bad)
+        ResponseVariation(**bad)
 
 
 def test_an_unknown_filter_is_refused():
     with pytest.raises(InputError, match="unknown EPIC-pn filter 'open'"):
-        draw(Variety(filters=("open",)))
+        draw(ResponseVariation(filters=("open",)))
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +143,7 @@ def test_a_batch_follows_from_the_seed_and_without_variety_areas_are_equal(simul
     monkeypatch.setattr(simulators, "BLOCK", 64)
     assert torch.equal(simulator.draw(3, 0).area_BA, simulator.draw(3, 0).area_BA)
     assert not torch.equal(simulator.draw(3, 0).area_BA, simulator.draw(3, 1).area_BA)
-    monkeypatch.setattr(simulator, "config", replace(simulator.config, variety=Variety()))
+    monkeypatch.setattr(simulator, "config", replace(simulator.config, variety=ResponseVariation()))
     area_BA = simulator.draw(3, 0).area_BA
     assert torch.equal(area_BA, simulator.area_A.expand(64, -1))
 
@@ -168,6 +170,6 @@ def test_the_options_of_the_command_line_reach_the_config():
     words = "--variety.filters thin thick --variety.area 0.3 1.1 --variety.tilt 0.05"
     command = tyro.cli(SimulateSpectra, args=[*words.split(), "--variety.backgrounds"])
     config = command.config()
-    assert config.variety == Variety(("thin", "thick"), (0.3, 1.1), 0.05, True)
+    assert config.variety == ResponseVariation(("thin", "thick"), (0.3, 1.1), 0.05, True)
     assert configs.from_dict(SimulateConfig, configs.to_dict(config)) == config
-    assert tyro.cli(SimulateSpectra, args=[]).config().variety == Variety()
+    assert tyro.cli(SimulateSpectra, args=[]).config().variety == ResponseVariation()

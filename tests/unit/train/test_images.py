@@ -67,7 +67,7 @@ def test_fine_tuning_goes_on_from_weights_on_real_pairs(run, store, tmp_path):
 
 def test_intervals_alone_go_on_learning(run, images, store):
     """As after fine-tuning on real pairs, where no truth teaches them: rates stay the same."""
-    config = replace(CONFIG, epochs=1, only=("intervals",), seed=7)
+    config = replace(CONFIG, epochs=1, trainable=("intervals",), seed=7)
     start = load_model(run[0].checkpoint)
     tuned = load_model(
         train_local("superres", images.path, train=config, start=run[0].checkpoint).checkpoint
@@ -78,7 +78,7 @@ def test_intervals_alone_go_on_learning(run, images, store):
     assert not torch.equal(first["upper_BHW"], then["upper_BHW"])
     assert tuned.card.only == ("intervals",)
     assert tuned.card.dataset["rows"] == 60
-    (earlier,) = tuned.card.before
+    (earlier,) = tuned.card.lineage
     assert (earlier["seed"], earlier["only"]) == (CONFIG.seed, [])
     assert earlier["dataset_sha256"] == start.card.dataset_sha256
 

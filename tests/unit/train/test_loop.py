@@ -178,7 +178,7 @@ def test_every_weight_has_one_optimiser_and_large_matrices_alone_go_to_muon(opti
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 def test_parts_that_are_not_named_stay_as_they_are(dataset, optimiser):
     config = TrainConfig(
-        epochs=1, batch_size=64, device="cpu", only=("network.0",), optimiser=optimiser
+        epochs=1, batch_size=64, device="cpu", trainable=("network.0",), optimiser=optimiser
     )
     trainer = make_trainer(config, 540, LARGE)
     before = {name: p.detach().clone() for name, p in trainer.module.named_parameters()}
@@ -191,7 +191,7 @@ def test_parts_that_are_not_named_stay_as_they_are(dataset, optimiser):
 
 def test_a_part_without_weights_is_an_error_that_names_those_that_have_some():
     with pytest.raises(InputError, match="only = features; choose of: network"):
-        make_trainer(TrainConfig(device="cpu", only=("features",)), 540)
+        make_trainer(TrainConfig(device="cpu", trainable=("features",)), 540)
 
 
 class Draws(torch.nn.Module):
@@ -231,13 +231,21 @@ def test_every_epoch_rank_and_seed_drops_other_units(dataset):
     assert len({tuple(each) for each in drawn}) == 6
 
 
-@pytest.mark.parametrize("value", [{"share": 1.0}, {"share": 1e-9}, {"real_share": 1e-9}])
+@pytest.mark.parametrize(
+    "value", [{"fraction": 1.0}, {"fraction": 1e-9}, {"observed_fraction": 1e-9}]
+)
 def test_shares_inside_their_limits(value):
     TrainConfig(**value)
 
 
 @pytest.mark.parametrize(
-    "value", [{"share": 0.0}, {"share": 1.001}, {"real_share": 0.0}, {"real_share": 1.0}]
+    "value",
+    [
+        {"fraction": 0.0},
+        {"fraction": 1.001},
+        {"observed_fraction": 0.0},
+        {"observed_fraction": 1.0},
+    ],
 )
 def test_shares_at_their_limits(value):
     with pytest.raises(InputError, match=next(iter(value))):

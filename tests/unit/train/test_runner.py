@@ -149,10 +149,10 @@ class TestObservedSpectra:
         assert epochs[-1].train["loss"] < epochs[0].train["loss"]
         params = mlflow_store.client().get_run(result.run_id).data.params
         assert params["real"] == str(observed.path)
-        assert params["train.real_share"] == "0.25"
+        assert params["train.observed_fraction"] == "0.25"
 
     def test_the_schedule_counts_the_smaller_share_of_simulated_rows(self, dataset, observed):
-        job = self.job(dataset, observed, real_share=0.5)
+        job = self.job(dataset, observed, observed_fraction=0.5)
         ready = prepare(job)
         batches = list(ready.mix(local_reader(ready.dataset, "train", ready.train))(0))
         assert ready.trainer.steps_per_epoch == len(batches) == -(-job.rows // 32)
@@ -167,8 +167,8 @@ class TestObservedSpectra:
         assert not torch.equal(*drawn)
 
     def test_a_share_outside_0_to_1_is_an_error(self):
-        with pytest.raises(InputError, match="real_share"):
-            TrainConfig(real_share=1.0)
+        with pytest.raises(InputError, match="observed_fraction"):
+            TrainConfig(observed_fraction=1.0)
 
 
 class TestStartingFromWeights:

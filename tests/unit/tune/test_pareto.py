@@ -3,7 +3,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from wolter.tune.pareto import compromise, front
+from wolter.tune.pareto import best_mean_rank, front
 
 TABLES = arrays.arrays(
     float,
@@ -21,24 +21,24 @@ def dominates(a, b):
 
 @UNHURRIED
 @given(TABLES)
-def test_the_front_is_what_nothing_dominates_and_dominates_the_rest(badness_NM):
-    own_N = front(badness_NM)
-    members = badness_NM[own_N]
+def test_the_front_is_what_nothing_dominates_and_dominates_the_rest(objective_NM):
+    own_N = front(objective_NM)
+    members = objective_NM[own_N]
     assert len(members)
-    assert not any(dominates(a, b) for a in badness_NM for b in members)
-    assert all(any(dominates(a, b) for a in members) for b in badness_NM[~own_N])
+    assert not any(dominates(a, b) for a in objective_NM for b in members)
+    assert all(any(dominates(a, b) for a in members) for b in objective_NM[~own_N])
 
 
 @UNHURRIED
 @given(TABLES)
-def test_the_compromise_is_of_the_front_whatever_the_units(badness_NM):
-    best = compromise(badness_NM)
-    assert front(badness_NM)[best]
+def test_the_compromise_is_of_the_front_whatever_the_units(objective_NM):
+    best = best_mean_rank(objective_NM)
+    assert front(objective_NM)[best]
     # A power of 2 changes no digit, so that equals stay equals.
-    assert compromise(badness_NM * 2.0 ** np.arange(badness_NM.shape[1])) == best
+    assert best_mean_rank(objective_NM * 2.0 ** np.arange(objective_NM.shape[1])) == best
 
 
 def test_the_compromise_is_not_the_best_in_one_metric_and_the_worst_in_another():
-    badness_NM = np.array([[0.0, 9.0, 9.0], [1.0, 1.0, 1.0], [9.0, 0.0, 9.0], [1e9, 9.0, 0.0]])
-    assert front(badness_NM).tolist() == [True, True, True, True]
-    assert compromise(badness_NM) == 1
+    objective_NM = np.array([[0.0, 9.0, 9.0], [1.0, 1.0, 1.0], [9.0, 0.0, 9.0], [1e9, 9.0, 0.0]])
+    assert front(objective_NM).tolist() == [True, True, True, True]
+    assert best_mean_rank(objective_NM) == 1

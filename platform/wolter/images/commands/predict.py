@@ -13,7 +13,7 @@ from wolter.images.predict import enhance_picture, model_name
 from wolter.registry.checkpoint import load_model
 from wolter.registry.pretrained import find
 from wolter.report.style import PICTURES
-from wolter.xray.imaging.counts_image import read_picture
+from wolter.xray.imaging.counts_image import read_counts_image
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class PredictImages:
             coordinates need none.
         mask: FITS image, 0 where pixels are to be left out.
         exposure: exposure in seconds, in place of the header's.
-        version: version, run id or alias of the model in the registry; "shipped" for the weights
+        version: version, run id or alias of the model in the registry; "pretrained" for the weights
             that come with the package, which also stand in where there is no champion.
         checkpoint: folder of a model to use in place of the registry's.
         compare: FITS image of another telescope, such as Chandra, to show beside the answer; its
@@ -56,7 +56,7 @@ class PredictImages:
         """Enhance the image, and say what had to be assumed."""
         name = model_name(self.family, self.task)
         plot = self._check_outputs()
-        picture = read_picture(self.file, self.exposure_map, self.mask, self.exposure)
+        picture = read_counts_image(self.file, self.exposure_map, self.mask, self.exposure)
         folder, version = (self.checkpoint, "") if self.checkpoint else find(name, self.version)
         model = load_model(folder)
         other = None

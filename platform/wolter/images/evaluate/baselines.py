@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from wolter.images.schema import ImageBatch
 from wolter.images.targets import enlarge
-from wolter.xray.imaging.consistency import Fold
+from wolter.xray.imaging.consistency import ForwardImage
 
 SIGMAS = (0.7, 1.0, 1.5, 2.0, 3.0)  # deviations of the Gaussians, input pixels
 ITERATIONS = (3, 6, 12, 25, 50)  # of Richardson and Lucy at which its images are judged
@@ -39,7 +39,7 @@ INPUT, BICUBIC, GAUSSIAN, LUCY = "input", "bicubic", "Gaussian", "Richardson-Luc
 
 
 def baselines(
-    batch: ImageBatch, scale: int, fold: Fold | None, background: bool = False
+    batch: ImageBatch, scale: int, fold: ForwardImage | None, background: bool = False
 ) -> Iterator[Baseline]:
     """All baselines of a batch, one at a time.
 
@@ -92,7 +92,7 @@ def gaussian(batch: ImageBatch, scale: int, sigma: float, background: bool = Fal
 
 
 def richardson_lucy(
-    batch: ImageBatch, fold: Fold, iterations: tuple[int, ...], background: bool = False
+    batch: ImageBatch, fold: ForwardImage, iterations: tuple[int, ...], background: bool = False
 ) -> Iterator[tuple[int, Tensor]]:
     """Deconvolution to the target's sharpness, by expectation maximisation from a flat image.
 

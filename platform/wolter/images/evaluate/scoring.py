@@ -23,7 +23,7 @@ from wolter.images.schema import ImageBatch, ImageSpec
 from wolter.images.targets import Targets, targets
 from wolter.images.tiling import holds_background
 from wolter.spectra.evaluate.inference import Model
-from wolter.xray.imaging.consistency import Fold, chi2
+from wolter.xray.imaging.consistency import ForwardImage, chi2
 from wolter.xray.instruments.psf import Psf
 
 LEVELS = {"68": ("lower_BHW", "upper_BHW"), "95": ("lower_95_BHW", "upper_95_BHW")}
@@ -121,13 +121,15 @@ class _Columns:
         )
 
 
-def fold_of(spec: ImageSpec, axis_yx: tuple[float, float] | None = None) -> Fold:
+def fold_of(spec: ImageSpec, axis_yx: tuple[float, float] | None = None) -> ForwardImage:
     """From a data set's targets to its inputs."""
     energy = float(np.sqrt(spec.band_kev[0] * spec.band_kev[1]))
     wide, narrow = spec.psf_fwhm_arcsec
     ratio = wide / narrow if wide and narrow else 1.0
     sharpness = ratio if ratio > NOT_FOLDED else 1.0
-    return Fold(spec.scale, spec.pixel_arcsec, Psf(), sharpness, energy_kev=energy, axis_yx=axis_yx)
+    return ForwardImage(
+        spec.scale, spec.pixel_arcsec, Psf(), sharpness, energy_kev=energy, axis_yx=axis_yx
+    )
 
 
 def judge(
@@ -203,7 +205,7 @@ def _batches(
 
 @torch.inference_mode()
 def _network(
-    model: Model, batch: ImageBatch, target: Targets, fold: Fold
+    model: Model, batch: ImageBatch, target: Targets, fold: ForwardImage
 ) -> tuple[dict[str, Tensor], Tensor, dict[str, tuple[Tensor, Tensor]]]:
     """Scores (B), rates, and the limits of intervals by level."""
     device = next(model.module.parameters()).device

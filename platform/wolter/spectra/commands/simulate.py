@@ -7,7 +7,7 @@ from wolter.errors import InputError
 from wolter.home import default_dataset
 from wolter.progress import bar
 from wolter.spectra.augment import Augmentation
-from wolter.spectra.response_variation import Variety
+from wolter.spectra.response_variation import ResponseVariation
 from wolter.spectra.simulate import simulate_dataset
 from wolter.spectra.simulator import SimulateConfig
 
@@ -52,7 +52,7 @@ class SimulateSpectra:
     filter: str = "thin"
     model: str = SimulateConfig.model
     components: bool = True
-    variety: Variety = field(default_factory=Variety)
+    variety: ResponseVariation = field(default_factory=ResponseVariation)
     fixed: dict[str, float] = field(default_factory=dict)
     gain: tuple[float, float] = SimulateConfig.gain
     background_factor: float = SimulateConfig.background_factor

@@ -16,7 +16,7 @@ from wolter.data.shards import ShardDataset
 from wolter.spectra.evaluate.calibration import Calibration, ranks
 from wolter.spectra.evaluate.inference import Model, check_compatible
 from wolter.spectra.evaluate.metrics import RESAMPLES, Errors, Estimate, excess, parameter_errors
-from wolter.spectra.evaluate.true_likelihood import Truth
+from wolter.spectra.evaluate.true_likelihood import TrueLikelihood
 from wolter.spectra.schema import SpectraBatch
 from wolter.spectra.simulator import SimulateConfig
 from wolter.xray.stats.sampling import Refined, Sampler, refine
@@ -120,13 +120,13 @@ def compare(
     for model in models:
         check_compatible(model, dataset)
     batch = read_split(dataset, split, n)
-    truth = Truth(dataset, batch)
+    truth = TrueLikelihood(dataset, batch)
     exact, r_hat = _sample(truth, len(batch), seed, progress)
     judge = _Judge(dataset.spec.names, batch, exact, resamples, seed)
     rows = []
     likelihood = truth
     if assumed is not None:
-        likelihood = Truth(dataset, batch, assumed)
+        likelihood = TrueLikelihood(dataset, batch, assumed)
         other, _ = _sample(likelihood, len(batch), seed, progress)
         estimates = _estimates(summarise(other.samples_NSP, judge.names), judge.names)
         rows.append(judge.row(ASSUMED, estimates, other))
@@ -152,7 +152,7 @@ def compare(
 
 
 def _sample(
-    truth: Truth, n: int, seed: int, progress: Callable[[int], None] | None
+    truth: TrueLikelihood, n: int, seed: int, progress: Callable[[int], None] | None
 ) -> tuple[_Posterior, float]:
     """Exact posteriors, and the largest median of Gelman & Rubin's ratio."""
     sampler = Sampler(truth, truth.box, seed=seed)
@@ -166,7 +166,9 @@ def _sample(
     return _Posterior(torch.cat(kept)), float(torch.cat(r_hat).median(0).values.max())
 
 
-def _refined(truth: Truth, samples_NSP: Tensor, log_density_NS: Tensor, seed: int) -> Refined:
+def _refined(
+    truth: TrueLikelihood, samples_NSP: Tensor, log_density_NS: Tensor, seed: int
+) -> Refined:
     sampler = Sampler(truth, truth.box, seed=seed + 1)
     pieces = torch.split(torch.arange(len(samples_NSP)), TOGETHER)
     return Refined.joined(

@@ -197,9 +197,9 @@ def figures(
     def add(name: str, figure: Figure, title: str, caption: str) -> None:
         found[name] = page.Picture(title, caption, style.to_png(figure))
 
-    shipped = [m for m in reversed(evaluation.models) if m.family in results_plot.FAMILIES]
-    if shipped and evaluation.standard:
-        known = {model.family: model.errors for model in shipped}
+    pretrained = [m for m in reversed(evaluation.models) if m.family in results_plot.FAMILIES]
+    if pretrained and evaluation.standard:
+        known = {model.family: model.errors for model in pretrained}
         title = "Mean fractional error beside the published one and the exact posterior's"
         add("results.png", results_plot.result_figure(known), title, RESULTS)
     for model, answers in zip(evaluation.models, evaluation.predictions.answers, strict=True):

@@ -12,16 +12,16 @@ from wolter import config as configs
 from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
 from wolter.spectra.augment import Augmentation
-from wolter.spectra.response_variation import Variety
+from wolter.spectra.response_variation import ResponseVariation
 from wolter.spectra.schema import SpectraBatch
 from wolter.spectra.simulator import SimulateConfig, Simulator
 from wolter.xray.spectral.emulator import Emulator
-from wolter.xray.stats.sampling import Box
+from wolter.xray.stats.sampling import UniformPrior
 
 _ROWS = 4096  # likelihoods computed at once: their counts stay in the cache
 
 
-class Truth:
+class TrueLikelihood:
     """The likelihood that simulated spectra were drawn from, their background known.
 
     Under an assumed config it is the one of somebody who takes that for the truth: of a response
@@ -54,10 +54,10 @@ class Truth:
             _check_single(dataset, config)
         else:
             _check_same(dataset, assumed)
-            config = replace(assumed, variety=Variety(), augment=Augmentation())
+            config = replace(assumed, variety=ResponseVariation(), augment=Augmentation())
         simulator = Simulator(config)
         low_P, high_P = dataset.spec.bounds_2P()
-        self.box = Box(low_P, high_P)
+        self.box = UniformPrior(low_P, high_P)
         longest = max(float(batch.exposure_B.max()), 1.0)
         self.expected = Emulator(simulator.forward, low_P, high_P, longest)
         self.batch, self.background_BC = batch, batch.expected_background_BC
@@ -75,7 +75,7 @@ class Truth:
 
 
 def _check_single(dataset: ShardDataset, config: SimulateConfig) -> None:
-    if config.variety != Variety(backgrounds=config.variety.backgrounds):
+    if config.variety != ResponseVariation(backgrounds=config.variety.backgrounds):
         raise InputError(
             f"{dataset.path}: its effective areas vary, so that each spectrum would need an "
             "exact posterior of its own response; simulate without --variety"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from wolter.errors import InputError
-from wolter.xray.imaging.counts_image import EVEN, Picture, moving_share
+from wolter.xray.imaging.counts_image import EVEN, CountsImage, moving_share
 from wolter.xray.imaging.events import Axis, Events
 from wolter.xray.imaging.field_of_view import unexposed
 from wolter.xray.instruments import epic_pn_camera
@@ -161,7 +161,7 @@ def _with_field(grid: Grid, events: Events) -> Grid:
 
 def picture_of(
     events: Events, grid: Grid, spread_HW: Tensor | None = None, mask_HW: Tensor | None = None
-) -> Picture:
+) -> CountsImage:
     """Image of the events on a grid, with the exposure of every pixel.
 
     Without `spread_HW`, EPIC-pn's exposure is that of its CCDs in the list's window, vignetted,
@@ -211,7 +211,7 @@ def picture_of(
     header["DSTYP1"], header["DSUNI1"] = "ENERGY", "eV"
     header["DSVAL1"] = f"{low:g}:{high:g}"
     share, streaks, left = moving_share(events.header, grid.axis.ctype[0] == "DETX")
-    return Picture(
+    return CountsImage(
         file=events.file,
         counts_HW=counts_HW,
         exposure_HW=exposure_HW * (1 - share),

@@ -30,7 +30,7 @@ _TINY = 1e-9  # counts
 
 
 @dataclass(frozen=True)
-class Fold:
+class ForwardImage:
     """From an enhanced image to the counts that its own input should have had.
 
     Attributes:
@@ -134,7 +134,7 @@ def check_map(
     counts_HW: Tensor,
     exposure_HW: Tensor,
     background_HW: Tensor,
-    fold: Fold | None = None,
+    fold: ForwardImage | None = None,
 ) -> Tensor:
     """How significantly counts around each input pixel differ from what the image says.
 
@@ -149,7 +149,7 @@ def check_map(
         (H, W), sigma: below 0 where the image shows more than was seen, above 0 where it shows
         less; NaN where nothing is recorded.
     """
-    fold = fold or Fold()
+    fold = fold or ForwardImage()
     expected_HW = fold(rate_HW, exposure_HW, background_HW)
     return significance_around(counts_HW, expected_HW, exposure_HW, fold.pixel_arcsec)
 

@@ -38,7 +38,7 @@ EVEN = "no exposure map: taken as evenly exposed, without vignetting or gaps"
 
 
 @dataclass(frozen=True)
-class Picture:
+class CountsImage:
     """An image of photons.
 
     Attributes:
@@ -84,14 +84,14 @@ def moving_share(header: "fits.Header", columns: bool) -> tuple[float, float, tu
     return share, share, ()
 
 
-def read_picture(
+def read_counts_image(
     path: Path,
     exposure_map: Path | None = None,
     mask: Path | None = None,
     exposure_s: float | None = None,
     pixel_arcsec: float = epic_pn_camera.PIXEL_ARCSEC,
     spread: bool = False,
-) -> Picture:
+) -> CountsImage:
     """Read an image of photons, and find what each pixel's exposure was.
 
     The exposure of a pixel comes from `exposure_map`, or else from EPIC-pn's own vignetting, gaps
@@ -147,7 +147,7 @@ def read_picture(
         remarks.append(f"{outside:.0f} photons where nothing was exposed are left out")
     counts_HW = torch.where(exposure_HW > 0, counts_HW, 0.0)
     share, streaks, left = moving_share(header, pn is not None and pn.upright)
-    return Picture(
+    return CountsImage(
         str(path),
         counts_HW,
         exposure_HW * (1 - share),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from wolter.xray.stats.counts import Counted
-from wolter.xray.stats.levenberg_marquardt import Box, Model, minimise
+from wolter.xray.stats.levenberg_marquardt import Model, UnitBox, minimise
 
 # Rise of the statistic from the best fit to that without a component, above which the component is
 # detected. A norm of 0 is at the edge of what is allowed, and a component's other parameters mean
@@ -33,9 +33,11 @@ def rise_without(
         better without it.
     """
     low_P, high_P = bounds_2P.double().clone()
-    best_B = Box.of(model, bounds_2P).statistic(Box.of(model, bounds_2P).enter(best_BP), data)
+    best_B = UnitBox.of(model, bounds_2P).statistic(
+        UnitBox.of(model, bounds_2P).enter(best_BP), data
+    )
     low_P[norm] = 0.0
-    box = Box.of(model, torch.stack([low_P, high_P]))
+    box = UnitBox.of(model, torch.stack([low_P, high_P]))
     start_BP = box.enter(best_BP)
     middle_BP = torch.full_like(start_BP, 0.5)
     free_BP = torch.ones_like(start_BP, dtype=torch.bool)

@@ -17,8 +17,8 @@ from wolter.xray.stats.global_search import escape
 from wolter.xray.stats.levenberg_marquardt import Optimum, linearise, minimise, optimal
 from wolter.xray.stats.nelder_mead import simplex
 from wolter.xray.stats.profile import profile
-from wolter.xray.stats.quadratic import pressed
-from wolter.xray.stats.unit_box import Box, Model
+from wolter.xray.stats.quadratic import at_bound
+from wolter.xray.stats.unit_box import Model, UnitBox
 
 __all__ = ["Counted", "Fit", "Method", "Model", "fit", "middle", "random_starts"]
 
@@ -29,7 +29,7 @@ CHUNK = 1024  # fits at once: bounds the memory, and is enough to fill a process
 class Minimiser(Protocol):
     """From points in the unit box to minima."""
 
-    def __call__(self, box: Box, data: Counted, start_BP: Tensor) -> Optimum:
+    def __call__(self, box: UnitBox, data: Counted, start_BP: Tensor) -> Optimum:
         """Minimise."""
 
 
@@ -101,7 +101,7 @@ def fit(
         raise InputError(f"starts of shape {tuple(start.shape)} for {n} spectra, {p} parameters")
     if not bool((bounds_2P[0] < bounds_2P[1]).all()):
         raise InputError("bounds: every lowest value must be below the highest")
-    box = Box.of(model, bounds_2P)
+    box = UnitBox.of(model, bounds_2P)
     one = partial(_fit_chunk, box, method=_METHODS[method], search=search, intervals=intervals)
     size = max(1, CHUNK // (start_BRP.shape[1] * (2 if intervals else 1)))
     pieces = [slice(i, i + size) for i in range(0, n, size)] or [slice(0, 0)]
@@ -125,7 +125,7 @@ def random_starts(bounds_2P: Tensor, n: int, count: int, generator: torch.Genera
 
 
 def _fit_chunk(
-    box: Box,
+    box: UnitBox,
     data: Counted,
     start_BRP: Tensor,
     *,
@@ -157,10 +157,10 @@ def _fit_chunk(
     )
 
 
-def _covariance(box: Box, data: Counted, point_BP: Tensor) -> tuple[Tensor, Tensor]:
+def _covariance(box: UnitBox, data: Counted, point_BP: Tensor) -> tuple[Tensor, Tensor]:
     """Inverse Fisher information in the unit box, and which parameters are at a bound."""
     gradient_BP, fisher_BPP = linearise(box, data, point_BP, box.expected(point_BP, data))
-    at_bound_BP = (point_BP <= 0) | (point_BP >= 1) | pressed(point_BP, gradient_BP)
+    at_bound_BP = (point_BP <= 0) | (point_BP >= 1) | at_bound(point_BP, gradient_BP)
     fixed_BPP = at_bound_BP[:, :, None] | at_bound_BP[:, None]
     size_BP = fisher_BPP.diagonal(dim1=1, dim2=2).sqrt()
     unknown_BP = ~at_bound_BP & (size_BP < 1e-9)

@@ -11,14 +11,14 @@ from torch import Tensor
 from wolter.xray.stats.counts import Counted
 from wolter.xray.stats.levenberg_marquardt import Optimum, linearise, minimise
 from wolter.xray.stats.quadratic import box_step
-from wolter.xray.stats.unit_box import Box
+from wolter.xray.stats.unit_box import UnitBox
 
 PLACES = 16  # along the range of each parameter
 _LOWER = 1e-2  # of the statistic: what makes another minimum the better one
 _ROWS = 1024  # points at once: bounds the memory
 
 
-def escape(box: Box, data: Counted, found: Optimum, rounds: int = 3) -> Optimum:
+def escape(box: UnitBox, data: Counted, found: Optimum, rounds: int = 3) -> Optimum:
     """Search for lower minima than those found, until a search finds none.
 
     Fits that ended well are searched as well: nothing at a local minimum tells that it is one.
@@ -51,7 +51,7 @@ def escape(box: Box, data: Counted, found: Optimum, rounds: int = 3) -> Optimum:
     return Optimum(point_BP, statistic_B, converged_B)
 
 
-def _elsewhere(box: Box, data: Counted, point_BP: Tensor) -> Tensor:
+def _elsewhere(box: UnitBox, data: Counted, point_BP: Tensor) -> Tensor:
     """The most promising start away from a minimum, judged by one step of all other parameters."""
     n, p = point_BP.shape
     device = point_BP.device
@@ -77,7 +77,9 @@ def _elsewhere(box: Box, data: Counted, point_BP: Tensor) -> Tensor:
     return best_BP
 
 
-def _promise(box: Box, data: Counted, point_BP: Tensor, parameter: int) -> tuple[Tensor, Tensor]:
+def _promise(
+    box: UnitBox, data: Counted, point_BP: Tensor, parameter: int
+) -> tuple[Tensor, Tensor]:
     """The statistic after one step of all but one parameter, and where it leads."""
     slopes = linearise(box, data, point_BP, box.expected(point_BP, data))
     free_BP = torch.ones_like(point_BP, dtype=torch.bool)

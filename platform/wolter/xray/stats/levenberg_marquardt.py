@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from wolter.xray.stats.counts import Counted
-from wolter.xray.stats.quadratic import box_step, pressed, remaining
-from wolter.xray.stats.unit_box import Box, Model
+from wolter.xray.stats.quadratic import at_bound, box_step, remaining
+from wolter.xray.stats.unit_box import Model, UnitBox
 
-__all__ = ["Box", "Model", "Optimum", "linearise", "minimise", "optimal", "pressed"]
+__all__ = ["Model", "Optimum", "UnitBox", "at_bound", "linearise", "minimise", "optimal"]
 
 STEP = 1e-3  # of differences: float32 counts are good to 1e-6, curvature costs 1e-3
 CLOSE = 1e-3  # expected fall of the statistic (EDM of Minuit) at which a fit has converged
@@ -34,7 +34,7 @@ class Optimum:
 
 
 def linearise(
-    box: Box, data: Counted, point_BP: Tensor, source_BC: Tensor, central: bool = False
+    box: UnitBox, data: Counted, point_BP: Tensor, source_BC: Tensor, central: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Slope (B, P) of half the statistic at points, and Fisher information (B, P, P).
 
@@ -62,7 +62,7 @@ def linearise(
     return gradient_BP, (jacobian_BPC * information_BC[:, None]) @ jacobian_BPC.mT
 
 
-def _moved(box: Box, data: Counted, point_BP: Tensor, value_BP: Tensor) -> Tensor:
+def _moved(box: UnitBox, data: Counted, point_BP: Tensor, value_BP: Tensor) -> Tensor:
     """Expected counts (B, P, C) where one parameter after the other is put to a value."""
     n, p = point_BP.shape
     one_PP = torch.eye(p, dtype=torch.bool, device=point_BP.device)
@@ -71,7 +71,7 @@ def _moved(box: Box, data: Counted, point_BP: Tensor, value_BP: Tensor) -> Tenso
     return box.expected(moved_BPP.reshape(n * p, p), repeated).reshape(n, p, -1)
 
 
-def optimal(box: Box, data: Counted, point_BP: Tensor) -> Tensor:
+def optimal(box: UnitBox, data: Counted, point_BP: Tensor) -> Tensor:
     """Whether points are minima, as `minimise` understands it: (B)."""
     source_BC = box.expected(point_BP, data)
     gradient_BP, fisher_BPP = linearise(box, data, point_BP, source_BC, central=True)
@@ -91,7 +91,7 @@ def _known(gradient_BP: Tensor, fisher_BPP: Tensor, free_BP: Tensor) -> Tensor:
 
 
 def minimise(
-    box: Box, data: Counted, start_BP: Tensor, free_BP: Tensor | None = None, most: int = 100
+    box: UnitBox, data: Counted, start_BP: Tensor, free_BP: Tensor | None = None, most: int = 100
 ) -> Optimum:
     """Minimise from points; spectra that have converged leave the batch.
 
@@ -118,7 +118,7 @@ def rounding(data: Counted) -> Tensor:
 
 
 def _descend(
-    box: Box,
+    box: UnitBox,
     data: Counted,
     start_BP: Tensor,
     free_BP: Tensor,

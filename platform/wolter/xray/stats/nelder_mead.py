@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from wolter.xray.stats.counts import Counted
-from wolter.xray.stats.levenberg_marquardt import Box, Optimum
+from wolter.xray.stats.levenberg_marquardt import Optimum, UnitBox
 
 FIRST, AGAIN = 0.1, 0.02  # edges of the first simplex, and of the one that checks its answer
 SPREAD = 1e-4  # of the statistic over the vertices, at which a simplex has converged
@@ -15,7 +15,7 @@ SPREAD = 1e-4  # of the statistic over the vertices, at which a simplex has conv
 NEAR = 1e-3  # to a bound, where the bound itself is tried
 
 
-def simplex(box: Box, data: Counted, start_BP: Tensor, most: int = 4000) -> Optimum:
+def simplex(box: UnitBox, data: Counted, start_BP: Tensor, most: int = 4000) -> Optimum:
     """Minimise from points; spectra that have converged leave the batch.
 
     A simplex may collapse short of the minimum, so a second one starts where the first ended.
@@ -40,7 +40,7 @@ def simplex(box: Box, data: Counted, start_BP: Tensor, most: int = 4000) -> Opti
     )
 
 
-def _descend(box: Box, data: Counted, start_BP: Tensor, edge: float, most: int) -> Optimum:
+def _descend(box: UnitBox, data: Counted, start_BP: Tensor, edge: float, most: int) -> Optimum:
     n, p = start_BP.shape
     vertex_BVP = start_BP[:, None].repeat(1, p + 1, 1)
     inward_BP = torch.where(start_BP + edge > 1, -edge, edge)
@@ -93,7 +93,7 @@ def _descend(box: Box, data: Counted, start_BP: Tensor, edge: float, most: int) 
     return Optimum(point_BP, statistic_B, converged_B)
 
 
-def _values(box: Box, data: Counted, vertex_BVP: Tensor) -> Tensor:
+def _values(box: UnitBox, data: Counted, vertex_BVP: Tensor) -> Tensor:
     """The statistic at vertices: (B, V)."""
     n, v, p = vertex_BVP.shape
     repeated = data[torch.arange(n, device=vertex_BVP.device).repeat_interleave(v)]

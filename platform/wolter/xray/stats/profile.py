@@ -8,7 +8,7 @@ from torch import Tensor
 
 from wolter.xray.stats.counts import Counted
 from wolter.xray.stats.levenberg_marquardt import minimise
-from wolter.xray.stats.unit_box import Box
+from wolter.xray.stats.unit_box import UnitBox
 
 RISE = 1.0  # 68.3 % for one parameter
 CLOSE = 0.02  # of the rise: 1 % of the interval's half width
@@ -17,7 +17,7 @@ _TRIES = 20
 
 
 def profile(
-    box: Box, data: Counted, point_BP: Tensor, statistic_B: Tensor, covariance_BPP: Tensor
+    box: UnitBox, data: Counted, point_BP: Tensor, statistic_B: Tensor, covariance_BPP: Tensor
 ) -> Tensor:
     """Limits of every parameter, all of them searched at once.
 

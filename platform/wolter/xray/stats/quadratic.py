@@ -11,7 +11,7 @@ from torch import Tensor
 _RIDGE = 1e-8  # keeps a degenerate pair of parameters solvable
 
 
-def pressed(point_BP: Tensor, gradient_BP: Tensor) -> Tensor:
+def at_bound(point_BP: Tensor, gradient_BP: Tensor) -> Tensor:
     """Parameters at a bound that the statistic would have beyond it."""
     return ((point_BP <= 0) & (gradient_BP > 0)) | ((point_BP >= 1) & (gradient_BP < 0))
 
@@ -41,7 +41,7 @@ def box_step(
     damped_BPP = scaled_BPP + torch.diag_embed((damping_B + _RIDGE)[:, None].expand_as(size_BP))
     slope_BP = gradient_BP / size_BP
     there_BP = point_BP.clone()
-    active_BP = free_BP & ~pressed(point_BP, gradient_BP)
+    active_BP = free_BP & ~at_bound(point_BP, gradient_BP)
     for _ in range(3 * point_BP.shape[1]):
         moved_BP = (there_BP - point_BP) * size_BP
         downhill_BP = -slope_BP - (damped_BPP @ moved_BP[..., None]).squeeze(-1)
@@ -55,7 +55,7 @@ def box_step(
         # At the minimum over those that are free: is there one to be let go?
         moved_BP = (there_BP - point_BP) * size_BP
         downhill_BP = -slope_BP - (damped_BPP @ moved_BP[..., None]).squeeze(-1)
-        held_BP = free_BP & ~active_BP & ~hit_BP & ~pressed(there_BP, -downhill_BP)
+        held_BP = free_BP & ~active_BP & ~hit_BP & ~at_bound(there_BP, -downhill_BP)
         pull_BP = torch.where(held_BP, downhill_BP.abs(), 0.0)
         strongest_BP = pull_BP == pull_BP.amax(1, keepdim=True)
         release_BP = held_BP & strongest_BP & (pull_BP > 1e-9) & ~hit_BP.any(1, keepdim=True)

@@ -21,7 +21,7 @@ LogLikelihood = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Box:
+class UniformPrior:
     """A uniform prior, and the map to unit normals.
 
     Attributes:
@@ -80,7 +80,7 @@ class Sampler:
     """Differential-evolution ensembles (ter Braak 2006), one for each spectrum, moved together."""
 
     def __init__(
-        self, likelihood: LogLikelihood, box: Box, walkers: int = 128, seed: int = 0
+        self, likelihood: LogLikelihood, box: UniformPrior, walkers: int = 128, seed: int = 0
     ) -> None:
         """Prepare; `walkers` (even) for each spectrum."""
         assert walkers % 2 == 0
@@ -218,7 +218,7 @@ def even_normals(n: int, size: int) -> Tensor:
     return normal_SP
 
 
-def at_least_wide(parameters_BSP: Tensor, width_BP: Tensor, box: Box) -> Tensor:
+def at_least_wide(parameters_BSP: Tensor, width_BP: Tensor, box: UniformPrior) -> Tensor:
     """Samples whose distribution has no width below `LEAST_WIDTH` of the prior's.
 
     Narrower ones, as a network gives them of spectra unlike all that it was trained on, are

@@ -17,7 +17,7 @@ Model = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Box:
+class UnitBox:
     """A model on the unit box of its bounds; it is never evaluated outside them.
 
     Attributes:
@@ -31,7 +31,7 @@ class Box:
     high_P: Tensor
 
     @classmethod
-    def of(cls, model: Model, bounds_2P: Tensor) -> "Box":
+    def of(cls, model: Model, bounds_2P: Tensor) -> "UnitBox":
         """From the lowest and the highest values of the parameters."""
         low_P, high_P = bounds_2P.double()
         return cls(model, low_P, high_P)

@@ -9,14 +9,14 @@ from tests.synthetic import IMAGES, make_images
 from wolter.images.evaluate import baselines
 from wolter.images.evaluate.scores import deviance
 from wolter.images.targets import targets
-from wolter.xray.imaging.consistency import Fold
+from wolter.xray.imaging.consistency import ForwardImage
 
 SPEC = replace(IMAGES, shape=(96, 96))
 
 
 def test_every_baseline_is_a_rate_on_the_targets_grid():
     batch = make_images(2, spec=SPEC, sources=20, gaps=True)
-    found = list(baselines.baselines(batch, 2, Fold()))
+    found = list(baselines.baselines(batch, 2, ForwardImage()))
     assert {each.method for each in found} == {"input", "bicubic", "Gaussian", "Richardson-Lucy"}
     for each in found:
         assert each.rate_BHW.shape == (2, 192, 192)
@@ -31,7 +31,7 @@ def test_flux_is_kept():
     own = batch.counts_BHW.sum((1, 2)) / batch.exposure_BHW.mean((1, 2))
     assert torch.allclose(baselines.nearest(batch, 2).sum((1, 2)), own)
     # Expectation maximisation keeps all photons, of which some come from beyond the edges.
-    ((n, rate_BHW),) = baselines.richardson_lucy(batch, Fold(), (5,), background=True)
+    ((n, rate_BHW),) = baselines.richardson_lucy(batch, ForwardImage(), (5,), background=True)
     assert n == 5
     expected_BHW = torch.nn.functional.avg_pool2d(rate_BHW, 2) * 4 * batch.exposure_BHW
     inner = (slice(None), slice(20, -20), slice(20, -20))
@@ -45,7 +45,7 @@ def test_deconvolution_and_smoothing_come_closer_to_the_truth_than_the_input():
     target = targets(bright, SPEC)
     found = {
         (each.method, each.setting): float(deviance(each.rate_BHW, target).mean())
-        for each in baselines.baselines(bright, 2, Fold(sharpness=2.0))
+        for each in baselines.baselines(bright, 2, ForwardImage(sharpness=2.0))
     }
     raw = found["input", ""]
     assert min(v for (method, _), v in found.items() if method == "Gaussian") < raw

@@ -67,7 +67,7 @@ def test_pixels_without_a_value_are_not_zero(picture_file, world):
 
 def test_a_wide_survey_is_cut_to_the_field_first(picture_file, world, monkeypatch):
     """512 x 512 pixels of 45 arcsec: in pieces of ours, 500 million of them."""
-    import wolter.evaluate.other_telescope as module
+    import wolter.images.evaluate.other_telescope as module
 
     seen = []
     for name in ("_summed", "_looked_up"):

@@ -97,7 +97,7 @@ def test_a_limit_is_kept_and_other_pixels_are_refused(dataset):
 
 def test_the_command_judges_shipped_weights_and_writes_the_report(dataset, tmp_path, capsys):
     out = tmp_path / "report"
-    arguments = ["evaluate", "superres", "--version", "shipped", "--data", str(dataset.path)]
+    arguments = ["evaluate", "superres", "--version", "pretrained", "--data", str(dataset.path)]
     figures = tmp_path / "figures.json"
     arguments += ["--split", "all", "--n", "4", "--fields", "0", "--out", str(out)]
     assert main([*arguments, "--json", str(figures)]) == 0
@@ -107,5 +107,5 @@ def test_the_command_judges_shipped_weights_and_writes_the_report(dataset, tmp_p
 
 
 def test_families_of_another_kind_are_refused(dataset, capsys):
-    assert main(["evaluate", "mlp", "--version", "shipped", "--data", str(dataset.path)]) == 2
+    assert main(["evaluate", "mlp", "--version", "pretrained", "--data", str(dataset.path)]) == 2
     assert "a dataset of images, and mlp reads spectra" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from wolter.errors import InputError
 from wolter.family import Family
 from wolter.spectra.augment import Augmentation
 from wolter.spectra.evaluate import exact, exact_table
-from wolter.spectra.response_variation import Variety
+from wolter.spectra.response_variation import ResponseVariation
 from wolter.spectra.schema import SpectraBatch
 from wolter.spectra.simulate import shard_table
 from wolter.spectra.simulator import SimulateConfig, Simulator
@@ -106,7 +106,7 @@ def comparison(dataset) -> exact.Comparison:
 
 def test_the_likelihood_is_that_of_the_simulation(simulator, dataset):
     batch = read_split(dataset, "all", N)
-    truth = exact.Truth(dataset, batch)
+    truth = exact.TrueLikelihood(dataset, batch)
     row_N = torch.tensor([0, 0, 3])
     parameters_NP = batch.parameters_BP[[0, 1, 3]]
     exposure_N = batch.exposure_B[row_N]
@@ -193,17 +193,17 @@ def test_only_simulated_spectra_of_one_response_have_an_exact_posterior(
     dataset, simulator, tmp_path
 ):
     batch = read_split(dataset, "all", 2)
-    varied = replace(CONFIG, variety=Variety(area=(0.5, 1.0)))
+    varied = replace(CONFIG, variety=ResponseVariation(area=(0.5, 1.0)))
     with pytest.raises(InputError, match="its effective areas vary"):
-        exact.Truth(write(simulator, tmp_path / "varied", varied), batch)
+        exact.TrueLikelihood(write(simulator, tmp_path / "varied", varied), batch)
     augmented = replace(CONFIG, augment=Augmentation(blur=10.0))
     with pytest.raises(InputError, match="its spectra are augmented"):
-        exact.Truth(write(simulator, tmp_path / "augmented", augmented), batch)
+        exact.TrueLikelihood(write(simulator, tmp_path / "augmented", augmented), batch)
     ingested = replace(dataset, manifest=replace(dataset.manifest, config={}))
     with pytest.raises(InputError, match="was simulated with its components"):
-        exact.Truth(ingested, batch)
+        exact.TrueLikelihood(ingested, batch)
     with pytest.raises(InputError, match="was simulated with its components"):
-        exact.Truth(dataset, replace(batch, expected_background_BC=None))
+        exact.TrueLikelihood(dataset, replace(batch, expected_background_BC=None))
 
 
 def test_a_model_of_other_spectra_is_refused(dataset):

@@ -13,7 +13,7 @@ from wolter.errors import InputError
 from wolter.spectra.augment import Augmentation
 from wolter.spectra.evaluate import conditions
 from wolter.spectra.evaluate.exact import ASSUMED, compare
-from wolter.spectra.evaluate.true_likelihood import Truth
+from wolter.spectra.evaluate.true_likelihood import TrueLikelihood
 from wolter.spectra.simulate import shard_table
 from wolter.spectra.simulator import SimulateConfig, Simulator
 from wolter.xray.stats.likelihood import cstat
@@ -80,7 +80,7 @@ def test_the_likelihood_is_that_of_the_shifted_simulation(shifted):
     forward = Simulator(SHIFTED).forward
     model_NC = forward(parameters_NP, batch.exposure_B[row_N]) + batch.expected_background_BC[row_N]
     wanted_N = -0.5 * cstat(batch.counts_BC[row_N].double(), model_NC.double())
-    got_N = Truth(shifted, batch)(row_N, parameters_NP).double()
+    got_N = TrueLikelihood(shifted, batch)(row_N, parameters_NP).double()
     assert float(got_N[0] - got_N[1]) == pytest.approx(float(wanted_N[0] - wanted_N[1]), rel=0.01)
 
 
@@ -88,12 +88,12 @@ def test_the_assumed_likelihood_is_that_of_its_own_model(shifted):
     batch = read_split(shifted, "all", N)
     row_N, every = torch.arange(N), batch.parameters_BP
     drawn = replace(PLAIN, augment=Augmentation(blur=10.0))  # left out: it is not told
-    wrong_N = Truth(shifted, batch, drawn)(row_N, every).double()
+    wrong_N = TrueLikelihood(shifted, batch, drawn)(row_N, every).double()
     model_NC = Simulator(PLAIN).forward(every, batch.exposure_B) + batch.expected_background_BC
     counts_NC = batch.counts_BC.double()
     wanted_N = (counts_NC * model_NC.double().log() - model_NC.double()).sum(1)
     torch.testing.assert_close(wrong_N, wanted_N, rtol=0, atol=0.5)
-    assert bool((wrong_N < Truth(shifted, batch)(row_N, every).double() - 10).all())
+    assert bool((wrong_N < TrueLikelihood(shifted, batch)(row_N, every).double() - 10).all())
 
 
 def test_perfect_inference_with_the_wrong_model_is_biased_and_too_sure(shifted):
@@ -111,7 +111,7 @@ def test_what_is_assumed_must_have_the_parameters_and_grid(shifted):
     batch = read_split(shifted, "all", 2)
     for change in ({"prior": PLAIN.prior[::-1]}, {"energy_edges": PLAIN.energy_edges[1:]}):
         with pytest.raises(InputError, match="not those of the assumed model"):
-            Truth(shifted, batch, replace(PLAIN, **change))
+            TrueLikelihood(shifted, batch, replace(PLAIN, **change))
 
 
 def test_augmented_spectra_have_a_posterior_of_the_assumed_model_alone(tmp_path):
@@ -120,9 +120,11 @@ def test_augmented_spectra_have_a_posterior_of_the_assumed_model_alone(tmp_path)
     )
     batch = read_split(augmented, "all", 2)
     with pytest.raises(InputError, match="its spectra are augmented"):
-        Truth(augmented, batch)
+        TrueLikelihood(augmented, batch)
     assert bool(
-        Truth(augmented, batch, PLAIN)(torch.arange(2), batch.parameters_BP).isfinite().all()
+        TrueLikelihood(augmented, batch, PLAIN)(torch.arange(2), batch.parameters_BP)
+        .isfinite()
+        .all()
     )
 
 

@@ -6,7 +6,7 @@ from tests import event_lists
 
 from wolter.errors import InputError
 from wolter.xray.imaging.binning import grid_of, picture_of
-from wolter.xray.imaging.counts_image import read_picture
+from wolter.xray.imaging.counts_image import read_counts_image
 from wolter.xray.imaging.events import read_events
 from wolter.xray.instruments import epic_pn_camera as camera
 
@@ -37,7 +37,7 @@ def test_the_exposure_is_the_one_that_a_reader_of_the_image_finds(events, tmp_pa
     picture = picture_of(events, grid_of(events))
     file = tmp_path / "image.fits"
     fits.writeto(file, picture.counts_HW.numpy().astype(np.int32), picture.header)
-    again = read_picture(file)
+    again = read_counts_image(file)
     assert again.exposure_s == pytest.approx(27_000)
     assert torch.allclose(again.exposure_HW, picture.exposure_HW, rtol=2e-3)
     assert torch.equal(again.counts_HW, picture.counts_HW)

@@ -9,7 +9,7 @@ import torch
 from wolter.images.simulator import ImageSimulateConfig, ImageSimulator
 from wolter.xray.imaging.consistency import (
     Agreement,
-    Fold,
+    ForwardImage,
     agreement,
     check_map,
     chi2,
@@ -46,7 +46,7 @@ def parts(scale: int = 2):
 @pytest.mark.parametrize("scale", [1, 2])
 def test_the_truth_folded_back_agrees_with_the_photons(scale):
     rate_HW, counts_HW, exposure_HW, background_HW = parts(scale)
-    fold = Fold(scale=scale, sharpness=1.9 if scale == 2 else 1.0, axis_yx=AXIS)
+    fold = ForwardImage(scale=scale, sharpness=1.9 if scale == 2 else 1.0, axis_yx=AXIS)
     expected_HW = fold(rate_HW, exposure_HW, background_HW)
     assert chi2(counts_HW, expected_HW, exposure_HW) == pytest.approx(1, abs=0.06)
     found = check_map(rate_HW, counts_HW, exposure_HW, background_HW, fold)
@@ -58,7 +58,7 @@ def test_the_truth_folded_back_agrees_with_the_photons(scale):
 
 def test_an_invented_and_a_missing_source_stand_out():
     rate_HW, counts_HW, exposure_HW, background_HW = parts()
-    fold = Fold(axis_yx=AXIS)
+    fold = ForwardImage(axis_yx=AXIS)
     false_HW = rate_HW.clone()
     false_HW[300, 320] += 200 / 20_000
     found = check_map(false_HW, counts_HW, exposure_HW, background_HW, fold)
@@ -71,13 +71,13 @@ def test_an_invented_and_a_missing_source_stand_out():
 
 
 def test_photons_are_kept_and_a_flat_image_stays_flat():
-    fold = Fold(axis_yx=(32.0, 32.0))
+    fold = ForwardImage(axis_yx=(32.0, 32.0))
     exposure_HW, none_HW = torch.full((64, 64), 1e4), torch.zeros(64, 64)
     flat_HW = fold(torch.full((128, 128), 1e-4), exposure_HW, none_HW)
     assert torch.allclose(flat_HW, torch.full((64, 64), 4.0), rtol=1e-3)
     point_HW = torch.zeros(128, 128)
     point_HW[64, 64] = 1e-2
-    kernel_only = Fold()(point_HW, exposure_HW, none_HW)
+    kernel_only = ForwardImage()(point_HW, exposure_HW, none_HW)
     assert float(kernel_only.sum()) == pytest.approx(100, rel=0.12)
     row = (kernel_only.sum(1) * torch.arange(64)).sum() / kernel_only.sum()
     assert float(row) == pytest.approx(32 - 0.25, abs=0.2)
@@ -92,7 +92,7 @@ def test_a_sharp_source_becomes_a_wide_one(theta):
     live = {scale: torch.ones((416 * scale,) * 2, dtype=torch.bool) for scale in (1, 2)}
     wide = imager.expose(rates["input"], Exposure(1e4), live[1])
     sharp_HW = rates["target"] / imager.vignetting[2]
-    made_HW = Fold(axis_yx=AXIS)(sharp_HW, wide.exposure_HW, wide.background_HW)
+    made_HW = ForwardImage(axis_yx=AXIS)(sharp_HW, wide.exposure_HW, wide.background_HW)
     peak = float(wide.counts_HW.max())
     assert float((made_HW - wide.counts_HW).abs().max()) < 0.03 * peak
     assert float(made_HW.sum() / wide.counts_HW.sum()) == pytest.approx(1, abs=0.03)
@@ -111,7 +111,7 @@ def test_significance_of_known_counts():
 
 
 def test_a_fold_is_a_value():
-    assert Fold() == dataclasses.replace(Fold(scale=1), scale=2)
+    assert ForwardImage() == dataclasses.replace(ForwardImage(scale=1), scale=2)
 
 
 @pytest.mark.parametrize(("size", "level"), [(20, 0.3), (96, 0.05), (96, 3.0), (300, 0.3)])
@@ -150,6 +150,6 @@ def test_where_an_image_is_not_known_it_goes_on_as_beside_it():
     exposure_HW = torch.full((40, 40), 1e4)
     rate_HW = torch.full((80, 80), 2e-5)
     background_HW = torch.full((40, 40), 0.1)
-    whole_HW = Fold()(rate_HW, exposure_HW, background_HW)
+    whole_HW = ForwardImage()(rate_HW, exposure_HW, background_HW)
     rate_HW[20:24] = torch.nan
-    assert torch.allclose(Fold()(rate_HW, exposure_HW, background_HW), whole_HW, rtol=1e-4)
+    assert torch.allclose(ForwardImage()(rate_HW, exposure_HW, background_HW), whole_HW, rtol=1e-4)

@@ -3,7 +3,7 @@ import pytest
 from astropy.io import fits
 
 from wolter.errors import InputError
-from wolter.xray.imaging.counts_image import read_picture
+from wolter.xray.imaging.counts_image import read_counts_image
 
 SKY = {
     "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 20.0, "CRPIX2": 20.0,
@@ -30,7 +30,7 @@ def with_map(tmp_path, image):
 
     def read(factor, cards, **options):
         path = write(tmp_path / "map.fits", values * np.float32(factor), SKY | cards)
-        return read_picture(image, path, **options), values
+        return read_counts_image(image, path, **options), values
 
     return read
 
@@ -118,20 +118,20 @@ def test_maps_in_any_unit_tell_how_the_exposure_is_spread(with_map):
 def test_masks_of_another_sky_are_refused(tmp_path, image):
     mask = write(tmp_path / "mask.fits", np.ones(SHAPE, np.uint8), SKY | {"CRPIX1": 22.0})
     with pytest.raises(InputError, match=r"mask\.fits: its pixels lie 2 pixels away"):
-        read_picture(image, mask=mask)
+        read_counts_image(image, mask=mask)
 
 
 def test_an_image_without_exposure_takes_the_map_s(tmp_path, image):
     del_exposure = write(tmp_path / "b.fits", fits.getdata(image), SKY)
     path = write(tmp_path / "map.fits", np.full(SHAPE, 12.5, np.float32), SKY | {"BUNIT": "ks"})
-    assert read_picture(del_exposure, path).exposure_s == pytest.approx(12_500)
+    assert read_counts_image(del_exposure, path).exposure_s == pytest.approx(12_500)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf, 1e300, 1e-9])
 def test_exposures_that_make_no_sense_are_refused(image, value):
     with pytest.raises(InputError, match="give the exposure in seconds"):
-        read_picture(image, exposure_s=value)
+        read_counts_image(image, exposure_s=value)
     with fits.open(image, mode="update") as hdus:
         hdus[0].header["EXPOSURE"] = value if np.isfinite(value) else str(value)
     with pytest.raises(InputError, match=r"EXPOSURE = .*; give the exposure in seconds"):
-        read_picture(image)
+        read_counts_image(image)

@@ -4,7 +4,7 @@ import torch
 from astropy.io import fits
 
 from wolter.errors import InputError
-from wolter.xray.imaging.counts_image import read_picture
+from wolter.xray.imaging.counts_image import read_counts_image
 from wolter.xray.instruments import epic_pn_camera as camera
 from wolter.xray.instruments.epic_pn_exposure import ccd_seconds, find
 
@@ -60,7 +60,7 @@ def test_live_time_of_the_ccds_fits_the_exposure(tmp_path, cards, given, longest
 
 def test_the_rate_is_that_of_the_exposure_told(tmp_path, live):
     path = write(tmp_path / "a.fits", live, DETECTOR | times("ONTIME", *[2e4] * 12))
-    own, given = read_picture(path), read_picture(path, exposure_s=1e4)
+    own, given = read_counts_image(path), read_counts_image(path, exposure_s=1e4)
     assert (own.exposure_s, given.exposure_s) == (2e4, 1e4)
     assert torch.allclose(given.exposure_HW, own.exposure_HW / 2)
 
@@ -91,7 +91,7 @@ def test_a_window_leaves_the_rest_of_the_camera_unexposed(tmp_path):
     image = np.zeros(camera.NATIVE, np.int32)
     image[207:270, 205:268] = np.random.default_rng(0).poisson(1.0, (63, 63))
     cards = DETECTOR | {"SUBMODE": "PrimeSmallWindow", "EXPOSURE": 7.1e3, "ONTIME04": 1e4}
-    seen_HW = read_picture(write(tmp_path / "a.fits", image, cards)).exposure_HW > 0
+    seen_HW = read_counts_image(write(tmp_path / "a.fits", image, cards)).exposure_HW > 0
     assert seen_HW[207:270, 205:268].float().mean() > 0.9
     assert seen_HW.float().mean() < 0.03
 
@@ -105,10 +105,12 @@ def test_other_pixels_of_the_detector_have_its_exposure_too(tmp_path, step):
         "CDELT1": step, "CDELT2": step, "CRVAL1": -18283.5 + step / 2, "CRVAL2": -17527.5 + step / 2
     }  # fmt: skip
     path = write(tmp_path / "a.fits", np.ones((rows, columns), np.int32), cards)
-    picture = read_picture(path)
+    picture = read_counts_image(path)
     assert picture.pixel_arcsec == pytest.approx(step / 20)
     assert picture.axis_yx == pytest.approx((223.5 * 80 / step, 243.5 * 80 / step))
-    whole = read_picture(write(tmp_path / "b.fits", np.ones(camera.NATIVE, np.int32), DETECTOR))
+    whole = read_counts_image(
+        write(tmp_path / "b.fits", np.ones(camera.NATIVE, np.int32), DETECTOR)
+    )
     at = (np.array([100, 300]) + 0.5) * 80 / step
     assert float(picture.exposure_HW[int(at[0]), int(at[1])]) == pytest.approx(
         float(whole.exposure_HW[100, 300]), rel=0.01
@@ -118,8 +120,8 @@ def test_other_pixels_of_the_detector_have_its_exposure_too(tmp_path, step):
 def test_missing_words_have_the_defaults_of_the_standard(tmp_path, live):
     cards = {k: v for k, v in DETECTOR.items() if not k.startswith("CRPIX")}
     cards |= {"CRVAL1": DETECTOR["CRVAL1"] - 80, "CRVAL2": DETECTOR["CRVAL2"] - 80}  # of pixel 0
-    one = read_picture(write(tmp_path / "a.fits", live, cards))
-    other = read_picture(write(tmp_path / "b.fits", live, DETECTOR))
+    one = read_counts_image(write(tmp_path / "a.fits", live, cards))
+    other = read_counts_image(write(tmp_path / "b.fits", live, DETECTOR))
     assert torch.equal(one.exposure_HW, other.exposure_HW)
     assert one.axis_yx == pytest.approx(other.axis_yx)
 
@@ -132,7 +134,7 @@ def test_missing_words_have_the_defaults_of_the_standard(tmp_path, live):
 def test_no_shape_makes_an_image_epic_pn_s(tmp_path, live, cards):
     path = write(tmp_path / "a.fits", live, cards)
     assert find(path, fits.getheader(path), live.shape) is None
-    picture = read_picture(path)
+    picture = read_counts_image(path)
     assert picture.axis_yx is None
     exposed_HW = picture.exposure_HW[picture.exposure_HW > 0]
     assert float(exposed_HW.min()) == float(exposed_HW.max())  # no vignetting
@@ -141,8 +143,8 @@ def test_no_shape_makes_an_image_epic_pn_s(tmp_path, live, cards):
 
 def test_streaks_run_along_columns_of_unturned_images_alone(tmp_path, live):
     cards = DETECTOR | {"SUBMODE": "PrimeFullWindow"}
-    assert read_picture(write(tmp_path / "a.fits", live, cards)).out_of_time == 0.063
+    assert read_counts_image(write(tmp_path / "a.fits", live, cards)).out_of_time == 0.063
     turned = cards | {"PC1_1": 0.0, "PC1_2": 1.0, "PC2_1": -1.0, "PC2_2": 0.0}
-    picture = read_picture(write(tmp_path / "b.fits", live, turned))
+    picture = read_counts_image(write(tmp_path / "b.fits", live, turned))
     assert picture.out_of_time == 0
     assert any("out of time" in remark for remark in picture.remarks)

@@ -10,7 +10,7 @@ from wolter.xray.emission.components import parse
 from wolter.xray.spectral.forward import Forward
 from wolter.xray.spectral.response import Response
 from wolter.xray.stats.fit import Counted, fit, random_starts
-from wolter.xray.stats.levenberg_marquardt import Box
+from wolter.xray.stats.levenberg_marquardt import UnitBox
 
 F64 = torch.float64
 SHAPE_C = torch.linspace(1.0, 2.0, 20, dtype=F64)
@@ -238,6 +238,6 @@ def test_bad_use_is_said():
 
 
 def test_points_and_parameters_are_each_others_inverse():
-    box = Box.of(scaled, bounds((0.1, 5), (-3, 2)))
+    box = UnitBox.of(scaled, bounds((0.1, 5), (-3, 2)))
     values_BP = torch.tensor([[1.0, 0.5], [4.0, -2.0]], dtype=F64)
     torch.testing.assert_close(box.leave(box.enter(values_BP)), values_BP)

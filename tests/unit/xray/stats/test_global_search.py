@@ -10,7 +10,7 @@ from wolter.xray.stats.counts import Counted
 from wolter.xray.stats.fit import fit, middle, random_starts
 from wolter.xray.stats.global_search import escape
 from wolter.xray.stats.levenberg_marquardt import Optimum, minimise
-from wolter.xray.stats.unit_box import Box
+from wolter.xray.stats.unit_box import UnitBox
 
 LOWEST = 1.0  # of the statistic: what counts as another minimum
 
@@ -46,7 +46,7 @@ def test_a_search_keeps_what_it_cannot_better():
 
     counts_BC = torch.full((2, 20), 3.0, dtype=torch.float64)
     data = Counted(counts_BC, torch.ones(2).double(), 0 * counts_BC)
-    box = Box.of(scaled, torch.tensor([[0.1], [5.0]], dtype=torch.float64))
+    box = UnitBox.of(scaled, torch.tensor([[0.1], [5.0]], dtype=torch.float64))
     best = minimise(box, data, torch.full((2, 1), 0.3, dtype=torch.float64))
     again = escape(box, data, best)
     assert torch.equal(again.statistic_B, best.statistic_B)

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from wolter.xray.stats.counts import Counted
 from wolter.xray.stats.fit import fit
 from wolter.xray.stats.levenberg_marquardt import CLOSE, FLAT, minimise, optimal
-from wolter.xray.stats.unit_box import Box
+from wolter.xray.stats.unit_box import UnitBox
 
 F64 = torch.float64
 SHAPE_C = torch.linspace(1.0, 2.0, 20, dtype=F64)
@@ -42,7 +42,7 @@ class Uphill(Counted):
 
 def test_a_fit_that_stalls_has_not_converged():
     data = Uphill(**vars(counted(3.0 * SHAPE_C[None])))
-    box = Box.of(scaled, bounds((0.1, 5)))
+    box = UnitBox.of(scaled, bounds((0.1, 5)))
     start_BP = torch.tensor([[0.4]], dtype=F64)
     found = minimise(box, data, start_BP)
     assert not found.converged_B.any()
@@ -79,7 +79,7 @@ def test_of_several_starts_one_without_numbers_never_wins():
 
 
 def test_too_few_iterations_have_not_converged():
-    box = Box.of(scaled, bounds((0.1, 5)))
+    box = UnitBox.of(scaled, bounds((0.1, 5)))
     data, start_BP = counted(3 * SHAPE_C[None]), torch.tensor([[0.0]], dtype=F64)
     assert not minimise(box, data, start_BP, most=1).converged_B.any()
     assert minimise(box, data, start_BP).converged_B.all()
@@ -88,7 +88,7 @@ def test_too_few_iterations_have_not_converged():
 def test_convergence_is_judged_at_its_tolerance():
     """Of n counts in all a norm of 3 has an information of n / 9: an error of 3 / sqrt(n)."""
     data = counted(3e4 * SHAPE_C.expand(4, -1))
-    box = Box.of(lambda p_BP, e_B: 1e4 * scaled(p_BP, e_B), bounds((0.1, 5)))
+    box = UnitBox.of(lambda p_BP, e_B: 1e4 * scaled(p_BP, e_B), bounds((0.1, 5)))
     error = 3 / float(data.counts_BC[0].sum()) ** 0.5
     assert FLAT == CLOSE**0.5
     offset_B = torch.tensor([0.9, -0.9, 1.1, -1.1], dtype=F64) * FLAT

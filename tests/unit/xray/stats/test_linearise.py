@@ -6,7 +6,7 @@ import torch
 from wolter.xray.stats import levenberg_marquardt
 from wolter.xray.stats.counts import Counted
 from wolter.xray.stats.levenberg_marquardt import STEP, linearise, minimise, optimal, rounding
-from wolter.xray.stats.unit_box import Box
+from wolter.xray.stats.unit_box import UnitBox
 
 F64 = torch.float64
 
@@ -50,7 +50,7 @@ UNIT = torch.tensor([[0.0], [1.0]], dtype=F64)
 def test_differences_lie_where_they_are_wanted(point, central, ends):
     """By hand: (f(b) - f(a)) / (b - a) of p^2 is a + b."""
     model, data = Noted(), counted([[150.0, 180.0]])
-    box, point_BP = Box.of(model, UNIT), torch.tensor([[point]], dtype=F64)
+    box, point_BP = UnitBox.of(model, UNIT), torch.tensor([[point]], dtype=F64)
     source_BC = box.expected(point_BP, data)
     model.asked.clear()
     gradient_BP, fisher_BPP = linearise(box, data, point_BP, source_BC, central)
@@ -70,7 +70,7 @@ def test_differences_lie_where_they_are_wanted(point, central, ends):
 
 def test_one_side_is_the_usual():
     model, data = Noted(), counted([[150.0, 180.0]])
-    box, point_BP = Box.of(model, UNIT), torch.tensor([[0.5]], dtype=F64)
+    box, point_BP = UnitBox.of(model, UNIT), torch.tensor([[0.5]], dtype=F64)
     source_BC = box.expected(point_BP, data)
     usual = linearise(box, data, point_BP, source_BC)
     for one, other in zip(usual, linearise(box, data, point_BP, source_BC, False), strict=True):
@@ -84,7 +84,7 @@ def test_minima_are_known_by_differences_on_both_sides():
         p_B = parameters_BP[:, 0]
         return 1e9 * torch.stack([1 + p_B**2, 2 - p_B / 2], 1)
 
-    box, data = Box.of(bent, UNIT), counted([[1.6e9, 1.9e9]])
+    box, data = UnitBox.of(bent, UNIT), counted([[1.6e9, 1.9e9]])
     low, high = 0.1, 0.9
     for _ in range(200):  # the minimum, by thirds
         third = (high - low) / 3
@@ -110,7 +110,7 @@ def test_no_step_is_taken_that_makes_the_statistic_rise(most, waves):
         wave_B1 = 2 + torch.sin(waves * parameters_BP[:, :1])
         return wave_B1 * torch.tensor([10.0, 20.0, 30.0], dtype=F64)
 
-    box = Box.of(wavy, UNIT)
+    box = UnitBox.of(wavy, UNIT)
     start_BP = torch.linspace(0, 1, 1001, dtype=F64)[:, None]
     data = counted(torch.tensor([[13.0, 24, 36]]).expand(1001, -1))
     found = minimise(box, data, start_BP, most=most)
@@ -134,12 +134,14 @@ def test_parameters_that_stay_do_stay():
     data = counted([[40.0, 60.0]])
     start_BP = torch.tensor([[0.3, 0.7]], dtype=F64)
     free_BP = torch.tensor([[True, False]])
-    found = minimise(Box.of(both, bounds_2P), data, start_BP, free_BP)
+    found = minimise(UnitBox.of(both, bounds_2P), data, start_BP, free_BP)
     assert float(found.point_BP[0, 1]) == 0.7
     assert bool(found.converged_B)
     # d/dn of sum (m - S ln m) vanishes at 40 / (n + .07) + 60 / (n + .35) = 200, n the norm / 100.
     n = float(found.point_BP[0, 0])
     assert 0.4 / (n + 0.07) + 0.6 / (n + 0.35) == pytest.approx(2, abs=1e-2)
-    stay = minimise(Box.of(both, bounds_2P), data, start_BP, torch.zeros(1, 2, dtype=torch.bool))
+    stay = minimise(
+        UnitBox.of(both, bounds_2P), data, start_BP, torch.zeros(1, 2, dtype=torch.bool)
+    )
     assert torch.equal(stay.point_BP, start_BP)
     assert bool(stay.converged_B)

@@ -6,7 +6,7 @@ import torch
 from wolter.xray.stats import profile as module
 from wolter.xray.stats.counts import Counted
 from wolter.xray.stats.levenberg_marquardt import Optimum
-from wolter.xray.stats.unit_box import Box
+from wolter.xray.stats.unit_box import UnitBox
 
 F64 = torch.float64
 BEST = 0.4
@@ -34,7 +34,7 @@ def test_limits_are_where_the_statistic_has_risen_by_one(monkeypatch, rise, dist
     monkeypatch.setattr(module, "minimise", refitted)
     counts_BC = torch.ones(2, 3, dtype=F64)
     data = Counted(counts_BC, torch.ones(2, dtype=F64), counts_BC)
-    box = Box.of(lambda p_BP, _: p_BP, torch.tensor([[0.0], [1.0]], dtype=F64))
+    box = UnitBox.of(lambda p_BP, _: p_BP, torch.tensor([[0.0], [1.0]], dtype=F64))
     point_BP = torch.full((2, 1), BEST, dtype=F64)
     covariance_BPP = torch.full((2, 1, 1), sigma**2, dtype=F64)
     limit_BSP = module.profile(

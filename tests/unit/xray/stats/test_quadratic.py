@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 
-from wolter.xray.stats.quadratic import box_step, pressed, remaining
+from wolter.xray.stats.quadratic import at_bound, box_step, remaining
 
 F64 = torch.float64
 
@@ -63,7 +63,7 @@ def test_no_damping_makes_a_fall_negative(seed, damping):
     bend_B = (step_BP[:, None] @ fisher_BPP @ step_BP[..., None]).flatten()
     exact_B = -2 * (gradient_BP * step_BP).sum(1) - bend_B
     torch.testing.assert_close(fall_B, exact_B, rtol=1e-6, atol=1e-9)
-    stuck_BP = pressed(point_BP, gradient_BP)
+    stuck_BP = at_bound(point_BP, gradient_BP)
     # Where a parameter can go downhill, something is gained.
     assert (fall_B[(~stuck_BP).any(1)] > 0).all()
     assert (fall_B[stuck_BP.all(1)] == 0).all()

@@ -10,9 +10,9 @@ import pytest
 import torch
 from scipy import stats
 
-from wolter.xray.stats.sampling import Box, Refined, Sampler, importance, refine
+from wolter.xray.stats.sampling import Refined, Sampler, UniformPrior, importance, refine
 
-BOX = Box(torch.tensor([-10.0, 0.0, 5.0]), torch.tensor([10.0, 1.0, 6.0]))
+BOX = UniformPrior(torch.tensor([-10.0, 0.0, 5.0]), torch.tensor([10.0, 1.0, 6.0]))
 WALKERS = 128
 
 

@@ -1,4 +1,4 @@
-"""The result figure: MFE of the shipped families beside the published rows and the limit."""
+"""The result figure: MFE of the pretrained families beside the published rows and the limit."""
 
 from collections.abc import Mapping, Sequence
 

@@ -21,7 +21,7 @@ def new_store(tmp_path_factory):
     """A new WOLTER_HOME with its MLflow tables, and the process that made them elsewhere."""
     home, elsewhere = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("elsewhere")
     code = (
-        "from wolter.train import tracking; tracking.client().search_experiments();"
+        "from wolter.registry import mlflow_client; mlflow_client.client().search_experiments();"
         "from mlflow.telemetry.utils import is_telemetry_disabled as off; assert off()"
     )
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "PYTEST"))}

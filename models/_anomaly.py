@@ -8,7 +8,7 @@ projection from training spectra that are as bright, as the cube root of its squ
 normal (Wilson & Hilferty 1931). Components come from one half of a sample, standards from the
 other, where nothing was fitted to the noise.
 
-Share of 10,000 test spectra beyond 3.5 sigmas, percent (25 ks standard set; shipped EPIC-pn):
+Share of 10,000 test spectra beyond 3.5 sigmas, percent (25 ks standard set; pretrained EPIC-pn):
 untouched 0.09; a line at 0.9 keV with 5, 10, 20 % of the counts 94.5, 99.8, 100.0; as much spread
 evenly over 0.5-1.5 keV 11, 57, 91; 2, 5, 10 dead channels from 1 keV 99.7, 100.0, 100.0; gain off
 by 1, 2, 5 % 45, 85, 96. Of smooth deviations of faint sources it sees little: a cutoff or a slope
@@ -45,7 +45,7 @@ def unbiased_inverse(root: Tensor) -> Tensor:
     return root.square() / 4 + sum(terms) - 1 / 8
 
 
-class Novelty(nn.Module):
+class Anomaly(nn.Module):
     """Distance of spectra from a training set, in sigmas; NaN until it has learnt one."""
 
     mean_C: Tensor
@@ -75,7 +75,7 @@ class Novelty(nn.Module):
     def learn(self, counts_BC: Tensor) -> None:
         """Learn what training spectra are like from a sample of them (counts).
 
-        A sample of less than 32 rows tells too little, and leaves the novelty unknown.
+        A sample of less than 32 rows tells too little, and leaves the anomaly unknown.
         """
         if len(counts_BC) < FEWEST:
             return

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from wolter import reach
+from wolter import network
 
 
 @pytest.mark.parametrize(
@@ -20,26 +20,26 @@ from wolter import reach
     ],
 )
 def test_host_and_port(address, default, found):
-    assert reach.host_and_port(address, default) == found
+    assert network.host_and_port(address, default) == found
 
 
 def test_passwords_are_not_shown():
-    shown = reach.without_password("postgresql://user:secret@db:5432/runs")
+    shown = network.without_password("postgresql://user:secret@db:5432/runs")
     assert shown == "postgresql://user@db:5432/runs"
-    assert reach.without_password("sqlite:////a/b@c.db") == "sqlite:////a/b@c.db"
+    assert network.without_password("sqlite:////a/b@c.db") == "sqlite:////a/b@c.db"
 
 
 def test_what_accepts_is_reached_and_what_is_closed_is_not():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert reach.unreachable("127.0.0.1", port) == ""
-    assert reach.unreachable("127.0.0.1", port) == "Connection refused"
-    assert reach.unreachable("no.such.host.invalid", 80)
+        assert network.unreachable("127.0.0.1", port) == ""
+    assert network.unreachable("127.0.0.1", port) == "Connection refused"
+    assert network.unreachable("no.such.host.invalid", 80)
 
 
 def test_silence_ends_in_seconds(monkeypatch):
     """A full queue of connections drops what comes: as a firewall does."""
-    monkeypatch.setattr(reach, "SECONDS", 0.3)
+    monkeypatch.setattr(network, "SECONDS", 0.3)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen(0)
@@ -47,6 +47,6 @@ def test_silence_ends_in_seconds(monkeypatch):
         for each in waiting:
             each.setblocking(False)
             each.connect_ex(server.getsockname())
-        assert reach.unreachable(*server.getsockname()) == "no answer within 0.3 s"
+        assert network.unreachable(*server.getsockname()) == "no answer within 0.3 s"
         for each in waiting:
             each.close()

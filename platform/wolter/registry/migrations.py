@@ -1,0 +1,84 @@
+"""Migrations: cards and weights of earlier layouts, brought forward by small named steps.
+
+A card says by `layout` how many steps it has taken; one that says nothing has taken none. A change
+of a field's name, or of a tensor's, is a step here: it changes no number.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+Values = dict[str, Any]
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One step.
+
+    Attributes:
+        name: what it does.
+        card: the fields of a card, before -> after.
+        weights: `(tensors, fresh)`: the tensors, before -> after; `fresh` are those of a new module
+            of the present layout.
+    """
+
+    name: str
+    card: Callable[[Values], Values] = lambda card: card
+    weights: Callable[[Tensors, Tensors], Tensors] = lambda tensors, _: tensors
+
+
+def _renamed(values: Values, names: Mapping[str, str]) -> Values:
+    return {names.get(key, key): value for key, value in values.items()}
+
+
+def _lineage(card: Values) -> Values:
+    names = {"only": "trainable", "before": "lineage"}
+    card = _renamed(card, names)
+    if "lineage" in card:
+        card["lineage"] = [_renamed(each, names) for each in card["lineage"]]
+    return card
+
+
+def _anomaly(tensors: Tensors, fresh: Tensors) -> Tensors:
+    """`features.novelty.*` -> `features.anomaly.*`, which is unknown (NaN) where it is missing."""
+    own = "features.anomaly."
+    named = {key.replace("features.novelty.", own): value for key, value in tensors.items()}
+    if any(key.startswith(own) for key in named):
+        return named
+    return named | {key: value for key, value in fresh.items() if key.startswith(own)}
+
+
+MIGRATIONS = (
+    Migration("fields only and before are called trainable and lineage", card=_lineage),
+    Migration("novelty is called anomaly, and unknown where it was never learnt", weights=_anomaly),
+)
+LAYOUT = len(MIGRATIONS)
+
+
+def migrate_card(card: Values) -> Values:
+    """Fields of a card in the present layout, with the `layout` that its weights are in."""
+    found = dict(card)
+    for step in MIGRATIONS[_layout(card) :]:
+        found = step.card(found)
+    return found
+
+
+def migrate_weights(tensors: Tensors, layout: int, fresh: Tensors) -> dict[str, Tensor]:
+    """Tensors in the present layout.
+
+    Args:
+        tensors: by name, as they were saved.
+        layout: that they were saved in.
+        fresh: tensors of a new module.
+    """
+    for step in MIGRATIONS[layout:]:
+        tensors = step.weights(tensors, fresh)
+    return dict(tensors)
+
+
+def _layout(card: Values) -> int:
+    layout = card.get("layout", 0)
+    return layout if isinstance(layout, int) and 0 <= layout <= LAYOUT else LAYOUT
