@@ -36,9 +36,9 @@ def main(path: Path) -> None:
 
     input_HW = rate(pair.counts_BHW, pair.exposure_BHW)
     truth_HW = rate(pair.expected_target_BHW, pair.target_exposure_BHW)
-    answer_HW = torch.where(truth_HW.isnan(), torch.nan, found["rate_BHW"][0])
+    answer_HW = torch.where(truth_HW.isnan(), torch.nan, found["rate"][0])
     check_HW = check_map(
-        found["rate_BHW"][0],
+        found["rate"][0],
         pair.counts_BHW[0],
         pair.exposure_BHW[0],
         pair.background_BHW[0],

@@ -128,7 +128,7 @@ def _scores(checkpoint: Path, held: ShardDataset) -> dict[str, float]:
     batches = BatchConfig(size=8, shuffle=False, fresh_noise=False, cache_bytes=0)
     for batch in local_reader(held, "all", batches)(0):
         target = targets(batch, held.spec)
-        rate_BHW = model.family.predict(model.module, batch)["rate_BHW"]
+        rate_BHW = model.family.predict(model.module, batch)["rate"]
         found = scores.scores(rate_BHW, target)
         seen = target.valid.flatten(1).any(1)  # tiles of which the detector sees a part
         for name, column in COLUMNS.items():

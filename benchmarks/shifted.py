@@ -35,7 +35,6 @@ from wolter import family as families
 from wolter.cluster import connected
 from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
-from wolter.family import translated
 from wolter.registry import pretrained
 from wolter.registry.checkpoint import Model, load_model
 from wolter.spectra.augment import Augmentation
@@ -50,6 +49,7 @@ from wolter.spectra.response_variation import ResponseVariation
 from wolter.spectra.schema import SpectraBatch
 from wolter.spectra.simulate import simulate_dataset
 from wolter.spectra.simulator import SimulateConfig, Simulator
+from wolter.spectra.translation import translated
 from wolter.train.loop import TrainConfig, default_config
 from wolter.train.runner import train_local
 from wolter.xray.emission import components

@@ -51,7 +51,7 @@ class Generator(nn.Module):
     """Images to images of the same size, or of twice the rows and columns.
 
     Attributes:
-        reach: how far from an input pixel the output at its place depends on others.
+        receptive_field: how far from an input pixel the output at its place depends on others.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Generator(nn.Module):
                 nn.LeakyReLU(SLOPE, inplace=True),
             )
         # The two convolutions of doubled images reach one input pixel together.
-        self.reach = 2 + CONVOLUTIONS * DENSE_BLOCKS * blocks + scale
+        self.receptive_field = 2 + CONVOLUTIONS * DENSE_BLOCKS * blocks + scale
 
     def forward(self, image_BFHW: Tensor) -> Tensor:
         """Output channels (B, outputs, H, W), or twice the rows and columns."""

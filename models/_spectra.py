@@ -227,7 +227,7 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
     return total, parts
 
 
-def metrics(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
+def measure(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     """MFE in percent and squared error in squared prior widths, by parameter and in the mean."""
     squared_P, fractional_P, _ = errors(module, batch)
     values = {"mfe_percent": 100 * fractional_P.mean(), "squared_error": squared_P.mean()}

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from wolter.family import Choice, Family, Range
-from wolter.models._spectra import Convolutions, Estimator, loss, metrics, normalise, predict
+from wolter.models._spectra import Convolutions, Estimator, loss, measure, normalise, predict
+from wolter.spectra.outputs import ESTIMATE_METRICS, estimate_outputs
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 
@@ -43,13 +44,15 @@ class CNN(Estimator):
 
 FAMILY = Family(
     name="cnn",
-    kind="spectra",
+    task="spectra/parameters",
     config=Config,
     build=CNN,
     normalise=normalise,
     loss=loss,
-    metrics=metrics,
     predict=predict,
+    outputs=lambda _config, spec: estimate_outputs(spec),
+    measure=measure,
+    metrics=ESTIMATE_METRICS,
     search_space={
         "filters": Choice((16, 24, 32, 48)),
         "width": Choice((128, 256, 384, 512)),

@@ -21,10 +21,11 @@ from wolter.models._spectra import (
     Standardise,
     known_mean,
     loss_and_extra,
-    metrics,
+    measure,
     normalise,
     predict,
 )
+from wolter.spectra.outputs import ESTIMATE_METRICS, estimate_outputs
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 
@@ -130,13 +131,15 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
 
 FAMILY = Family(
     name="deepspectra",
-    kind="spectra",
+    task="spectra/parameters",
     config=Config,
     build=DeepSpectra,
     normalise=normalise,
     loss=loss,
-    metrics=metrics,
     predict=predict,
+    outputs=lambda _config, spec: estimate_outputs(spec, components=True),
+    measure=measure,
+    metrics=ESTIMATE_METRICS,
     search_space={
         "filters": Choice((16, 24, 32)),
         "widths": Choice(((256, 128, 64), (512, 256, 128), (768, 384, 192))),

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from wolter.family import Choice, Family, Range
-from wolter.models._spectra import Estimator, loss, metrics, normalise, predict
+from wolter.models._spectra import Estimator, loss, measure, normalise, predict
+from wolter.spectra.outputs import ESTIMATE_METRICS, estimate_outputs
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 
@@ -40,13 +41,15 @@ class MLP(Estimator):
 
 FAMILY = Family(
     name="mlp",
-    kind="spectra",
+    task="spectra/parameters",
     config=Config,
     build=MLP,
     normalise=normalise,
     loss=loss,
-    metrics=metrics,
     predict=predict,
+    outputs=lambda _config, spec: estimate_outputs(spec),
+    measure=measure,
+    metrics=ESTIMATE_METRICS,
     search_space={
         "width": Choice((128, 256, 512, 1024)),
         "depth": Choice((2, 3, 4, 5)),

@@ -27,6 +27,7 @@ from wolter.models._spectra import (
     known_mean,
 )
 from wolter.spectra.grid import AREA_EDGES
+from wolter.spectra.outputs import POSTERIOR_METRICS, posterior_outputs
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.xray.stats.sampling import UniformPrior, at_least_wide, even_normals
 from wolter.xray.stats.summary import summarise, widths
@@ -232,7 +233,7 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
     return -gain, {"information": gain.detach()}
 
 
-def metrics(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
+def measure(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     """Information gained over the prior, nats, and squared error in squared prior widths."""
     assert batch.parameters_BP is not None, "labels are needed"
     network = cast("Posterior", module)
@@ -264,14 +265,16 @@ def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
 
 FAMILY = Family(
     name="posterior",
-    kind="spectra",
+    task="spectra/parameters",
     config=Config,
     build=Posterior,
     normalise=normalise,
     loss=loss,
-    metrics=metrics,
     predict=predict,
-    training={"optimiser": "muon", "batch_size": 1024, "learning_rate": 2e-3},
+    outputs=lambda _config, spec: posterior_outputs(spec),
+    measure=measure,
+    metrics=POSTERIOR_METRICS,
+    defaults={"optimiser": "muon", "batch_size": 1024, "learning_rate": 2e-3},
     search_space={
         "width": Choice((256, 384, 512)),
         "blocks": Choice((2, 3, 4)),

@@ -30,6 +30,7 @@ from wolter.errors import InputError
 from wolter.family import Choice, Family, Range
 from wolter.images.schema import ImageBatch, ImageSpec
 from wolter.images.targets import Targets, clamp_of, enlarge, targets
+from wolter.images.tiling import Tiled
 from wolter.models import _critics
 from wolter.models import _image_losses as losses
 from wolter.models import _smoothing as smoothing
@@ -37,6 +38,7 @@ from wolter.models._gamma import GammaQuantiles, deviate, log_negative_binomial,
 from wolter.models._intervals import Intervals
 from wolter.models._rrdb import Generator
 from wolter.models._spectra import Standardise
+from wolter.outputs import Metric, Output
 
 EXPOSURE_S = 2e4  # unit of exposures
 SMOOTHINGS = (1.0, 2.0, 4.0, 8.0)  # deviations of the smoothed images that the network sees, pixels
@@ -46,6 +48,7 @@ STEP = 2.0  # most that a denoised root differs from that of smoothed and counte
 SOFT, SMALL = 0.05, 1e-4
 THIN = 4  # every so many rows and columns teach intervals
 NORMALISING = 64  # images whose pixels set the mean and deviation of each feature
+LIMIT_NAMES = ("lower", "upper", "lower_95", "upper_95")
 IMAGE_LOSSES = {"psnr": losses.psnr, "ssim": losses.ssim, "ms_ssim": losses.ms_ssim}
 
 
@@ -154,11 +157,11 @@ class Superres(nn.Module):
         return {"image": 2 + len(SMOOTHINGS), "exposure": 2, "background": 1}[name]
 
     @property
-    def reach(self) -> int:
+    def receptive_field(self) -> int:
         """How far from an input pixel the answer at its place depends on others."""
         if not self.native:
-            return self.generator.reach
-        smoothed = self.generator.reach + math.ceil(smoothing.TRUNCATE * max(SMOOTHINGS))
+            return self.generator.receptive_field
+        smoothed = self.generator.receptive_field + math.ceil(smoothing.TRUNCATE * max(SMOOTHINGS))
         return smoothed if self.bounded else smoothed + smoothing.BALANCE_REACH
 
     def features(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
@@ -319,7 +322,7 @@ def _spread(
     return parts | {"interval": lost_N.sum() / some.numel()}
 
 
-def metrics(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
+def measure(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
     """How well held-out targets are met.
 
     `deviance` is the Poisson deviance of their photons a pixel. Against noise-free targets, where
@@ -351,16 +354,26 @@ def predict(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
     """Expected rates (B, S H, S W), ct/s per output pixel: the mean of what they may be.
 
     They are those of the sources; with the reference's scalings, also of the background where the
-    training targets held it. With `interval`: the 68 % interval `lower_BHW` to `upper_BHW`, the
-    95 % interval `lower_95_BHW` to `upper_95_BHW`.
+    training targets held it. See `outputs`.
     """
     model = cast("Superres", module)
     rate_BHW, shape_BHW = model(batch)
     if shape_BHW is None:
-        return {"rate_BHW": rate_BHW}
-    names = ("lower_BHW", "upper_BHW", "lower_95_BHW", "upper_95_BHW")
+        return {"rate": rate_BHW}
     limits = model.limits(batch, rate_BHW, shape_BHW)
-    return {"rate_BHW": rate_BHW, **dict(zip(names, limits, strict=True))}
+    return {"rate": rate_BHW, **dict(zip(LIMIT_NAMES, limits, strict=True))}
+
+
+def outputs(config: Config, _spec: ImageSpec) -> tuple[Output, ...]:
+    """The rate and, with `interval`, the ends of its 68 % and 95 % intervals."""
+    rate = Output("rate", "expected rate per output pixel", "ct/s", "HW")
+    ends = tuple(
+        Output(name, f"{side} end of the {level} % interval", "ct/s", "HW")
+        for name, side, level in zip(
+            LIMIT_NAMES, ("lower", "upper") * 2, (68, 68, 95, 95), strict=True
+        )
+    )
+    return (rate, *ends) if config.interval else (rate,)
 
 
 def normalise(module: nn.Module, batch: ImageBatch) -> None:
@@ -372,15 +385,23 @@ def normalise(module: nn.Module, batch: ImageBatch) -> None:
         model.standardise.learn(features_BFHW.movedim(1, -1).flatten(0, 2)[:, :, None, None])
 
 
+METRICS = (
+    Metric("deviance", "lower", "Poisson deviance of the target's photons a pixel", headline=True),
+    Metric("psnr", "higher", "peak signal-to-noise ratio of brightness", "dB", headline=True),
+    Metric("psnr_sqrt", "higher", "peak signal-to-noise ratio of its square root", "dB"),
+)
+
 FAMILY = Family(
     name="superres",
-    kind="images",
+    task="images/enhance",
     config=Config,
     build=Superres,
     normalise=normalise,
     loss=loss,
-    metrics=metrics,
     predict=predict,
+    outputs=outputs,
+    measure=measure,
+    metrics=METRICS,
     search_space={
         "blocks": Choice((1, 2, 3, 4)),
         "filters": Choice((8, 16, 32)),
@@ -392,9 +413,9 @@ FAMILY = Family(
         "ms_ssim": Choice((0.0, 0.001, 0.01, 0.1, 1.0)),
         "adversarial": Choice((0.0, 0.0001, 0.001, 0.01, 0.1)),
     },
-    training={"batch_size": 16},
+    defaults={"batch_size": 16},
     presets=PRESETS,
-    reach=lambda module: cast("Superres", module).reach,
     variants=("denoise",),
     variant=lambda spec: "denoise" if spec.scale == 1 else "",
+    abilities=(Tiled(lambda module: cast("Superres", module).receptive_field),),
 )

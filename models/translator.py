@@ -24,8 +24,10 @@ from wolter.family import Choice, Family, Range
 from wolter.models import _spectra
 from wolter.models._anomaly import anscombe
 from wolter.models._critics import fixed_score, scored_with_slope
-from wolter.models._spectra import Estimator, loss_and_extra, metrics, normalise
+from wolter.models._spectra import Estimator, loss_and_extra, measure, normalise
+from wolter.spectra.outputs import ESTIMATE_METRICS, estimate_outputs
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
+from wolter.spectra.translation import Translation
 
 
 @dataclass(frozen=True)
@@ -233,13 +235,15 @@ def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
 
 FAMILY = Family(
     name="translator",
-    kind="spectra",
+    task="spectra/parameters",
     config=Config,
     build=Translator,
     normalise=normalise,
     loss=loss,
-    metrics=metrics,
     predict=predict,
+    outputs=lambda _config, spec: estimate_outputs(spec),
+    measure=measure,
+    metrics=ESTIMATE_METRICS,
     search_space={
         "width": Choice((64, 128, 256)),
         "knots": Choice((24, 64, 128)),
@@ -247,5 +251,5 @@ FAMILY = Family(
         "own": Range(10.0, 1000.0, log=True),
         "penalty": Range(1.0, 20.0, log=True),
     },
-    translate=translate,
+    abilities=(Translation(translate),),
 )

@@ -23,14 +23,15 @@ T = TypeVar("T")
 class OneOf:
     """Annotates a field that holds one of several dataclasses, told apart by their `kind`.
 
-    `Annotated[Any, OneOf((A, B))]`; a table without `kind` is of the first.
+    `Annotated[Any, OneOf(classes)]`, where `classes()` gives them; a table without `kind` is of the
+    first.
     """
 
-    classes: tuple[type[Any], ...]
+    classes: Callable[[], tuple[type[Any], ...]]
 
     def choose(self, values: Any) -> type[Any]:
         """The class of these values."""
-        kinds = {each.__dataclass_fields__["kind"].default: each for each in self.classes}
+        kinds = {each.__dataclass_fields__["kind"].default: each for each in self.classes()}
         kind = values.get("kind", next(iter(kinds))) if isinstance(values, dict) else None
         if kind not in kinds:
             raise _WrongTypeError(f"kind {kind!r} is none of {', '.join(kinds)}")

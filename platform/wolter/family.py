@@ -1,21 +1,24 @@
 """The contract of a model family, and how the platform finds one by name.
 
-A family is one file `models/<name>.py` with a `FAMILY`. Training, tuning, evaluation, prediction
-and serving reach it through `load(name)` alone; workers receive the name and the config as a
-dictionary, never a pickled class.
+A family is one file `models/<name>.py` with a `FAMILY`, or an entry point of another package.
+Training, tuning, evaluation, prediction and serving reach it through `load(name)` alone; workers
+receive the name and the config as a dictionary, never a pickled class.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from wolter.errors import InputError
-from wolter.spectra.schema import SpectraBatch
+from wolter.outputs import Metric, Output
+
+Ability = TypeVar("Ability")
+GROUP = "wolter.families"
 
 
 @dataclass(frozen=True)
@@ -39,50 +42,52 @@ class Family:
     """One kind of model.
 
     Attributes:
-        name: the file's name in `models/`.
-        kind: the record kind it reads: a key of `wolter.data.record_kinds.RECORDS`, whose spec and
-            batches the functions take.
+        name: the file's name in `models/`, or that of an entry point.
+        task: what it is for, "KIND/WHAT": a name of `wolter.task`. The record kind is a name of
+            `wolter.data.record_kinds`, whose spec and batches the functions take.
         config: its frozen config dataclass, every field with a default.
         build: `(config, spec) -> nn.Module`.
         normalise: `(module, batch)`: sets the module's data-derived buffers from a sample of the
             training set, once, before training.
         loss: `(module, batch) -> (scalar, parts)`; parts are logged by name.
-        metrics: `(module, batch) -> {name: scalar}` on held-out batches.
-        predict: `(module, batch) -> {name: tensor}`, first axis B. Spectra families return every
-            parameter by its name (the RMSE-optimal estimate) and `<name>_mfe` (the MFE-optimal
-            one), and `anomaly`, how unlike the training spectra a spectrum is, in sigmas (NaN
-            where that was not learnt); a decomposing family adds `components` (B, K, C). A family
-            of posteriors adds the limits of `wolter.xray.stats.summary.summarise`, `samples` (B, S,
-            P) and their `log_density` (B, S) in normal quantiles of the prior
-            (`wolter.xray.stats.sampling.UniformPrior`).
+        predict: `(module, batch) -> {output name: tensor}`, first axis B.
+        outputs: `(config, spec) -> outputs`: exactly what `predict` returns of such records.
+        measure: `(module, batch) -> {name: scalar}` on held-out batches.
+        metrics: those of `measure` that models are compared by, the first one before the others.
         search_space: config key -> what a search may try.
-        translate: `(module, batch) -> batch`: observed spectra as the simulated domain has them,
-            for other families to read. Only translators have it: they learn from observed spectra
-            beside simulated ones, and their `predict` translates first.
-        training: keys of `wolter.train.loop.TrainConfig` whose defaults are others for it.
+        defaults: keys of `wolter.train.loop.TrainConfig` whose defaults are others for it.
         presets: configs by name, such as those of published networks.
-        reach: `(module) -> pixels`: how far from a pixel of the input the answer for it still
-            depends on others. Families of images that can work in tiles have it.
         variants: words that tell apart its models of other questions than the main one's, such as
             "denoise"; each has a champion of its own (see `model_name`).
         variant: `(spec) -> word`, empty for the main question.
+        abilities: what else it can do, as typed values that wings define; see `ability`.
     """
 
     name: str
-    kind: str
+    task: str
     config: type[Any]
     build: Callable[[Any, Any], nn.Module]
     normalise: Callable[[nn.Module, Any], None]
     loss: Callable[[nn.Module, Any], tuple[Tensor, dict[str, Tensor]]]
-    metrics: Callable[[nn.Module, Any], dict[str, Tensor]]
     predict: Callable[[nn.Module, Any], dict[str, Tensor]]
+    outputs: Callable[[Any, Any], tuple[Output, ...]]
+    measure: Callable[[nn.Module, Any], dict[str, Tensor]]
+    metrics: tuple[Metric, ...]
     search_space: Mapping[str, Choice | Range]
-    translate: Callable[[nn.Module, SpectraBatch], SpectraBatch] | None = None
-    training: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Any] = field(default_factory=dict)
-    reach: Callable[[nn.Module], int] | None = None
     variants: tuple[str, ...] = ()
     variant: Callable[[Any], str] | None = None
+    abilities: tuple[Any, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """Name of the kind of record that it reads."""
+        return self.task.partition("/")[0]
+
+    def ability(self, kind: type[Ability]) -> Ability | None:
+        """The ability of a type; None where the family does not have it."""
+        return next((each for each in self.abilities if isinstance(each, kind)), None)
 
     def model_name(self, spec: Any) -> str:
         """Name of its models for such records: the family's, or FAMILY-VARIANT."""
@@ -96,36 +101,51 @@ class Family:
 
 
 def names() -> tuple[str, ...]:
-    """Names of all families: the public modules of `wolter.models`."""
-    package = importlib.import_module("wolter.models")
-    found = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return tuple(sorted(name for name in found if not name.startswith("_")))
+    """Names of all families: public modules of `wolter.models`, and entry points of others.
+
+    Others' packages declare theirs in the entry-point group `wolter.families`.
+    """
+    return tuple(sorted({*_own(), *_others()}))
 
 
 def load(name: str) -> Family:
     """Import one family, by its name or that of one of its models (`Family.model_name`).
 
     Raises:
-        InputError: no family has this name.
+        InputError: no family has this name, or it cannot be imported.
     """
-    own = name.partition("-")[0]
-    if own not in names():
+    named = [each for each in names() if name == each or name.startswith(f"{each}-")]
+    if not named:
         raise InputError(f"unknown family {name!r}; choose one of: {', '.join(names())}")
-    family = importlib.import_module(f"wolter.models.{own}").FAMILY
-    assert isinstance(family, Family)
+    family = _import(max(named, key=len))
     if name not in family.model_names:
         raise InputError(f"unknown model {name!r}; choose one of: {', '.join(family.model_names)}")
     return family
 
 
-@torch.inference_mode()
-def translated(family: Family, module: nn.Module, batch: SpectraBatch) -> SpectraBatch:
-    """Observed spectra as a translator carries them to the simulated domain, on their device.
+def _own() -> tuple[str, ...]:
+    package = importlib.import_module("wolter.models")
+    found = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return tuple(name for name in found if not name.startswith("_"))
 
-    Raises:
-        InputError: the family does not translate.
-    """
-    if family.translate is None:
-        raise InputError(f"{family.name} does not translate spectra; choose a translator")
-    device = next(module.parameters()).device
-    return family.translate(module.eval(), batch.to(device)).to(batch.counts_BC.device)
+
+def _others() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _import(name: str) -> Family:
+    if name in _own():  # whose faults are ours, and shown whole
+        family = importlib.import_module(f"wolter.models.{name}").FAMILY
+        assert isinstance(family, Family)
+        return family
+    point = _others()[name]
+    try:
+        family = point.load()
+    except Exception as error:  # whatever others' code raises
+        raise InputError(
+            f"family {name} ({point.value}) cannot be imported: {type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}; correct or uninstall it"
+        ) from error
+    if not isinstance(family, Family) or family.name != name:
+        raise InputError(f"family {name}: {point.value} is not a Family of that name; correct it")
+    return family

@@ -8,8 +8,10 @@ from tests.synthetic import IMAGES, SPEC, make_batch, make_images
 
 from wolter import config as configs
 from wolter import family as families
+from wolter.data.record_kinds import record_kind
 from wolter.errors import InputError
 from wolter.family import Range
+from wolter.outputs import mismatch
 from wolter.registry.checkpoint import Card, load_model, save_model
 from wolter.train.loop import TrainConfig, Trainer, build
 from wolter.tune.sampling import draw
@@ -79,7 +81,7 @@ def test_eight_records_are_overfitted(family, module, batch):
 
 def test_metrics_are_finite_scalars(family, module, batch):
     module.eval()
-    metrics = family.metrics(module, batch)
+    metrics = family.measure(module, batch)
     assert metrics
     assert all(value.numel() == 1 and value.isfinite() for value in metrics.values())
 
@@ -115,17 +117,24 @@ def test_one_spectrum_and_many_get_the_same_answer(family, module, batch):
                 torch.testing.assert_close(one[name][0], many[name][i], rtol=1e-4, atol=1e-4)
 
 
-def test_predictions_have_the_names_and_shapes_that_others_rely_on(family, spec, module, batch):
+def test_predictions_are_the_outputs_that_are_declared(family, spec, module, batch):
     module.eval()
     with torch.no_grad():
         values = family.predict(module, batch)
-    assert all(len(value) == len(batch) for value in values.values())
-    if family.kind == "spectra":
-        assert {*spec.names, "anomaly"} <= set(values)
-        assert all(values[name].shape == (len(batch),) for name in spec.names)
-        components = values.get("components")
-        shape = (len(batch), len(spec.components), spec.n_channels)
-        assert components is None or components.shape == shape
+    declared = family.outputs(family.config(), spec)
+    assert len({output.name for output in declared}) == len(declared)
+    assert mismatch(declared, values, len(batch)) == ""
+
+
+def test_metrics_that_models_are_compared_by_are_measured(family, module, batch):
+    measured = family.measure(module.eval(), batch)
+    assert family.metrics
+    assert {metric.name for metric in family.metrics} <= set(measured)
+
+
+def test_the_task_and_the_record_kind_exist(family):
+    assert family.task.count("/") == 1
+    assert record_kind(family.kind).name == family.kind
 
 
 def test_search_keys_and_values_belong_to_the_config(family):

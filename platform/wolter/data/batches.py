@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from wolter.data.integrity import read_schema, read_shard, verify_all
-from wolter.data.record_kinds import RECORDS
+from wolter.data.record_kinds import record_kind
 from wolter.data.schema import RecordBatch
 from wolter.data.shards import ShardDataset, table_to_numpy, to_batch
 from wolter.data.stream import read_numbered, read_selected, select
@@ -178,7 +178,7 @@ def local_reader(dataset: ShardDataset, split: str, config: BatchConfig) -> Epoc
 def _columns(dataset: ShardDataset) -> tuple[str, tuple[str, ...]]:
     """The kind of a dataset's records and the columns that make up a batch."""
     kind = dataset.manifest.kind
-    return kind, tuple(RECORDS[kind].columns)
+    return kind, tuple(record_kind(kind).columns)
 
 
 def _n_kept(dataset: ShardDataset, split: str, config: BatchConfig) -> int | None:
@@ -193,7 +193,7 @@ def read_split(dataset: ShardDataset, split: str, limit: int | None = None) -> A
         InputError: the split has no rows.
     """
     blocks, n = [], 0
-    size = RECORDS[dataset.manifest.kind].batch_rows(dataset.spec)
+    size = record_kind(dataset.manifest.kind).batch_rows(dataset.spec)
     config = BatchConfig(size=size, shuffle=False, fresh_noise=False, cache_bytes=0)
     for batch in local_reader(dataset, split, config)(0):
         blocks.append(batch)

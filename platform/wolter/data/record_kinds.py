@@ -1,15 +1,19 @@
-"""Kinds of record: what the shards and the readers of spectra and of images differ by."""
+"""Kinds of record: what the shards and the readers of one wing differ by from those of another.
 
+A wing is a subpackage with a module `kind`, whose `KIND` says how its records are stored.
+"""
+
+import functools
+import importlib
+import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 from wolter.config import OneOf
 from wolter.data.schema import RecordBatch
-from wolter.images.schema import ImageBatch, ImageSpec
-from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
-from wolter.spectra.schema import SpectraBatch, SpectraSpec
-from wolter.spectra.training_ranges import TrainingRanges
+from wolter.errors import InputError
 
 MOST_SAMPLED, MOST_ROWS = 16_384, 2048
 SAMPLED_BYTES, BATCH_BYTES = 2**30, 64 * 2**20
@@ -20,17 +24,23 @@ class RecordKind:
     """One kind of record.
 
     Attributes:
+        name: of the wing.
+        spec: class of the description of a data set.
         batch: class of its batches.
         columns: column of a shard -> attribute of a batch.
         row_bytes: memory that one row of a data set takes, by its spec.
-        ranges: what a sample of training records covers, by which answers to others are flagged;
-            None where nothing is.
+        ranges: class of what a sample of training records covers, by which answers to others are
+            flagged, with a constructor `of(batch)`; None where nothing is.
+        example: `(spec, n)`: plain records, for health checks and tests.
     """
 
+    name: str
+    spec: type[Any]
     batch: type[RecordBatch]
     columns: Mapping[str, str]
     row_bytes: Callable[[Any], int]
-    ranges: Callable[[Any], TrainingRanges] | None = None
+    example: Callable[[Any, int], RecordBatch]
+    ranges: type[Any] | None = None
 
     def sample_rows(self, spec: Any) -> int:
         """Rows from which data-derived state is learnt."""
@@ -41,54 +51,45 @@ class RecordKind:
         return min(MOST_ROWS, max(1, BATCH_BYTES // self.row_bytes(spec)))
 
 
-def _spectrum_bytes(spec: SpectraSpec) -> int:
-    vectors = 3 + len(spec.components) if spec.components else 2
-    told = len(AREA_EDGES) + len(RECORDED_SHARES) * len(PHOTONS_KEV)
-    return 4 * (vectors * spec.n_channels + len(spec.parameters) + told + 1)
+@functools.cache
+def names() -> tuple[str, ...]:
+    """Names of all kinds of record: the wings of the package."""
+    package = importlib.import_module("wolter")
+    found = (each.name for each in pkgutil.iter_modules(package.__path__) if each.ispkg)
+    return tuple(sorted(n for n in found if n != "models" and find_spec(f"wolter.{n}.kind")))
 
 
-def _image_bytes(spec: ImageSpec) -> int:
-    height, width = spec.shape
-    return 4 * height * width * (4 + 3 * spec.scale**2)
+@functools.cache
+def record_kind(name: str) -> RecordKind:
+    """The kind of record of a name.
 
-
-RECORDS: Mapping[str, RecordKind] = {
-    "spectra": RecordKind(
-        batch=SpectraBatch,
-        columns={
-            "counts": "counts_BC",
-            "background": "background_BC",
-            "background_scale": "background_scale_B",
-            "exposure": "exposure_B",
-            "parameters": "parameters_BP",
-            "expected": "expected_BKC",
-            "expected_background": "expected_background_BC",
-            "area": "area_BA",
-            "unmodelled": "unmodelled_BC",
-            "redistribution": "redistribution_BQA",
-        },
-        row_bytes=_spectrum_bytes,
-        ranges=TrainingRanges.of,
-    ),
-    "images": RecordKind(
-        batch=ImageBatch,
-        columns={
-            "counts": "counts_BHW",
-            "exposure": "exposure_BHW",
-            "background": "background_BHW",
-            "target": "target_BHW",
-            "target_exposure": "target_exposure_BHW",
-            "expected": "expected_BHW",
-            "expected_target": "expected_target_BHW",
-        },
-        row_bytes=_image_bytes,
-    ),
-}
-
-# Code that serves all kinds must not look into a spec, and code of one kind knows its class.
-Spec = Annotated[Any, OneOf((SpectraSpec, ImageSpec))]
+    Raises:
+        InputError: there is none.
+    """
+    if name not in names():
+        raise InputError(f"unknown kind of record {name!r}; choose one of: {', '.join(names())}")
+    kind = importlib.import_module(f"wolter.{name}.kind").KIND
+    assert isinstance(kind, RecordKind)
+    assert kind.name == name
+    return kind
 
 
 def kind_of(batch: RecordBatch) -> RecordKind:
     """The kind of record that a batch holds."""
-    return next(kind for kind in RECORDS.values() if isinstance(batch, kind.batch))
+    kinds = map(record_kind, names())
+    return next(kind for kind in kinds if isinstance(batch, kind.batch))
+
+
+def _specs() -> tuple[type[Any], ...]:
+    # A description without a kind is of the oldest wing, the last by name.
+    return tuple(record_kind(name).spec for name in reversed(names()))
+
+
+def _ranges() -> tuple[type[Any], ...]:
+    found = (record_kind(name).ranges for name in reversed(names()))
+    return tuple(each for each in found if each is not None)
+
+
+# Code that serves all kinds must not look into these, and code of one kind knows its classes.
+Spec = Annotated[Any, OneOf(_specs)]
+Ranges = Annotated[Any, OneOf(_ranges)]

@@ -28,7 +28,7 @@ from wolter.data.integrity import (
     sha256_of,
     verify_all,
 )
-from wolter.data.record_kinds import RECORDS, Spec, kind_of
+from wolter.data.record_kinds import Spec, kind_of, record_kind
 from wolter.data.schema import SCHEMA_VERSION, RecordBatch
 from wolter.errors import InputError
 from wolter.files import write_atomically
@@ -133,13 +133,13 @@ def to_table(batch: RecordBatch, extra: Mapping[str, Any]) -> pa.Table:
 def to_batch(columns: Mapping[str, Any], kind: str = "spectra") -> Any:
     """Batch of a mapping from column name to numpy array (as Ray Data and `read_batch` give)."""
     values = {}
-    for name, attribute in RECORDS[kind].columns.items():
+    for name, attribute in record_kind(kind).columns.items():
         if name in columns:
             array = columns[name]
             if array.dtype == object:  # Ray hands ragged-capable tensors over as objects
                 array = np.stack(list(array))
             values[attribute] = torch.from_numpy(np.array(array, dtype=np.float32))
-    return RECORDS[kind].batch(**values)
+    return record_kind(kind).batch(**values)
 
 
 def table_to_numpy(table: pa.Table) -> dict[str, np.ndarray]:

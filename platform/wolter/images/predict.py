@@ -87,8 +87,8 @@ def enhance_picture(model: Model, picture: CountsImage, version: str = "") -> En
     counts_HW, exposure_HW = batch.counts_BHW[0], batch.exposure_BHW[0]
     background_HW = batch.background_BHW[0]
     needed_HW = needs_source(counts_HW, background_HW, exposure_HW, picture.pixel_arcsec)
-    if "lower_BHW" in found:
-        found["lower_BHW"] = found["lower_BHW"] * enlarged(needed_HW, spec.scale)
+    if "lower" in found:
+        found["lower"] = found["lower"] * enlarged(needed_HW, spec.scale)
     seen_HW = enlarged(exposure_HW > 0, spec.scale)
 
     def kept(name: str) -> Tensor | None:
@@ -103,7 +103,7 @@ def enhance_picture(model: Model, picture: CountsImage, version: str = "") -> En
     )
     if holds_background(spec, model.card.config):
         background_HW = torch.zeros_like(background_HW)
-    expected_HW = fold(found["rate_BHW"][0], exposure_HW, background_HW)
+    expected_HW = fold(found["rate"][0], exposure_HW, background_HW)
     check_HW = significance_around(counts_HW, expected_HW, exposure_HW, fold.pixel_arcsec)
     agreed = agreement(check_HW, fold.pixel_arcsec)
     if fills_image(picture):
@@ -111,14 +111,14 @@ def enhance_picture(model: Model, picture: CountsImage, version: str = "") -> En
             "sources fill the image, so that its background is not known: the answer holds it, too"
         )
     remarks += _disagreement(float(expected_HW.sum()), float(counts_HW.sum()), agreed)
-    rate_HW = kept("rate_BHW")
+    rate_HW = kept("rate")
     assert rate_HW is not None
     return Enhanced(
         picture=picture,
         scale=spec.scale,
         rate_HW=rate_HW,
-        lower_HW=kept("lower_BHW"),
-        upper_HW=kept("upper_BHW"),
+        lower_HW=kept("lower"),
+        upper_HW=kept("upper"),
         check_HW=check_HW,
         background_HW=background_HW,
         expected_HW=expected_HW,

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from wolter.data.record_kinds import RECORDS
+from wolter.data.record_kinds import record_kind
 from wolter.data.shards import tensor_column
 from wolter.images.schema import ImageBatch
 
@@ -23,7 +23,7 @@ _MANTISSA_BITS = 23
 def image_table(batch: ImageBatch, extra: Mapping[str, Any]) -> pa.Table:
     """Arrow table of a batch, with the plain columns `extra` first."""
     columns: dict[str, Any] = dict(extra)
-    for name, attribute in RECORDS["images"].columns.items():
+    for name, attribute in record_kind("images").columns.items():
         value = getattr(batch, attribute)
         if value is not None:
             columns[name] = tensor_column(_compact(name, value.numpy()))

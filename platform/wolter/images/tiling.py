@@ -4,6 +4,7 @@ Shapes: B batch, H and W rows and columns of the input, S H and S W those of the
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Any
 
@@ -15,6 +16,19 @@ from wolter.family import Family
 from wolter.images.schema import ImageBatch, ImageSpec
 
 TILE = 416  # pixels along a side, without the margin, as of whole frames
+
+
+@dataclass(frozen=True)
+class Tiled:
+    """Ability to answer for an image in tiles.
+
+    Attributes:
+        receptive_field: `(module) -> pixels`: how far from a pixel of the input the answer at its
+            place depends on others.
+    """
+
+    receptive_field: Callable[[nn.Module], int]
+
 
 Predict = Callable[[ImageBatch], dict[str, Tensor]]
 
@@ -71,7 +85,8 @@ def enhance(
     Raises:
         InputError: the family does not answer for images.
     """
-    if family.reach is None:
+    tiled = family.ability(Tiled)
+    if tiled is None:
         raise InputError(f"{family.name} does not enhance images; choose superres")
     module.eval()
     device, home = next(module.parameters()).device, batch.counts_BHW.device
@@ -80,7 +95,7 @@ def enhance(
         found = family.predict(module, piece.to(device))
         return {name: value.to(home) for name, value in found.items()}
 
-    return in_tiles(predict, batch, scale, family.reach(module), tile)
+    return in_tiles(predict, batch, scale, tiled.receptive_field(module), tile)
 
 
 def enlarged(image_HW: Tensor, scale: int) -> Tensor:

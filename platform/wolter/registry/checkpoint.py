@@ -19,13 +19,12 @@ from torch import Tensor, nn
 from wolter import __version__
 from wolter import config as configs
 from wolter import family as families
-from wolter.data.record_kinds import Spec
+from wolter.data.record_kinds import Ranges, Spec
 from wolter.data.shards import Manifest
 from wolter.errors import InputError
 from wolter.family import Family
 from wolter.files import make_folder, write_atomically
 from wolter.registry.migrations import LAYOUT, migrate_card, migrate_weights
-from wolter.spectra.training_ranges import TrainingRanges
 from wolter.train.loop import Trainer
 
 FEATURES = "features."  # what families of spectra learn from counts, background and exposure
@@ -64,7 +63,7 @@ class Card:
     trainable: tuple[str, ...] = ()
     lineage: tuple[dict[str, Any], ...] = ()
     metrics: dict[str, Any] = field(default_factory=dict)
-    trained: TrainingRanges | None = None
+    trained: Ranges | None = None
     layout: int = LAYOUT
 
     @property

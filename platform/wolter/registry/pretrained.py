@@ -15,7 +15,7 @@ from safetensors.torch import save
 from wolter import config as configs
 from wolter.data.batches import sample_split
 from wolter.data.integrity import sha256_of
-from wolter.data.record_kinds import RECORDS
+from wolter.data.record_kinds import record_kind
 from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
 from wolter.files import make_folder, write_atomically
@@ -107,11 +107,11 @@ def with_ranges(model: Model, dataset: ShardDataset) -> Model:
         model: of any kind.
         dataset: that it was trained on, or a part of it.
     """
-    kind = RECORDS[dataset.manifest.kind]
+    kind = record_kind(dataset.manifest.kind)
     if model.card.trained is not None or kind.ranges is None:
         return model
     sample = sample_split(dataset, "train", kind.sample_rows(dataset.spec))
-    return replace(model, card=replace(model.card, trained=kind.ranges(sample)))
+    return replace(model, card=replace(model.card, trained=kind.ranges.of(sample)))
 
 
 def backfill_anomaly(model: Model, dataset: ShardDataset) -> bool:
@@ -128,7 +128,7 @@ def backfill_anomaly(model: Model, dataset: ShardDataset) -> bool:
     lacking = {k for k, v in before.items() if k.startswith(ANOMALY) and bool(v.isnan().all())}
     if not lacking:
         return False
-    rows = RECORDS[dataset.manifest.kind].sample_rows(dataset.spec)
+    rows = record_kind(dataset.manifest.kind).sample_rows(dataset.spec)
     model.family.normalise(model.module, sample_split(dataset, "train", rows))
     for name in before.keys() - lacking:
         value = model.module.get_buffer(name)

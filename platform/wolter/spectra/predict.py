@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from wolter.data.tables import check_suffix, vo_unit, write_rejects, write_table
 from wolter.errors import InputError
-from wolter.family import translated
 from wolter.registry.checkpoint import Model
 from wolter.spectra.flags import Values, estimate_flags, prior_back
 from wolter.spectra.gridding import batch_of
 from wolter.spectra.reading import Record, ResponseChoice, read_record, to_record
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
+from wolter.spectra.translation import translated
 from wolter.xray.spectral.observation import Observation
 
 if TYPE_CHECKING:

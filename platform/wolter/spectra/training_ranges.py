@@ -45,6 +45,7 @@ class TrainingRanges:
     area_cm2: tuple[Range, ...] = ()
     area_step: tuple[Range, ...] = ()
     redistribution_kev: tuple[tuple[Range, ...], ...] = ()
+    kind: str = "spectra"
 
     @classmethod
     def of(cls, batch: SpectraBatch) -> Self:

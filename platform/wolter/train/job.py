@@ -8,12 +8,13 @@ from typing import Any
 from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import BatchConfig, Reader, count_rows, sample_split
-from wolter.data.record_kinds import RECORDS
+from wolter.data.record_kinds import record_kind
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.errors import InputError
 from wolter.registry.checkpoint import Card, load_model, provenance
 from wolter.spectra.mixing import MixedReader, check_observed, observed_rows, read_observed
 from wolter.spectra.schema import SpectraBatch
+from wolter.spectra.translation import Translation
 from wolter.train.loop import TrainConfig, Trainer, build, default_config
 
 
@@ -140,7 +141,7 @@ def make_job(
     if start is not None:
         typed = _started(start, family, given, dataset)
     build(loaded, typed, dataset.spec, train.seed)
-    if loaded.translate is not None and real is None:
+    if loaded.ability(Translation) is not None and real is None:
         raise InputError(f"{family} learns from observed spectra as well; give --real DIR")
     if real is not None and loaded.kind != "spectra":
         raise InputError(
@@ -205,7 +206,7 @@ def prepare(
     train = replace(job.train, batch_size=size * world, device=device or job.train.device)
     family = families.load(job.family)
     dataset = open_dataset(job.dataset)
-    spec, kind = dataset.spec, RECORDS[dataset.manifest.kind]
+    spec, kind = dataset.spec, record_kind(dataset.manifest.kind)
     lineage: tuple[dict[str, Any], ...] = ()
     sample = sample_split(dataset, train.split, kind.sample_rows(spec))
     if job.start:  # with the normalisation that its weights belong to
@@ -236,7 +237,7 @@ def prepare(
         dataset=provenance(dataset.manifest),
         trainable=train.trainable,
         lineage=lineage,
-        trained=None if kind.ranges is None else kind.ranges(sample),
+        trained=None if kind.ranges is None else kind.ranges.of(sample),
     )
     observed = read_observed(open_dataset(job.real)) if job.real else None
     return Prepared(trainer, card, dataset, batches, stored, observed, n_observed)

@@ -123,7 +123,7 @@ def build(family: Family, config: Any, spec: Any, seed: int) -> nn.Module:
 
 def default_config(family: Family) -> TrainConfig:
     """How a family trains where nothing is said."""
-    return TrainConfig(**family.training)
+    return TrainConfig(**family.defaults)
 
 
 class _Loss(nn.Module):
@@ -274,7 +274,7 @@ class Trainer:
         sums: dict[str, float] = {}
         rows = 0
         for batch in reader(0):
-            for name, value in self.family.metrics(self.module, batch.to(self.device)).items():
+            for name, value in self.family.measure(self.module, batch.to(self.device)).items():
                 sums[name] = sums.get(name, 0.0) + len(batch) * float(value)
             rows += len(batch)
         return {name: total / rows for name, total in sums.items()}

@@ -179,7 +179,7 @@ def _known(job: Job) -> tuple[str, ...]:
     config = configs.from_dict(family.config, job.config)
     module = build(family, config, dataset.spec, job.train.seed).eval()
     family.normalise(module, batch)
-    return tuple(family.metrics(module, batch))
+    return tuple(family.measure(module, batch))
 
 
 def _chosen(wanted: Sequence[str], known: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from tests.synthetic import IMAGES, SPEC, make_batch, make_image_dataset, make_i
 
 from wolter import config as configs
 from wolter.data.batches import BatchConfig, fits, local_reader, read_split, sample_split
-from wolter.data.record_kinds import RECORDS, kind_of
+from wolter.data.record_kinds import kind_of, names, record_kind
 from wolter.data.shards import open_dataset, to_batch, to_table
 from wolter.errors import InputError
 from wolter.registry.checkpoint import Card
@@ -23,11 +23,11 @@ def same(a, b):
     return all(torch.equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
 
 
-@pytest.mark.parametrize("kind", RECORDS)
+@pytest.mark.parametrize("kind", names())
 def test_every_column_is_an_attribute_of_the_batch(kind):
-    attributes = {field.name for field in fields(RECORDS[kind].batch)}
-    assert set(RECORDS[kind].columns.values()) <= attributes
-    assert attributes - set(RECORDS[kind].columns.values()) <= {"observed_B"}  # set when mixing
+    attributes = {field.name for field in fields(record_kind(kind).batch)}
+    assert set(record_kind(kind).columns.values()) <= attributes
+    assert attributes - set(record_kind(kind).columns.values()) <= {"observed_B"}  # set when mixing
 
 
 @pytest.mark.parametrize(
@@ -35,16 +35,16 @@ def test_every_column_is_an_attribute_of_the_batch(kind):
 )
 def test_a_row_takes_the_memory_that_is_planned_for(kind, spec, make):
     batch = make(9)
-    assert kind_of(batch) is RECORDS[kind]
+    assert kind_of(batch) is record_kind(kind)
     bytes_of_all = sum(v.nbytes for v in vars(batch).values() if v is not None)
-    assert bytes_of_all / 9 == pytest.approx(RECORDS[kind].row_bytes(spec), rel=0.05)
+    assert bytes_of_all / 9 == pytest.approx(record_kind(kind).row_bytes(spec), rel=0.05)
 
 
 def test_large_images_come_in_smaller_batches_than_spectra():
     frames = replace(IMAGES, shape=(416, 416))
-    assert RECORDS["images"].batch_rows(frames) < 10
-    assert RECORDS["images"].sample_rows(frames) < 200
-    assert (RECORDS["spectra"].batch_rows(SPEC), RECORDS["spectra"].sample_rows(SPEC)) == (
+    assert record_kind("images").batch_rows(frames) < 10
+    assert record_kind("images").sample_rows(frames) < 200
+    assert (record_kind("spectra").batch_rows(SPEC), record_kind("spectra").sample_rows(SPEC)) == (
         2048,
         16_384,
     )

@@ -194,7 +194,7 @@ def bright(picture, times=1):
 def that_answers(enhancer, rate_HW):
     """A model that denoises to a rate, whatever it sees."""
     model = load_model(enhancer(1))
-    family = replace(model.family, predict=lambda *_: {"rate_BHW": rate_HW[None]})
+    family = replace(model.family, predict=lambda *_: {"rate": rate_HW[None]})
     return replace(model, family=family)
 
 

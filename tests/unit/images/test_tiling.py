@@ -48,7 +48,7 @@ def test_a_margin_too_small_would_be_seen():
 
     with torch.inference_mode():
         whole, cut = predict(batch), in_tiles(predict, batch, 2, margin=3, tile=40)
-    difference = (cut["rate_BHW"] / whole["rate_BHW"] - 1).abs()
+    difference = (cut["rate"] / whole["rate"] - 1).abs()
     assert difference.max() > 1e-4
 
 
@@ -58,11 +58,11 @@ def test_each_tile_is_small():
 
     def predict(piece):
         shapes.append(tuple(piece.counts_BHW.shape[1:]))
-        return {"rate_BHW": piece.counts_BHW}
+        return {"rate": piece.counts_BHW}
 
     batch = make_images(1, spec=spec)
     found = in_tiles(predict, batch, 1, margin=2, tile=10)
-    assert torch.equal(found["rate_BHW"], batch.counts_BHW)
+    assert torch.equal(found["rate"], batch.counts_BHW)
     assert len(shapes) == 5 * 4
     assert max(max(shape) for shape in shapes) <= 14
 

@@ -183,7 +183,7 @@ def test_even_normals_are_normal():
 def test_little_training_gives_intervals_that_cover(trained):
     batch = make_batch(600, seed=9)
     with torch.no_grad():
-        assert float(FAMILY.metrics(trained, batch)["information"]) > 2  # nats over the prior
+        assert float(FAMILY.measure(trained, batch)["information"]) > 2  # nats over the prior
     values = FAMILY.predict(trained, batch)
     for i, name in enumerate(SPEC.names):
         truth_B = batch.parameters_BP[:, i]

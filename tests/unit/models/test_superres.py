@@ -82,7 +82,7 @@ class TestGenerator:
         output[0, 0, piece, piece].sum().backward()
         rows, columns = batch.counts_BHW.grad[0].nonzero().T
         furthest = max((rows - size // 2).abs().max(), (columns - size // 2).abs().max())
-        assert furthest == module.reach
+        assert furthest == module.receptive_field
 
     @pytest.mark.parametrize("brightness", [0.01, 1.0, 1e4])
     def test_no_denoised_image_is_far_from_its_photons(self, brightness):
@@ -95,7 +95,7 @@ class TestGenerator:
         with torch.no_grad():
             for weights in module.generator.parameters():
                 weights.mul_(5)
-        total_BHW = FAMILY.predict(module, batch)["rate_BHW"] * batch.exposure_BHW
+        total_BHW = FAMILY.predict(module, batch)["rate"] * batch.exposure_BHW
         total_BHW = total_BHW + batch.background_BHW + 0.375
         photons_BHW = batch.counts_BHW + 0.375
         smooth_BHW = smoothed(batch) + 0.375
@@ -132,7 +132,7 @@ class TestReferenceScalings:
         batch = make_images(4, spec=replace(IMAGES, exposure_s=(2e4, 2e4)))
         with torch.no_grad():
             module.generator.last.bias.fill_(10.0)
-            rate_BHW = FAMILY.predict(module, batch)["rate_BHW"]
+            rate_BHW = FAMILY.predict(module, batch)["rate"]
             features_BFHW, _ = module.features(replace(batch, counts_BHW=batch.counts_BHW + 1000))
         assert rate_BHW.max() == pytest.approx(0.0005584, rel=2e-3)  # Sweere et al. (2022), at 2x
         # ... and 0.0022336 at 1x, which is the brightest that the network sees.
@@ -180,7 +180,7 @@ class TestLoss:
         module, batch = made(config), make_images(6, gaps=True)
         total, parts = FAMILY.loss(module, batch)
         with torch.no_grad():
-            mean_BHW = FAMILY.predict(module, batch)["rate_BHW"] * batch.target_exposure_BHW
+            mean_BHW = FAMILY.predict(module, batch)["rate"] * batch.target_exposure_BHW
         true_BHW = batch.expected_target_BHW if noise_free else batch.target_BHW
         half_B = 0.5 * poisson_deviance(true_BHW, mean_BHW.clamp_min(1e-12)).sum((1, 2))
         assert total.item() == pytest.approx(half_B.mean().item(), rel=1e-4)
@@ -248,7 +248,7 @@ class TestLoss:
             assert torch.equal(ours[name], theirs[name])
         assert not any(torch.equal(ours[name], other[name]) for name in ("poisson", "l1"))
         assert ours["interval"] == 0  # no truth that it could hold
-        assert FAMILY.metrics(module, real).keys() == {"deviance"}
+        assert FAMILY.measure(module, real).keys() == {"deviance"}
 
     def test_images_without_targets_are_refused(self):
         with pytest.raises(InputError, match="no target"):
@@ -354,7 +354,7 @@ def best_smoothing(batch):
 def test_a_short_training_beats_the_best_smoothing(trained):
     module, batch = trained
     with torch.no_grad():
-        ours = FAMILY.metrics(module, batch)
+        ours = FAMILY.measure(module, batch)
     assert ours["deviance"] < 0.8 * best_smoothing(batch)
 
 
@@ -362,7 +362,7 @@ def test_flux_is_kept(trained):
     """Photons of the target against its expected photons, over all images."""
     module, batch = trained
     with torch.no_grad():
-        rate_BHW = FAMILY.predict(module, batch)["rate_BHW"]
+        rate_BHW = FAMILY.predict(module, batch)["rate"]
     ratio = (rate_BHW * batch.target_exposure_BHW).sum() / batch.expected_target_BHW.sum()
     assert ratio == pytest.approx(1.0, abs=0.05)
 
@@ -375,8 +375,8 @@ def test_intervals_hold_as_many_true_rates_as_they_say(trained):
     true_BHW = batch.expected_target_BHW / batch.target_exposure_BHW
     seen_BHW = true_BHW > 1e-5
     for limits, share in (
-        (("lower_BHW", "upper_BHW"), 0.68),
-        (("lower_95_BHW", "upper_95_BHW"), 0.95),
+        (("lower", "upper"), 0.68),
+        (("lower_95", "upper_95"), 0.95),
     ):
         low_BHW, high_BHW = (found[name] for name in limits)
         inside_BHW = (low_BHW <= true_BHW) & (true_BHW <= high_BHW)

@@ -12,7 +12,6 @@ from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import BatchConfig, EpochReader
 from wolter.errors import InputError
-from wolter.family import translated
 from wolter.models import translator
 from wolter.models.translator import FAMILY, Config, Generator
 from wolter.registry.checkpoint import Card, Model, load_model, save_model
@@ -20,6 +19,7 @@ from wolter.spectra.evaluate.inference import predict_split
 from wolter.spectra.mixing import MixedReader
 from wolter.spectra.predict import predict_files
 from wolter.spectra.schema import SpectraBatch, poisson_counts
+from wolter.spectra.translation import translated
 from wolter.train.job import make_job
 from wolter.train.loop import TrainConfig, Trainer, build
 
@@ -159,7 +159,7 @@ def test_a_shift_between_the_domains_is_undone(trained):
 def test_what_observed_spectra_tell_is_read_after_translation(trained):
     observed = shifted(2048, 11)
     with torch.no_grad():
-        plain = FAMILY.metrics(trained, observed)["mfe_percent"]
+        plain = FAMILY.measure(trained, observed)["mfe_percent"]
         values = FAMILY.predict(trained, observed)
     names = [f"{name}_mfe" for name in SPEC.names]
     error_BP = torch.stack([values[n] for n in names], 1) / observed.parameters_BP - 1

@@ -50,7 +50,7 @@ def test_a_run_lowers_the_deviance_of_held_out_images(run):
     assert model.card.spec == IMAGES
     with torch.no_grad():
         found = model.family.predict(model.module, make_images(2))
-    assert found["rate_BHW"].shape == (2, 32, 32)
+    assert found["rate"].shape == (2, 32, 32)
 
 
 def test_fine_tuning_goes_on_from_weights_on_real_pairs(run, store, tmp_path):
@@ -74,8 +74,8 @@ def test_intervals_alone_go_on_learning(run, images, store):
     )
     with torch.no_grad():
         first, then = (m.family.predict(m.module, make_images(2)) for m in (start, tuned))
-    assert torch.equal(first["rate_BHW"], then["rate_BHW"])
-    assert not torch.equal(first["upper_BHW"], then["upper_BHW"])
+    assert torch.equal(first["rate"], then["rate"])
+    assert not torch.equal(first["upper"], then["upper"])
     assert tuned.card.only == ("intervals",)
     assert tuned.card.dataset["rows"] == 60
     (earlier,) = tuned.card.lineage

@@ -106,7 +106,7 @@ def find_sources(
 def _images(model: Model, made: ImageSimulator, field: Field) -> Mapping[str, Image]:
     pair, spec = field.pair, made.spec
     scale, pixel = spec.scale, spec.pixel_arcsec
-    answer_HW = enhance(model.family, model.module, pair, scale)["rate_BHW"][0]
+    answer_HW = enhance(model.family, model.module, pair, scale)["rate"][0]
     exposure_HW, background_HW = pair.exposure_BHW[0], pair.background_BHW[0]
     energy = made.imager.energy_kev
     wide, narrow = (made.imager.psfs[name][0] for name in ("input", "target"))
@@ -141,7 +141,7 @@ def examples(
 @torch.inference_mode()
 def _example(model: Model, dataset: ShardDataset, field: Field, title: str) -> Example:
     pair, spec = field.pair, dataset.spec
-    answer_HW = enhance(model.family, model.module, pair, spec.scale)["rate_BHW"][0]
+    answer_HW = enhance(model.family, model.module, pair, spec.scale)["rate"][0]
     assert pair.target_BHW is not None
     assert pair.target_exposure_BHW is not None
     exposure_HW = pair.target_exposure_BHW[0]

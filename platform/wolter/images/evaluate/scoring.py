@@ -26,7 +26,7 @@ from wolter.spectra.evaluate.inference import Model
 from wolter.xray.imaging.consistency import ForwardImage, chi2
 from wolter.xray.instruments.psf import Psf
 
-LEVELS = {"68": ("lower_BHW", "upper_BHW"), "95": ("lower_95_BHW", "upper_95_BHW")}
+LEVELS = {"68": ("lower", "upper"), "95": ("lower_95", "upper_95")}
 NOT_FOLDED = 1.05  # ratio of widths, below which two point-spread functions are the same
 LEAST = ("l1", "deviance", "chi2")  # beginnings of scores that are better the lower they are
 FLUX = "flux_ratio"  # better the closer to 1; of the sums of two scores
@@ -211,7 +211,7 @@ def _network(
     device = next(model.module.parameters()).device
     answer = model.family.predict(model.module.eval(), batch.to(device))
     answer = {name: value.cpu() for name, value in answer.items()}
-    rate_BHW = answer["rate_BHW"]
+    rate_BHW = answer["rate"]
     found = scores.scores(rate_BHW, target)
     level_BHW = batch.background_BHW
     if holds_background(model.card.spec, model.card.config):

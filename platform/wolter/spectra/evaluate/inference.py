@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from wolter.data.batches import BatchConfig, local_reader
 from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
-from wolter.family import Family, translated
+from wolter.family import Family
 from wolter.spectra.evaluate.calibration import Calibration, ranks
 from wolter.spectra.evaluate.metrics import component_residuals
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
+from wolter.spectra.translation import translated
 
 Array = NDArray[np.float64]
 EXAMPLE_QUANTILES = (0.95, 0.7, 0.4, 0.1)  # of the counts, bright to faint

@@ -51,9 +51,7 @@ def test_the_background_of_an_answer_that_holds_it_is_not_added_again(scaling):
     rate_BHW = target.truth
     if scaling == "sqrt":
         rate_BHW = rate_BHW + target.background / target.exposure
-    family = replace(
-        families.load("superres"), predict=lambda module, batch: {"rate_BHW": rate_BHW}
-    )
+    family = replace(families.load("superres"), predict=lambda module, batch: {"rate": rate_BHW})
     module = nn.Linear(1, 1)
     found, _, limits = _network(
         Model(family, Card(spec, {"scaling": scaling}), module), batch, target, fold_of(spec)
