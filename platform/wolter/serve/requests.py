@@ -55,7 +55,7 @@ class UploadReader:
         how = partial(Job, spec=spec, response=response, use_background=use_background)
         return await self._in_thread(self._spectra, _by_role(form), how)
 
-    async def evidence(
+    async def gridded(
         self, form: FormData, spec: SpectraSpec, response: ResponseChoice, use_background: bool
     ) -> list[GriddedObservation]:
         """What the likelihoods of the uploaded spectra need; see `records`."""
@@ -152,7 +152,7 @@ class UploadReader:
             try:
                 return [future.result() for future in futures]
             except BaseException:
-                threads.shutdown(wait=False, cancel_futures=True)
+                threads.shutdown(cancel_futures=True)
                 raise
 
     @contextlib.contextmanager

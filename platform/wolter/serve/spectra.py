@@ -89,7 +89,7 @@ def add_route(app: FastAPI, service: Service) -> None:
             how = (served.spec, asked.response, not asked.no_background)
             async with request.form(max_files=MAX_FILES, max_fields=len(ROLES)) as form:
                 if asked.refine:
-                    gridded = await service.uploads.evidence(form, *how)
+                    gridded = await service.uploads.gridded(form, *how)
                     checked = [await served.check_model(each, refined=True) for each in gridded]
                     told = await service.alone(refined_answer, served, gridded, checked)
                     return Response(told, media_type="application/json")

@@ -43,7 +43,7 @@ def posterior(untrained):
 
 
 @pytest.fixture(scope="module")
-def evidence(pha, posterior):
+def gridded(pha, posterior):
     observation = read_observed(pha, response="embedded", background="none")
     return GriddedObservation.of(observation, posterior.card.spec, pha.name)
 
