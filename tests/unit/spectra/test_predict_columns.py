@@ -78,7 +78,7 @@ def test_columns_are_of_each_record(pha, model):
     flags = [["anomalous", "no_background"], []]
     columns = to_columns(spec, records, batch, values, flags)
     assert columns["file"] == ["source.pha"] * 2
-    assert columns["flag"] == ["novel;no_background", "band_not_covered"]
+    assert columns["flag"] == ["anomalous;no_background", "band_not_covered"]
     assert columns["counts"].tolist() == batch.counts_BC.sum(1).tolist()
     assert columns["exposure_s"].tolist() == [25_000.0] * 2
     assert not [name for name in columns if name.startswith("component")]
