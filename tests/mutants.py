@@ -3,7 +3,15 @@
 `make mutation` draws changes at random places of the modules named in pyproject.toml, by the
 operators of cosmic-ray, and runs each module's tests on each of them: in a fork of a process that
 has torch and the like imported already, on a copy of the package, so that processes which tests
-start see the change as well. Strings, messages and type annotations are left alone.
+start see the change as well.
+
+Left alone is what cannot change an answer, by rule and never case by case:
+
+- strings, messages and type annotations;
+- a bare `*` or `/` in a signature: a marker, which cosmic-ray takes for an operator;
+- lines with a word of `skip` in pyproject.toml, which says why;
+- code that does not compile without a warning (`x is "a"`), as warnings are errors here: it is
+  counted neither as tried nor as caught.
 """
 
 import argparse
@@ -17,6 +25,7 @@ import sys
 import tempfile
 import time
 import tomllib
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,14 +81,16 @@ def mutants(module: str, skip: list[str]) -> list[Mutant]:
         for node in ast_nodes(tree):
             for (line, column), _ in operator.mutation_positions(node):
                 occurrence += 1
-                if not _in_words(node) and not any(each in lines[line - 1] for each in skip):
+                if not _left_alone(node) and not any(each in lines[line - 1] for each in skip):
                     found.append(Mutant(module, name, occurrence, line, column))
     return sorted(found, key=lambda each: (each.line, each.column, each.operator, each.occurrence))
 
 
-def _in_words(node: parso.tree.NodeOrLeaf) -> bool:
-    """Whether a node lies in a formatted string or a type annotation."""
+def _left_alone(node: parso.tree.NodeOrLeaf) -> bool:
+    """Whether a node is a marker of a signature, or in a formatted string or type annotation."""
     child, parent = node, node.parent
+    if parent is not None and parent.type == "parameters":
+        return True
     while parent is not None:
         if parent.type.startswith("fstring") or parent.type == "tfpdef":
             return True
@@ -161,8 +172,10 @@ def judge(mutant: Mutant, folder: Path, number: int, tests: list[str], limit_s: 
     code = mutant.code()
     try:
         assert code is not None
-        compile(code, mutant.module, "exec")
-    except (SyntaxError, AssertionError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            compile(code, mutant.module, "exec")
+    except (SyntaxError, SyntaxWarning, AssertionError):
         return BROKEN
     file = folder / "wolter" / mutant.module
     original = file.resolve()
