@@ -80,7 +80,9 @@ def check_components(values: Estimates, n: int, most: int) -> None:
     Raises:
         TooLargeError: they are.
     """
-    _, k, n_channels = values["components"].shape if "components" in values else (0, 0, 0)
+    if "components" not in values:
+        return
+    _, k, n_channels = values["components"].shape
     if n * k * n_channels > most:
         raise TooLargeError(
             f"components: {n} spectra of {k} components of {n_channels} channels; send at most "

@@ -181,6 +181,4 @@ class ServedModel:
 
     def _in_pieces(self, batch: SpectraBatch) -> Estimates:
         parts = [estimate(self.model, piece) for piece in batch.split(PIECE)]
-        if len(parts) == 1:
-            return parts[0]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -152,7 +152,7 @@ class UploadReader:
             try:
                 return [future.result() for future in futures]
             except BaseException:
-                threads.shutdown(wait=False, cancel_futures=True)
+                threads.shutdown(cancel_futures=True)
                 raise
 
     @contextlib.contextmanager

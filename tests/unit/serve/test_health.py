@@ -138,8 +138,9 @@ def test_a_service_without_models_tells_so():
 def test_the_age_of_a_check_is_told_in_seconds(monkeypatch):
     watch = Watch({"a": Model()}, {})
     watch.check()
-    monkeypatch.setattr(health.time, "time", lambda: watch.checked_at + 7)
-    assert client_of(watch).get("/readyz").json()["checked_s"] == pytest.approx(7, abs=1e-3)
+    watch.checked_at = 100.0
+    monkeypatch.setattr(health.time, "time", lambda: 307.0)
+    assert client_of(watch).get("/readyz").json()["checked_s"] == 207
 
 
 def test_the_watch_ends_with_the_process_and_asks_every_minute(monkeypatch):
@@ -165,3 +166,9 @@ def test_an_unloaded_model_is_told_even_when_another_answers():
     watch.require("a")
     with pytest.raises(UnavailableError, match=r"d does not answer now \(broken weights\).*: a$"):
         watch.require("d")
+
+
+def test_health_documents_that_no_model_may_answer():
+    paths = client_of(Watch({}, {})).get("/openapi.json").json()["paths"]
+    for path in ("/readyz", "/healthz"):
+        assert set(paths[path]["get"]["responses"]) == {"200", "503"}

@@ -1,12 +1,18 @@
 import asyncio
+import dataclasses
+import threading
+import time
 from collections import Counter
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from wolter.data.schema import SpectraBatch
 from wolter.errors import InputError
 from wolter.predict import estimate
+from wolter.serve import models
 from wolter.serve.config import ServeConfig
 from wolter.serve.models import PIECE, Chosen, ServedModel, choose
 from wolter.train import shipped, tracking
@@ -55,6 +61,21 @@ def test_long_requests_are_answered_in_pieces(untrained):
     torch.testing.assert_close(values["nh"], estimate(model, batch)["nh"], rtol=1e-5, atol=0)
 
 
+def test_no_forward_pass_is_of_more_than_a_piece(untrained, monkeypatch):
+    sizes = []
+
+    def noted(_, batch):
+        sizes.append(len(batch))
+        return {"nh": batch.counts_BC.sum(1).numpy()}
+
+    monkeypatch.setattr(models, "estimate", noted)
+    served = ServedModel(load_model(untrained("mlp")))
+    batch = batch_of(600, served.spec.n_channels)
+    values = asyncio.run(served.estimate(batch))
+    assert sizes == [256, 256, 88]
+    assert values["nh"].tolist() == batch.counts_BC.sum(1).tolist()
+
+
 def test_joined_requests_are_answered_each_with_its_own(untrained):
     sizes: Counter[int] = Counter()
 
@@ -100,12 +121,15 @@ def test_refinement_ends_when_its_time_is_up(untrained, monkeypatch):
     assert found == {3: "judged quick", 5: "judged quick"}
     assert asked == [("quick", True), ("quick", True), ("slow", True)]
     assert asyncio.run(served.refine_within({1: "quick"}, 0.0)) == {}
+    assert asyncio.run(served.refine_within({1: "quick"}, -5.0)) == {}
     assert len(asked) == 3
 
 
 def test_models_are_chosen_by_folder(untrained, tmp_path):
     folder = str(untrained("mlp"))
     assert choose(ServeConfig(models={"mlp": folder})) == (Chosen("mlp", folder),)
+    other = "".join(["m", "lp"])  # the same name, and not the same string
+    assert choose(ServeConfig(models={other: folder})) == (Chosen("mlp", folder),)
     with pytest.raises(InputError, match="holds a model of mlp, not of deepspectra"):
         choose(ServeConfig(models={"deepspectra": folder}))
     with pytest.raises(InputError, match="holds a model of mlp, not of posterior"):
@@ -114,3 +138,84 @@ def test_models_are_chosen_by_folder(untrained, tmp_path):
         choose(ServeConfig(models={"mlp": str(tmp_path)}))
     with pytest.raises(InputError, match="port 99999"):
         ServeConfig(port=99999)
+
+
+def test_a_champion_that_is_not_found_leaves_the_others(registry, tmp_path, monkeypatch):
+    def find(name, _):
+        if name == "posterior":
+            raise InputError("posterior: its artifact is gone")
+        return tmp_path / name, f"{name}-3"
+
+    monkeypatch.setattr(shipped, "names", lambda: ("posterior", "mlp"))
+    monkeypatch.setattr(shipped, "find", find)
+    found = {each.name: each for each in choose(ServeConfig())}
+    assert set(found) == {"posterior", "mlp"}
+    assert found["posterior"] == Chosen("posterior", "", problem="posterior: its artifact is gone")
+    assert found["mlp"] == Chosen("mlp", str(tmp_path / "mlp"), "mlp-3")
+
+
+def evidence_of(name):
+    return SimpleNamespace(record=SimpleNamespace(name=name))
+
+
+def test_spectra_are_judged_one_at_a_time_and_as_asked(untrained, monkeypatch):
+    lock, asked, together = threading.Lock(), [], []
+
+    def judge(model, evidence, refined):
+        together.append(lock.acquire(blocking=False))
+        time.sleep(0.02)
+        asked.append((evidence.record.name, refined))
+        lock.release()
+        return evidence.record.name
+
+    monkeypatch.setattr(models, "judge", judge)
+    served = ServedModel(load_model(untrained("mlp")))
+
+    async def ask():
+        waiting = [served.judge(evidence_of(str(i)), refined=i % 2 == 0) for i in range(4)]
+        return await asyncio.gather(*waiting)
+
+    assert asyncio.run(ask()) == ["0", "1", "2", "3"]
+    assert asked == [("0", True), ("1", False), ("2", True), ("3", False)]
+    assert together == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (InputError("posterior: no posterior"), r"^posterior: no posterior$"),
+        (ValueError("x"), r"^a\.pha: no likelihood of it \(ValueError\); check its response$"),
+        (RuntimeError("x"), r"^a\.pha: no likelihood of it \(RuntimeError\); check its response$"),
+        (ZeroDivisionError("x"), r"^a\.pha: no likelihood of it \(ZeroDivisionError\)"),
+    ],
+)
+def test_what_cannot_be_judged_is_told_in_one_line(untrained, monkeypatch, error, told):
+    def judge(*_):
+        raise error
+
+    monkeypatch.setattr(models, "judge", judge)
+    served = ServedModel(load_model(untrained("mlp")))
+    with pytest.raises(InputError, match=told):
+        asyncio.run(served.judge(evidence_of("a.pha"), refined=True))
+
+
+@pytest.mark.parametrize(("trained_s", "asked_s"), [((2e4, 3e4), 2e4), (None, 1e4)])
+def test_a_model_is_asked_for_a_plain_spectrum(untrained, monkeypatch, trained_s, asked_s):
+    """One count in each channel of source and background, of the shortest trained exposure."""
+    served, asked, bad = ServedModel(load_model(untrained("mlp"))), [], []
+    card = served.model.card
+    card = dataclasses.replace(card, spec=dataclasses.replace(card.spec, exposure_s=trained_s))
+    served.model = dataclasses.replace(served.model, card=card)
+
+    def estimate(_, batch):
+        asked.append(batch)
+        return {n: np.float32([np.nan if n in bad else 1.0]) for n in served.spec.names}
+
+    monkeypatch.setattr(models, "estimate", estimate)
+    assert served.check() == ""
+    assert torch.equal(asked[0].counts_BC, torch.ones(1, 256))
+    assert torch.equal(asked[0].background_BC, torch.ones(1, 256))
+    assert asked[0].background_scale_B.tolist() == [1.0]
+    assert asked[0].exposure_B.tolist() == [asked_s]
+    bad += ["kt", "slope"]
+    assert served.check() == "no finite slope of a plain spectrum"
