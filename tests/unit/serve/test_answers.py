@@ -120,16 +120,20 @@ def test_refined_answers_are_of_all_spectra(values):
 @pytest.mark.parametrize("figure", [np.nan, np.inf])
 def test_a_likelihood_without_numbers_is_refused(values, figure):
     evidence = [SimpleNamespace(record=RECORDS[1])]
-    with pytest.raises(InputError, match="^b: no finite likelihood of it; check its values$"):
+    with pytest.raises(InputError, match=r"^b: no finite likelihood of it; check its values$"):
         refined_answer(SERVED, evidence, [judgement(values, cstat=figure)])
 
 
 def test_estimates_that_are_no_numbers_are_refused(values):
     values["kt"][1] = np.inf
-    with pytest.raises(InputError, match="^b: the model gives no finite kt of it; check its value"):
+    with pytest.raises(
+        InputError, match=r"^b: the model gives no finite kt of it; check its value"
+    ):
         answers(SERVED, RECORDS, values)
     evidence = [SimpleNamespace(record=RECORDS[1])]
-    with pytest.raises(InputError, match="^b: the model gives no finite kt of it; check its value"):
+    with pytest.raises(
+        InputError, match=r"^b: the model gives no finite kt of it; check its value"
+    ):
         refined_answer(SERVED, evidence, [judgement(values)])
 
 

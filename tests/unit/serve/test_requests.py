@@ -5,6 +5,7 @@ import io
 import threading
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 from starlette.datastructures import FormData, UploadFile
@@ -13,6 +14,7 @@ from tests.refusals import refused
 from wolter.data.grid import default_grid
 from wolter.data.schema import SpectraSpec
 from wolter.errors import InputError
+from wolter.serve import requests
 from wolter.serve.config import ServeConfig
 from wolter.serve.errors import TooLargeError
 from wolter.serve.reading import Job, Upload
@@ -70,9 +72,11 @@ def test_an_image_comes_with_one_map_of_a_kind(reader):
     }  # fmt: skip
     assert exposure_s == 5.0
     for twice in ({"image": 2}, {"image": 1, "mask": 2}, {"image": 1, "exposure_map": 2}):
-        with pytest.raises(InputError, match="^send one file in each of image, exposure_map, mask"):
+        with pytest.raises(
+            InputError, match=r"^send one file in each of image, exposure_map, mask"
+        ):
             asyncio.run(reader.picture(form(**twice), None))
-    with pytest.raises(InputError, match="^no image; send a FITS file in the field image$"):
+    with pytest.raises(InputError, match=r"^no image; send a FITS file in the field image$"):
         asyncio.run(reader.picture(form(mask=1), None))
 
 
@@ -80,11 +84,15 @@ def test_fields_are_checked(reader):
     def read(given):
         return asyncio.run(reader.records(given, SPEC, "files", True))
 
-    with pytest.raises(InputError, match="^unknown field 'image'; send pha, rmf, arf, background$"):
+    with pytest.raises(
+        InputError, match=r"^unknown field 'image'; send pha, rmf, arf, background$"
+    ):
         read(form(pha=1, image=1))
-    with pytest.raises(InputError, match="^field rmf: not a file; send it as a file$"):
+    with pytest.raises(InputError, match=r"^field rmf: not a file; send it as a file$"):
         read(FormData([*form(pha=1).multi_items(), ("rmf", "words")]))
-    with pytest.raises(InputError, match="^no spectrum; send one or more PHA files in the field p"):
+    with pytest.raises(
+        InputError, match=r"^no spectrum; send one or more PHA files in the field p"
+    ):
         read(form(rmf=1))
 
 
@@ -166,21 +174,18 @@ def test_so_many_files_may_be_sent(client):
 
 def test_evidence_is_kept_of_the_first_ones_alone(reader, monkeypatch):
     """Of five spectra beyond the training, where two may be refined."""
-    from wolter.serve import requests
-
-    asked, folder = [], None
+    asked = []
     monkeypatch.setattr(requests.Evidence, "load", lambda path, record: (path.name, record))
 
     def read(job, allowance):
         asked.append(bool(job.evidence))
         if job.evidence and "1" not in job.pha.name:  # the second is within the training
-            with open(job.evidence, "w"):
-                pass
+            Path(job.evidence).touch()
         return job.pha.name
 
     monkeypatch.setattr(reader.pool, "read", read)
     monkeypatch.setattr(requests, "measure", lambda *_: None)
-    monkeypatch.setattr(requests, "store", lambda *_: folder)
+    monkeypatch.setattr(requests, "store", lambda *_: None)
     uploads = {
         role: form(**{role: 5 if role == "pha" else 0}).getlist(role)
         for role in ("pha", "rmf", "arf", "background")
