@@ -11,10 +11,11 @@ from wolter import config as configs
 from wolter import family as families
 from wolter.data.records import Record
 from wolter.data.training_ranges import TrainingRanges, beyond_training
-from wolter.flags import DETECTED, EDGE, estimate_flags, uninformed
+from wolter.flags import DETECTED, EDGE, estimate_flags, prior_back, uninformed
 from wolter.predict import estimate
 from wolter.train.checkpoint import Card, load_model, save_model
 from wolter.train.loop import build
+from wolter.xray.sampling import Box, even_normals
 
 TRAINED = make_batch(512, seed=1)
 CARD = Card("posterior", {}, SPEC, trained=TrainingRanges.of(TRAINED))
@@ -156,3 +157,113 @@ def test_one_count_is_not_none():
     flags = estimate_flags(card, batch, middle(2))
     assert ["no_counts" in each for each in flags] == [True, False]
     assert not any("few_counts" in each for each in flags)
+
+
+@pytest.mark.parametrize(("novelty", "flagged"), [(3.45, False), (3.5, False), (3.55, True)])
+def test_a_spectrum_is_novel_beyond_three_and_a_half_deviations(novelty, flagged):
+    values = middle() | {"novelty": np.float32([novelty])}
+    assert ("novel" in estimate_flags(CARD, TRAINED[:1], values)[0]) is flagged
+
+
+def test_a_novelty_that_is_no_number_is_unknown():
+    values = middle(2) | {"novelty": np.float32([np.nan, 0.0])}
+    assert estimate_flags(CARD, TRAINED[:2], values) == [["novelty_unknown"], []]
+
+
+@pytest.mark.parametrize("upper", [False, True])
+@pytest.mark.parametrize(("share", "flagged"), [(0.0045, True), (0.005, True), (0.0055, False)])
+def test_the_edge_is_half_a_hundredth_of_the_prior(upper, share, flagged):
+    """Of a prior from 0 to 1, of which 0.005 is half a hundredth to the last bit."""
+    parameters = (replace(SPEC.parameters[0], low=0.0, high=1.0), *SPEC.parameters[1:])
+    card = replace(CARD, spec=replace(SPEC, parameters=parameters))
+    value = 1.0 - share if upper else share
+    values = middle() | {"slope": np.array([value])}
+    assert ("at_prior_edge:slope" in estimate_flags(card, TRAINED[:1], values)[0]) is flagged
+
+
+def samples_of(mean, deviation):
+    """Two samples of norms with a mean and a deviation."""
+    two_S = np.array([mean - deviation, mean + deviation])
+    samples_BSP = np.stack([np.full(2, 2.0), two_S, np.full(2, 1.0)], 1)[None]
+    return middle() | {"samples": samples_BSP}
+
+
+@pytest.mark.parametrize(("deviations", "detected"), [(1.9, False), (2.1, True)])
+def test_two_deviations_are_a_detection(deviations, detected):
+    flags = estimate_flags(CARD, TRAINED[:1], samples_of(1 + 0.5 * deviations, 0.5))[0]
+    assert ("not_detected:pow_norm" not in flags) == detected
+
+
+def test_samples_that_agree_are_a_detection_where_they_are_above_the_least():
+    """The least pow_norm is 1; a deviation of 0 divides nothing."""
+    for value, detected in ((1.0, False), (1.001, True)):
+        flags = estimate_flags(CARD, TRAINED[:1], samples_of(value, 0.0))[0]
+        assert ("not_detected:pow_norm" not in flags) == detected
+
+
+@pytest.mark.parametrize(
+    ("exposure_s", "outside"),
+    [(99.85, True), (99.95, False), (200.1, False), (200.15, False), (200.3, True)],
+)
+def test_exposures_are_compared_to_a_thousandth(exposure_s, outside):
+    card = replace(CARD, spec=replace(SPEC, exposure_s=(100.0, 200.0)))
+    batch = replace(TRAINED[:1], exposure_B=torch.tensor([exposure_s]))
+    flags = estimate_flags(card, batch, middle())[0]
+    assert ("exposure_outside_training" in flags) is outside
+
+
+@pytest.mark.parametrize("exposure_s", [1e-3, 0.5, 1e9])
+def test_where_no_exposures_are_known_none_is_outside(exposure_s):
+    card = replace(CARD, trained=None)
+    batch = replace(TRAINED[:1], exposure_B=torch.tensor([exposure_s]))
+    assert estimate_flags(card, batch, samples_of(3.0, 0.5)) == [["training_ranges_unknown"]]
+
+
+def test_norms_are_compared_as_if_seen_for_a_trained_exposure():
+    """Half the shortest: norms at twice the prior's least are the lowest that are known."""
+    card = replace(CARD, trained=None, spec=replace(SPEC, exposure_s=(100.0, 200.0)))
+    for exposure_s, factor in ((50.0, 2.0), (400.0, 0.5), (150.0, 1.0)):
+        batch = replace(TRAINED[:1], exposure_B=torch.tensor([exposure_s]))
+        for deviations, detected in ((1.9, False), (2.1, True)):
+            values = samples_of(factor + 0.1 * deviations, 0.1)
+            flags = estimate_flags(card, batch, values)[0]
+            assert ("not_detected:pow_norm" not in flags) == detected, exposure_s
+        for value, flagged in ((1.01, True), (1.2, False), (9.8, False), (9.99, True)):
+            values = middle() | {"pow_norm": np.array([factor * value])}
+            flags = estimate_flags(card, batch, values)[0]
+            assert ("at_prior_edge:pow_norm" in flags) is flagged, exposure_s
+
+
+def test_exact_posteriors_of_few_counts_speak_for_themselves():
+    batch = replace(TRAINED[:1], counts_BC=torch.zeros(1, SPEC.n_channels))
+    batch.counts_BC[0, :3] = 1
+    values = samples_of(3.0, 0.1) | {"slope": np.array([SPEC.parameters[0].low])}
+    own, exact = (estimate_flags(CARD, batch, values, how)[0] for how in (False, True))
+    assert "few_counts" in own
+    assert "few_counts" in exact
+    assert "no_counts" not in exact
+    assert ("not_detected:pow_norm" in own, "not_detected:pow_norm" in exact) == (True, False)
+    assert ("at_prior_edge:slope" in own, "at_prior_edge:slope" in exact) == (False, True)
+
+
+@pytest.mark.parametrize("model", ["posterior"], indirect=True)
+def test_the_prior_that_is_given_back_has_the_density_of_its_samples(model):
+    batch = replace(TRAINED[:2], counts_BC=TRAINED.counts_BC[:2].clone())
+    batch.counts_BC[0] = 0
+    values = estimate(model, batch)
+    n = values["samples"].shape[1]
+    normal_SP = even_normals(n, len(SPEC.names))
+    density_S = torch.distributions.Normal(0.0, 1.0).log_prob(normal_SP).sum(1)
+    np.testing.assert_allclose(values["log_density"][0], density_S, rtol=1e-5)
+    low_P, high_P = SPEC.bounds_2P()
+    np.testing.assert_allclose(
+        values["samples"][0], Box(low_P, high_P).physical(normal_SP), rtol=1e-5
+    )
+    own = estimate(model, TRAINED[1:2])
+    np.testing.assert_allclose(values["samples"][1], own["samples"][0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("model", ["mlp"], indirect=True)
+def test_answers_to_enough_counts_stay_as_they_are(model):
+    values = {name: np.ones(2, np.float32) for name in SPEC.names}
+    assert prior_back(model.card, TRAINED[:2], values) is values

@@ -57,8 +57,9 @@ def flags(monkeypatch):
 
 
 def judgement(values, **figures):
-    one = {name: value[1:] for name, value in values.items()}
-    return SimpleNamespace(values=one, figures=FIGURES | figures, flags=["refined"])
+    """Of the second spectrum, whose values come first."""
+    turned = {name: value[::-1] for name, value in values.items()}
+    return SimpleNamespace(values=turned, figures=FIGURES | figures, flags=["refined"])
 
 
 def read(*arguments, **options):

@@ -196,3 +196,17 @@ def test_evidence_is_kept_of_the_first_ones_alone(reader, monkeypatch):
     assert few == {
         0: ("pha-0.fits.safetensors", "pha0.fits"), 2: ("pha-2.fits.safetensors", "pha2.fits")
     }  # fmt: skip
+
+
+def test_an_image_is_read_within_its_bounds(monkeypatch):
+    reader = UploadReader(ServeConfig(parsers=1, max_pixels=77))
+    monkeypatch.setattr(requests, "measure", lambda *_: None)
+    monkeypatch.setattr(requests, "store", lambda *_: None)
+    monkeypatch.setattr(reader.pool, "read_image", lambda job: job)
+    uploads = {role: form(**{role: 1}).getlist(role) for role in ("image", "exposure_map", "mask")}
+    job = reader._picture(uploads, 5.0)
+    assert (job.image.name, job.max_pixels, job.exposure_s) == ("image0.fits", 77, 5.0)
+    assert [each.name for each in job.exposure_map] == ["exposure_map0.fits"]
+    assert [each.name for each in job.mask] == ["mask0.fits"]
+    folder = Path(job.image.path).parent
+    assert Path(job.result) == folder / "picture.safetensors"
