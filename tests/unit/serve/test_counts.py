@@ -140,3 +140,81 @@ def test_so_many_spectra_are_read():
 def test_counts_are_read_to_their_last_digit():
     (record,) = records(counts=[0, 1e12, 0.1], exposure_s=1e-6)
     assert record.batch.counts_BC.tolist() == torch.tensor([[0, 1e12, 0.1]]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("edges", "fine"),
+    [([0.5, 1.5], True), ([7.0, 8.98], True), ([7.0, 9.0], False), ([0.5, 1.49], False)],
+)
+def test_a_channel_lies_where_its_centre_does(edges, fine):
+    """From 1 keV to below 8."""
+    if fine:
+        (record,) = records(counts=[5], energy_edges=edges, exposure_s=1)
+        assert record.batch.counts_BC.sum() == 5
+        return
+    with pytest.raises(InputError, match=r"^energy_edges: no channel within 1-8 keV; give them in"):
+        records(counts=[5], energy_edges=edges, exposure_s=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"counts": [-0.5, 2, 3]}, r"counts\.0\.0: Input should be greater than or equal to 0"),
+        ({"counts": [[1, 2, 3], [1, 2, -1]]}, r"counts\.1\.2: Input should be greater"),
+        ({"counts": [[1, 2, 3], [1, 2, 3], [1, "x", 3]]}, r"counts\.2\.1: Input should be a valid"),
+        ({"background": [[1, 2, 3], [1, -2, 3]], "background_scale": 1}, r"background\.1\.1: "),
+        ({"background": [1, 2, 3], "background_scale": -0.5}, r"background_scale\.0: Input should"),
+        ({"energy_edges": [4, 3, 2, 1]}, "energy_edges: must ascend; give them in keV"),
+        ({"energy_edges": [-0.5, 2, 3, 4]}, r"energy_edges\.0: Input should be greater"),
+        ({"energy_edges": [1, 2, 3, 1000001]}, r"energy_edges\.3: Input should be less than"),
+        ({"energy_edges": [1, 2, 3, 4, 5]},
+         "energy_edges: 5 edges of 3 channels; give one more than channels"),
+        ({"names": ["a" * 201]}, r"names\.0: String should have at most 200 characters"),
+        ({"n" * 60: 1}, "n{50}: Extra inputs are not permitted$"),
+        ({"": 1}, "body: Extra inputs are not permitted$"),
+        ({"counts": [1, 2, 3, 4]}, "counts: 4 channels, the model's grid has 3; send energy_edges"),
+        ({"exposure_s": [1, 2, 3]}, "exposure_s: 3 values for 1 spectra; give one, or one for"),
+        ({"names": []}, "names: 0 for 1 spectra; give one for each"),
+    ],
+)  # fmt: skip
+def test_limits_of_values_are_told_at_their_place(changes, message):
+    with pytest.raises(InputError, match=f"^{message}"):
+        records(**(GOOD | changes))
+
+
+def test_values_at_their_limits_are_taken():
+    (record,) = records(
+        counts=[0, 0.5, 1e12], energy_edges=[0, 3, 5, 1e6], exposure_s=1e12, names=["a" * 200],
+        background=[0, 0.5, 1e12], background_scale=0,
+    )  # fmt: skip
+    assert record.name == "a" * 200
+    assert record.batch.exposure_B.item() == pytest.approx(1e12)
+    assert record.batch.background_scale_B.item() == 0
+    (record,) = records(**GOOD, background=[1, 2, 3], background_scale=0.5)
+    assert record.batch.background_scale_B.item() == 0.5
+    assert record.batch.background_BC.tolist() == [[1, 2, 3]]
+
+
+def test_one_value_stands_for_all_spectra():
+    two = records(
+        counts=[[1, 2, 3], [4, 5, 6]], background=[[0, 0, 1], [1, 0, 0]], background_scale=0.5,
+        exposure_s=7,
+    )  # fmt: skip
+    assert [record.batch.exposure_B.item() for record in two] == [7, 7]
+    assert [record.batch.background_scale_B.item() for record in two] == [0.5, 0.5]
+    assert [record.batch.background_BC.tolist() for record in two] == [[[0, 0, 1]], [[1, 0, 0]]]
+    assert [record.name for record in two] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("edges", "covered"),
+    [
+        ([1, 2, 4, 8], True),
+        ([1, 2, 3, 3.9], False),
+        ([2.5, 3, 4, 8], False),
+        ([0.9, 2, 4, 9], True),
+    ],
+)
+def test_grids_are_flagged_that_end_within_the_model_s(edges, covered):
+    (record,) = records(counts=[1, 2, 3], energy_edges=edges, exposure_s=1)
+    assert record.flags == (() if covered else ("band_not_covered",))

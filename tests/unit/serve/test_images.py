@@ -1,16 +1,25 @@
+import asyncio
+import dataclasses
 import io
+import threading
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from astropy.io import fits
 from fastapi.testclient import TestClient
 from tests.refusals import refused
 
 from wolter.enhanced_fits import to_hdus
+from wolter.errors import InputError
+from wolter.predict import fingerprint
 from wolter.predict_images import enhance_picture
+from wolter.serve import images
 from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
-from wolter.serve.images import attachment
+from wolter.serve.images import Asked, ServedImages, attachment
 from wolter.serve.models import Chosen
 from wolter.serve.service import Service
 from wolter.train.checkpoint import load_model
@@ -136,3 +145,91 @@ def test_sizes_are_read_from_the_header_before_the_pixels(client, picture_file):
         files = image(picture_file) | {role: ("huge.fits", stream.getvalue())}
         line = refused(client.post(URL, files=files), 413)
         assert line == "huge.fits: 9000000 pixels; send at most 4000"
+
+
+@pytest.fixture
+def served(enhancer):
+    return ServedImages(load_model(enhancer(2)))
+
+
+def test_a_version_that_nobody_numbered_is_a_fingerprint(served):
+    assert served.version == fingerprint(served.model)
+    assert ServedImages(served.model, "5").version == "5"
+
+
+def test_a_model_is_asked_for_an_even_image(served, monkeypatch):
+    """One count in each of 16 x 16 pixels, in 10 ks, and half a count of background."""
+    asked, bad = [], []
+
+    def enhance(family, module, batch, scale):
+        asked.append((batch, scale))
+        rate_BHW = torch.ones(1, 32, 32)
+        broken_BHW = rate_BHW.clone()
+        broken_BHW[0, 3, 4] = torch.inf
+        return {"rate": rate_BHW, "lower": broken_BHW if bad else rate_BHW}
+
+    monkeypatch.setattr(images, "enhance", enhance)
+    assert served.check() == ""
+    batch, scale = asked[0]
+    assert scale == 2
+    first, *others = (getattr(batch, field.name) for field in dataclasses.fields(batch)[:3])
+    assert torch.equal(first, torch.ones(1, 16, 16))
+    assert torch.equal(others[0], torch.full((1, 16, 16), 1e4))
+    assert torch.equal(others[1], torch.full((1, 16, 16), 0.5))
+    bad.append(True)
+    assert served.check() == "no finite rates of an even image"
+
+
+@pytest.mark.parametrize("error", [ValueError("x" * 300), TypeError(), LookupError("y")])
+def test_headers_that_cannot_be_written_are_told(served, monkeypatch, error):
+    def to_bytes(_):
+        raise error
+
+    monkeypatch.setattr(images, "enhance_picture", lambda *_: None)
+    monkeypatch.setattr(images, "to_bytes", to_bytes)
+    with pytest.raises(InputError) as caught:
+        asyncio.run(served.enhance(SimpleNamespace(file="a.fits")))
+    told = (str(error) or "TypeError")[:200]
+    assert str(caught.value) == f"a.fits: its header cannot be written again ({told}); correct it"
+
+
+def test_images_are_enhanced_one_at_a_time(served, monkeypatch):
+    lock, together = threading.Lock(), []
+
+    def fits_of(picture):
+        together.append(lock.acquire(blocking=False))
+        time.sleep(0.02)
+        lock.release()
+        return picture
+
+    monkeypatch.setattr(served, "_fits", fits_of)
+
+    async def ask():
+        return await asyncio.gather(*(served.enhance(i) for i in range(4)))
+
+    assert asyncio.run(ask()) == [0, 1, 2, 3]
+    assert together == [True] * 4
+
+
+def test_exposures_at_their_limits_are_taken():
+    for exposure in (1e-6, 1e12, None):
+        assert Asked(exposure=exposure).exposure == exposure
+    assert (Asked().task, Asked().exposure) == ("superres", None)
+    for exposure in (0.99e-6, 1.01e12):
+        with pytest.raises(ValueError, match="exposure"):
+            Asked(exposure=exposure)
+
+
+def test_answers_are_named_after_the_file(client, picture_file):
+    files = {"image": ("a.b.fits.gz", picture_file.read_bytes())}
+    response = client.post(URL, params={"task": "denoise"}, files=files)
+    assert response.headers["content-disposition"] == 'attachment; filename="a-denoise.fits"'
+
+
+def test_fields_of_an_image_are_no_more_than_its_maps(client, picture_file):
+    words = {f"w{i}": "x" for i in range(4)}
+    assert "3" in refused(client.post(URL, data=words, files=image(picture_file)), 400)
+    four = [("image", (picture_file.name, b"x"))] * 4
+    assert "3" in refused(client.post(URL, files=four), 400)
+    three = [("image", (picture_file.name, b"x"))] * 3
+    assert "one file" in refused(client.post(URL, files=three), 422)

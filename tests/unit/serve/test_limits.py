@@ -262,3 +262,119 @@ def test_what_is_no_http_request_passes(middleware):
     for kind in ("lifespan", "websocket", "ahead"):
         asyncio.run(app({"type": kind}, None, None))
     assert seen == ["lifespan", "websocket", "ahead"]
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        (404, "nothing is served at this path; see /docs"),
+        (408, "the request took too long; send fewer files or spectra"),
+        (429, "too many requests wait; try again in a few seconds"),
+        (500, "the server failed on this request; try again"),
+        (503, "the service is not ready; try again in a few seconds"),
+        (400, "the server failed on this request; try again"),
+    ],
+)
+def test_each_error_of_the_proxy_has_its_line(status, line):
+    response = edge_client(PlainTextResponse("Ray says no", status)).get("/v1/x")
+    assert (response.status_code, response.json()) == (status, {"detail": line})
+
+
+@pytest.mark.parametrize("status", [200, 307, 399])
+def test_what_is_no_error_passes_the_edge(status):
+    client = edge_client(PlainTextResponse("words", status))
+    response = client.get("/v1/x", follow_redirects=False)
+    assert (response.status_code, response.text) == (status, "words")
+
+
+def test_headers_that_tell_what_to_do_are_kept_and_no_others():
+    kept = {"retry-after": "7", "x-request-id": "abc", "allow": "POST"}
+    client = edge_client(PlainTextResponse("no", 429, kept | {"x-secret": "s"}))
+    headers = client.get("/v1/x").headers
+    assert {name: headers[name] for name in kept} == kept
+    assert "x-secret" not in headers
+    assert headers["content-type"] == "application/json"
+
+
+def test_liveness_is_asked_by_get_and_head():
+    client = edge_client(PlainTextResponse("the application", 200))
+    assert client.head("/livez").status_code == 200
+    assert client.get("/livez").json() == {"status": "alive"}
+    assert client.post("/livez").text == "the application"
+    assert client.get("/livez/more").text == "the application"
+
+
+def test_messages_that_the_edge_does_not_know_pass():
+    async def trailing(scope, receive, send):
+        await send({"type": "http.response.start", "status": 404, "headers": [
+            (b"content-type", b"application/json")]})  # fmt: skip
+        await send({"type": "http.response.body", "body": b"{}"})
+        await send({"type": "http.response.trailers", "headers": []})
+
+    task, sent = run(Edge(trailing))
+    asyncio.run(task)
+    kinds = [message["type"].rpartition(".")[2] for message in sent]
+    assert kinds == ["start", "body", "trailers"]
+
+
+@pytest.mark.parametrize("kind", ["lifespan", "ahead", "websocket"])
+def test_what_is_no_http_request_passes_the_edge(kind):
+    seen = []
+
+    async def noted(scope, receive, send):
+        seen.append(scope["type"])
+
+    asyncio.run(Edge(noted)({"type": kind}, None, None))
+    assert seen == [kind]
+
+
+def test_a_body_may_be_silent_for_twenty_seconds_until_it_is_whole(monkeypatch):
+    waited, plain = [], asyncio.timeout
+
+    def timeout(seconds):
+        waited.append(seconds)
+        return plain(seconds)
+
+    monkeypatch.setattr(limits.asyncio, "timeout", timeout)
+    messages = [
+        {"type": "http.request", "body": b"a", "more_body": True},
+        {"type": "http.request", "body": b"b"},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive():
+        return messages.pop(0)
+
+    async def three(scope, receive, send):
+        for _ in range(3):
+            await receive()
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    asyncio.run(LimitBody(three, max_bytes=2, max_json=2)(scope, receive, None))
+    assert waited == [20.0, 20.0, None]
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_limits_are_told_in_megabytes(announced):
+    size = 3 * 2**19 + 1
+    app = LimitBody(echo, max_bytes=3 * 2**19, max_json=10 * 2**20)
+    headers = [(b"content-length", str(size).encode())] if announced else []
+    task, sent = run(app, headers=headers, chunks=(bytes(size),))
+    line = "the request is larger than 1.5 MB; send fewer files or spectra"
+    if announced:
+        asyncio.run(task)
+        status, _, content = told(sent)
+        assert (status, content) == (413, b'{"detail":"%s"}' % line.encode())
+        return
+    with pytest.raises(HTTPException) as caught:
+        asyncio.run(task)
+    assert (caught.value.status_code, caught.value.detail) == (413, line)
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("GET", 200), ("PUT", 200), ("HEAD", 200), ("POST", 429)]
+)
+def test_posts_alone_wait(method, status):
+    task, sent = run(Admit(echo, at_once=0, waiting=0, timeout_s=1), method)
+    asyncio.run(task)
+    assert told(sent)[0] == status

@@ -11,7 +11,7 @@ import torch
 
 from wolter.data.schema import SpectraBatch
 from wolter.errors import InputError
-from wolter.predict import estimate
+from wolter.predict import estimate, fingerprint
 from wolter.serve import models
 from wolter.serve.config import ServeConfig
 from wolter.serve.models import PIECE, Chosen, ServedModel, choose
@@ -219,3 +219,9 @@ def test_a_model_is_asked_for_a_plain_spectrum(untrained, monkeypatch, trained_s
     assert asked[0].exposure_B.tolist() == [asked_s]
     bad += ["kt", "slope"]
     assert served.check() == "no finite slope of a plain spectrum"
+
+
+def test_a_version_that_nobody_numbered_is_a_fingerprint(untrained):
+    model = load_model(untrained("mlp"))
+    assert ServedModel(model).version == fingerprint(model)
+    assert ServedModel(model, "5").version == "5"

@@ -204,3 +204,77 @@ def test_the_pool_keeps_readers_that_do_not_start(quick, job, monkeypatch):
     monkeypatch.setattr(pools, "SANDBOX", starts)
     assert pool.read(job).name == "source.pha"
     pool.stop()
+
+
+def test_processor_time_may_be_used_up_and_no_more():
+    allowance = Allowance(3.0)
+    allowance.take(1.0)
+    allowance.take(2.0)
+    with pytest.raises(TooLargeError) as caught:
+        allowance.take(0.001)
+    assert str(caught.value) == "reading the files takes more than 3 s; send fewer files"
+
+
+def test_a_reader_has_two_minutes_to_start_and_the_configured_time_to_read(quick, job, monkeypatch):
+    asked, plain = [], Reader._exchange
+
+    def noted(self, sent, timeout_s):
+        asked.append(timeout_s)
+        return plain(self, sent, timeout_s)
+
+    monkeypatch.setattr(Reader, "_exchange", noted)
+    reader = Reader(ServeConfig(parse_timeout_s=7.0))
+    assert reader.stop() == 0  # it never ran
+    for _ in range(2):
+        assert reader.ask(job)["record"]["name"] == "source.pha"
+    assert asked == [120.0, 7.0, 7.0]
+    reader.stop()
+    assert reader.process is None
+
+
+def test_a_lost_reader_tells_its_signal(quick):
+    reader = Reader(ServeConfig())
+    reader.start()
+    os.kill(reader.process.pid, signal.SIGTERM)
+    assert reader.stop() == -signal.SIGTERM
+    assert LostError(-signal.SIGTERM).signal == signal.SIGTERM
+    assert str(LostError(3)) == "a reader ended (3)"
+
+
+@pytest.mark.parametrize("ends_by", [(signal.SIGSEGV, signal.SIGKILL), (signal.SIGKILL,) * 2])
+def test_one_kill_is_enough_to_spare_the_file(ending, job, ends_by):
+    pool, ends = ending
+    ends += ends_by
+    with pytest.raises(UnavailableError):
+        pool.read(job)
+
+
+def test_processor_time_beyond_the_limit_is_the_file_s_fault_at_once(ending, job):
+    pool, ends = ending
+    ends += [signal.SIGXCPU]
+    with pytest.raises(TooLargeError) as caught:
+        pool.read(job)
+    assert str(caught.value) == (
+        "source.pha: reading it takes more than 10 s of a processor; send smaller files"
+    )
+
+
+def test_answers_of_readers_that_are_too_large_say_so(quick, job, monkeypatch):
+    pool = ReaderPool(ServeConfig(parsers=1))
+    for too_large, kind in ((True, TooLargeError), (False, InputError)):
+        told = {"error": "a.pha: no", "too_large": too_large}
+        monkeypatch.setattr(Reader, "ask", lambda *_, told=told: told)
+        with pytest.raises(InputError, match=r"^a\.pha: no$") as caught:
+            pool.read(job)
+        assert type(caught.value) is kind
+
+
+def test_every_reader_is_started_and_stopped(quick):
+    pool = ReaderPool(ServeConfig(parsers=3))
+    pool.start()
+    processes = [reader.process for reader in pool._readers]
+    assert [process.poll() for process in processes] == [None] * 3
+    pool.start()
+    assert [reader.process for reader in pool._readers] == processes
+    pool.stop()
+    assert None not in [process.poll() for process in processes]

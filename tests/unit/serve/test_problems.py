@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from wolter.data import records
 from wolter.errors import InputError
 from wolter.serve.errors import TooLargeError, UnavailableError
-from wolter.serve.problems import add_handlers, in_http, one_line, problem
+from wolter.serve.problems import RESPONSES, add_handlers, in_http, one_line, problem
 
 
 @pytest.mark.parametrize(
@@ -108,3 +108,54 @@ def test_no_reader_of_spectra_says_what_http_cannot():
     found += re.findall(r"[;:] pass [^\n]*", Path(records.__file__).read_text())
     assert len(found) >= 5
     assert not [each for each in found if re.search(r"\bpass\b|\w=(?!files)", in_http(each))]
+
+
+def test_errors_are_documented_each_by_its_status():
+    assert set(RESPONSES) == {400, 408, 413, 415, 422, 429, 500, 503}
+    assert RESPONSES[413]["description"].startswith("A file or the request is too large")
+    assert RESPONSES[429]["description"].startswith("Too many requests wait")
+
+
+def test_lines_of_values_are_not_endless():
+    line = one_line([{"loc": ("body", "x" * 600), "msg": "bad", "input": None}])
+    assert line == "x" * 500
+
+
+@pytest.mark.parametrize(
+    ("loc", "place"), [(("body",), "body"), (("query", "a", 1), "a.1"), (("body", "b"), "b")]
+)
+def test_places_of_values_are_told_as_the_client_knows_them(loc, place):
+    assert one_line([{"loc": loc, "msg": "bad", "input": None}]) == f"{place}: bad"
+
+
+def test_types_are_told_as_json_names_them():
+    for said, told in (("a valid list", "a valid array"), ("a valid dictionary or x", "an object")):
+        error = {"loc": ("body",), "msg": f"Input should be {said}", "input": None}
+        assert one_line([error]) == f"body: Input should be {told}"
+
+
+def test_methods_that_are_allowed_are_told():
+    app = FastAPI()
+    add_handlers(app)
+
+    @app.get("/a")
+    def read():
+        return {}
+
+    answer = TestClient(app).post("/a")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET"
+    assert answer.json() == {"detail": "Method Not Allowed"}
+
+
+def test_values_of_queries_are_refused_as_unprocessable():
+    app = FastAPI()
+    add_handlers(app)
+
+    @app.get("/a")
+    def read(n: int):
+        return n
+
+    answer = TestClient(app).get("/a?n=x")
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("n: Input should be a valid integer")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wolter.errors import InputError
+from wolter.serve import uploads
 from wolter.serve.config import ServeConfig
 from wolter.serve.errors import TooLargeError
 from wolter.serve.uploads import PIECE, measure, plain_name, store
@@ -177,3 +178,48 @@ def test_what_looks_like_gzip_after_the_first_piece_is_kept_as_it_is(tmp_path):
     data[PIECE : PIECE + 2] = b"\x1f\x8b"
     assert len(data) > PIECE
     assert kept(tmp_path, bytes(data)) == bytes(data)
+
+
+class Noted(io.BytesIO):
+    """Bytes that note in what pieces they are read."""
+
+    def __init__(self, data):
+        super().__init__(data)
+        self.asked = []
+
+    def read(self, size=-1):
+        self.asked.append(size)
+        return super().read(size)
+
+
+def test_uploads_are_read_a_quarter_of_a_megabyte_at_a_time(tmp_path):
+    upload = Noted(fits_bytes())
+    upload.seek(100)  # wherever it was read to before
+    measure([(upload, "a.pha")], CONFIG)
+    assert upload.tell() == 0
+    store(upload, tmp_path / "a", "a.pha", CONFIG)
+    assert set(upload.asked) == {2**18}
+
+
+def test_inflated_pieces_are_no_larger(tmp_path, monkeypatch):
+    sizes, plain = [], uploads._inflated
+
+    def noted(pieces, name):
+        for piece in plain(pieces, name):
+            sizes.append(len(piece))
+            yield piece
+
+    monkeypatch.setattr(uploads, "_inflated", noted)
+    data = fits_bytes() + bytes(2**20)
+    assert kept(tmp_path, gzip.compress(data)) == data
+    assert max(sizes) == 2**18
+
+
+def test_both_limits_are_told(tmp_path):
+    config = ServeConfig(max_file_mb=1.5, max_inflated_mb=2.5)
+    with pytest.raises(TooLargeError) as caught:
+        kept(tmp_path, fits_bytes() + bytes(2**21), config)
+    assert str(caught.value) == "a.pha: more than 1.5 MB; send it gzipped, or a smaller one"
+    with pytest.raises(TooLargeError) as caught:
+        kept(tmp_path, gzip.compress(fits_bytes() + bytes(2**22)), config)
+    assert str(caught.value) == "a.pha: more than 2.5 MB once inflated; send a smaller file"

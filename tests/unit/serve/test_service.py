@@ -1,0 +1,217 @@
+"""Which model answers, what is told of models, and what requests of spectra ask of them."""
+
+import asyncio
+import dataclasses
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+from fastapi.testclient import TestClient
+from tests.refusals import refused
+from tests.synthetic import IMAGES
+
+from wolter.errors import InputError
+from wolter.serve import api, service
+from wolter.serve.api import build_app
+from wolter.serve.config import ServeConfig
+from wolter.serve.errors import UnavailableError
+from wolter.serve.health import Watch
+from wolter.serve.models import Chosen
+from wolter.serve.service import Service
+from wolter.train.checkpoint import load_model
+from wolter.xray.spectrum import read_spectrum, write_spectrum
+
+URL = "/v1/spectra/parameters"
+
+
+def bare(models=(), images=(), problems=()):
+    """A service of models in name alone."""
+    models, images = ({name: name.upper() for name in names} for names in (models, images))
+    watch = Watch({}, dict.fromkeys(problems, "broken"))
+    return Service(ServeConfig(parsers=1), models, images, None, watch)
+
+
+@pytest.mark.parametrize(
+    ("models", "problems", "default"),
+    [
+        (("mlp", "deepspectra", "posterior"), (), "posterior"),
+        (("mlp", "deepspectra"), (), "deepspectra"),
+        (("mlp", "deepspectra"), ("posterior",), "posterior"),
+        (("mlp", "cnn"), (), "mlp"),
+        ((), (), ""),
+    ],
+)
+def test_the_default_is_the_one_with_intervals(models, problems, default):
+    assert bare(models, problems=problems).default == default
+
+
+def test_models_are_found_by_name():
+    found = bare(("mlp", "posterior"), ("superres",), ("cnn",))
+    assert found.spectra("mlp") == "MLP"
+    assert found.spectra(None) == found.spectra("") == "POSTERIOR"
+    assert found.enhancer("superres") == "SUPERRES"
+    with pytest.raises(InputError) as caught:
+        found.spectra("x" * 60)
+    assert str(caught.value) == (
+        f"family: {'x' * 50!r} is not served; choose one of mlp, posterior"
+    )
+    with pytest.raises(InputError, match=r"^task: no x is served; choose one of superres$"):
+        found.enhancer("x")
+    with pytest.raises(InputError, match=r"choose one of \(none\)$"):
+        bare().spectra("mlp")
+    with pytest.raises(InputError, match=r"choose one of \(none\)$"):
+        bare().enhancer("mlp")
+    for ask in (found.spectra, found.enhancer):
+        with pytest.raises(UnavailableError, match=r"^cnn does not answer now"):
+            ask("cnn")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (InputError("/secret/a: cannot be read; b"), "cannot be read; b"),
+        (InputError("posterior: its artifact is gone"), "posterior: its artifact is gone"),
+        (InputError("/secret: "), "/secret: "),
+        (InputError("plain words"), "plain words"),
+        (KeyError("/secret"), "KeyError"),
+    ],
+)
+def test_reasons_tell_no_folder(error, reason):
+    assert service._reason(error) == reason
+
+
+def test_bulky_work_is_done_one_at_a_time():
+    lock, together, alone = threading.Lock(), [], bare()
+
+    def work(a, b):
+        together.append(lock.acquire(blocking=False))
+        time.sleep(0.02)
+        lock.release()
+        return a + b
+
+    async def ask():
+        return await asyncio.gather(*(alone.alone(work, i, 10) for i in range(4)))
+
+    assert asyncio.run(ask()) == [10, 11, 12, 13]
+    assert together == [True] * 4
+
+
+def test_models_are_loaded_by_kind(untrained, enhancer, tmp_path):
+    chosen = [
+        Chosen("mlp", str(untrained("mlp")), "3"), Chosen("superres", str(enhancer(2)), "4"),
+        Chosen("cnn", str(tmp_path)), Chosen("posterior", "", problem="posterior: gone"),
+    ]  # fmt: skip
+    loaded = Service.load(chosen, ServeConfig(parsers=1), join=None)
+    assert {name: each.version for name, each in loaded.models.items()} == {"mlp": "3"}
+    assert {name: each.version for name, each in loaded.images.items()} == {"superres": "4"}
+    assert set(loaded.watch.problems) == {"cnn", "posterior"}
+    assert loaded.watch.problems["posterior"] == "posterior: gone"
+    assert loaded.watch.versions == {"mlp": "3", "superres": "4"}
+
+
+@pytest.mark.parametrize("exposure_s", [(2e4, 3e4), None])
+def test_what_is_told_of_models(untrained, exposure_s):
+    spec = dataclasses.replace(load_model(untrained("mlp")).card.spec, exposure_s=exposure_s)
+    told = api._spectra("mlp", SimpleNamespace(spec=spec, version="3"), default=True)
+    assert (told.model_name, told.model_version, told.default) == ("mlp", "3", True)
+    assert told.exposure_s == (None if exposure_s is None else [2e4, 3e4])
+    assert told.instrument == "XMM/EPN/Medium"
+    assert [p.name for p in told.parameters] == list(spec.names)
+    assert told.components == ["powerlaw", "gaussian", "bbody"]
+    assert told.energy_edges == list(spec.energy_edges)
+    for name, task, default in (
+        ("superres", "superres", True), ("superres-denoise", "denoise", False)
+    ):  # fmt: skip
+        images = dataclasses.replace(IMAGES, scale=2, exposure_s=exposure_s)
+        told = api._images(name, SimpleNamespace(spec=images, version="4"))
+        assert (told.task, told.default, told.scale) == (task, default, 2)
+        assert told.exposure_s == (None if exposure_s is None else [2e4, 3e4])
+        assert told.band_kev == list(images.band_kev)
+
+
+def test_the_application_has_the_limits_of_the_config():
+    config = ServeConfig(max_request_mb=1.5, max_json_mb=0.5, max_ongoing=3, max_queued=4)
+    app = build_app(dataclasses.replace(bare(("mlp",)), config=config))
+    options = {each.cls.__name__: each.kwargs for each in app.user_middleware}
+    assert options["LimitBody"] == {"max_bytes": 3 * 2**19, "max_json": 2**19}
+    assert options["Admit"] == {"at_once": 3, "waiting": 4, "timeout_s": 120.0}
+    client = TestClient(app)
+    assert client.get("/redoc").status_code == 404
+    assert client.get("/docs").status_code == 200
+
+
+@pytest.fixture
+def seconds(service, monkeypatch):
+    """What time each request may spend on refining, s."""
+    asked = []
+
+    async def refine_within(evidence, left_s):
+        asked.append((sorted(evidence), left_s))
+        return {}
+
+    monkeypatch.setattr(service.models["posterior"], "refine_within", refine_within)
+    return asked
+
+
+@pytest.mark.parametrize(("refine_s", "least", "most"), [(30.0, 30, 30), (1e9, 95, 105)])
+def test_refining_leaves_time_to_answer(service, pha, parts, seconds, refine_s, least, most):
+    """Of 120 s, 15 are kept to write the answer."""
+    quality_C = torch.zeros(300, dtype=torch.int16)
+    quality_C[100] = 5  # a hole, of which networks know nothing
+    path = pha.with_name("holed.pha")
+    write_spectrum(path, dataclasses.replace(read_spectrum(pha), quality_C=quality_C))
+    config = dataclasses.replace(service.config, refine_s=refine_s)
+    client = TestClient(build_app(dataclasses.replace(service, config=config)))
+    files = [*parts.items(), ("pha", (path.name, path.read_bytes()))]
+    spectra = client.post(URL, files=files).json()["spectra"]
+    assert ["band_not_covered" in each["flags"] for each in spectra] == [False, True]
+    ((indices, left_s),) = seconds
+    assert indices == [1]
+    assert least <= left_s <= most
+
+
+def test_many_spectra_are_answered_in_pieces(service, monkeypatch):
+    served, sizes = service.models["mlp"], []
+    plain = served.estimate
+
+    async def estimate(batch):
+        sizes.append(len(batch))
+        return await plain(batch)
+
+    monkeypatch.setattr(served, "estimate", estimate)
+    client = TestClient(build_app(service))
+    many = {"counts": [[i % 7] * 256 for i in range(600)], "exposure_s": 25_000}
+    spectra = client.post(URL, params={"family": "mlp"}, json=many).json()["spectra"]
+    assert sizes == [256, 256, 88]
+    assert [each["file"] for each in spectra] == [str(i) for i in range(600)]
+    assert [each["counts"] for each in spectra[:9]] == [256.0 * (i % 7) for i in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("application/json; charset=utf-8", 200), ("Application/JSON ", 200), ("text/plain", 415)],
+)
+def test_kinds_of_bodies(client, kind, status):
+    body = b'{"counts": [%s], "exposure_s": 25000}' % b",".join([b"1"] * 256)
+    response = client.post(URL, content=body, headers={"content-type": kind})
+    assert response.status_code == status, response.text
+    if status == 415:
+        assert refused(response, 415) == (
+            "send multipart/form-data (PHA files) or application/json"
+        )
+
+
+def test_so_many_spectra_may_be_sent(service):
+    config = dataclasses.replace(service.config, max_spectra=2)
+    client = TestClient(build_app(dataclasses.replace(service, config=config)))
+    for n, status in ((2, 200), (3, 422)):
+        sent = {"counts": [[1] * 256] * n, "exposure_s": 25_000}
+        assert client.post(URL, params={"family": "mlp"}, json=sent).status_code == status
+
+
+def test_words_in_a_form_are_no_more_than_its_fields(client, parts):
+    words = {f"w{i}": "x" for i in range(5)}
+    assert "4" in refused(client.post(URL, data=words, files=parts), 400)
+    assert refused(client.post(URL, data={"w": "x"}, files=parts), 422).startswith("unknown field")
