@@ -1,4 +1,4 @@
-"""Tasks: what is read, answered, written and judged; the only door to a wing.
+"""Tasks: what is read, answered, written and evaluated; the only door to a wing.
 
 The platform (training, search, registry, serving, commands) asks a family for its task, and the
 task for all that concerns the kind of record. A task is one object in the module `tasks` of a wing,
@@ -13,15 +13,22 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
 
 from wolter.data.record_kinds import RecordKind, record_kind
 from wolter.data.record_kinds import names as wings
+from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
 from wolter.family import Family
+from wolter.registry.checkpoint import Model
 
-Advance = Callable[[float], None]
-"""Told of work that was done, in the units that the caller gave the total in."""
+if TYPE_CHECKING:
+    from wolter.report.write import Report
+
+Advance = Callable[[int], None]
+"""Progress callback: called with the number of files that were done since the last call."""
 
 
 @dataclass(frozen=True)
@@ -29,20 +36,36 @@ class NoOptions:
     """Options of a task that has none."""
 
 
+@dataclass(frozen=True)
+class Response:
+    """Body of an HTTP response."""
+
+    content: bytes
+    media_type: str
+
+
 class Task(ABC):
     """What models of some families are for.
+
+    The first paragraph of a subclass's docstring is the help of `wolter predict FAMILY`. Options
+    are written once: the fields of the four dataclasses, with their docstrings and defaults, become
+    options of commands, fields of uploads, and queries over HTTP.
 
     Attributes:
         name: "KIND/WHAT".
         Inputs: frozen dataclass of the files of one record: fields of uploads, options of commands.
-            The first field is the record itself; every other has a default.
+            The first field is the record itself; every other has a default, and goes with every
+            record of a command.
         Options: frozen dataclass of how to answer: options of commands, queries over HTTP.
-        EvaluateOptions: frozen dataclass of how to judge.
+        PredictOptions: `Options` or a subclass, with what `wolter predict` alone can do, such as
+            writing further files.
+        EvaluateOptions: frozen dataclass of how to evaluate: options of `wolter evaluate`.
     """
 
     name: ClassVar[str]
     Inputs: ClassVar[type[Any]]
     Options: ClassVar[type[Any]] = NoOptions
+    PredictOptions: ClassVar[type[Any]] = NoOptions
     EvaluateOptions: ClassVar[type[Any]] = NoOptions
 
     @property
@@ -55,9 +78,57 @@ class Task(ABC):
         return family.name
 
     @abstractmethod
+    def read(self, inputs: Any, spec: Any, options: Any) -> Any:
+        """Read the record of some files as models of a spec take it.
+
+        Args:
+            inputs: of the type `Inputs`.
+            spec: of the model.
+            options: of the type `Options`.
+
+        Raises:
+            InputError: a file is missing or bad, or does not fit the spec.
+        """
+
+    @abstractmethod
+    def answer(self, model: Model, version: str, records: Sequence[Any], options: Any) -> Any:
+        """Answer for records.
+
+        Args:
+            model: loaded.
+            version: of the model; empty for the fingerprint of its weights.
+            records: of `read`.
+            options: of the type `Options`.
+
+        Raises:
+            InputError: the model cannot answer for them, or not in the way of the options.
+        """
+
+    @abstractmethod
+    def write(self, answers: Any, out: Path) -> None:
+        """Write answers to a file.
+
+        Raises:
+            InputError: the suffix is none of the task's, or the file cannot be written.
+        """
+
+    @abstractmethod
+    def respond(self, answers: Any) -> Response:
+        """Answers as the body of an HTTP response."""
+
+    @abstractmethod
+    def check_outputs(self, files: Sequence[Path], out: Path, inputs: Any, options: Any) -> None:
+        """Check what `predict` will write, before any work; its arguments but model and version.
+
+        Raises:
+            InputError: a suffix is none of the task's, a folder is missing or cannot be written to,
+                or an output is one of the inputs.
+        """
+
+    @abstractmethod
     def predict(
         self,
-        model: Any,
+        model: Model,
         version: str,
         files: Sequence[Path],
         out: Path,
@@ -65,41 +136,53 @@ class Task(ABC):
         options: Any,
         advance: Advance,
     ) -> list[str]:
-        """Answer for files and write the answers; returns lines to print.
+        """Read files, answer for them and write the answers; return lines to print.
 
         Args:
-            model: a loaded `wolter.registry.checkpoint.Model`.
-            version: of the model; empty for its fingerprint.
-            files: records to read.
+            model: loaded.
+            version: of the model; empty for the fingerprint of its weights.
+            files: the records.
             out: file to write.
-            inputs: files that go with every record; its first field is not looked at.
-            options: how to answer.
-            advance: called with the files done.
+            inputs: of the type `Inputs`: the files that go with every record.
+            options: of the type `PredictOptions`.
+            advance: told of the files done.
 
         Raises:
-            InputError: a file, an option or the output is bad; outputs are checked before the work.
+            InputError: a file or an option is bad.
         """
 
     @abstractmethod
     def evaluate(
         self,
-        models: Sequence[Any],
+        models: Sequence[Model],
         versions: Sequence[str],
-        dataset: Any,
+        dataset: ShardDataset,
         split: str,
         limit: int | None,
         options: Any,
-    ) -> Any:
-        """Judge models on a split of a dataset; returns a `wolter.report.write.Report`."""
+    ) -> "Report":
+        """Evaluate models on a split of a dataset.
+
+        Args:
+            models: loaded; the first is in question, the others stand beside it.
+            versions: of the models.
+            dataset: of the task's kind of record.
+            split: "test", "validation", "train" or "all".
+            limit: evaluate on at most so many records.
+            options: of the type `EvaluateOptions`.
+
+        Raises:
+            InputError: a model does not fit the dataset, or the split is empty.
+        """
 
     @abstractmethod
     def default_data(self) -> Path:
-        """The default dataset of the records, which is simulated if it is missing."""
+        """Folder of the default dataset of the records, which is simulated if it is missing."""
 
-    def problem(self, model: Any) -> str:
+    def problem(self, model: Model) -> str:
         """Why a model does not answer a plain record; empty where it does."""
-        spec = model.card.spec
-        found = model.family.predict(model.module, self.kind.example(spec, 1))
+        with torch.inference_mode():
+            found = model.family.predict(model.module, self.kind.example(model.card.spec, 1))
         bad = sorted(name for name, value in found.items() if not bool(value.isfinite().all()))
         return f"no finite {bad[0]} of a plain record" if bad else ""
 
