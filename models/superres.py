@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from wolter.errors import InputError
 from wolter.family import Choice, Family, Range
+from wolter.images.outputs import LIMIT_NAMES, RATE_METRICS, rate_outputs
 from wolter.images.schema import ImageBatch, ImageSpec
 from wolter.images.targets import Targets, clamp_of, enlarge, targets
 from wolter.images.tiling import Tiled
@@ -38,7 +39,6 @@ from wolter.models._gamma import GammaQuantiles, deviate, log_negative_binomial,
 from wolter.models._intervals import Intervals
 from wolter.models._rrdb import Generator
 from wolter.models._spectra import Standardise
-from wolter.outputs import Metric, Output
 
 EXPOSURE_S = 2e4  # unit of exposures
 SMOOTHINGS = (1.0, 2.0, 4.0, 8.0)  # deviations of the smoothed images that the network sees, pixels
@@ -48,7 +48,6 @@ STEP = 2.0  # most that a denoised root differs from that of smoothed and counte
 SOFT, SMALL = 0.05, 1e-4
 THIN = 4  # every so many rows and columns teach intervals
 NORMALISING = 64  # images whose pixels set the mean and deviation of each feature
-LIMIT_NAMES = ("lower", "upper", "lower_95", "upper_95")
 IMAGE_LOSSES = {"psnr": losses.psnr, "ssim": losses.ssim, "ms_ssim": losses.ms_ssim}
 
 
@@ -354,7 +353,7 @@ def predict(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
     """Expected rates (B, S H, S W), ct/s per output pixel: the mean of what they may be.
 
     They are those of the sources; with the reference's scalings, also of the background where the
-    training targets held it. See `outputs`.
+    training targets held it. See `rate_outputs`.
     """
     model = cast("Superres", module)
     rate_BHW, shape_BHW = model(batch)
@@ -362,18 +361,6 @@ def predict(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
         return {"rate": rate_BHW}
     limits = model.limits(batch, rate_BHW, shape_BHW)
     return {"rate": rate_BHW, **dict(zip(LIMIT_NAMES, limits, strict=True))}
-
-
-def outputs(config: Config, _spec: ImageSpec) -> tuple[Output, ...]:
-    """The rate and, with `interval`, the ends of its 68 % and 95 % intervals."""
-    rate = Output("rate", "expected rate per output pixel", "ct/s", "HW")
-    ends = tuple(
-        Output(name, f"{side} end of the {level} % interval", "ct/s", "HW")
-        for name, side, level in zip(
-            LIMIT_NAMES, ("lower", "upper") * 2, (68, 68, 95, 95), strict=True
-        )
-    )
-    return (rate, *ends) if config.interval else (rate,)
 
 
 def normalise(module: nn.Module, batch: ImageBatch) -> None:
@@ -385,12 +372,6 @@ def normalise(module: nn.Module, batch: ImageBatch) -> None:
         model.standardise.learn(features_BFHW.movedim(1, -1).flatten(0, 2)[:, :, None, None])
 
 
-METRICS = (
-    Metric("deviance", "lower", "Poisson deviance of the target's photons a pixel", headline=True),
-    Metric("psnr", "higher", "peak signal-to-noise ratio of brightness", "dB", headline=True),
-    Metric("psnr_sqrt", "higher", "peak signal-to-noise ratio of its square root", "dB"),
-)
-
 FAMILY = Family(
     name="superres",
     task="images/enhance",
@@ -399,9 +380,9 @@ FAMILY = Family(
     normalise=normalise,
     loss=loss,
     predict=predict,
-    outputs=outputs,
+    outputs=lambda config, _spec: rate_outputs(config.interval),
     measure=measure,
-    metrics=METRICS,
+    metrics=RATE_METRICS,
     search_space={
         "blocks": Choice((1, 2, 3, 4)),
         "filters": Choice((8, 16, 32)),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from wolter.report.page import Picture
     from wolter.report.table import Table
-    from wolter.report.training_curves import History
 
 
 class Report(Protocol):
