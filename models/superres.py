@@ -352,15 +352,12 @@ def measure(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
 def predict(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
     """Expected rates (B, S H, S W), ct/s per output pixel: the mean of what they may be.
 
-    They are those of the sources; with the reference's scalings, also of the background where the
-    training targets held it. See `rate_outputs`.
+    With the reference's scalings they hold the background where the training targets held it.
     """
     model = cast("Superres", module)
     rate_BHW, shape_BHW = model(batch)
-    if shape_BHW is None:
-        return {"rate": rate_BHW}
-    limits = model.limits(batch, rate_BHW, shape_BHW)
-    return {"rate": rate_BHW, **dict(zip(LIMIT_NAMES, limits, strict=True))}
+    limits = [] if shape_BHW is None else model.limits(batch, rate_BHW, shape_BHW)
+    return {"rate": rate_BHW, **dict(zip(LIMIT_NAMES, limits, strict=False))}
 
 
 def normalise(module: nn.Module, batch: ImageBatch) -> None:
