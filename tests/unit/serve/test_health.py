@@ -172,3 +172,8 @@ def test_health_documents_that_no_model_may_answer():
     paths = client_of(Watch({}, {})).get("/openapi.json").json()["paths"]
     for path in ("/readyz", "/healthz"):
         assert set(paths[path]["get"]["responses"]) == {"200", "503"}
+
+
+def test_a_watch_that_never_looked_is_as_old_as_the_clock(monkeypatch):
+    monkeypatch.setattr(health.time, "time", lambda: 5.0)
+    assert client_of(Watch({"a": Model()}, {})).get("/readyz").json()["checked_s"] == 5.0

@@ -173,3 +173,84 @@ def test_evidence_is_kept_of_spectra_beyond_the_training(job, tmp_path):
         path = tmp_path / f"gridded-{kept}-{trained is None}"
         read_job(dataclasses.replace(job, gridded=str(path), trained=trained))
         assert path.exists() is kept
+
+
+def test_the_first_bad_value_is_told():
+    def told(*values, **options):
+        with pytest.raises(InputError) as caught:
+            reading._bounded("a", "counts", *values, **options)
+        return str(caught.value)
+
+    reading._bounded("a", "counts", torch.tensor([0.0, 0.5]), 0.25)
+    one = torch.tensor([[1.0, 2.0], [3.0, -4.0]])
+    two = torch.tensor([[1.0, 2e13], [-5.0, -6.0]])
+    assert told(one) == "a: counts of -4; 0 to 1e+12 are taken"
+    assert told(two) == "a: counts of 2e+13; 0 to 1e+12 are taken"
+    assert told(torch.ones(2), two, one) == "a: counts of 2e+13; 0 to 1e+12 are taken"
+    assert told(0.5, least=0.75) == "a: counts of 0.5; 0.75 to 1e+12 are taken"
+
+
+def test_headers_keep_what_can_be_written_in_its_order():
+    header = fits.Header()
+    header["FIRST"] = 1
+    header["COMMENT"] = "words"
+    header["HISTORY"] = "more"
+    header["SECOND"] = (2.5, "about it")
+    header["COMMENT"] = "last"
+    header.append(fits.Card.fromstring("BAD     = 'open".ljust(80)), end=True)
+    header["THIRD"] = "three"
+    plain = reading._plain(header)
+    assert [card.keyword for card in plain.cards] == [
+        card.keyword for card in header.cards if card.keyword != "BAD"
+    ]
+    assert plain.comments["SECOND"] == "about it"
+    assert (plain["FIRST"], plain["SECOND"], plain["THIRD"]) == (1, 2.5, "three")
+
+
+def test_only_pictures_are_counted_in_pixels(tmp_path):
+    """Cubes, lists of numbers and tables are no images of so many pixels."""
+    path = tmp_path / "a.fits"
+    cube = fits.ImageHDU(np.zeros((2, 9, 9), np.float32))
+    row = fits.ImageHDU(np.zeros(500, np.float32))
+    table = fits.BinTableHDU.from_columns([fits.Column("A", "J", array=np.arange(500))])
+    small = fits.ImageHDU(np.zeros((5, 7), np.float32))
+    fits.HDUList([fits.PrimaryHDU(), cube, row, table, small]).writeto(path)
+    reading._check_pixels(upload(path), 35)
+    with pytest.raises(TooLargeError, match=r": 35 pixels; send at most 34$"):
+        reading._check_pixels(upload(path), 34)
+
+
+def find(job, uploads, named, what="RMF"):
+    path = reading._find(job, uploads, named, what, "KEYWORD")
+    return path if path is None else path.rpartition("/")[2]
+
+
+def test_which_upload_is_meant(job):
+    one, two = Upload("one.rsp", "/x/1"), Upload("two.rsp.gz", "/x/2")
+    assert find(job, (one,), "another.rsp") == "1"  # the only one serves every spectrum
+    assert find(job, (one, two), "one.rsp") == "1"
+    assert find(job, (one, two), "/far/two.rsp") == "2"
+    assert find(job, (one, two), "two.rsp.gz") == "2"
+    assert find(job, (one, two), "two.rsp[MATRIX]") == "2"
+    assert find(job, (one, two), " two.rsp{3} ") == "2"
+    assert find(job, (), "") is None
+    for uploads, named in (((one, two), "three.rsp"), ((one, two), ""), ((), "one.rsp")):
+        with pytest.raises(InputError, match=r"its RMF .* \(KEYWORD\) is not among the uploads"):
+            find(job, uploads, named)
+
+
+def test_a_spectrum_may_be_its_background_and_nothing_else(job):
+    assert reading._find(job, (), job.pha.name, "background", "BACKFILE") == job.pha.path
+    for what in ("RMF", "ARF"):
+        with pytest.raises(InputError, match="is not among the uploads"):
+            reading._find(job, (), job.pha.name, what, "KEYWORD")
+    other = Upload("b.pha", "/x/b")
+    assert reading._find(job, (other,), job.pha.name, "background", "BACKFILE") == "/x/b"
+
+
+def test_the_background_is_used_unless_it_is_left_out(job):
+    assert Job(job.pha, SPEC).use_background is True
+    spectrum = read_spectrum(job.pha.path)
+    assert reading._background(job, spectrum) == job.background[0].path
+    without = dataclasses.replace(job, use_background=False)
+    assert reading._background(without, spectrum) == "none"
