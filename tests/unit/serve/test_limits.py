@@ -378,3 +378,32 @@ def test_posts_alone_wait(method, status):
     task, sent = run(Admit(echo, at_once=0, waiting=0, timeout_s=1), method)
     asyncio.run(task)
     assert told(sent)[0] == status
+
+
+def test_nothing_of_the_proxy_s_text_follows_the_json():
+    task, sent = run(Edge(PlainTextResponse("Ray says no", 503)))
+    asyncio.run(task)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert b"Ray" not in told(sent)[2]
+
+
+def test_there_is_room_for_as_many_after_some_were_answered():
+    async def scene():
+        ready = asyncio.Event()
+
+        async def slow(scope, receive, send):
+            await ready.wait()
+            await echo(scope, receive, send)
+
+        app, refused = Admit(slow, at_once=2, waiting=1, timeout_s=30), []
+        for _ in range(3):
+            asked = [run(app) for _ in range(7)]
+            tasks = [asyncio.create_task(each) for each, _ in asked]
+            await asyncio.sleep(0)
+            ready.set()
+            await asyncio.gather(*tasks)
+            refused.append([told(sent)[0] for _, sent in asked].count(429))
+            ready.clear()
+        return refused
+
+    assert asyncio.run(scene()) == [4, 4, 4]
