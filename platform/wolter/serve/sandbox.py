@@ -34,10 +34,10 @@ def to_json(record: Record) -> dict[str, Any]:
     return {
         "name": record.name,
         "flags": list(record.flags),
-        "counts": batch.counts_BC[0].tolist(),
-        "background": batch.background_BC[0].tolist(),
-        "background_scale": batch.background_scale_B[0].item(),
-        "exposure_s": batch.exposure_B[0].item(),
+        "counts": batch.counts_BC.squeeze(0).tolist(),
+        "background": batch.background_BC.squeeze(0).tolist(),
+        "background_scale": batch.background_scale_B.item(),
+        "exposure_s": batch.exposure_B.item(),
         "areascale": record.areascale,
         "area": _row(batch.area_BA),
         "redistribution": _row(batch.redistribution_BQA),
@@ -45,7 +45,7 @@ def to_json(record: Record) -> dict[str, Any]:
 
 
 def _row(values: Tensor | None) -> list[Any] | None:
-    return None if values is None else values[0].tolist()
+    return None if values is None else values.squeeze(0).tolist()
 
 
 def _batch(row: list[Any] | None) -> Tensor | None:

@@ -53,7 +53,7 @@ class Likelihood:
         self.exposure_B = gridded.record.batch.exposure_B
         self.counts_BC = gridded.record.batch.counts_BC
         shortest, longest = spec.exposure_s or (0.0, math.inf)
-        exposure_s = float(self.exposure_B[0])
+        exposure_s = float(self.exposure_B)
         factor = min(max(exposure_s, shortest), longest) / exposure_s if scaled else 1.0
         is_norm_P = torch.tensor([name.endswith("norm") for name in spec.names])
         low_P, high_P = spec.bounds_2P() * torch.where(is_norm_P, factor, 1.0)
@@ -100,11 +100,11 @@ class Likelihood:
         start_RP = torch.cat([each.to(self.box.low_P) for each in starts])
         start_RP = start_RP.clamp(self.box.low_P, self.box.high_P).double()
         found = fit(self.seen, data, start_RP[None], bounds_2P, search=True)
-        return found.parameters_BP[0]
+        return found.parameters_BP.squeeze(0)
 
     def better(self, best_P: Tensor, samples_SP: Tensor) -> Tensor:
         """A best fit, fitted again where a sample explains the spectrum better."""
-        if self._log(samples_SP).max() <= self._log(best_P[None].float())[0]:
+        if self._log(samples_SP).max() <= self._log(best_P[None].float()):
             return best_P
         return self.best(best_P, samples_SP)
 
@@ -171,8 +171,8 @@ def check_model(model: Model, gridded: GriddedObservation, refined: bool = False
     values = estimate(model, batch)
     if refined and "samples" not in values:
         raise InputError(f"{model.family.name} gives no posterior to refine; choose posterior")
-    answer_P = torch.tensor([float(values[name][0]) for name in spec.names])
-    samples_SP = torch.from_numpy(values["samples"][0]) if "samples" in values else None
+    answer_P = torch.tensor([values[name].item() for name in spec.names])
+    samples_SP = torch.from_numpy(values["samples"]).squeeze(0) if "samples" in values else None
     best_P = likelihood.best(answer_P, samples_SP)
     figures = _goodness(likelihood, best_P)
     checked = ModelCheck(dict(values), likelihood, best_P, figures)
@@ -191,7 +191,7 @@ def check_model(model: Model, gridded: GriddedObservation, refined: bool = False
     if exact and few and unexplained:
         del checked.sets["refined posterior"]
         checked.values, exact = values, False
-    flags = estimate_flags(model.card, batch, checked.values, exact)[0]
+    (flags,) = estimate_flags(model.card, batch, checked.values, exact)
     # The likelihood knows better than the network.
     checked.flags += [flag for flag in flags if not flag.startswith(NOT_DETECTED)]
     absent = likelihood.undetected(checked.best_P)
@@ -205,7 +205,7 @@ def check_model(model: Model, gridded: GriddedObservation, refined: bool = False
 
 def _goodness(likelihood: Likelihood, best_P: Tensor) -> dict[str, float]:
     seen_C, expected_BC = likelihood.seen_C, likelihood.expected(best_P[None].float())
-    found = goodness(likelihood.counts_BC[0, seen_C], expected_BC[0, seen_C])
+    found = goodness(likelihood.counts_BC[:, seen_C], expected_BC[:, seen_C])
     return {
         "cstat": float(found.statistic),
         "cstat_expected": float(found.expected),
@@ -239,7 +239,7 @@ def _p_value(checked: ModelCheck) -> float:
     p_B = posterior_predictive_p(
         likelihood.counts_BC[:, seen_C], expected_SC[None][..., seen_C], generator
     )
-    return float(p_B[0])
+    return float(p_B)
 
 
 def _refine(checked: ModelCheck, spec: SpectraSpec) -> Tensor:
@@ -249,14 +249,13 @@ def _refine(checked: ModelCheck, spec: SpectraSpec) -> Tensor:
     density_BS = torch.from_numpy(checked.values["log_density"])
     fine = refine(sampler, torch.zeros(1, dtype=torch.long), samples_BSP, density_BS)
     summary = summarise(fine.parameters_BSP, spec.names, fine.weights_BS)
-    checked.figures["effective"] = float(fine.share_B[0])
-    chosen = torch.multinomial(
-        fine.weights_BS[0], fine.weights_BS.shape[1], True, generator=sampler.generator
-    )
+    checked.figures["effective"] = float(fine.share_B)
+    weights_S = fine.weights_BS.squeeze(0)
+    chosen = torch.multinomial(weights_S, len(weights_S), True, generator=sampler.generator)
     samples_BSP = fine.parameters_BSP[:, chosen]
     wide_BSP = at_least_wide(samples_BSP, widths(summary, spec.names), checked.likelihood.box)
     if wide_BSP is not samples_BSP:
         samples_BSP, summary = wide_BSP, summarise(wide_BSP, spec.names)
     checked.values |= {name: value.float().numpy() for name, value in summary.items()}
     checked.values["samples"] = samples_BSP.float().numpy()
-    return samples_BSP[0]
+    return samples_BSP.squeeze(0)

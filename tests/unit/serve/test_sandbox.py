@@ -114,3 +114,23 @@ def test_limits_are_of_what_is_used_more():
     assert soft == pytest.approx(size + 300 * MB, abs=10 * MB)
     assert seconds in (used + 7, used + 8)
     assert most == before
+
+
+NOISY = """
+import sys
+from wolter.serve import sandbox
+sys.argv = ["sandbox", "500", "10"]
+sandbox._answer = lambda line: print("a library's words", flush=True) or {"record": line.strip()}
+sandbox.main()
+"""
+
+
+def test_what_libraries_print_is_no_answer():
+    run = subprocess.run(
+        [sys.executable, "-c", NOISY], input="a\nb\n", capture_output=True, text=True, check=True
+    )
+    ready, *answers = map(json.loads, run.stdout.splitlines())
+    assert ready == {"ready": True}
+    assert [answer["record"] for answer in answers] == ["a", "b"]
+    assert all(0 <= answer["cpu_s"] < 60 for answer in answers)
+    assert run.stderr.count("a library's words") == 2

@@ -96,6 +96,7 @@ def test_bulky_work_is_done_one_at_a_time():
 
     assert asyncio.run(ask()) == [10, 11, 12, 13]
     assert together == [True] * 4
+    assert "ThreadPoolExecutor" not in repr(alone)
 
 
 def test_models_are_loaded_by_kind(untrained, enhancer, tmp_path):

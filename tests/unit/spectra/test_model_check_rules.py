@@ -307,3 +307,14 @@ def test_widened_samples_are_those_that_are_told(refinement, gridded, posterior,
     torch.testing.assert_close(told_P, 1.5 * refinement["chosen"], rtol=1e-4, atol=0)
     samples_SP = torch.from_numpy(checked.values["samples"][0])
     assert torch.equal(checked.sets["refined posterior"], samples_SP)
+
+
+def test_an_exposure_of_any_length_is_trained_on_where_none_is_known(gridded, posterior):
+    batch = dataclasses.replace(gridded.record.batch, exposure_B=torch.tensor([0.25]))
+    record = dataclasses.replace(gridded.record, batch=batch)
+    short = dataclasses.replace(gridded, record=record)
+    spec = dataclasses.replace(posterior.card.spec, exposure_s=None)
+    low_P, high_P = spec.bounds_2P()
+    box = Likelihood(short, spec).box
+    torch.testing.assert_close(box.low_P, low_P)
+    torch.testing.assert_close(box.high_P, high_P)
