@@ -113,6 +113,18 @@ def test_energies_that_descend_are_turned_round_with_matrix_and_area(files):
     with fits.open(path, mode="update") as hdus:
         hdus[1].data = hdus[1].data[::-1].copy()
     assert read_arf(path).area_E.tolist() == [10, 20, 30]
+    path = files.arf([10, 20], EDGES[:3])  # the first and the last are all there are
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].data = hdus[1].data[::-1].copy()
+    assert read_arf(path).area_E.tolist() == [10, 20]
+
+
+def test_a_file_of_no_energies_is_refused(files):
+    path = files.arf([10, 20], EDGES[:3])
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].data = hdus[1].data[:0].copy()
+    with pytest.raises(InputError, match="no energy bins; fetch it again"):
+        read_arf(path)
 
 
 @pytest.mark.parametrize(

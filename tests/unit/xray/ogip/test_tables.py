@@ -103,6 +103,12 @@ def test_bounds_may_differ_by_a_thousandth_of_a_bin_and_rounding(sign):
     # The second of bins of other widths, by its own width.
     with pytest.raises(InputError, match="gap or overlap after row 2"):
         joined([1.0, 101.0, 101.1], [101.0, 101.1 + 0.01, 102.0])
+    # Rounding is of the energy where bins meet, here 1000 keV.
+    low, high = [1.0, 2.0, 1000.0, 1000.001], [2.0, 1000.0, 1000.006, 1001.0]
+    assert joined(low, high).tolist() == [*low, 1001.0]
+    high[2] = 1000.012
+    with pytest.raises(InputError, match="gap or overlap after row 3"):
+        joined(low, high)
 
 
 def table(**columns):
