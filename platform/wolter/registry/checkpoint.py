@@ -5,12 +5,14 @@
 the seed and the epoch, so that a resumed run gives the weights of an uninterrupted one.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -96,6 +98,15 @@ class Model:
     family: Family
     card: Card
     module: nn.Module
+
+
+def fingerprint(model: Model) -> str:
+    """Version of a model that no registry has numbered: a hash of its weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.module.state_dict().items()):
+        digest.update(f"{name}{tuple(value.shape)}".encode())
+        digest.update(np.ascontiguousarray(value.cpu().numpy()).data)
+    return f"sha256:{digest.hexdigest()[:12]}"
 
 
 def read_card(file: Path) -> Card:

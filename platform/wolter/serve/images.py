@@ -17,12 +17,11 @@ from wolter.images.fits_output import to_bytes
 from wolter.images.predict import enhance_picture, model_name
 from wolter.images.schema import ImageBatch, ImageSpec
 from wolter.images.tiling import enhance
-from wolter.registry.checkpoint import Model
+from wolter.registry.checkpoint import Model, fingerprint
 from wolter.serve.config import LEAST_S, MOST
 from wolter.serve.problems import RESPONSES
 from wolter.serve.requests import IMAGE_ROLES
 from wolter.serve.uploads import plain_name
-from wolter.spectra.predict import fingerprint
 from wolter.xray.imaging.counts_image import CountsImage
 
 if TYPE_CHECKING:

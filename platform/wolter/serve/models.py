@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from wolter import family as families
 from wolter.errors import InputError
-from wolter.registry.checkpoint import Model, load_model
+from wolter.registry.checkpoint import Model, fingerprint, load_model
 from wolter.registry.mlflow_client import shown_uri
 from wolter.serve.config import ServeConfig
 from wolter.spectra.gridded import GriddedObservation
 from wolter.spectra.model_check import ModelCheck, check_model
-from wolter.spectra.predict import estimate, fingerprint
+from wolter.spectra.predict import estimate
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 Estimates = dict[str, NDArray[np.float32]]

@@ -60,32 +60,23 @@ def prior_back(
     return given
 
 
-def estimate_flags(
-    card: Card, batch: SpectraBatch, values: Values, exact: bool = False
-) -> list[list[str]]:
-    """What the user must know of each estimate.
+def record_flags(card: Card, batch: SpectraBatch, values: Values) -> list[list[str]]:
+    """Flags on whatever a model predicts of spectra.
 
-    - `no_counts`, `few_counts` (fewer than any training spectrum has): the prior is given back, and
-      every component is `not_detected`.
+    - `no_counts`, `few_counts`: fewer than any training spectrum has.
     - `no_background`.
-    - `exposure_outside_training`, `response_outside_training` (effective area or redistribution)
-      and `background_outside_training` (scale or level, or none at all): nothing is known of how
-      good the estimates are (`training_ranges_unknown` where the model cannot tell).
-    - `at_prior_edge:<parameter>`: the truth may lie outside the range that was trained on.
-    - `not_detected:<norm>`: the component may be absent, and its upper limit is the answer. The
-      posterior's mean is less than `DETECTED` of its deviations above the prior's least norm; see
-      `wolter.spectra.model_check` for the likelihood's word.
-    - `anomalous`: a spectrum unlike all that the model was trained on, whose estimates may be
+    - `anomalous`: a spectrum unlike all that the model was trained on, whose predictions may be
       anything (`anomaly_unknown` where the model cannot tell).
     - `area_unknown`, of posteriors: counts came without their response, and norms are guesses.
+    - `exposure_outside_training`, `response_outside_training` (effective area or redistribution)
+      and `background_outside_training` (scale or level, or none at all): nothing is known of how
+      good the predictions are (`training_ranges_unknown` where the model cannot tell).
 
     Args:
         card: of the model.
         batch: the spectra.
-        values: of `wolter.spectra.predict.estimate`.
-        exact: they are exact posteriors, which need no prior in their place.
+        values: what the model predicts of them.
     """
-    spec = card.spec
     flags: list[list[str]] = [[] for _ in range(len(batch))]
 
     def set_flag(name: str, where_B: NDArray[np.bool_]) -> None:
@@ -97,8 +88,9 @@ def estimate_flags(
     set_flag("no_counts", none_B)
     set_flag("few_counts", few_B & ~none_B)
     set_flag("no_background", (batch.background_scale_B == 0).numpy())
-    set_flag("anomalous", values["anomaly"] > ANOMALOUS)
-    set_flag("anomaly_unknown", np.isnan(values["anomaly"]))
+    if "anomaly" in values:
+        set_flag("anomalous", values["anomaly"] > ANOMALOUS)
+        set_flag("anomaly_unknown", np.isnan(values["anomaly"]))
     if "samples" in values:  # point families do not read it
         area_BA = batch.area_BA
         unknown_B = (
@@ -106,7 +98,7 @@ def estimate_flags(
         )
         set_flag("area_unknown", unknown_B.cpu().numpy())
     exposure_B = batch.exposure_B.numpy()
-    shortest, longest = spec.exposure_s or (0.0, np.inf)
+    shortest, longest = card.spec.exposure_s or (0.0, np.inf)
     # Headers are rounded.
     outside_B = (exposure_B < 0.999 * shortest) | (exposure_B > 1.001 * longest)
     set_flag("exposure_outside_training", outside_B)
@@ -115,9 +107,38 @@ def estimate_flags(
     else:
         set_flag("response_outside_training", card.trained.other_response(batch).numpy())
         set_flag("background_outside_training", card.trained.other_background(batch).numpy())
+    return flags
+
+
+def estimate_flags(
+    card: Card, batch: SpectraBatch, values: Values, exact: bool = False
+) -> list[list[str]]:
+    """Flags on each estimate of parameters: `record_flags`, and those of parameters.
+
+    Of too few counts the prior is given back, and every component is `not_detected`.
+
+    - `at_prior_edge:<parameter>`: the truth may lie outside the range that was trained on.
+    - `not_detected:<norm>`: the component may be absent, and its upper limit is the answer. The
+      posterior's mean is less than `DETECTED` of its deviations above the prior's least norm; see
+      `wolter.spectra.model_check` for the likelihood's word.
+
+    Args:
+        card: of the model.
+        batch: the spectra.
+        values: of `wolter.spectra.predict.estimate`.
+        exact: they are exact posteriors, which need no prior in their place.
+    """
+    spec, flags = card.spec, record_flags(card, batch, values)
+
+    def set_flag(name: str, where_B: NDArray[np.bool_]) -> None:
+        for index in np.flatnonzero(where_B):
+            flags[index].append(name)
+
+    exposure_B = batch.exposure_B.numpy()
     if card.trained is not None:
         exposure_B = card.trained.effective_exposure(batch).numpy()
-    few_B &= not exact
+    shortest, longest = spec.exposure_s or (0.0, np.inf)
+    few_B = uninformed(card, batch).numpy() & (not exact)
     for p in spec.parameters:
         margin = EDGE * (p.high - p.low)
         value_B = values[p.name]

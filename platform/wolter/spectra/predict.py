@@ -3,7 +3,6 @@
 Shapes: B batch, C channel, K component.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from wolter.data.tables import check_suffix, vo_unit, write_rejects, write_table
 from wolter.errors import InputError
-from wolter.registry.checkpoint import Model
+from wolter.registry.checkpoint import Model, fingerprint
 from wolter.spectra.flags import Values, estimate_flags, prior_back
 from wolter.spectra.gridding import batch_of
 from wolter.spectra.reading import Record, ResponseChoice, read_record, to_record
@@ -55,26 +54,20 @@ def to_batch(observations: Sequence[Observation], spec: SpectraSpec) -> SpectraB
     return batch_of(observations, spec.energy_edges)
 
 
-def fingerprint(model: Model) -> str:
-    """Version of a model that no registry has numbered: a hash of its weights."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.module.state_dict().items()):
-        digest.update(f"{name}{tuple(value.shape)}".encode())
-        digest.update(np.ascontiguousarray(value.cpu().numpy()).data)
-    return f"sha256:{digest.hexdigest()[:12]}"
-
-
 @torch.inference_mode()
-def estimate(model: Model, batch: SpectraBatch) -> dict[str, NDArray[np.float32]]:
-    """Everything the family predicts of a batch, first axis B (see `Family.predict`)."""
+def predict_batch(model: Model, batch: SpectraBatch) -> dict[str, NDArray[np.float32]]:
+    """What a family predicts of a batch, first axis B (see `Family.predict`)."""
     device = next(model.module.parameters()).device
     read = batch
     if model.card.trained is not None:
         read = replace(batch, exposure_B=model.card.trained.effective_exposure(batch))
     values = model.family.predict(model.module, read.to(device))
-    return prior_back(
-        model.card, batch, {name: value.float().cpu().numpy() for name, value in values.items()}
-    )
+    return {name: value.float().cpu().numpy() for name, value in values.items()}
+
+
+def estimate(model: Model, batch: SpectraBatch) -> dict[str, NDArray[np.float32]]:
+    """Parameters of a batch, first axis B: `predict_batch`, or the prior of too few counts."""
+    return prior_back(model.card, batch, predict_batch(model, batch))
 
 
 def predict_records(

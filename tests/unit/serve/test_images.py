@@ -15,14 +15,13 @@ from tests.refusals import refused
 from wolter.errors import InputError
 from wolter.images.fits_output import to_hdus
 from wolter.images.predict import enhance_picture
-from wolter.registry.checkpoint import load_model
+from wolter.registry.checkpoint import fingerprint, load_model
 from wolter.serve import images
 from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
 from wolter.serve.images import Asked, ServedImages, attachment
 from wolter.serve.models import ServedRef
 from wolter.serve.service import Service
-from wolter.spectra.predict import fingerprint
 from wolter.xray.imaging.counts_image import read_counts_image
 
 URL = "/v1/images/enhance"

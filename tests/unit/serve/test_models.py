@@ -11,11 +11,11 @@ import torch
 
 from wolter.errors import InputError
 from wolter.registry import mlflow_store, pretrained
-from wolter.registry.checkpoint import load_model
+from wolter.registry.checkpoint import fingerprint, load_model
 from wolter.serve import models
 from wolter.serve.config import ServeConfig
 from wolter.serve.models import PIECE, ServedModel, ServedRef, choose
-from wolter.spectra.predict import estimate, fingerprint
+from wolter.spectra.predict import estimate
 from wolter.spectra.schema import SpectraBatch
 
 

@@ -8,11 +8,10 @@ import torch
 from astropy.table import Table
 
 from wolter.errors import InputError
-from wolter.registry.checkpoint import load_model
+from wolter.registry.checkpoint import fingerprint, load_model
 from wolter.spectra.predict import (
     estimate,
     estimate_flags,
-    fingerprint,
     predict_files,
     predict_observations,
     predict_records,

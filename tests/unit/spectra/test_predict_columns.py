@@ -9,11 +9,10 @@ import pytest
 import torch
 
 from wolter.errors import InputError
-from wolter.registry.checkpoint import load_model
+from wolter.registry.checkpoint import fingerprint, load_model
 from wolter.spectra import predict
 from wolter.spectra.predict import (
     estimate,
-    fingerprint,
     predict_files,
     predict_observations,
     predict_records,
