@@ -190,7 +190,7 @@ def test_norms_of_an_exposure_outside_the_trained_range_are_scaled_as_networks_s
 def test_pictures_are_of_what_the_table_tells(pha, posterior, tmp_path, monkeypatch):
     """The statistic of the title, and the refined posterior where there is one."""
     drawn, checked = [], []
-    plot, answer = predictive_plot.predictive, check_files.judge
+    plot, answer = predictive_plot.predictive, check_files.check_model
     monkeypatch.setattr(
         predictive_plot, "predictive", lambda *w, **k: drawn.append((w[4], k)) or plot(*w, **k)
     )
