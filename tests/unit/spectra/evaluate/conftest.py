@@ -127,7 +127,9 @@ def known(
     def never(*_: Any) -> Any:
         raise AssertionError("evaluation only predicts")
 
-    family = Family(name, "spectra", dict, never, never, never, never, predict, {})
+    family = Family(
+        name, "spectra/parameters", dict, never, never, never, predict, never, never, (), {}
+    )
     return StubModel(family, StubCard(spec), nn.Linear(1, 1))
 
 

@@ -67,7 +67,9 @@ class Stub:
         def predict(_module, batch):
             return {name: value[: len(batch)] for name, value in values.items()}
 
-        self.family = Family("stub", "spectra", dict, never, never, never, never, predict, {})
+        self.family = Family(
+            "stub", "spectra/parameters", dict, never, never, never, predict, never, never, (), {}
+        )
         self.card = type("Card", (), {"spec": dataset.spec})
         self.module = nn.Linear(1, 1)
 
