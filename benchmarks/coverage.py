@@ -84,7 +84,7 @@ def run(n: int = 600) -> dict[str, Any]:
 
 
 def _covered(model: Model, simulator: Simulator, case: Case, n: int) -> dict[str, Any]:
-    spec, generator = model.card.spec, torch.Generator().manual_seed(seed_of(2, n))
+    spec, generator = model.card.spec, torch.Generator().manual_seed(seed_of(2, n, "spectra"))
     forward, redistribution_QA = simulator.forward, simulator.redistribution_QA
     if case.response is not None:
         on_grid = case.response.rebin(spec.energy_edges).to(dtype=torch.float32)

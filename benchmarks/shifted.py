@@ -106,7 +106,7 @@ def _run(folder: Path, n: int, observed: int, judged: int) -> dict[str, Any]:
 
     def further(dataset: ShardDataset, real: Path | None = None) -> Model:
         done = train_local(
-            "posterior", dataset.path, train=how, start=posterior, real=real,
+            "posterior", dataset.path, train=how, start=posterior, observed=real,
             experiment="shifted",
         )  # fmt: skip
         return load_model(done.checkpoint)
@@ -114,7 +114,7 @@ def _run(folder: Path, n: int, observed: int, judged: int) -> dict[str, Any]:
     base = load_model(posterior)
     found = train_local(
         "translator", sets["clean"].path,
-        train=TrainConfig(epochs=EPOCHS, batch_size=1024, seed=1), real=sets["sky"].path,
+        train=TrainConfig(epochs=EPOCHS, batch_size=1024, seed=1), observed=sets["sky"].path,
         experiment="shifted",
     )  # fmt: skip
     models = {

@@ -251,5 +251,6 @@ FAMILY = Family(
         "own": Range(10.0, 1000.0, log=True),
         "penalty": Range(1.0, 20.0, log=True),
     },
+    needs_observed=True,
     abilities=(Translation(translate),),
 )

@@ -60,6 +60,7 @@ class Family:
         variants: words that tell apart its models of other questions than the main one's, such as
             "denoise"; each has a champion of its own (see `model_name`).
         variant: `(spec) -> word`, empty for the main question.
+        needs_observed: it learns from observed records beside simulated ones.
         abilities: what else it can do, as typed values that wings define; see `ability`.
     """
 
@@ -78,6 +79,7 @@ class Family:
     presets: Mapping[str, Any] = field(default_factory=dict)
     variants: tuple[str, ...] = ()
     variant: Callable[[Any], str] | None = None
+    needs_observed: bool = False
     abilities: tuple[Any, ...] = ()
 
     @property

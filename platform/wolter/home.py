@@ -9,6 +9,6 @@ def home() -> Path:
     return Path(os.environ.get("WOLTER_HOME", ".wolter")).absolute()
 
 
-def default_dataset(kind: str = "spectra") -> Path:
+def default_dataset(kind: str) -> Path:
     """Where `simulate` writes and `train` reads when no folder is named."""
     return home() / "datasets" / kind

@@ -53,7 +53,7 @@ def test_ray_data_gives_the_batches_of_the_files(ray_session, dataset, cache_byt
     stream = ray_dataset(dataset, "train")
     stream.context.execution_options.preserve_order = True
     n_kept = count_rows(dataset, "train") if cache_bytes else None
-    theirs = ray_reader(stream.iterator(), config, n_kept)
+    theirs = ray_reader(stream.iterator(), config, n_kept, "spectra")
     ours = local_reader(dataset, "train", config)
     for epoch in range(2):
         for a, b in zip(theirs(epoch), ours(epoch), strict=True):
@@ -96,14 +96,14 @@ def test_observed_spectra_are_mixed_in(ray_session, dataset, store, tmp_path, fa
         config=model,
         train=CONFIG,
         scale=scale,
-        real=observed.path,
+        observed=observed.path,
         on_epoch=epochs.append,
     )
     rows = count_rows(dataset, "train") // scale.workers * scale.workers
     assert epochs[-1].rows == pytest.approx(rows * 4 / 3, abs=scale.workers)
     assert epochs[-1].train["loss"] < epochs[0].train["loss"]
     if scale is ONE:
-        job = make_job(family, dataset, model, CONFIG, real=observed.path)
+        job = make_job(family, dataset, model, CONFIG, observed=observed.path)
         plain = load_file(fit_local(job, tmp_path) / "model.safetensors")
         assert same(weights(run), plain)
 

@@ -57,7 +57,7 @@ def test_the_overview_lists_every_command(capsys):
             ["evaluate", "mlp", "--data", "DATA", "--translator", "9", "--exact", "5"],
             "leave out --exact",
         ),
-        (["train", "translator", "--data", "DATA"], "give --real DIR"),
+        (["train", "translator", "--data", "DATA"], "give --observed DIR"),
         (["label", "--data", "DATA", "--fits", "f.parquet", "--out", "o"], "f.parquet: not a"),
         (["predict", "mlp", "a.pha", "--out", "t.csv"], "a.pha: no such file"),
         (

@@ -42,8 +42,8 @@ class Train:
         preset: a named config of the family to start from, such as that of a published network.
         start: weights to go on from, with their config and normalisation: pretrained, champion, a
             run id or version of the model, or the folder of a checkpoint; without it fresh ones.
-        real: folder of a dataset of observed spectra to mix into every batch; its labels are used
-            where `wolter label` gave them.
+        observed: folder of a dataset of observed records to mix into every batch; its labels are
+            used where `wolter label` gave them.
         train: epochs, batches, learning rate.
         scale: workers and GPUs.
         experiment: MLflow experiment.
@@ -54,10 +54,10 @@ class Train:
     data: Path | None = None
     preset: str = ""
     start: Annotated[str, tyro.conf.arg(name="from")] = ""
-    real: Path | None = None
+    observed: Path | None = None
     train: TrainConfig = field(default_factory=TrainConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
-    experiment: str = "spectra"
+    experiment: str = ""
     promote: bool = False
 
     @property
@@ -87,6 +87,8 @@ class Train:
             f"workers {self.scale.workers}, device {self._device()}, MLflow at {shown_uri()}"
         )
         start = pretrained.locate(name, self.start) if self.start else None
+        metrics = families.load(self.family).metrics
+        shown = ("loss", *(metric.name for metric in metrics if metric.headline))
         with bar(f"training {self.family}", self.train.epochs) as advance:
             done = 0.0
 
@@ -98,8 +100,7 @@ class Train:
             def show(epoch: Epoch) -> None:
                 step(float(epoch.number))
                 values = {**epoch.train, **epoch.validation}
-                means = ("loss", "mfe_percent", "deviance", "psnr")
-                text = "  ".join(f"{k} {values[k]:.4g}" for k in means if k in values)
+                text = "  ".join(f"{k} {values[k]:.4g}" for k in shown if k in values)
                 rate = epoch.rows / epoch.seconds
                 print(f"epoch {epoch.number}/{self.train.epochs}  {text}  {rate:.0f} samples/s")
 
@@ -110,7 +111,7 @@ class Train:
                 train=self.train,
                 scale=self.scale,
                 start=start,
-                real=self.real,
+                observed=self.observed,
                 experiment=self.experiment,
                 on_epoch=show,
                 on_step=step,

@@ -45,7 +45,7 @@ class Tune:
             reads, simulated first if missing.
         search: what to vary, by which metrics to judge, how many trials.
         preset: a named config of the family to start from, such as that of a published network.
-        real: folder of a dataset of observed spectra to mix into every batch.
+        observed: folder of a dataset of observed records to mix into every batch.
         train: epochs, share of the data, batches: the budget of a trial.
         experiment: MLflow experiment.
         resume: run id of a search that was interrupted, to go on with; all else but json is its.
@@ -56,9 +56,9 @@ class Tune:
     data: Path | None = None
     search: Annotated[SearchConfig, tyro.conf.arg(name="")] = field(default_factory=SearchConfig)
     preset: str = ""
-    real: Path | None = None
+    observed: Path | None = None
     train: TrainConfig = field(default_factory=TrainConfig)
-    experiment: str = "spectra"
+    experiment: str = ""
     resume: str = ""
     json: Path | None = None
 
@@ -98,7 +98,7 @@ class Tune:
             config=configs.to_dict(getattr(self, "model")),  # noqa: B009  # added by `command`
             train=self.train,
             search=self.search,
-            real=self.real,
+            observed=self.observed,
             experiment=self.experiment,
         )
 
@@ -123,7 +123,7 @@ def train_command(result: SearchResult) -> str:
     given = configs.to_dict(job.train)
     train = {k: v for k, v in given.items() if v != usual[k] and k not in ("epochs", "fraction")}
     words = ["wolter", "train", job.family, "--data", job.dataset]
-    words += ["--real", job.real] if job.real else []
+    words += ["--observed", job.observed] if job.observed else []
     words += options("model", result.changed(result.recommended)) + options("train", train)
     return shlex.join(words)
 

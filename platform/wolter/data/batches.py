@@ -243,9 +243,7 @@ def ray_dataset(dataset: ShardDataset, split: str) -> Any:
     return data
 
 
-def ray_reader(
-    iterator: Any, config: BatchConfig, n_kept: int | None, kind: str = "spectra"
-) -> EpochReader:
+def ray_reader(iterator: Any, config: BatchConfig, n_kept: int | None, kind: str) -> EpochReader:
     """Reader of the Ray Data iterator that a training worker was given.
 
     Args:

@@ -20,6 +20,20 @@ SAMPLED_BYTES, BATCH_BYTES = 2**30, 64 * 2**20
 
 
 @dataclass(frozen=True)
+class Observed:
+    """Observed records that training mixes into the batches of simulated ones.
+
+    Attributes:
+        check: `(dataset, spec)`: raises `InputError` where a dataset of observed records does not
+            go with simulated ones of a spec.
+        read: `(dataset) -> batch`: the rows to draw from.
+    """
+
+    check: Callable[[Any, Any], None]
+    read: Callable[[Any], RecordBatch]
+
+
+@dataclass(frozen=True)
 class RecordKind:
     """One kind of record.
 
@@ -32,6 +46,7 @@ class RecordKind:
         ranges: class of what a sample of training records covers, by which answers to others are
             flagged, with a constructor `of(batch)`; None where nothing is.
         example: `(spec, n)`: plain records, for health checks and tests.
+        observed: how observed records are mixed in; None where they are not.
     """
 
     name: str
@@ -41,6 +56,7 @@ class RecordKind:
     row_bytes: Callable[[Any], int]
     example: Callable[[Any, int], RecordBatch]
     ranges: type[Any] | None = None
+    observed: Observed | None = None
 
     def sample_rows(self, spec: Any) -> int:
         """Rows from which data-derived state is learnt."""

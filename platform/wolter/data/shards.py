@@ -49,7 +49,7 @@ class Shard:
 class Manifest:
     """The content of `dataset.json`.
 
-    `labels` says how the labels of observed spectra were estimated; true ones need no word.
+    `labels` says how the labels of observed records were estimated; true ones need no word.
     `sha256` is of all the others, as `manifest_sha256` gives it; older data sets have none.
     """
 
@@ -130,7 +130,7 @@ def to_table(batch: RecordBatch, extra: Mapping[str, Any]) -> pa.Table:
     return pa.table(columns)
 
 
-def to_batch(columns: Mapping[str, Any], kind: str = "spectra") -> Any:
+def to_batch(columns: Mapping[str, Any], kind: str) -> Any:
     """Batch of a mapping from column name to numpy array (as Ray Data and `read_batch` give)."""
     values = {}
     for name, attribute in record_kind(kind).columns.items():
@@ -204,8 +204,7 @@ def open_dataset(path: Path | str, verify: bool = False) -> ShardDataset:
     folder = Path(path)
     if not (folder / MANIFEST).is_file():
         raise InputError(
-            f"{folder}: no {MANIFEST} there; make a dataset with `wolter simulate spectra` or "
-            "`wolter ingest spectra`"
+            f"{folder}: no {MANIFEST} there; make one with `wolter simulate` or `wolter ingest`"
         )
     manifest = configs.load(Manifest, folder / MANIFEST)
     if manifest.schema_version != SCHEMA_VERSION:

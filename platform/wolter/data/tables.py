@@ -75,7 +75,7 @@ def check_suffix(path: Path, vectors: bool = False) -> str:
             f"{path}: no table format has the suffix {suffix!r}; use one of {', '.join(_WRITERS)}"
         )
     if vectors and suffix == ".csv":
-        raise InputError(f"{path}: CSV holds no component spectra; use .parquet, .fits or .vot")
+        raise InputError(f"{path}: CSV holds no vectors; use .parquet, .fits or .vot")
     return suffix
 
 

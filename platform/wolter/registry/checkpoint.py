@@ -1,12 +1,10 @@
 """Checkpoints: a folder of safetensors and JSON, no pickles.
 
-`model.safetensors` holds weights and normalisation, `config.json` what rebuilds the module;
-`optimiser.safetensors` and `state.json` hold what resumes the run: all random numbers follow from
-the seed and the epoch, so that a resumed run gives the weights of an uninterrupted one.
+`model.safetensors` holds weights and normalisation, `config.json` what rebuilds the module. A
+training run adds what resumes it, see `wolter.train.resume`.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +14,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import nn
 
 from wolter import __version__
 from wolter import config as configs
@@ -27,12 +25,8 @@ from wolter.errors import InputError
 from wolter.family import Family
 from wolter.files import make_folder, write_atomically
 from wolter.registry.migrations import LAYOUT, migrate_card, migrate_weights
-from wolter.train.loop import Trainer
 
-FEATURES = "features."  # what families of spectra learn from counts, background and exposure
-ANOMALY = f"{FEATURES}anomaly."  # its part that older weights lack
 WEIGHTS, CARD = "model.safetensors", "config.json"
-OPTIMISER, STATE = "optimiser.safetensors", "state.json"
 
 
 @dataclass(frozen=True)
@@ -155,30 +149,3 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
         reason = str(error).splitlines()[0]
         raise InputError(f"{weights}: not this model's weights ({reason})") from error
     return Model(family, replace(card, layout=LAYOUT), module.to(device).eval())
-
-
-def save_training(folder: Path, card: Card, trainer: Trainer) -> None:
-    """Write everything that resumes a run at the end of an epoch, into an empty folder."""
-    save_model(folder, card, trainer.module)
-    tensors: dict[str, Tensor] = {}
-    for number, optimiser in enumerate(trainer.optimisers):
-        for index, state in optimiser.state_dict()["state"].items():
-            for name, value in state.items():
-                tensor = torch.as_tensor(value).detach().cpu().contiguous()
-                tensors[f"{number}.{index}.{name}"] = tensor
-    write_atomically(folder / OPTIMISER, save(tensors))
-    write_atomically(folder / STATE, f"{json.dumps({'epoch': trainer.epoch})}\n".encode())
-
-
-def resume_training(folder: Path, trainer: Trainer) -> None:
-    """Put a trainer of the same family and config back where `save_training` left it."""
-    trainer.module.load_state_dict(load_file(folder / WEIGHTS))
-    tensors = load_file(folder / OPTIMISER)
-    states: list[dict[int, dict[str, Tensor]]] = [{} for _ in trainer.optimisers]
-    for key, value in tensors.items():
-        number, index, name = key.split(".", 2)
-        states[int(number)].setdefault(int(index), {})[name] = value
-    for optimiser, state in zip(trainer.optimisers, states, strict=True):
-        groups = optimiser.state_dict()["param_groups"]
-        optimiser.load_state_dict({"state": state, "param_groups": groups})
-    trainer.epoch = json.loads((folder / STATE).read_text())["epoch"]

@@ -2,8 +2,9 @@
 
 import torch
 
-from wolter.data.record_kinds import RecordKind
+from wolter.data.record_kinds import Observed, RecordKind
 from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
+from wolter.spectra.mixing import check_observed, read_observed
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.spectra.training_ranges import TrainingRanges
 
@@ -41,4 +42,5 @@ KIND = RecordKind(
     row_bytes=_row_bytes,
     example=_example,
     ranges=TrainingRanges,
+    observed=Observed(check_observed, read_observed),
 )

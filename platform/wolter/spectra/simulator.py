@@ -200,7 +200,7 @@ class Simulator:
     def draw(self, seed: int, block: int) -> SpectraBatch:
         """Draw one block of spectra; it depends on (config, seed, block) alone."""
         n = BLOCK
-        generator = torch.Generator().manual_seed(seed_of(seed, block))
+        generator = torch.Generator().manual_seed(seed_of(seed, block, "spectra"))
         low_P, high_P = SpectraSpec((0.0, 1.0), self.config.prior).bounds_2P()
         parameters_BP = low_P + (high_P - low_P) * torch.rand(n, len(low_P), generator=generator)
         low, high = self.config.exposure_s

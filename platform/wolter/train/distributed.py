@@ -25,10 +25,10 @@ from wolter.data.shards import open_dataset
 from wolter.errors import InputError
 from wolter.files import write_atomically
 from wolter.memory import keep_freed
-from wolter.registry.checkpoint import resume_training, save_training
 from wolter.train.job import Job, ScaleConfig, prepare
 from wolter.train.local_group import LocalTorchConfig
 from wolter.train.loop import Epoch, OnEpoch, OnStep
+from wolter.train.resume import resume_training, save_training
 
 PROGRESS, STEPS = "epochs.jsonl", "steps.txt"  # in the folder of a run, while it lasts
 POLL_S, TELL_S = 0.2, 1.0

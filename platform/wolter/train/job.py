@@ -8,13 +8,12 @@ from typing import Any
 from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import BatchConfig, Reader, count_rows, sample_split
+from wolter.data.mixing import MixedReader, observed_rows
 from wolter.data.record_kinds import record_kind
+from wolter.data.schema import RecordBatch
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.errors import InputError
 from wolter.registry.checkpoint import Card, load_model, provenance
-from wolter.spectra.mixing import MixedReader, check_observed, observed_rows, read_observed
-from wolter.spectra.schema import SpectraBatch
-from wolter.spectra.translation import Translation
 from wolter.train.loop import TrainConfig, Trainer, build, default_config
 
 
@@ -69,7 +68,7 @@ class Job:
         cache_bytes: keep the dataset in memory if it takes at most this.
         threads: of torch in a worker; 0 shares the cores out.
         start: checkpoint folder or card of the weights to start from; empty for fresh ones.
-        real: absolute path of a dataset of observed spectra to mix in; empty for none.
+        observed: absolute path of a dataset of observed records to mix in; empty for none.
     """
 
     family: str
@@ -81,7 +80,7 @@ class Job:
     cache_bytes: int
     threads: int = 0
     start: str = ""
-    real: str = ""
+    observed: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,10 +90,10 @@ class Prepared:
     Attributes:
         trainer: with the module.
         card: of its checkpoints.
-        dataset: simulated spectra.
+        dataset: simulated records.
         train: how to cut their training split into batches, to which `n_observed` are added.
         validation: how to cut their validation split.
-        observed: spectra to mix in; None for none.
+        observed: records to mix in; None for none.
         n_observed: rows of each full batch that are observed.
     """
 
@@ -103,11 +102,11 @@ class Prepared:
     dataset: ShardDataset
     train: BatchConfig
     validation: BatchConfig
-    observed: SpectraBatch | None = None
+    observed: RecordBatch | None = None
     n_observed: int = 0
 
     def mix(self, simulated: Reader) -> Reader:
-        """The batches to train on, from those of simulated spectra."""
+        """The batches to train on, from those of simulated records."""
         if self.observed is None:
             return simulated
         return MixedReader(simulated, self.observed, self.n_observed, self.train)
@@ -120,13 +119,13 @@ def make_job(
     train: TrainConfig | None = None,
     scale: ScaleConfig | None = None,
     start: Path | None = None,
-    real: Path | None = None,
+    observed: Path | None = None,
 ) -> Job:
     """Check the input of a run, which builds its module once; see `train` for the arguments.
 
     Raises:
         InputError: the family or its config is unknown, they do not fit the dataset or the weights
-            to start from, the observed spectra do not fit the simulated ones, or there are fewer
+            to start from, the observed records do not fit the simulated ones, or there are fewer
             training rows, or rows in a batch, than workers.
     """
     loaded = families.load(family)
@@ -141,15 +140,18 @@ def make_job(
     if start is not None:
         typed = _started(start, family, given, dataset)
     build(loaded, typed, dataset.spec, train.seed)
-    if loaded.ability(Translation) is not None and real is None:
-        raise InputError(f"{family} learns from observed spectra as well; give --real DIR")
-    if real is not None and loaded.kind != "spectra":
+    if loaded.needs_observed and observed is None:
         raise InputError(
-            f"{real}: observed {loaded.kind} are not mixed in; train on simulated {loaded.kind} "
-            "first, then with --from on observed ones"
+            f"{family} learns from observed {loaded.kind} as well; give --observed DIR"
         )
-    if real is not None:
-        check_observed(open_dataset(real), dataset.spec)
+    if observed is not None:
+        mixed = record_kind(loaded.kind).observed
+        if mixed is None:
+            raise InputError(
+                f"{observed}: observed {loaded.kind} are not mixed in; train on simulated "
+                f"{loaded.kind} first, then with --from on observed ones"
+            )
+        mixed.check(open_dataset(observed), dataset.spec)
         observed_rows(train.batch_size // scale.workers, train.observed_fraction)
     rows = count_rows(dataset, train.split)
     if min(rows, train.batch_size) < scale.workers:
@@ -167,7 +169,7 @@ def make_job(
         cache_bytes=round(scale.cache_gib * 2**30),
         threads=scale.threads_per_worker,
         start="" if start is None else str(start.absolute()),
-        real="" if real is None else str(real.absolute()),
+        observed="" if observed is None else str(observed.absolute()),
     )
 
 
@@ -216,7 +218,7 @@ def prepare(
         module = build(family, configs.from_dict(family.config, job.config), spec, train.seed)
         if not resume:
             family.normalise(module, sample)
-    n_observed = observed_rows(size, train.observed_fraction) if job.real else 0
+    n_observed = observed_rows(size, train.observed_fraction) if job.observed else 0
     steps = math.ceil(job.rows // world / (size - n_observed))
     trainer = Trainer(family, module, train, steps * size * world, rank)
     batches = BatchConfig(
@@ -239,5 +241,8 @@ def prepare(
         lineage=lineage,
         trained=None if kind.ranges is None else kind.ranges.of(sample),
     )
-    observed = read_observed(open_dataset(job.real)) if job.real else None
+    observed = None
+    if job.observed:
+        assert kind.observed is not None
+        observed = kind.observed.read(open_dataset(job.observed))
     return Prepared(trainer, card, dataset, batches, stored, observed, n_observed)

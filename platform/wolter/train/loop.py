@@ -29,9 +29,9 @@ class TrainConfig:
         warmup: share of all steps spent warming up.
         clip: largest gradient norm.
         fresh_noise: draw new Poisson noise each epoch, where noise-free counts are stored.
-        observed_fraction: share of observed spectra in every batch, where there are any.
-        trainable: parts of the module that learn, by name, such as "intervals" of superres; the
-            others stay as they are. None for all of it.
+        observed_fraction: share of observed records in every batch, where there are any.
+        trainable: parts of the module that learn, by name; the others stay as they are.
+            None for all of it.
         precision: "float32", "bf16", or "auto" (bf16 on a GPU).
         device: "auto", "cpu" or "cuda".
         seed: of weights, order and noise.
@@ -143,7 +143,7 @@ def _freeze_others(module: nn.Module, names: tuple[str, ...]) -> None:
     for part in names:
         if not any(name.startswith(f"{part}.") for name in weights):
             parts = sorted({name.partition(".")[0] for name in weights})
-            raise InputError(f"train: only = {part}; choose of: {', '.join(parts)}")
+            raise InputError(f"train: trainable = {part}; choose of: {', '.join(parts)}")
     for name, weight in weights.items():
         weight.requires_grad_(any(name.startswith(f"{part}.") for part in names))
 

@@ -18,9 +18,9 @@ from wolter.data.shards import ShardDataset, open_dataset
 from wolter.files import telling_full
 from wolter.home import home
 from wolter.registry import mlflow_store
-from wolter.registry.checkpoint import save_training
 from wolter.train.job import Job, ScaleConfig, make_job, prepare
 from wolter.train.loop import Epoch, OnEpoch, OnStep, TrainConfig, choose_device
+from wolter.train.resume import save_training
 
 __all__ = ["ScaleConfig", "TrainedRun", "fit_local", "train", "train_local"]
 
@@ -83,15 +83,15 @@ def train_local(
     config: Any = None,
     train: TrainConfig | None = None,
     start: Path | None = None,
-    real: Path | None = None,
-    experiment: str = "spectra",
+    observed: Path | None = None,
+    experiment: str = "",
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
     on_start: OnStart | None = None,
 ) -> TrainedRun:
     """Train in this process, without Ray; see `train`."""
     opened = open_dataset(dataset)
-    job = make_job(family, opened, config, train, start=start, real=real)
+    job = make_job(family, opened, config, train, start=start, observed=observed)
     choose_device(job.train.device)
     with telling_full(home()), _tracked(job, opened, experiment, None, on_epoch, on_start) as run:
         run.checkpoint = fit_local(job, run.folder, run.on_epoch, on_step)
@@ -106,8 +106,8 @@ def train(
     train: TrainConfig | None = None,
     scale: ScaleConfig | None = None,
     start: Path | None = None,
-    real: Path | None = None,
-    experiment: str = "spectra",
+    observed: Path | None = None,
+    experiment: str = "",
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
     on_start: OnStart | None = None,
@@ -122,10 +122,10 @@ def train(
         scale: how many workers, and what they may use.
         start: checkpoint folder or card of weights to start from, which keep their config and
             normalisation; None for fresh ones.
-        real: folder of a dataset of observed spectra, of which every batch holds the share
+        observed: folder of a dataset of observed records, of which every batch holds the share
             `train.observed_fraction`; labels that were estimated are used, others are not looked
             at.
-        experiment: of MLflow.
+        experiment: of MLflow; empty for the name of the kind of record.
         on_epoch: called in this process after each epoch.
         on_step: called in this process with the epochs done, parts of one included, now and then.
         on_start: called in this process with the run's id, before the training.
@@ -138,7 +138,7 @@ def train(
 
     scale = scale or ScaleConfig()
     opened = open_dataset(dataset)
-    job = make_job(family, opened, config, train, scale, start, real)
+    job = make_job(family, opened, config, train, scale, start, observed)
     with telling_full(home()), _tracked(job, opened, experiment, scale, on_epoch, on_start) as run:
         run.checkpoint = distributed.fit(job, scale, run.folder, run.on_epoch, on_step)
     return run.result()
@@ -176,11 +176,14 @@ def _tracked(
 ) -> Iterator[_Run]:
     """Note a run in MLflow from its start to its end, whichever that is, and register its model."""
     params: dict[str, Any] = {"model": job.config, "train": configs.to_dict(job.train)}
-    params |= {key: getattr(job, key) for key in ("start", "real") if getattr(job, key)}
+    params |= {key: getattr(job, key) for key in ("start", "observed") if getattr(job, key)}
     if scale is not None:
         params["scale"] = configs.to_dict(scale)
-    name = families.load(job.family).model_name(dataset.spec)
-    run = _Run(mlflow_store.start(experiment, job.family, params, dataset), name, on_epoch)
+    family = families.load(job.family)
+    name = family.model_name(dataset.spec)
+    run = _Run(
+        mlflow_store.start(experiment or family.kind, job.family, params, dataset), name, on_epoch
+    )
     run.folder.mkdir(parents=True)
     try:
         if on_start is not None:

@@ -12,6 +12,7 @@ from wolter import family as families
 from wolter.data.batches import read_split
 from wolter.data.shards import open_dataset
 from wolter.errors import InputError
+from wolter.family import Family
 from wolter.home import home
 from wolter.registry import mlflow_store
 from wolter.train.job import Job, make_job
@@ -19,14 +20,7 @@ from wolter.train.loop import TrainConfig, build
 from wolter.tune.sampling import draw, subspace
 
 SWEEP = "sweep.json"  # in the folder of a search
-TOLD_BY = {  # which way is better, of metrics that families have
-    "deviance": "min",
-    "psnr": "max",
-    "psnr_sqrt": "max",
-    "mfe_percent": "min",
-    "squared_error": "min",
-    "information": "max",
-}
+MODES = {"lower": "min", "higher": "max"}  # of `Metric.better`
 
 
 @dataclass(frozen=True)
@@ -112,8 +106,8 @@ def plan(
     config: Any = None,
     train: TrainConfig | None = None,
     search: SearchConfig | None = None,
-    real: Path | None = None,
-    experiment: str = "spectra",
+    observed: Path | None = None,
+    experiment: str = "",
 ) -> Sweep:
     """Draw the trials of a search and begin its run.
 
@@ -124,24 +118,25 @@ def plan(
             others are where the space says nothing.
         train: how each trial is trained: its budget.
         search: how to search.
-        real: folder of observed spectra to mix in; see `runner.train`.
-        experiment: of MLflow.
+        observed: folder of observed records to mix in; see `runner.train`.
+        experiment: of MLflow; empty for the name of the kind of record.
 
     Raises:
         InputError: bad input; see `make_job`, `draw` and `subspace`.
     """
     loaded, opened, search = families.load(family), open_dataset(dataset), search or SearchConfig()
     space = subspace(loaded, search.over)
-    job = make_job(family, opened, config, train, real=real)
+    job = make_job(family, opened, config, train, observed=observed)
     points = draw(loaded, job.config, space, search.trials, search.seed)
     if not job.validation_rows:
         raise InputError(
             f"{dataset}: no rows in split 'validation', by which trials are judged; use more "
             f"{loaded.kind}"
         )
-    metrics = _chosen(search.metrics, _known(job))
+    metrics = _chosen(search.metrics, loaded, _measured(job))
     params = {"search": configs.to_dict(search), "train": configs.to_dict(job.train)}
     tags = {mlflow_store.NAME: f"search {family}"}
+    experiment = experiment or loaded.kind
     run_id = mlflow_store.start(experiment, family, {**params, "model": job.config}, opened, tags)
     sweep = Sweep(
         run_id=run_id,
@@ -172,7 +167,7 @@ def planned(run_id: str) -> Sweep:
 
 
 @torch.no_grad()
-def _known(job: Job) -> tuple[str, ...]:
+def _measured(job: Job) -> tuple[str, ...]:
     """Names of the metrics that a family has on the validation split of a dataset."""
     family, dataset = families.load(job.family), open_dataset(job.dataset)
     batch = read_split(dataset, "validation", 2)
@@ -182,17 +177,18 @@ def _known(job: Job) -> tuple[str, ...]:
     return tuple(family.measure(module, batch))
 
 
-def _chosen(wanted: Sequence[str], known: Sequence[str]) -> dict[str, str]:
-    """Metrics to judge by and which way is better."""
+def _chosen(wanted: Sequence[str], family: Family, measured: Sequence[str]) -> dict[str, str]:
+    """Metrics to judge by, and which way each is better: as said, or as the family declares."""
+    modes = {metric.name: MODES[metric.better] for metric in family.metrics}
     chosen = {}
-    for text in wanted or [name for name in TOLD_BY if name in known]:
+    for text in wanted or [name for name in modes if name in measured]:
         name, _, mode = text.partition(":")
-        mode = mode or TOLD_BY.get(name, "")
-        if name not in known:
-            raise InputError(f"--metrics {name}: not measured; choose from {', '.join(known)}")
-        if mode not in ("min", "max"):
+        mode = mode or modes.get(name, "")
+        if name not in measured:
+            raise InputError(f"--metrics {name}: not measured; choose from {', '.join(measured)}")
+        if mode not in MODES.values():
             raise InputError(f"--metrics {text}: give {name}:min or {name}:max")
         chosen[name] = mode
     if not chosen:
-        raise InputError(f"give --metrics to judge by, of {', '.join(known)}")
+        raise InputError(f"give --metrics to judge by, of {', '.join(measured)}")
     return chosen

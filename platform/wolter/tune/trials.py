@@ -15,9 +15,9 @@ from wolter.data.shards import open_dataset
 from wolter.errors import InputError
 from wolter.memory import keep_freed
 from wolter.registry import mlflow_store
-from wolter.registry.checkpoint import resume_training, save_training
 from wolter.train.job import prepare
 from wolter.train.loop import Epoch
+from wolter.train.resume import resume_training, save_training
 from wolter.train.runner import epoch_metrics
 from wolter.tune.plan import Sweep
 

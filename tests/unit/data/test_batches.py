@@ -104,7 +104,7 @@ def test_an_error_of_a_ray_task_reaches_the_consumer_as_itself():
             yield
 
     with pytest.raises(InputError, match=r"^part-0: damaged; again$"):
-        list(ray_reader(Iterator(), STORED, None)(0))
+        list(ray_reader(Iterator(), STORED, None, "spectra")(0))
 
 
 def test_a_sample_is_spread_over_the_shards_and_always_the_same(dataset):

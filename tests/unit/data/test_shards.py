@@ -44,7 +44,7 @@ def test_a_shard_gives_back_what_went_in(tmp_path):
     batch, rows = table()
     write_shard(tmp_path, 0, rows)
     (tmp_path / "elsewhere").mkdir()
-    read = to_batch(table_to_numpy(dataset(tmp_path, 1).read(0)))
+    read = to_batch(table_to_numpy(dataset(tmp_path, 1).read(0)), "spectra")
     assert torch.equal(read.counts_BC, batch.counts_BC)
     assert torch.equal(read.expected_BKC, batch.expected_BKC)
     assert read.parameters_BP is None
@@ -163,7 +163,7 @@ def test_tensors_that_come_as_objects_are_stacked(tmp_path):
         ragged[name] = np.empty(len(batch), object)
         ragged[name][:] = list(columns[name])
     for given in (columns, ragged):
-        read = to_batch(given)
+        read = to_batch(given, "spectra")
         assert torch.equal(read.counts_BC, batch.counts_BC)
         assert torch.equal(read.expected_BKC, batch.expected_BKC)
         assert read.counts_BC.dtype == torch.float32

@@ -11,12 +11,12 @@ from wolter import cli
 from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import BatchConfig, EpochReader
+from wolter.data.mixing import MixedReader
 from wolter.errors import InputError
 from wolter.models import translator
 from wolter.models.translator import FAMILY, Config, Generator
 from wolter.registry.checkpoint import Card, Model, load_model, save_model
 from wolter.spectra.evaluate.inference import predict_split
-from wolter.spectra.mixing import MixedReader
 from wolter.spectra.predict import predict_files
 from wolter.spectra.schema import SpectraBatch, poisson_counts
 from wolter.spectra.translation import translated
@@ -200,7 +200,7 @@ def test_files_are_translated_on_request(untrained, pha, tmp_path, capsys):
 
 
 def test_it_needs_observed_spectra(tmp_path):
-    with pytest.raises(InputError, match="give --real DIR"):
+    with pytest.raises(InputError, match="give --observed DIR"):
         make_job("translator", make_dataset(tmp_path, 60))
 
 

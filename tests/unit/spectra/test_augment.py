@@ -83,7 +83,7 @@ def test_without_augmentation_nothing_is_drawn_and_no_column_written(plain):
 def test_shards_without_augmentation_are_those_of_the_first_version():
     """Hash of exact columns: the noise-free ones differ in their last bits between processors."""
     table = shard_table(Simulator(SimulateConfig()), 3, 1, 300)
-    rows = to_batch(table_to_numpy(table))
+    rows = to_batch(table_to_numpy(table), "spectra")
     digest = hashlib.sha256(rows.parameters_BP.numpy().tobytes())
     digest.update(rows.background_scale_B.numpy().tobytes())
     assert digest.hexdigest()[:16] == "60d5e95a5074e7ff"
@@ -187,7 +187,7 @@ def test_the_background_spectrum_knows_nothing_of_the_mismatch():
 
 def test_shards_give_back_what_was_drawn():
     simulator = Simulator(replace(PLAIN, augment=STRONG))
-    read = to_batch(table_to_numpy(shard_table(simulator, 5, 0, BLOCK)))
+    read = to_batch(table_to_numpy(shard_table(simulator, 5, 0, BLOCK)), "spectra")
     assert torch.equal(read.unmodelled_BC, simulator.draw(5, 0).unmodelled_BC)
 
 

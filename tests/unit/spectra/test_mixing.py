@@ -6,9 +6,10 @@ from tests.synthetic import SPEC, make_batch, make_dataset
 
 from wolter import family as families
 from wolter.data.batches import BatchConfig, count_rows, local_reader, read_split
+from wolter.data.mixing import MixedReader, observed_rows
 from wolter.data.shards import write_manifest
 from wolter.errors import InputError
-from wolter.spectra.mixing import MixedReader, check_observed, observed_rows, read_observed
+from wolter.spectra.mixing import check_observed, read_observed
 from wolter.spectra.schema import SpectraBatch
 from wolter.train.loop import build
 

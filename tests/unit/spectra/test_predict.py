@@ -193,7 +193,7 @@ def test_unknown_formats_are_refused_before_any_work(pha, model, tmp_path):
     for name in ("out.txt", "out"):
         with pytest.raises(InputError, match=r"use one of \.parquet, \.csv"):
             predict_to_file(model, [tmp_path / "missing.pha"], tmp_path / name)
-    with pytest.raises(InputError, match="CSV holds no component spectra"):
+    with pytest.raises(InputError, match="CSV holds no vectors"):
         predict_to_file(model, [pha], tmp_path / "out.csv", components=True)
 
 

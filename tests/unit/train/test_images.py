@@ -85,7 +85,7 @@ def test_intervals_alone_go_on_learning(run, images, store):
 
 def test_observed_images_are_not_mixed_in(images):
     with pytest.raises(InputError, match="then with --from on observed ones"):
-        make_job("superres", images, SMALL, real=images.path)
+        make_job("superres", images, SMALL, observed=images.path)
 
 
 def test_spectra_are_refused(dataset):

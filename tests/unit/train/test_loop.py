@@ -8,9 +8,10 @@ from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import BatchConfig, count_rows, local_reader
 from wolter.errors import InputError
-from wolter.registry.checkpoint import Card, load_model, resume_training, save_training
+from wolter.registry.checkpoint import Card, load_model
 from wolter.train.loop import TrainConfig, Trainer, build, choose_device
 from wolter.train.optimisers import LEAST, OPTIMISERS, optimisers
+from wolter.train.resume import resume_training, save_training
 
 MLP = families.load("mlp")
 SMALL = MLP.config(width=16, depth=2, dropout=0.1)  # dropout, so that its state matters too
@@ -190,7 +191,7 @@ def test_parts_that_are_not_named_stay_as_they_are(dataset, optimiser):
 
 
 def test_a_part_without_weights_is_an_error_that_names_those_that_have_some():
-    with pytest.raises(InputError, match="only = features; choose of: network"):
+    with pytest.raises(InputError, match="trainable = features; choose of: network"):
         make_trainer(TrainConfig(device="cpu", trainable=("features",)), 540)
 
 

@@ -137,18 +137,18 @@ def observed(tmp_path_factory):
 class TestObservedSpectra:
     def job(self, dataset, observed, **changes):
         config = dataclasses.replace(CONFIG, **changes)
-        return make_job("mlp", dataset, {"width": 16}, config, real=observed.path)
+        return make_job("mlp", dataset, {"width": 16}, config, observed=observed.path)
 
     def test_a_run_mixes_them_into_every_batch(self, dataset, observed, store):
         epochs = []
         result = train_local(
-            "mlp", dataset.path, train=CONFIG, real=observed.path, on_epoch=epochs.append
+            "mlp", dataset.path, train=CONFIG, observed=observed.path, on_epoch=epochs.append
         )
         rows = count_rows(dataset, "train")
         assert epochs[-1].rows == pytest.approx(rows * 4 / 3, abs=2)
         assert epochs[-1].train["loss"] < epochs[0].train["loss"]
         params = mlflow_store.client().get_run(result.run_id).data.params
-        assert params["real"] == str(observed.path)
+        assert params["observed"] == str(observed.path)
         assert params["train.observed_fraction"] == "0.25"
 
     def test_the_schedule_counts_the_smaller_share_of_simulated_rows(self, dataset, observed):

@@ -14,7 +14,7 @@ from wolter.spectra.simulator import REFERENCE_PRIOR, SimulateConfig, Simulator
 
 @dataclass(frozen=True)
 class Label:
-    """Observed spectra with approximate labels, for `wolter train --real`: a new dataset.
+    """Observed spectra with approximate labels, for `wolter train --observed`: a new dataset.
 
     Labels are the parameters in a table of `wolter fit` or `wolter predict`; a spectrum that is not
     in it, a fit that failed and a parameter at its bound or unconstrained stay without.

@@ -42,7 +42,7 @@ class SimulateSpectra:
     """
 
     n: int = 20_000
-    out: Path = field(default_factory=default_dataset)
+    out: Path = field(default_factory=lambda: default_dataset("spectra"))
     seed: int = 0
     exposure: str = "25000"
     rmf: str | None = None

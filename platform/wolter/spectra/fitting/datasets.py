@@ -246,7 +246,7 @@ class _Fitter:
 
     def _fit(self, file: str, first: int, stop: int) -> pa.Table:
         table = read_selected(file, self.split, _COLUMNS)[first:stop]
-        batch = to_batch(table_to_numpy(table.drop_columns(["source_id"])))
+        batch = to_batch(table_to_numpy(table.drop_columns(["source_id"])), "spectra")
         channels = int(self.model.response.matrix_EC.any(0).sum())
         columns = fit_batch(
             self.model, batch, self.parameters, self.start(batch), self.config, channels
