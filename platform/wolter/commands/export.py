@@ -22,8 +22,8 @@ KEPT = (
 class Export:
     """Write a model as weights that ship with the package, in half precision, with a card.
 
-    What older weights lack, their anomaly and the ranges that their training covered, is learnt
-    from the dataset, and nothing else.
+    Data-derived state and ranges of the training data that earlier weights lack are learnt from
+    the dataset, and nothing else.
 
     Attributes:
         family: name of the model: of a family, or its variant, such as superres-denoise.
@@ -47,8 +47,8 @@ class Export:
         folder, version = pretrained.find(self.family, self.version)
         model = load_model(folder)
         data = open_dataset(self.data)
-        if pretrained.backfill_anomaly(model, data):
-            print(f"{self.family}: anomaly learnt from {self.data}")
+        if pretrained.backfill(model, data):
+            print(f"{self.family}: what its weights lacked is learnt from {self.data}")
         model, metrics = pretrained.with_ranges(model, data), self._metrics(model.card, version)
         weights, card = pretrained.export(model, self.out, _whole(model.card, data), metrics)
         print(f"{weights} ({weights.stat().st_size / 1e6:.1f} MB), {card}")

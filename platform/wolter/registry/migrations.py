@@ -51,9 +51,19 @@ def _anomaly(tensors: Tensors, fresh: Tensors) -> Tensors:
     return named | {key: value for key, value in fresh.items() if key.startswith(own)}
 
 
+def _expression(card: Values) -> Values:
+    """The spec names the model expression, which the training dataset's config alone did."""
+    spec, config = card.get("spec"), card.get("dataset", {}).get("config", {})
+    if not isinstance(spec, dict):
+        return card
+    missing = {k: config[k] for k in ("model", "fixed") if k in config and not spec.get(k)}
+    return card | {"spec": spec | missing}
+
+
 MIGRATIONS = (
     Migration("fields only and before are called trainable and lineage", card=_lineage),
     Migration("novelty is called anomaly, and unknown where it was never learnt", weights=_anomaly),
+    Migration("the spec names the model expression and its fixed values", card=_expression),
 )
 LAYOUT = len(MIGRATIONS)
 

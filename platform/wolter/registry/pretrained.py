@@ -20,8 +20,7 @@ from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
 from wolter.files import make_folder, write_atomically
 from wolter.registry import mlflow_store
-from wolter.registry.checkpoint import ANOMALY, CARD, FEATURES, Model
-from wolter.spectra.schema import SpectraSpec
+from wolter.registry.checkpoint import CARD, Model
 
 PRETRAINED = "pretrained"
 
@@ -88,14 +87,7 @@ def export(
         tensors[name] = (value.to(torch.float16) if half else value).cpu().contiguous()
     weights = folder / f"{model.family.model_name(model.card.spec)}.safetensors"
     write_atomically(weights, save(tensors))
-    config, spec = dataset.get("config", {}), model.card.spec
-    if isinstance(spec, SpectraSpec):
-        spec = replace(
-            spec,
-            model=spec.model or config.get("model", ""),
-            fixed=spec.fixed or config.get("fixed", {}),
-        )
-    card = replace(model.card, spec=spec, dataset=dataset, metrics=metrics)
+    card = replace(model.card, dataset=dataset, metrics=metrics)
     configs.save(card, weights.with_suffix(".json"))
     return weights, weights.with_suffix(".json")
 
@@ -114,27 +106,26 @@ def with_ranges(model: Model, dataset: ShardDataset) -> Model:
     return replace(model, card=replace(model.card, trained=kind.ranges.of(sample)))
 
 
-def backfill_anomaly(model: Model, dataset: ShardDataset) -> bool:
-    """Learn the anomaly that older weights lack, and nothing else; whether it was lacking.
+def backfill(model: Model, dataset: ShardDataset) -> bool:
+    """Learn data-derived buffers that earlier weights lack (all NaN); whether there were any.
 
     Args:
-        model: whose module is changed.
+        model: whose module is changed, and nothing of it but those buffers.
         dataset: that it was trained on.
 
     Raises:
-        InputError: the features that it has would be others: so was its dataset.
+        InputError: the other buffers would differ, so that the dataset is not that one.
     """
     before = {name: value.clone() for name, value in model.module.named_buffers()}
-    lacking = {k for k, v in before.items() if k.startswith(ANOMALY) and bool(v.isnan().all())}
+    lacking = {name for name, value in before.items() if bool(value.isnan().all())}
     if not lacking:
         return False
     rows = record_kind(dataset.manifest.kind).sample_rows(dataset.spec)
     model.family.normalise(model.module, sample_split(dataset, "train", rows))
-    for name in before.keys() - lacking:
+    for name in sorted(before.keys() - lacking):
         value = model.module.get_buffer(name)
         # Sums in another order round otherwise.
-        same = torch.allclose(value.double(), before[name].double(), rtol=1e-3, atol=1e-5)
-        if name.startswith(FEATURES) and not same:
+        if not torch.allclose(value.double(), before[name].double(), rtol=1e-3, atol=1e-5):
             raise InputError(
                 f"{dataset.path}: not what {model.family.name} was trained on ({name} differs); "
                 "give that dataset"

@@ -14,6 +14,7 @@ from wolter.data.schema import RecordBatch
 from wolter.data.shards import ShardDataset, open_dataset
 from wolter.errors import InputError
 from wolter.registry.checkpoint import Card, load_model, provenance
+from wolter.train.check import check_family
 from wolter.train.loop import TrainConfig, Trainer, build, default_config
 
 
@@ -124,9 +125,10 @@ def make_job(
     """Check the input of a run, which builds its module once; see `train` for the arguments.
 
     Raises:
-        InputError: the family or its config is unknown, they do not fit the dataset or the weights
-            to start from, the observed records do not fit the simulated ones, or there are fewer
-            training rows, or rows in a batch, than workers.
+        InputError: the family or its config is unknown, its predictions are not as it declares,
+            they do not fit the dataset or the weights to start from, the observed records do not
+            fit the simulated ones, or there are fewer training rows, or rows in a batch, than
+            workers.
     """
     loaded = families.load(family)
     train, scale = train or default_config(loaded), scale or ScaleConfig()
@@ -139,7 +141,7 @@ def make_job(
     typed = configs.from_dict(loaded.config, given)
     if start is not None:
         typed = _started(start, family, given, dataset)
-    build(loaded, typed, dataset.spec, train.seed)
+    check_family(loaded, typed, build(loaded, typed, dataset.spec, train.seed), dataset.spec)
     if loaded.needs_observed and observed is None:
         raise InputError(
             f"{family} learns from observed {loaded.kind} as well; give --observed DIR"

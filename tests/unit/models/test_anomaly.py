@@ -15,7 +15,7 @@ from wolter.data.record_kinds import MOST_SAMPLED
 from wolter.errors import InputError
 from wolter.models._anomaly import Anomaly, anscombe, unbiased_inverse
 from wolter.registry import pretrained
-from wolter.registry.checkpoint import ANOMALY, Card, load_model, save_model
+from wolter.registry.checkpoint import Card, load_model, save_model
 from wolter.spectra.flags import ANOMALOUS, estimate_flags
 from wolter.spectra.predict import estimate
 from wolter.spectra.simulator import SimulateConfig, Simulator
@@ -106,7 +106,7 @@ def older(tmp_path):
     module = build(family, family.config(), SPEC, seed=0)
     family.normalise(module, sample_split(dataset, "train", MOST_SAMPLED))
     save_model(tmp_path / "model", Card("mlp", {}, SPEC, layout=0), module)
-    kept = {k: v for k, v in module.state_dict().items() if not k.startswith(ANOMALY)}
+    kept = {k: v for k, v in module.state_dict().items() if not k.startswith("features.anomaly.")}
     save_file(kept, tmp_path / "model" / "model.safetensors")
     return dataset, module, tmp_path / "model"
 
@@ -125,15 +125,15 @@ def test_anomaly_alone_is_learnt_for_older_weights(older, tmp_path):
     with torch.no_grad():
         model.module.features.root.mean.add_(1e-6)  # it keeps its own, whatever the rounding
     own = model.module.features.root.mean.clone()
-    assert pretrained.backfill_anomaly(model, dataset)
+    assert pretrained.backfill(model, dataset)
     assert torch.equal(model.module.features.root.mean, own)
     batch = make_batch(16)
     learnt, again = module.features.anomaly, model.module.features.anomaly
     torch.testing.assert_close(again(batch.counts_BC), learnt(batch.counts_BC))
-    assert not pretrained.backfill_anomaly(model, dataset)
+    assert not pretrained.backfill(model, dataset)
     other = make_dataset(tmp_path / "other", 60, seed=4)
     with pytest.raises(InputError, match=r"not what mlp was trained on \(features"):
-        pretrained.backfill_anomaly(load_model(folder), other)
+        pretrained.backfill(load_model(folder), other)
 
 
 @pytest.mark.reference

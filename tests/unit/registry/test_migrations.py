@@ -31,6 +31,14 @@ def test_a_card_says_which_layout_its_weights_are_in(tmp_path):
     assert migrate_card({**old, "layout": LAYOUT}) == {**old, "layout": LAYOUT}
 
 
+def test_the_spec_of_an_earlier_card_names_the_model_of_its_dataset():
+    config = {"model": "wabs * powerlaw", "fixed": {"sigma": 0.1}, "kev": 1}
+    old = {"spec": {"fixed": {"z": 0.0}}, "dataset": {"config": config}}
+    expected = {"model": "wabs * powerlaw", "fixed": {"z": 0.0}}
+    assert migrate_card(old)["spec"] == expected
+    assert migrate_card({"spec": {}})["spec"] == {}
+
+
 def test_weights_of_an_earlier_layout_give_the_same_numbers(tmp_path):
     family = families.load("mlp")
     module = family.build(family.config(), SPEC)

@@ -76,7 +76,7 @@ def test_intervals_alone_go_on_learning(run, images, store):
         first, then = (m.family.predict(m.module, make_images(2)) for m in (start, tuned))
     assert torch.equal(first["rate"], then["rate"])
     assert not torch.equal(first["upper"], then["upper"])
-    assert tuned.card.only == ("intervals",)
+    assert tuned.card.trainable == ("intervals",)
     assert tuned.card.dataset["rows"] == 60
     (earlier,) = tuned.card.lineage
     assert (earlier["seed"], earlier["only"]) == (CONFIG.seed, [])

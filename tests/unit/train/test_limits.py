@@ -9,7 +9,7 @@ from wolter.train import muon
 from wolter.train.job import ScaleConfig, make_job
 from wolter.train.loop import TrainConfig
 from wolter.train.muon import Muon, orthogonal
-from wolter.tune.plan import SearchConfig, _chosen
+from wolter.tune.plan import SearchConfig
 
 
 @pytest.mark.parametrize(
@@ -58,17 +58,6 @@ def test_gibibytes_are_bytes_of_the_cache(tmp_path):
     job = make_job("mlp", tiny, scale=ScaleConfig(cache_gib=0.5, threads_per_worker=3))
     assert job.cache_bytes == 2**29
     assert job.threads == 3
-
-
-def test_metrics_have_a_better_way():
-    known = ("mfe_percent", "loss", "psnr")
-    assert _chosen((), known)["mfe_percent"] == "min"
-    assert _chosen(("loss:max", "psnr:min"), known) == {"loss": "max", "psnr": "min"}
-    for bad in ("loss", "loss:up", "none:min"):
-        with pytest.raises(InputError, match=f"--metrics {bad.split(':')[0]}"):
-            _chosen((bad,), known)
-    with pytest.raises(InputError, match="give --metrics"):
-        _chosen((), ("loss",))
 
 
 @pytest.mark.parametrize("shape", [(4, 9), (9, 4), (6, 6)])
