@@ -218,6 +218,9 @@ def test_openapi_documents_bodies_and_errors(client):
     document = client.get("/openapi.json").json()
     operation = document["paths"][URL]["post"]
     assert set(operation["requestBody"]["content"]) == {"multipart/form-data", "application/json"}
+    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert (form["required"], form["properties"]["pha"]["minItems"]) == (["pha"], 1)
+    assert set(form["properties"]) == {"pha", "rmf", "arf", "background"}
     assert {"200", "400", "413", "415", "422", "429"} <= set(operation["responses"])
     problem = operation["responses"]["422"]["content"]["application/json"]["schema"]
     assert problem == {"$ref": "#/components/schemas/Problem"}
