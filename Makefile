@@ -15,7 +15,7 @@ OBSERVED = --backscal 2010100 --rmf $(NGC7793)/PN.rmf --arf $(NGC7793)/PN.arf \
 	--background $(NGC7793)/PNbackground_spectrum.fits
 PEERS_APT := bison byacc flex g++ libfftw3-dev pkg-config
 
-.PHONY: help setup demo test mutation lint format types imports wheel peers standard weights clean
+.PHONY: help setup demo test mutation lint format types imports docs wheel peers standard weights clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -45,7 +45,7 @@ lint: setup ## ruff: rules and format; deptry: imports are declared, and what is
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/deptry .
-	@$(BIN)/deptry platform jobs models --optional-dependencies-dev-groups test,dev,mutation,peers --ignore DEP002
+	@$(BIN)/deptry platform jobs models --optional-dependencies-dev-groups test,dev,docs,mutation,peers --ignore DEP002
 
 format: setup ## ruff: repair what it can
 	@$(BIN)/ruff check --fix
@@ -56,6 +56,11 @@ types: setup ## mypy, strict on the package
 
 imports: setup ## import-linter: imports go one way
 	@$(BIN)/lint-imports --no-logo
+
+docs: setup ## build/site: the site of docs/, where every warning is an error
+	@$(PIP) install -c constraints.txt -e '.[dev,docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo 'build/site/index.html'
 
 wheel: setup ## dist/*.whl, installed into a clean environment and imported there, module by module
 	@rm -rf build dist
@@ -77,7 +82,7 @@ $(PEERS): $(STAMP)
 	@$(PIP) install -c constraints.txt -e '.[dev,peers]'
 	@rm -f .venv/.peers-* && touch $@
 
-standard: setup ## the table of README.md: 200,000 spectra of the NGC 7793 response, three families
+standard: setup ## the table of docs/results.md: 200,000 spectra of the NGC 7793 response, three families
 	@$(BIN)/wolter simulate spectra --n 200000 --seed 1 --out $(STANDARD) $(OBSERVED)
 	@$(BIN)/wolter train mlp --data $(STANDARD) --train.epochs 14 --promote
 	@$(BIN)/wolter train cnn --data $(STANDARD) --train.epochs 14 --promote

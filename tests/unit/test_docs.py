@@ -1,0 +1,62 @@
+"""The pages of README and docs/: their commands parse, their Python runs, their files exist."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tyro
+
+from wolter import cli
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+STARTS = sorted((ROOT / "docs" / "start").glob("*.md"))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def command_lines() -> list[tuple[str, str]]:
+    """Every `wolter ...` line of a shell block, with the page that shows it."""
+    lines = []
+    for page in PAGES:
+        for block in blocks(page, "sh"):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith("wolter ") and "--help" not in line:
+                    lines.append((str(page.relative_to(ROOT)), line))
+    return lines
+
+
+@pytest.mark.parametrize(("page", "line"), command_lines())
+def test_every_command_shown_is_one_that_the_command_line_takes(
+    page: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, rest = cli.find(shlex.split(line, comments=True)[1:])
+    try:
+        tyro.cli(cli.load(name, rest), args=rest)
+    except SystemExit:
+        pytest.fail(f"{page}: {line}\n{capsys.readouterr().err}")
+
+
+def test_the_reference_lists_every_command() -> None:
+    reference = (ROOT / "docs" / "reference" / "index.md").read_text()
+    assert set(re.findall(r"`wolter ([a-z ]+)`", reference)) == set(cli.COMMANDS)
+
+
+@pytest.mark.parametrize("page", STARTS, ids=[page.stem for page in STARTS])
+def test_python_of_the_first_pages_runs(page: Path) -> None:
+    for code in blocks(page, "python"):
+        subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=120)
+
+
+def test_every_public_package_is_in_the_reference() -> None:
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs" / "reference").glob("*.md"))
+    shown = set(re.findall(r"^::: wolter\.([\w.]+)", pages, re.MULTILINE))
+    package = ROOT / "platform" / "wolter"
+    packages = {path.parent.name for path in package.glob("*/__init__.py")} - {"commands", "xray"}
+    packages |= {f"xray.{path.parent.name}" for path in package.glob("xray/*/__init__.py")}
+    assert packages <= shown
