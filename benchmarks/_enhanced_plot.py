@@ -1,4 +1,4 @@
-"""The picture of README.md: a simulated field that no training has seen, enhanced.
+"""docs/superres.png: a simulated field that no training has seen, enhanced.
 
 `python benchmarks/_enhanced_plot.py docs/superres.png`
 """

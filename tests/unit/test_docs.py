@@ -22,13 +22,13 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def command_lines() -> list[tuple[str, str]]:
     """Every `wolter ...` line of a shell block, with the page that shows it."""
-    lines = []
-    for page in PAGES:
-        for block in blocks(page, "sh"):
-            for line in block.replace("\\\n", " ").splitlines():
-                if line.startswith("wolter ") and "--help" not in line:
-                    lines.append((str(page.relative_to(ROOT)), line))
-    return lines
+    return [
+        (str(page.relative_to(ROOT)), line)
+        for page in PAGES
+        for block in blocks(page, "sh")
+        for line in block.replace("\\\n", " ").splitlines()
+        if line.startswith("wolter ") and "--help" not in line
+    ]
 
 
 @pytest.mark.parametrize(("page", "line"), command_lines())

@@ -46,7 +46,11 @@ def files_of_the_package() -> set[str]:
 
 def test_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     expected = files_of_the_package()
-    assert {"wolter/py.typed", "wolter/models/__init__.py", "wolter/xray/spectral/response.py"} <= expected
+    assert {
+        "wolter/py.typed",
+        "wolter/models/__init__.py",
+        "wolter/xray/spectral/response.py",
+    } <= expected
     assert {name for name in wheel.namelist() if ".dist-info/" not in name} == expected
 
 

@@ -3,13 +3,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from wolter import cli
+import pytest
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_example_runs_and_finds_the_slope():
+def test_the_example_runs_and_finds_the_slope() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -17,11 +17,9 @@ def test_the_example_runs_and_finds_the_slope():
     assert result.stdout == "slope 1.80\n"
 
 
-def test_every_command_and_file_that_it_names_exists():
-    shell = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
-    names = set(re.findall(r"^wolter (\w+(?: (?:spectra|images))?)", shell, re.MULTILINE))
-    assert names
-    assert names <= set(cli.COMMANDS)
-    files = [*re.findall(r"\]\(([^)h][^)]*)\)", README), *re.findall(r"jobs/\w+\.py", README)]
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_file_that_it_names_exists(page: str) -> None:
+    """Links of the pages of docs/ are checked where the site is built."""
+    files = re.findall(r"\]\(([^)h][^)]*)\)", (ROOT / page).read_text())
     assert files
     assert [file for file in files if not (ROOT / file).exists()] == []
