@@ -1,4 +1,4 @@
-"""docs/superres.png: a simulated field that no training has seen, enhanced.
+"""Draw a simulated field that no training has seen, enhanced: docs/superres.png.
 
 `python benchmarks/_enhanced_plot.py docs/superres.png`
 """
