@@ -20,7 +20,8 @@ def photometry(image: Image, arcsec_N2: Array) -> Array:
 
     Sum over the exposed pixels of an aperture less as many times the mean of those of a ring around
     it, over the same of the point-spread function at that place: what lies in gaps, in the ring and
-    beyond, and how images stretch off the axis, is all accounted for.
+    beyond, and how images stretch off the axis, is all accounted for. Apertures of photutils would
+    not measure the point-spread function through the same pixels.
     """
     place_N2 = image.pixels(arcsec_N2)
     nearest_N2 = np.floor(place_N2 + 0.5).astype(int)

@@ -7,9 +7,9 @@ vignetting; S scales.
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 from torch import Tensor
 
-from wolter.xray.imaging.fourier import fast_size
 from wolter.xray.instruments.epic_pn_camera import streaks
 
 Array = NDArray[np.float64]
@@ -191,7 +191,7 @@ def _smooth(image_NHW: Tensor, deviations: list[float]) -> list[Tensor]:
     """Convolve with Gaussians of several deviations; nothing lies outside the images."""
     height, width = image_NHW.shape[1:]
     reach = int(4 * max(deviations)) + 1
-    size = (fast_size(height + reach), fast_size(width + reach))
+    size = (next_fast_len(height + reach, real=True), next_fast_len(width + reach, real=True))
     spectrum_N = torch.fft.rfft2(image_NHW, size)
     smooth = []
     for deviation in deviations:

@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass, field
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 
-from wolter.xray.imaging.fourier import fast_size
 from wolter.xray.instruments import epic_pn_camera as camera
 from wolter.xray.instruments.psf import TARGET_SHARPNESS, Psf
 
@@ -75,7 +75,10 @@ class ForwardImage:
         kernels = self.kernels()
         rows, columns = images_BHW.shape[1:]
         half = kernels.shape[1] // 2
-        size = (fast_size(max(rows, half + 1) + half), fast_size(max(columns, half + 1) + half))
+        size = (
+            next_fast_len(max(rows, half + 1) + half, real=True),
+            next_fast_len(max(columns, half + 1) + half, real=True),
+        )
         blurred_BHW = torch.zeros_like(images_BHW)
         for kernel_KK, weight_HW in zip(kernels, self._weights(rows, columns), strict=True):
             padded = images_BHW.new_zeros(size)
@@ -99,7 +102,7 @@ class ForwardImage:
             psf.stamps(place, theta_N, phi_N, fine, self.energy_kev) for psf in (self.psf, sharp)
         )
         half = wide.shape[1] // 2
-        size = (fast_size(4 * half),) * 2
+        size = (next_fast_len(4 * half, real=True),) * 2
         upper, lower = torch.fft.rfft2(wide, size), torch.fft.rfft2(narrow, size)
         quotient = upper * lower.conj() / (lower.abs().square() + _NOISE)
         # The stamps' middles differ: so does the middle of the quotient, from the corner.

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 
-from wolter.xray.imaging.fourier import fast_size
 from wolter.xray.imaging.scenes import Scene
 from wolter.xray.instruments import epic_pn_camera as camera
 from wolter.xray.instruments.psf import TARGET_SHARPNESS, Psf
@@ -88,7 +88,7 @@ class Imager:
         }
         self.weight_KFF = _hats(theta_FF)
         reach = max(psf.half(fine_arcsec) for psf, _ in self.psfs.values())
-        self.size = fast_size(camera.FRAME * FINE + reach)
+        self.size = next_fast_len(camera.FRAME * FINE + reach, real=True)
         self.kernels = {
             name: torch.stack(
                 [
