@@ -11,8 +11,8 @@ import torch
 from astropy.io import fits
 from astropy.table import Table
 
+from wolter.xray.imaging.epic_pn_exposure import CORNER_DET
 from wolter.xray.instruments import epic_pn_camera as camera
-from wolter.xray.instruments.epic_pn_exposure import CORNER_DET
 
 TURN = np.radians(62.0)  # from detector to sky
 REFERENCE = (25921, 25921)  # X, Y

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from wolter.xray.instruments import background, epic_pn
+from wolter.xray.instruments import epic_pn
 from wolter.xray.spectral.response import rebin_channels
 
 pytestmark = pytest.mark.reference
@@ -29,7 +29,7 @@ def test_observed_backgrounds_lie_within_the_family(reference_data, path, filter
         exposure_s = hdus[1].header["EXPOSURE"]
     response = epic_pn.response(filter_name)
     generator = torch.Generator().manual_seed(0)
-    rate_BC = background.draw_backgrounds(response, 1000, generator, region_arcmin2=(1.0, 1.0))
+    rate_BC = epic_pn.INSTRUMENT.draw_backgrounds(response, 1000, generator, (1.0, 1.0))
     family = rebin_channels(rate_BC, response.channel_edges_C1, BANDS)
     counts = rebin_channels(counts_C, response.channel_edges_C1, BANDS)
     observed = counts / exposure_s / arcmin2

@@ -25,8 +25,7 @@ from wolter.spectra.simulator import SimulateConfig
 from wolter.train.loop import Epoch, TrainConfig
 from wolter.train.runner import train
 from wolter.xray.emission import components
-from wolter.xray.instruments import epic_pn
-from wolter.xray.instruments.background import draw_backgrounds
+from wolter.xray.instruments import instrument as instruments
 from wolter.xray.spectral.fakeit import fakeit
 from wolter.xray.spectral.observation import write_spectrum
 
@@ -48,6 +47,7 @@ class Demo:
     Attributes:
         n: spectra to simulate.
         epochs: of training.
+        instrument: name of the instrument, whose embedded response is used.
         port: of the server; 0: any free one.
         keep: go on serving until interrupted; by default where the output is a terminal.
         folder: of the data set and the asked spectrum.
@@ -55,17 +55,20 @@ class Demo:
 
     n: int = 40_000
     epochs: int = 16
+    instrument: str = instruments.DEFAULT
     port: int = 0
     keep: bool = field(default_factory=sys.stdout.isatty)
     folder: Path = field(default_factory=lambda: home() / "demo")
 
     def run(self) -> int:
         """Run every step, saying what each gives."""
-        data = self.folder / f"spectra-{self.n}"
+        title = instruments.load(self.instrument).title
+        data = self.folder / f"spectra-{self.instrument}-{self.n}"
         with connected():
-            print(f"1/5 simulating {self.n} EPIC-pn spectra of 25 ks into {data}")
+            print(f"1/5 simulating {self.n} {title} spectra of 25 ks into {data}")
             with bar("simulating", self.n) as advance:
-                simulate_dataset(SimulateConfig(), self.n, data, on_shard=advance)
+                config = SimulateConfig(instrument=self.instrument)
+                simulate_dataset(config, self.n, data, on_shard=advance)
             print(f"2/5 training deepspectra for {self.epochs} epochs with Ray Train")
             run_id = self._train(data)
             print("3/5 evaluating on the test split, beside the published figures")
@@ -75,7 +78,8 @@ class Demo:
             url = application.start(ServeConfig(port=self.port))
             print(f"5/5 served at {url}; asking about one simulated spectrum:")
             pha, background = self._fake_spectrum()
-            query = f"{url}/v1/spectra/parameters?response=embedded"
+            embedded = f"response=embedded&instrument={self.instrument}"
+            query = f"{url}/v1/spectra/parameters?{embedded}"
             print(f"    curl -F pha=@{pha} -F background=@{background} '{query}'")
             _show(_post(query, {"pha": pha, "background": background}))
             print(f"page: {url}/docs")
@@ -98,14 +102,15 @@ class Demo:
     def _fake_spectrum(self) -> tuple[Path, Path]:
         """Write one spectrum of known parameters and its background as PHA files."""
         generator = torch.Generator().manual_seed(7)
-        response = epic_pn.response("thin")
+        instrument = instruments.load(self.instrument)
+        response = instrument.response()
         model = components.parse(SimulateConfig.model).on(response.energy_edges_E1)
-        rate_MC = draw_backgrounds(response, 1, generator)
+        rate_MC = instrument.draw_backgrounds(response, 1, generator)
         source, region = fakeit(response, model(TRUTH)[0], 25e3, generator, rate_MC[0], 0.25)
         assert region is not None
         pha, background = self.folder / "source.pha", self.folder / "background.pha"
         write_spectrum(background, region, "background", overwrite=True)
-        named = dataclasses.replace(source, backfile=background.name)
+        named = dataclasses.replace(source, backfile=background.name, date=instrument.plain_date)
         write_spectrum(pha, named, overwrite=True)
         return pha, background
 

@@ -16,6 +16,7 @@ from wolter.images.tiles import cut, tile_starts
 from wolter.xray.imaging import scenes as sky
 from wolter.xray.imaging.background import with_streaks
 from wolter.xray.imaging.imager import Expected, Exposure, Imager
+from wolter.xray.instruments import epic_pn
 from wolter.xray.instruments import epic_pn_camera as camera
 from wolter.xray.instruments.psf import TARGET_SHARPNESS, Psf
 from wolter.xray.spectral import fluxes
@@ -120,7 +121,9 @@ class ImageSimulator:
         self.config = config
         self.maps = [sky.read_map(Path(name)) for name in config.maps]
         self.kinds = (*config.scenes, *(f"map {Path(name).name}" for name in config.maps))
-        self.counts_per_flux = dict(fluxes.epic_pn_rates(config.band_kev, config.filter))
+        self.counts_per_flux = fluxes.source_rates(
+            epic_pn.INSTRUMENT.response(config.filter), config.band_kev
+        )
         energy = math.sqrt(config.band_kev[0] * config.band_kev[1])
         psf = Psf(reach_arcsec=config.reach_arcsec)
         sharp = Psf(

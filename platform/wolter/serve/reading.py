@@ -20,6 +20,7 @@ from wolter.spectra.reading import Record, ResponseChoice, read_observed, to_rec
 from wolter.spectra.schema import SpectraSpec
 from wolter.spectra.training_ranges import TrainingRanges, beyond_training
 from wolter.xray.imaging.counts_image import read_counts_image
+from wolter.xray.instruments.instrument import DEFAULT
 from wolter.xray.ogip.pha import Spectrum, read_spectrum
 from wolter.xray.ogip.tables import open_fits
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from astropy.io import fits
 
 _REMEDY = {
-    "RMF": "send it in the field rmf, or ask for response=embedded (EPIC-pn)",
+    "RMF": "send it in the field rmf, or ask for response=embedded",
     "ARF": "send it in the field arf",
     "background": "send it in the field background, or ask for no_background=true",
 }
@@ -56,6 +57,7 @@ class Job:
     background: tuple[Upload, ...] = ()
     use_background: bool = True
     response: ResponseChoice = "files"
+    instrument: str = DEFAULT
     gridded: str = ""
     trained: TrainingRanges | None = None
 
@@ -149,7 +151,9 @@ def read_job(job: Job) -> Record:
             if files["rmf"] is None:
                 raise InputError(f"{job.pha.name}: names no RMF (RESPFILE); {_REMEDY['RMF']}")
         files["background"] = _background(job, spectrum)
-        observation = read_observed(Path(job.pha.path), response=job.response, **files)
+        observation = read_observed(
+            Path(job.pha.path), response=job.response, instrument=job.instrument, **files
+        )
         gridded = (
             GriddedObservation.of(observation, job.spec, job.pha.name) if job.gridded else None
         )

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +17,7 @@ from wolter.serve.pool import Allowance, ReaderPool
 from wolter.serve.reading import ImageJob, Job, Upload
 from wolter.serve.uploads import measure, plain_name, store
 from wolter.spectra.gridded import GriddedObservation
-from wolter.spectra.reading import Record, ResponseChoice
-from wolter.spectra.schema import SpectraSpec
-from wolter.spectra.training_ranges import TrainingRanges
+from wolter.spectra.reading import Record
 from wolter.xray.imaging.counts_image import CountsImage
 
 T = TypeVar("T")
@@ -42,45 +39,35 @@ class UploadReader:
         self.pool = ReaderPool(config)
         self._threads = ThreadPoolExecutor(2 * config.parsers)
 
-    async def records(
-        self, form: FormData, spec: SpectraSpec, response: ResponseChoice, use_background: bool
-    ) -> list[Record]:
+    async def records(self, form: FormData, how: Callable[..., Job]) -> list[Record]:
         """Records of the uploaded spectra, in their order.
+
+        Args:
+            form: with the uploads.
+            how: makes the job of a spectrum and the files that came with it.
 
         Raises:
             InputError: a field or file is bad; `TooLargeError` when a file is too large, or all
                 take too long to read.
             UnavailableError: readers are lost, through no fault of the files.
         """
-        how = partial(Job, spec=spec, response=response, use_background=use_background)
         return await self._in_thread(self._spectra, _by_role(form), how)
 
-    async def gridded(
-        self, form: FormData, spec: SpectraSpec, response: ResponseChoice, use_background: bool
-    ) -> list[GriddedObservation]:
+    async def gridded(self, form: FormData, how: Callable[..., Job]) -> list[GriddedObservation]:
         """What the likelihoods of the uploaded spectra need; see `records`."""
         most = self.config.max_refined
         if len(form.getlist("pha")) > most:
             raise InputError(f"refine: {len(form.getlist('pha'))} spectra; send at most {most}")
-        how = partial(Job, spec=spec, response=response, use_background=use_background)
         return await self._in_thread(self._evidence, _by_role(form), how)
 
     async def evidence_beyond(
-        self,
-        form: FormData,
-        spec: SpectraSpec,
-        response: ResponseChoice,
-        use_background: bool,
-        trained: TrainingRanges,
+        self, form: FormData, how: Callable[..., Job]
     ) -> tuple[list[Record], dict[int, GriddedObservation]]:
         """Records, and by index what the likelihoods of those beyond a model's training need.
 
         Of the first ones, as many as may be refined in one request; see `records`. No other
         gridded is stored but that of spectra that are read beside them.
         """
-        how = partial(
-            Job, spec=spec, response=response, use_background=use_background, trained=trained
-        )
         return await self._in_thread(self._beyond, _by_role(form), how)
 
     async def picture(self, form: FormData, exposure_s: float | None) -> CountsImage:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
@@ -13,12 +14,14 @@ from wolter.serve.config import ANSWER_S
 from wolter.serve.counts import records_of_counts
 from wolter.serve.models import PIECE
 from wolter.serve.problems import RESPONSES
+from wolter.serve.reading import Job
 from wolter.serve.requests import MAX_FILES, ROLES
 from wolter.serve.schemas import Answer, Counts
 from wolter.serve.service import Service
 from wolter.spectra.gridded import GriddedObservation
 from wolter.spectra.model_check import ModelCheck
 from wolter.spectra.reading import ResponseChoice
+from wolter.xray.instruments.instrument import DEFAULT, load
 
 _FILES = {"type": "array", "items": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -52,8 +55,9 @@ class Asked(BaseModel):
 
     family: str | None = Field(None, description="model family to ask; the one with intervals")
     response: ResponseChoice = Field(
-        "files", description="files, or embedded: the EPIC-pn response that needs no files"
+        "files", description="files, or embedded: the response of `instrument` that needs no files"
     )
+    instrument: str = Field(DEFAULT, description="instrument of an embedded response")
     no_background: bool = Field(False, description="leave BACKFILE out")
     components: bool = Field(False, description="also the component spectra")
     refine: bool = Field(
@@ -86,18 +90,26 @@ def add_route(app: FastAPI, service: Service) -> None:
             most = service.config.max_spectra
             records = await service.alone(records_of_counts, body, served.spec, most)
         elif kind == "multipart/form-data":
-            how = (served.spec, asked.response, not asked.no_background)
+            how = partial(
+                Job,
+                spec=served.spec,
+                response=asked.response,
+                instrument=load(asked.instrument).name,
+                use_background=not asked.no_background,
+            )
             async with request.form(max_files=MAX_FILES, max_fields=len(ROLES)) as form:
                 if asked.refine:
-                    gridded = await service.uploads.gridded(form, *how)
+                    gridded = await service.uploads.gridded(form, how)
                     checked = [await served.check_model(each, refined=True) for each in gridded]
                     told = await service.alone(refined_answer, served, gridded, checked)
                     return Response(told, media_type="application/json")
                 trained = served.model.card.trained
                 if trained is None:
-                    records = await service.uploads.records(form, *how)
+                    records = await service.uploads.records(form, how)
                 else:
-                    records, beyond = await service.uploads.evidence_beyond(form, *how, trained)
+                    records, beyond = await service.uploads.evidence_beyond(
+                        form, partial(how, trained=trained)
+                    )
         else:
             raise HTTPException(415, "send multipart/form-data (PHA files) or application/json")
         parts = []

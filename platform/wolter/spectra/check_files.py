@@ -14,6 +14,7 @@ from wolter.spectra.model_check_plots import draw, picture_stems
 from wolter.spectra.predict import to_columns, to_table
 from wolter.spectra.reading import ResponseChoice, read_observed
 from wolter.spectra.schema import SpectraSpec
+from wolter.xray.instruments.instrument import DEFAULT
 from wolter.xray.spectral.response import width_in_bins
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def check_files(
     arf: Path | str | None = None,
     background: Path | str | None = None,
     response: ResponseChoice = "files",
+    instrument: str = DEFAULT,
     version: str = "",
     components: bool = False,
     refined: bool = False,
@@ -44,6 +46,7 @@ def check_files(
         arf: and
         background: and
         response: and
+        instrument: and
         version: and
         components: there.
         refined: give the exact posterior in place of the network's; families of posteriors only.
@@ -65,7 +68,12 @@ def check_files(
     for file, stem in zip(files, stems, strict=True):
         try:
             observation = read_observed(
-                Path(file), rmf=rmf, arf=arf, background=background, response=response
+                Path(file),
+                rmf=rmf,
+                arf=arf,
+                background=background,
+                response=response,
+                instrument=instrument,
             )
             checked = check_model(
                 model, GriddedObservation.of(observation, spec, str(file)), refined

@@ -22,8 +22,9 @@ from wolter.files import make_folder, write_atomically
 from wolter.spectra.grid import default_grid
 from wolter.spectra.gridding import batch_of
 from wolter.spectra.headers import FileHeader, FileKind, classify
-from wolter.spectra.reading import read_observed
+from wolter.spectra.reading import ResponseChoice, read_observed
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
+from wolter.xray.instruments.instrument import DEFAULT, load
 
 OTHERS = "others.parquet"  # files that were passed over, and what they are
 
@@ -34,12 +35,16 @@ class IngestConfig:
 
     Attributes:
         rmf, arf, background: files to use for every spectrum, instead of those that each names.
+        response: files, or embedded: that of `instrument`, which needs no files.
+        instrument: name of the instrument of an embedded response.
         energy_edges: keV, the grid of the records.
     """
 
     rmf: str | None = None
     arf: str | None = None
     background: str | None = None
+    response: ResponseChoice = "files"
+    instrument: str = DEFAULT
     energy_edges: tuple[float, ...] = field(default_factory=default_grid)
 
 
@@ -68,7 +73,12 @@ def read_spectra(files: Sequence[str], sources: Sequence[str], config: IngestCon
     for file in files:
         try:
             observation = read_observed(
-                Path(file), rmf=config.rmf, arf=config.arf, background=config.background
+                Path(file),
+                rmf=config.rmf,
+                arf=config.arf,
+                background=config.background,
+                response=config.response,
+                instrument=config.instrument,
             )
             batches.append(batch_of([observation], config.energy_edges))
             reasons.append("")
@@ -131,6 +141,7 @@ def ingest_dataset(
     import ray
 
     config = config or IngestConfig()
+    load(config.instrument)  # a name that is unknown rejects no file
     found = list_files(sources)
     # A name that no table holds is none that Ray can hand to a task.
     files = [str(file) for file in found if is_utf8(str(file))]

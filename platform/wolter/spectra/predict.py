@@ -20,6 +20,7 @@ from wolter.spectra.gridding import batch_of
 from wolter.spectra.reading import Record, ResponseChoice, read_record, to_record
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.spectra.translation import translated
+from wolter.xray.instruments.instrument import DEFAULT
 from wolter.xray.spectral.observation import Observation
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def predict_files(
     arf: Path | str | None = None,
     background: Path | str | None = None,
     response: ResponseChoice = "files",
+    instrument: str = DEFAULT,
     version: str = "",
     components: bool = False,
     translator: Model | None = None,
@@ -125,7 +127,8 @@ def predict_files(
         rmf: for every file in place of the one that its header names, and so
         arf: and
         background: see `read_record`.
-        response: "files", or "embedded" for the EPIC-pn response that needs no files.
+        response: "files", or "embedded" for the response that needs no files of
+        instrument: by its name.
         version: of the model, see `predict_records`.
         components: add the component spectra, see `predict_records`.
         translator: carries the spectra to the simulated domain before the model reads them.
@@ -149,7 +152,13 @@ def predict_files(
         for file in files[start : start + chunk]:
             try:
                 record = read_record(
-                    Path(file), spec, rmf=rmf, arf=arf, background=background, response=response
+                    Path(file),
+                    spec,
+                    rmf=rmf,
+                    arf=arf,
+                    background=background,
+                    response=response,
+                    instrument=instrument,
                 )
             except InputError as error:
                 if on_reject is None:

@@ -1,6 +1,5 @@
 """Spectrum files as records of one model's grid, with flags on how they were read."""
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,8 @@ from torch import Tensor
 from wolter.errors import InputError
 from wolter.spectra.gridding import batch_of, mean_areascale
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
-from wolter.xray.instruments import epic_pn
+from wolter.xray.instruments import instrument as instruments
+from wolter.xray.instruments.instrument import Instrument
 from wolter.xray.ogip.pha import read_spectra
 from wolter.xray.spectral.observation import (
     Observation,
@@ -20,7 +20,6 @@ from wolter.xray.spectral.observation import (
     observation_of,
     read_observation,
 )
-from wolter.xray.spectral.response import Response
 
 ResponseChoice = Literal["files", "embedded"]
 
@@ -80,6 +79,7 @@ def read_record(
     arf: Path | str | None = None,
     background: Path | str | None = None,
     response: ResponseChoice = "files",
+    instrument: str = instruments.DEFAULT,
     name: str = "",
 ) -> Record:
     """Read one spectrum as a model reads it.
@@ -90,13 +90,16 @@ def read_record(
         rmf: redistribution matrix in place of the one that the header names.
         arf: effective area in place of the one that the header names; "none" for none.
         background: spectrum in place of the one that the header names; "none" for none.
-        response: "files", or "embedded" for the EPIC-pn response that needs no files.
+        response: "files", or "embedded" for the response of `instrument` that needs no files.
+        instrument: name of the instrument of an embedded response.
         name: of the record; the path where none is given.
 
     Raises:
         InputError: a file is missing or bad, or the spectrum does not fit the response or grid.
     """
-    observation = read_observed(pha, rmf=rmf, arf=arf, background=background, response=response)
+    observation = read_observed(
+        pha, rmf=rmf, arf=arf, background=background, response=response, instrument=instrument
+    )
     return to_record(observation, spec, name or str(pha))
 
 
@@ -107,39 +110,45 @@ def read_observed(
     arf: Path | str | None = None,
     background: Path | str | None = None,
     response: ResponseChoice = "files",
+    instrument: str = instruments.DEFAULT,
 ) -> Observation:
     """Read one spectrum with its response and background; see `read_record`."""
     if response == "embedded":
         if rmf is not None or arf is not None:
             raise InputError(f"{rmf or arf}: not used with the embedded response; leave it out")
-        return _read_with_embedded(Path(pha), background)
+        return _read_with_embedded(Path(pha), instruments.load(instrument), background)
     return read_observation(Path(pha), rmf=rmf, arf=arf, background=background)
 
 
-@functools.cache
-def _embedded(filter_name: str) -> Response:
-    """The embedded EPIC-pn, made once a process."""
-    return epic_pn.response(filter_name)
-
-
-def _read_with_embedded(pha: Path, background: Path | str | None) -> Observation:
+def _read_with_embedded(
+    pha: Path, instrument: Instrument, background: Path | str | None
+) -> Observation:
     spectrum, own = read_spectra(pha)
-    if (spectrum.telescope.upper(), spectrum.instrument.upper()) != ("XMM", "EPN"):
+    if not (spectrum.telescope and instrument.is_of(spectrum.telescope, spectrum.instrument)):
         found = f"{spectrum.telescope} {spectrum.instrument}".strip() or "unknown"
+        known = instruments.find(spectrum.telescope, spectrum.instrument)
+        remedy = f"ask for instrument {known[0].name}, or " if known else ""
         raise InputError(
-            f"{pha}: its instrument is {found}, the embedded response is that of XMM EPN; pass "
-            "the RMF and ARF of this spectrum"
+            f"{pha}: its instrument is {found}, the embedded response is that of "
+            f"{instrument.telescope} {instrument.detectors[0]}; {remedy}pass the RMF and ARF of "
+            "this spectrum"
         )
-    filter_name = _plain(spectrum.filter)
-    if filter_name not in ("thin", "medium", "thick"):
+    filter_name = instrument.filter_of(spectrum.filter, spectrum.date)
+    if not filter_name:
+        key, word = "FILTER", spectrum.filter
+        if instrument.filter_is_year:
+            key, word = "DATE-OBS", spectrum.date
         raise InputError(
-            f"{pha}: FILTER {spectrum.filter or 'missing'}; the embedded response knows thin, "
-            "medium and thick: pass the RMF and ARF of this spectrum"
+            f"{pha}: {key} {word or 'missing'}; the embedded response knows "
+            f"{_listed(instrument.filters)}: pass the RMF and ARF of this spectrum"
         )
     region = background_of(pha, spectrum, own, background)
-    return observation_of(
-        spectrum, _embedded(filter_name), region, "the embedded response", pha.name
-    )
+    response = instrument.response(filter_name)
+    return observation_of(spectrum, response, region, "the embedded response", pha.name)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def covers(
@@ -164,12 +173,21 @@ def _instrument_flags(observation: Observation, spec: SpectraSpec) -> list[str]:
     instrument = spectrum.instrument or response.instrument
     filter_name = spectrum.filter or response.filter
     flags = []
-    pairs = zip((telescope, instrument), trained[:2], strict=True)
-    if any(own and known and _plain(own) != known for own, known in pairs):
+    if _is_other((telescope, instrument), (trained[0], trained[1])):
         flags.append(f"other_instrument:{telescope}/{instrument}")
     elif filter_name and trained[2] and _plain(filter_name) != trained[2]:
         flags.append(f"other_filter:{filter_name}")
     return flags
+
+
+def _is_other(own: tuple[str, str], trained: tuple[str, str]) -> bool:
+    """Whether two pairs of telescope and detector, where both are known, are of two instruments.
+
+    The archive's files do not say which part of ACIS they are of, and what is simulated does.
+    """
+    shared = set(instruments.find(*own)) & set(instruments.find(*trained))
+    words = zip(map(_plain, own), map(_plain, trained), strict=True)
+    return not shared and any(a and b and a != b for a, b in words)
 
 
 def _plain(word: str) -> str:

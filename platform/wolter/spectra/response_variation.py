@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wolter.errors import InputError
-from wolter.xray.instruments import epic_pn
+from wolter.xray.instruments.instrument import Instrument
 
 KNOTS_KEV = (0.3, 1.0, 3.0, 10.0)  # of the smooth differences between areas
 
@@ -21,7 +21,7 @@ class ResponseVariation:
     Every record holds its own effective area, in bands, and background spectrum.
 
     Attributes:
-        filters: EPIC-pn filters, one drawn for each spectrum; empty for the response's own.
+        filters: of the instrument, one drawn for each spectrum; empty for the response's own.
         area: range of a factor on the area (share of the PSF in the region, vignetting), drawn
             log-uniformly.
         tilt: standard deviation of the logarithm of a smooth factor on the area.
@@ -44,19 +44,25 @@ class ResponseVariation:
 
 
 def throughputs(
-    variety: ResponseVariation, energy_E: Tensor, own: str, n: int, generator: torch.Generator
+    variety: ResponseVariation,
+    instrument: Instrument | None,
+    energy_E: Tensor,
+    own: str,
+    n: int,
+    generator: torch.Generator,
 ) -> Tensor | None:
     """Draw factors (B, E) on the effective area at energies in keV; None where all are 1.
 
     Args:
         variety: what to draw from.
+        instrument: whose filters they are; None: of a response of an unknown one.
         energy_E: keV.
-        own: filter of the response, which the others are relative to.
+        own: filter of the response, which the others are relative to; empty for the default one.
         n: how many, B.
         generator: source of randomness.
 
     Raises:
-        InputError: a filter is unknown.
+        InputError: a filter is unknown, or the instrument.
     """
     if variety == ResponseVariation(backgrounds=variety.backgrounds):
         return None
@@ -65,9 +71,14 @@ def throughputs(
     knots_BN = torch.randn(n, len(KNOTS_KEV), generator=generator) * variety.tilt
     log_BE = log_B1 + knots_BN @ hats(energy_E)
     if variety.filters:
-        known = own.lower().rstrip("12") or "thin"
-        areas_FE = torch.stack([epic_pn.area(energy_E, name) for name in variety.filters])
-        ratio_FE = areas_FE / epic_pn.area(energy_E, known)
+        if instrument is None:
+            raise InputError(
+                "variety: filters of a response of no known instrument; leave them out"
+            )
+        areas_FE = torch.stack(
+            [instrument.area(energy_E, instrument.check_filter(name)) for name in variety.filters]
+        )
+        ratio_FE = areas_FE / instrument.area(energy_E, instrument.check_filter(own))
         which_B = torch.randint(len(variety.filters), (n,), generator=generator)
         log_BE = log_BE + ratio_FE.log().float()[which_B]
     return log_BE.exp_()

@@ -16,7 +16,8 @@ from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES, defaul
 from wolter.spectra.response_variation import ResponseVariation, band_means, throughputs
 from wolter.spectra.schema import Parameter, SpectraBatch, SpectraSpec, poisson_counts
 from wolter.xray.emission import components as emission
-from wolter.xray.instruments import background as backgrounds
+from wolter.xray.instruments import instrument as instruments
+from wolter.xray.instruments.instrument import Instrument
 from wolter.xray.spectral.forward import Forward
 from wolter.xray.spectral.gain import regain_channels, with_gain
 from wolter.xray.spectral.observation import read_spectrum
@@ -47,8 +48,9 @@ class SimulateConfig:
         prior: uniform ranges of the free parameters.
         fixed: values of the other parameters.
         exposure_s: fixed exposure (low = high) or a log-uniform range, s.
-        rmf, arf: response files; the embedded EPIC-pn where no RMF is given.
-        filter: filter of the embedded EPIC-pn: thin, medium or thick.
+        instrument: name of the instrument whose embedded response is used where no RMF is given.
+        rmf, arf: response files, of any instrument.
+        filter: of the embedded response; empty for the instrument's first.
         variety: of effective areas and backgrounds, for families that are told of them.
         augment: what differs from spectrum to spectrum and no family is told of.
         gain: slope and offset (eV) of the energy scale, for a domain whose response is wrong: what
@@ -66,9 +68,10 @@ class SimulateConfig:
     prior: tuple[Parameter, ...] = REFERENCE_PRIOR
     fixed: dict[str, float] = field(default_factory=lambda: {"sigma": 0.1})
     exposure_s: tuple[float, float] = (25_000.0, 25_000.0)
+    instrument: str = instruments.DEFAULT
     rmf: str | None = None
     arf: str | None = None
-    filter: str = "thin"
+    filter: str = ""
     backgrounds: tuple[str, ...] = ()
     source_backscal: float = 0.0
     n_backgrounds: int = 30
@@ -106,7 +109,7 @@ class Simulator:
             InputError: a file is bad, or prior and fixed values do not make up the model.
         """
         self.config = config
-        nominal = self._read_response()
+        nominal, instrument = self._read_response()
         slope, offset_ev = config.gain
         full = with_gain(nominal, slope, offset_ev / 1e3)
         self.response_sha256 = full.sha256()
@@ -122,7 +125,13 @@ class Simulator:
         self.augmenter = Augmenter(config.augment, self.forward) if augmented else None
         self.area_A = self.forward.response.area_between(AREA_EDGES)
         self.redistribution_QA = recorded_offsets(full, PHOTONS_KEV, RECORDED_SHARES).float()
-        self.filter = full.filter
+        # Its name alone: a simulator travels to the workers, and an instrument holds functions.
+        self.instrument = "" if instrument is None else instrument.name
+        # A file's own filter, which throughputs refuse where it is unknown.
+        self.filter = full.filter or config.filter
+        if instrument is not None:
+            known = instrument.filter_of(full.filter)
+            self.filter = config.filter if instrument.filter_is_year else known or self.filter
         self.spec = SpectraSpec(
             energy_edges=config.energy_edges,
             parameters=config.prior,
@@ -132,37 +141,46 @@ class Simulator:
             model=config.model,
             fixed=config.fixed,
         )
-        self.background_MC, self.background_scale_M = self._backgrounds(nominal)
+        self.background_MC, self.background_scale_M = self._backgrounds(nominal, instrument)
         if config.background_factor != 1:
             self.background_MC *= config.background_factor
 
-    def _read_response(self) -> Response:
+    def _read_response(self) -> tuple[Response, Instrument | None]:
+        """The response, and the instrument that it is of where that is known."""
+        named = instruments.load(self.config.instrument)
         if self.config.rmf is None:
             if self.config.arf is not None:
                 raise InputError(f"{self.config.arf}: an ARF needs its RMF; give --rmf as well")
-            from wolter.xray.instruments import epic_pn
+            return named.response(self.config.filter), named
+        response = read_response(Path(self.config.rmf), self.config.arf or None)
+        own = instruments.find(response.telescope, response.instrument)
+        return response, named if named in own else next(iter(own), None)
 
-            return epic_pn.response(self.config.filter)
-        return read_response(Path(self.config.rmf), self.config.arf or None)
-
-    def _backgrounds(self, full: Response) -> tuple[Tensor, Tensor]:
+    def _backgrounds(self, full: Response, instrument: Instrument | None) -> tuple[Tensor, Tensor]:
         """Expected rates in the source region (counts/s, M x C) and area ratios (M)."""
         if not self.config.backgrounds:
-            return self._drawn_backgrounds(full)
+            return self._drawn_backgrounds(full, instrument)
         observed = self._observed_backgrounds(full)
         if not self.config.variety.backgrounds:
             return observed
         # As many of each kind, so that half of the spectra have an observed one.
-        drawn = self._drawn_backgrounds(full)
+        drawn = self._drawn_backgrounds(full, instrument)
         times = -(-len(drawn[1]) // len(observed[1]))
         (rate_MC, scale_M), (drawn_MC, drawn_M) = observed, drawn
         return torch.cat([rate_MC.repeat(times, 1), drawn_MC]), torch.cat(
             [scale_M.repeat(times), drawn_M]
         )
 
-    def _drawn_backgrounds(self, full: Response) -> tuple[Tensor, Tensor]:
+    def _drawn_backgrounds(
+        self, full: Response, instrument: Instrument | None
+    ) -> tuple[Tensor, Tensor]:
+        if instrument is None:
+            raise InputError(
+                f"no background family for instrument '{full.instrument}'; give observed "
+                "backgrounds"
+            )
         generator = torch.Generator().manual_seed(seed_of(0, 0, "backgrounds"))
-        rate_MC = backgrounds.draw_backgrounds(full, self.config.n_backgrounds, generator)
+        rate_MC = instrument.draw_backgrounds(full, self.config.n_backgrounds, generator)
         scale_M = 0.1 * 5 ** torch.rand(len(rate_MC), generator=generator)
         return self._binned(rate_MC, full), scale_M
 
@@ -206,7 +224,10 @@ class Simulator:
         low, high = self.config.exposure_s
         exposure_B = low * (high / low) ** torch.rand(n, generator=generator)
         which_B = torch.randint(len(self.background_MC), (n,), generator=generator)
-        throughput_BE = throughputs(self.config.variety, self.energy_E, self.filter, n, generator)
+        instrument = instruments.load(self.instrument) if self.instrument else None
+        throughput_BE = throughputs(
+            self.config.variety, instrument, self.energy_E, self.filter, n, generator
+        )
         background_BC = self.background_MC[which_B] * exposure_B[:, None]
         unmodelled_BC = None
         if self.augmenter is None:

@@ -47,7 +47,7 @@ def reader(monkeypatch):
 
 def test_so_many_spectra_may_be_refined(reader):
     def asked(n):
-        return asyncio.run(reader.gridded(form(pha=n), SPEC, "files", True))
+        return asyncio.run(reader.gridded(form(pha=n), partial(Job, spec=SPEC)))
 
     uploads, _ = asked(2)
     assert len(uploads["pha"]) == 2
@@ -57,9 +57,9 @@ def test_so_many_spectra_may_be_refined(reader):
 
 def test_a_job_is_as_asked(reader):
     for use_background in (True, False):
-        asked = SPEC, "embedded", use_background
+        asked = partial(Job, spec=SPEC, response="embedded", use_background=use_background)
         for read in (reader.records, reader.gridded):
-            _, how = asyncio.run(read(form(pha=1), *asked))
+            _, how = asyncio.run(read(form(pha=1), asked))
             expected = Job(Upload("a", "b"), SPEC, use_background=use_background)
             assert how(Upload("a", "b"), response="files") == expected
             assert how(Upload("a", "b")).response == "embedded"
@@ -82,7 +82,7 @@ def test_an_image_comes_with_one_map_of_a_kind(reader):
 
 def test_fields_are_checked(reader):
     def read(given):
-        return asyncio.run(reader.records(given, SPEC, "files", True))
+        return asyncio.run(reader.records(given, partial(Job, spec=SPEC)))
 
     with pytest.raises(
         InputError, match=r"^unknown field 'image'; send pha, rmf, arf, background$"

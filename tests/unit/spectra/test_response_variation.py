@@ -24,16 +24,16 @@ VARIED = ResponseVariation(filters=("thin", "medium", "thick"), area=(0.3, 1.2),
 
 
 def draw(
-    variety: ResponseVariation, n: int = 1000, own: str = "Thin", seed: int = 0
+    variety: ResponseVariation, n: int = 1000, own: str = "thin", seed: int = 0
 ) -> torch.Tensor | None:
     generator = torch.Generator().manual_seed(seed)
-    return throughputs(variety, ENERGY_E, own, n, generator)
+    return throughputs(variety, epic_pn.INSTRUMENT, ENERGY_E, own, n, generator)
 
 
 def test_without_variety_there_are_no_factors_and_nothing_is_drawn():
     generator = torch.Generator().manual_seed(0)
-    assert throughputs(ResponseVariation(), ENERGY_E, "Thin", 10, generator) is None
-    assert throughputs(ResponseVariation(backgrounds=True), ENERGY_E, "Thin", 10, generator) is None
+    for variety in (ResponseVariation(), ResponseVariation(backgrounds=True)):
+        assert throughputs(variety, None, ENERGY_E, "", 10, generator) is None
     assert torch.equal(generator.get_state(), torch.Generator().manual_seed(0).get_state())
 
 

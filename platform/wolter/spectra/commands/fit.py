@@ -17,6 +17,7 @@ from wolter.spectra.fitting.files import FileFits, FromNetwork, fit_files, to_as
 from wolter.spectra.grid import default_grid
 from wolter.spectra.schema import Parameter, SpectraSpec
 from wolter.spectra.simulator import REFERENCE_PRIOR, SimulateConfig
+from wolter.xray.instruments.instrument import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Fit:
         rmf: RMF to use for every file.
         arf: ARF to use for every file.
         background: background spectrum to use for every file.
+        response: files, or embedded for the response of the instrument that needs no files.
+        instrument: name of the instrument of an embedded response.
         data: folder of a simulated dataset, in place of files.
         assumed: folder of another simulated dataset, whose model and response the spectra of
             --data are fitted with in place of their own.
@@ -68,6 +71,8 @@ class Fit:
     rmf: Path | None = None
     arf: Path | None = None
     background: Path | None = None
+    response: Literal["files", "embedded"] = "files"
+    instrument: str = DEFAULT
     data: Path | None = None
     assumed: Annotated[Path | None, tyro.conf.arg(name="as")] = None
     split: str = "test"
@@ -114,6 +119,8 @@ class Fit:
             rmf=self.rmf,
             arf=self.arf,
             background=self.background,
+            response=self.response,
+            instrument=self.instrument,
         )
         # The only file that is given is never rejected but raised.
         several = len(self.files) > 1

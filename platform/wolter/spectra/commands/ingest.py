@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -11,6 +12,7 @@ from wolter.data.shards import REJECTS
 from wolter.home import home
 from wolter.progress import bar
 from wolter.spectra.ingest import IngestConfig, ingest_dataset
+from wolter.xray.instruments.instrument import DEFAULT
 
 SHOWN = 10  # rejects that are printed
 
@@ -28,6 +30,8 @@ class IngestSpectra:
         rmf: RMF to use for every spectrum.
         arf: ARF to use for every spectrum.
         background: background spectrum to use for every spectrum.
+        response: files, or embedded for the response of the instrument that needs no files.
+        instrument: name of the instrument of an embedded response.
         list_other: name each file that is no spectrum, and what it is; also in others.parquet.
     """
 
@@ -36,11 +40,19 @@ class IngestSpectra:
     rmf: str | None = None
     arf: str | None = None
     background: str | None = None
+    response: Literal["files", "embedded"] = "files"
+    instrument: str = DEFAULT
     list_other: bool = False
 
     def run(self) -> int:
         """Ingest, and account for every file."""
-        config = IngestConfig(rmf=self.rmf, arf=self.arf, background=self.background)
+        config = IngestConfig(
+            rmf=self.rmf,
+            arf=self.arf,
+            background=self.background,
+            response=self.response,
+            instrument=self.instrument,
+        )
         with bar("reading") as advance:
             result = ingest_dataset(self.sources, self.out, config, on_files=advance)
         print(

@@ -17,18 +17,20 @@ class SimulateSpectra:
     """Simulate spectra into a shard dataset, with Ray Data.
 
     Source and background are drawn with Poisson statistics from uniform priors. Without files the
-    embedded EPIC-pn and its family of realistic backgrounds are used.
+    embedded response of the instrument and realistic backgrounds of its own are used.
 
     Attributes:
         n: number of spectra.
         out: folder of the dataset; finished shards of an interrupted run are kept.
         seed: seed of all draws.
         exposure: exposure in seconds, or LOW,HIGH for a log-uniform range.
+        instrument: epic_pn, acis_s, acis_i or another that `wolter.xray.instruments` knows.
         rmf: redistribution matrix (RMF) of the instrument.
         arf: effective area (ARF) that goes with it.
         background: observed background spectra (PHA).
         backscal: BACKSCAL of the source region, for observed backgrounds; 0: the background's own.
-        filter: filter of the embedded EPIC-pn: thin, medium or thick.
+        filter: of the embedded response, e.g. thin, medium or thick of EPIC-pn; the year of the
+            contamination of ACIS; empty for the instrument's first.
         model: emission model in XSPEC's names.
         components: store the noise-free components (DeepSpectra and fresh noise need them).
         variety: how effective areas and backgrounds differ between the spectra.
@@ -45,11 +47,12 @@ class SimulateSpectra:
     out: Path = field(default_factory=lambda: default_dataset("spectra"))
     seed: int = 0
     exposure: str = "25000"
+    instrument: str = SimulateConfig.instrument
     rmf: str | None = None
     arf: str | None = None
     background: tuple[str, ...] = ()
     backscal: float = 0.0
-    filter: str = "thin"
+    filter: str = ""
     model: str = SimulateConfig.model
     components: bool = True
     variety: ResponseVariation = field(default_factory=ResponseVariation)
@@ -64,6 +67,7 @@ class SimulateSpectra:
         return SimulateConfig(
             model=self.model,
             exposure_s=numbers("exposure", self.exposure, "25000 or 5000,100000"),
+            instrument=self.instrument,
             rmf=self.rmf,
             arf=self.arf,
             filter=self.filter,

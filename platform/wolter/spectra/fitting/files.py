@@ -22,9 +22,10 @@ from wolter.spectra.fitting.datasets import FitConfig, Start, fit_batch
 from wolter.spectra.gridded import known_background
 from wolter.spectra.gridding import without_areascale
 from wolter.spectra.predict import estimate
-from wolter.spectra.reading import read_observed, to_record
+from wolter.spectra.reading import ResponseChoice, read_observed, to_record
 from wolter.spectra.schema import Parameter, SpectraBatch, SpectraSpec
 from wolter.xray.emission import components
+from wolter.xray.instruments.instrument import DEFAULT
 from wolter.xray.spectral.forward import Forward
 from wolter.xray.spectral.observation import Observation
 
@@ -88,6 +89,8 @@ class FileFits:
         model: emission model, in XSPEC's names.
         fixed: values of its other parameters.
         rmf, arf, background: for every file in place of those that its header names.
+        response: files, or embedded: that of `instrument`, which needs no files.
+        instrument: name of the instrument of an embedded response.
     """
 
     spec: SpectraSpec
@@ -98,6 +101,8 @@ class FileFits:
     rmf: Path | None = None
     arf: Path | None = None
     background: Path | None = None
+    response: ResponseChoice = "files"
+    instrument: str = DEFAULT
 
     def read(self, file: Path) -> tuple[Observation, SpectraBatch, tuple[str, ...]]:
         """One file on the grid: its observation, its record, and flags on how it was read.
@@ -105,7 +110,14 @@ class FileFits:
         Raises:
             InputError: the file cannot be read or does not fit the response or the grid.
         """
-        observation = read_observed(file, rmf=self.rmf, arf=self.arf, background=self.background)
+        observation = read_observed(
+            file,
+            rmf=self.rmf,
+            arf=self.arf,
+            background=self.background,
+            response=self.response,
+            instrument=self.instrument,
+        )
         record = to_record(observation, self.spec, str(file))
         plain = without_areascale(observation)
         background_BC = known_background(plain, self.spec.energy_edges)

@@ -14,17 +14,18 @@ from torch import Tensor
 
 from wolter.errors import InputError
 from wolter.xray.imaging.counts_image import EVEN, CountsImage, moving_share
-from wolter.xray.imaging.events import Axis, Events
-from wolter.xray.imaging.field_of_view import unexposed
-from wolter.xray.instruments import epic_pn_camera
-from wolter.xray.instruments.epic_pn_exposure import (
+from wolter.xray.imaging.epic_pn_exposure import (
     BORESIGHT_DET,
     CORNER_DET,
     NATIVE_STEP,
     OFF_MASK,
+    is_epic_pn,
     off_native,
 )
-from wolter.xray.instruments.pointing import DETECTOR_ARCSEC, camera
+from wolter.xray.imaging.events import Axis, Events
+from wolter.xray.imaging.field_of_view import unexposed
+from wolter.xray.instruments import epic_pn_camera
+from wolter.xray.instruments.pointing import detector_step
 from wolter.xray.ogip.tables import Array
 
 if TYPE_CHECKING:
@@ -117,11 +118,12 @@ def grid_of(
         InputError: the list has no such coordinates, or they are not EPIC's or not square.
     """
     if coordinates == "detector":
-        if events.detector_N2 is None or not camera(events.header):
+        arcsec = detector_step(events.header)
+        if events.detector_N2 is None or arcsec is None:
             raise InputError(
                 f"{events.file}: no DETX and DETY of EPIC; use --coordinates sky for this list"
             )
-        step = pixel_arcsec / DETECTOR_ARCSEC
+        step = pixel_arcsec / arcsec
         lower = (CORNER_DET[0] - NATIVE_STEP / 2, CORNER_DET[1] - NATIVE_STEP / 2)
         rows, columns = (
             math.ceil(size * NATIVE_STEP / step - 1e-9) for size in epic_pn_camera.NATIVE
@@ -152,7 +154,7 @@ def grid_of(
 
 
 def _with_field(grid: Grid, events: Events) -> Grid:
-    if events.detector_N2 is not None and camera(events.header) == "EPN":
+    if events.detector_N2 is not None and is_epic_pn(events.header):
         return grid
     position_N2 = events.detector_N2 if grid.axis.ctype[0] == "DETX" else events.sky_N2
     assert position_N2 is not None
@@ -226,7 +228,7 @@ def picture_of(
 
 def _optical_axis(events: Events, grid: Grid) -> tuple[float, float] | None:
     """Row and column of EPIC-pn's axis, from the lower left corner; None for other instruments."""
-    if events.detector_N2 is None or camera(events.header) != "EPN":
+    if events.detector_N2 is None or not is_epic_pn(events.header):
         return None
     axis_2 = BORESIGHT_DET
     if grid.axis.ctype[0] != "DETX":
@@ -241,7 +243,7 @@ def _exposure(
     """Exposure (H, W), and what was assumed."""
     if spread_HW is not None:
         return spread_HW * events.exposure_s, ()
-    if events.detector_N2 is None or camera(events.header) != "EPN":
+    if events.detector_N2 is None or not is_epic_pn(events.header):
         even_HW = torch.full_like(counts_HW, events.exposure_s)
         if grid.outside_HW is not None:
             even_HW[grid.outside_HW] = 0.0

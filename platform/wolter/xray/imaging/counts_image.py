@@ -15,6 +15,7 @@ from torch import Tensor
 
 from wolter.errors import InputError
 from wolter.xray.imaging import units
+from wolter.xray.imaging.epic_pn_exposure import find
 from wolter.xray.imaging.exposure_map import (
     check_seconds,
     header_exposure,
@@ -26,8 +27,8 @@ from wolter.xray.imaging.exposure_map import (
 from wolter.xray.imaging.field_of_view import unexposed
 from wolter.xray.imaging.image_file import read_image
 from wolter.xray.instruments import epic_pn_camera
-from wolter.xray.instruments.epic_pn_exposure import find
-from wolter.xray.instruments.pointing import camera, celestial, pixel_sides
+from wolter.xray.instruments.instrument import of_header
+from wolter.xray.instruments.pointing import celestial, pixel_sides
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -66,7 +67,7 @@ class CountsImage:
 
 
 def moving_share(header: "fits.Header", columns: bool) -> tuple[float, float, tuple[str, ...]]:
-    """Share of the events that EPIC-pn reads out while they move.
+    """Share of the events that the instrument reads out while they move.
 
     Args:
         header: of the image or of its events, with INSTRUME and SUBMODE.
@@ -75,9 +76,11 @@ def moving_share(header: "fits.Header", columns: bool) -> tuple[float, float, tu
     Returns:
         The share, that whose streaks can be told, and a remark where they cannot.
     """
-    if camera(header) != "EPN":
+    instrument = of_header(header)
+    imaging = None if instrument is None else instrument.imaging
+    if imaging is None or imaging.camera is None:
         return 0.0, 0.0, ()
-    share = epic_pn_camera.OUT_OF_TIME.get(str(header.get("SUBMODE", "")).strip(), 0.0)
+    share = imaging.out_of_time.get(str(header.get("SUBMODE", "")).strip(), 0.0)
     if share and not columns:
         left = f"{share:.1%} of the events are out of time; their streaks are left where they are"
         return share, 0.0, (left,)

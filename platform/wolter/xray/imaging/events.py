@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from wolter.errors import InputError
 from wolter.xray.imaging.exposure_map import check_seconds
 from wolter.xray.imaging.image_file import readable
-from wolter.xray.instruments.event_rules import energies, good_events, rules_of
+from wolter.xray.instruments.event_rules import EventRules, energies, good_events
+from wolter.xray.instruments.instrument import find
 from wolter.xray.instruments.pointing import plain_axes
 from wolter.xray.ogip import gti
 from wolter.xray.ogip import tables as ogip
@@ -123,9 +124,8 @@ def is_event_list(hdus: Any) -> bool:
 def read_events(path: Path, band_kev: tuple[float, float] = (0.5, 2.0)) -> Events:
     """Read the good photons of an event list in a band.
 
-    EPIC: PATTERN of singles and doubles (pn) or up to quadruples (MOS), FLAG = 0, and for pn RAWY
-    above 12. Chandra's ACIS: ASCA grades 0, 2, 3, 4 and 6, and STATUS 0. Both: within the good time
-    intervals of the event's CCD, with a position. Other instruments have other rules.
+    Good are those that the rules of their instrument say (`Instrument.events`), within the good
+    time intervals of the event's CCD, with a position.
 
     Args:
         path: FITS file with EVENTS and GTI tables.
@@ -140,7 +140,7 @@ def read_events(path: Path, band_kev: tuple[float, float] = (0.5, 2.0)) -> Event
         if table is None:
             raise InputError(f"{path}: no table of events with TIME, X and Y; is it an event list?")
         header = readable(table.header, hdus[0].header)
-        rules = rules_of(path, header)
+        rules = _rules(path, header)
         names = ogip.columns(table)
         time_N = ogip.vector(path, table, "TIME")
         if not len(time_N):
@@ -185,6 +185,23 @@ def read_events(path: Path, band_kev: tuple[float, float] = (0.5, 2.0)) -> Event
         live=_live(path, header, gti.length(gti.longest(times))),
     )
     return whole._keep(kept_N, ANY_TIME)
+
+
+def _rules(path: Path, header: "fits.Header") -> EventRules:
+    """Rules of the instrument of an event list.
+
+    Raises:
+        InputError: the instrument is not one of those known: its grades and channels are others.
+    """
+    telescope, instrument = (ogip.text(header, key).upper() for key in ("TELESCOP", "INSTRUME"))
+    known = find(telescope, instrument)
+    if not known:
+        whose = "/".join(word for word in (telescope, instrument) if word) or "no instrument"
+        raise InputError(
+            f"{path}: events of {whose}, whose grades and channels are not known; give lists of "
+            "EPIC (XMM-Newton) or ACIS (Chandra), or images"
+        )
+    return known[0].events
 
 
 def _table(hdus: Any) -> Any:

@@ -11,11 +11,17 @@ ACIS-S observations of 2002 and 2006 to 6 % on average and 12 % at worst in 0.5-
 5-8 keV; the area of ACIS-I is uncertain by 10 %.
 """
 
+from functools import partial
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from wolter.errors import InputError
+from wolter.xray.instruments.background import BackgroundLevels
 from wolter.xray.instruments.ccd import Ccd, Knots, energy_grid, interpolate, transmission
+from wolter.xray.instruments.event_rules import EventRules, no_flag
+from wolter.xray.instruments.instrument import Instrument
 from wolter.xray.spectral.response import Response
 
 # keV, cm^2, mirrors and filter and quantum efficiency without contamination: S3, back-illuminated.
@@ -60,6 +66,22 @@ _CONTAMINATION: Knots = (
     (2023.0, 2.60),
 )  # fmt: skip
 _CARBON_AT_067_KEV = 6300.0  # cm^2/g
+
+# Levels: Proposers' Observatory Guide, section 6.16; back- and front-illuminated.
+_LINES = ((1.487, 3e-5), (1.740, 6e-5), (2.142, 1.0e-4), (7.478, 2.0e-4), (9.713, 2.5e-4))
+_REGION = (0.003, 0.03)  # arcmin^2, 2-6 arcsec of radius
+_BACKGROUND = {
+    "s": BackgroundLevels((1.2e-3, 0.2), (1e-5, 1e-3), _LINES, 3e-3, _REGION),
+    "i": BackgroundLevels((6e-4, 0.1), (1e-5, 2e-4), _LINES, 1e-3, _REGION),
+}
+
+# Good ASCA grades, and no bit of STATUS (CIAO).
+_EVENTS = EventRules(
+    good={"GRADE": lambda values: np.isin(values, (0, 2, 3, 4, 6)), "STATUS": no_flag},
+    energy=("ENERGY",),
+)
+
+_YEARS = tuple(str(year) for year in range(2000, 2024))
 
 _DETECTORS = {"s": (_AREA_S, _FWHM_S, "ACIS-S"), "i": (_AREA_I, _FWHM_I, "ACIS-I")}
 
@@ -114,3 +136,31 @@ def response(
         telescope="CHANDRA",
         instrument=name,
     )
+
+
+def _area(detector: str, energy_E: Tensor, year: str) -> Tensor:
+    return area(energy_E, detector, float(year))
+
+
+def _response(detector: str, year: str, dtype: torch.dtype) -> Response:
+    return response(detector, float(year), dtype)
+
+
+# INSTRUME of the archive's files is ACIS for both; what is simulated here says which. The filter is
+# the year: the contamination of the optical blocking filter grows.
+INSTRUMENTS = tuple(
+    Instrument(
+        name=f"acis_{detector}",
+        title=name,
+        telescope="CHANDRA",
+        detectors=(name, "ACIS"),
+        filters=_YEARS,
+        band_kev=(0.5, 8.0),
+        area=partial(_area, detector),
+        make_response=partial(_response, detector),
+        background=_BACKGROUND[detector],
+        events=_EVENTS,
+        filter_is_year=True,
+    )
+    for detector, (_, _, name) in _DETECTORS.items()
+)

@@ -1,15 +1,15 @@
-"""Backgrounds of point sources: a family of realistic ones, and estimates from observed ones.
+"""Backgrounds of point sources: realistic ones, drawn about an instrument's levels.
 
 Shape suffixes: B batch of backgrounds, E photon energy, C channel, L lines.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from wolter.errors import InputError
 from wolter.xray.emission.components import parse
 from wolter.xray.spectral.response import Response
 
@@ -18,7 +18,7 @@ _SKY = parse("wabs * (powerlaw + gaussian + gaussian)")
 
 
 @dataclass(frozen=True)
-class _Instrument:
+class BackgroundLevels:
     """Background of one detector per square arcminute of sky.
 
     Attributes:
@@ -26,48 +26,27 @@ class _Instrument:
         protons: range of the soft-proton continuum at 1 keV, counts/s/keV.
         lines: fluorescence of the detector and its housing (keV, counts/s).
         noise: electronic noise at 0.2 keV, counts/s/keV.
-        region: usual range of the source region, arcmin^2.
+        region_arcmin2: usual range of the source region.
+        board_kev: lines beyond this energy come from a board behind the detector, whose image has
+            a hole in the middle; none do by default.
     """
 
     continuum: tuple[float, float]
     protons: tuple[float, float]
     lines: Sequence[tuple[float, float]]
     noise: float
-    region: tuple[float, float]
-
-
-# Levels: Katayama et al. (2004, A&A 414, 767), Carter & Read (2007, A&A 464, 1155) and the XMM-
-# Newton Users' Handbook, section 3.3.7; ACIS: Proposers' Observatory Guide, section 6.16.
-_EPIC_PN = _Instrument(
-    continuum=(3.6e-4, 0.5),
-    protons=(5e-5, 5e-3),
-    lines=(
-        (1.487, 2.5e-4),  # Al
-        (1.740, 2.0e-5),  # Si
-        (4.511, 1.0e-5),  # Ti
-        (5.415, 3.0e-5),  # Cr
-        (6.404, 2.0e-5),  # Fe
-        (7.478, 1.1e-4),  # Ni
-        (8.048, 7.0e-4),  # Cu K alpha
-        (8.639, 1.3e-4),  # Zn
-        (8.905, 1.3e-4),  # Cu K beta
-        (9.572, 2.0e-5),  # Zn K beta
-    ),
-    noise=2e-2,
-    region=(0.7, 2.8),
-)
-_ACIS_LINES = ((1.487, 3e-5), (1.740, 6e-5), (2.142, 1.0e-4), (7.478, 2.0e-4), (9.713, 2.5e-4))
-_ACIS_S = _Instrument((1.2e-3, 0.2), (1e-5, 1e-3), _ACIS_LINES, 3e-3, (0.003, 0.03))
-_ACIS_I = _Instrument((6e-4, 0.1), (1e-5, 2e-4), _ACIS_LINES, 1e-3, (0.003, 0.03))
+    region_arcmin2: tuple[float, float]
+    board_kev: float = math.inf
 
 
 def draw_backgrounds(
+    levels: BackgroundLevels,
     response: Response,
     n: int,
     generator: torch.Generator,
     region_arcmin2: tuple[float, float] | None = None,
 ) -> Tensor:
-    """Draw realistic backgrounds of an EPIC-pn or ACIS point source.
+    """Draw realistic backgrounds of a point source.
 
     Each is the sum, with random amplitudes and shapes, of the continuum of cosmic-ray particles, a
     broken power law of soft protons (neither focused, so neither folded through the area),
@@ -76,35 +55,21 @@ def draw_backgrounds(
     halo (continuum and oxygen lines), folded through the response.
 
     Args:
-        response: of EPIC-pn or ACIS.
+        levels: of the instrument's background.
+        response: of the same instrument.
         n: number of backgrounds.
         generator: random state; the draws depend on nothing else.
         region_arcmin2: log-uniform range of the area of the source region; default: what is usual
-            for the instrument (30-60 arcsec of radius for EPIC-pn, 2-6 arcsec for ACIS).
+            for the instrument.
 
     Returns:
         rate_BC, expected counts/s in the source region in every channel, float64.
-
-    Raises:
-        InputError: no background is known for the instrument.
     """
-    instrument = _instrument(response)
     draw = _Draw(n, generator)
-    low, high = region_arcmin2 or instrument.region
+    low, high = region_arcmin2 or levels.region_arcmin2
     region_B1 = draw.log_uniform(low, high)
-    rate_BC = _particles(response, instrument, draw) + _lines(response, instrument, draw)
+    rate_BC = _particles(response, levels, draw) + _lines(response, levels, draw)
     return (rate_BC + _sky(response, draw)) * region_B1
-
-
-def _instrument(response: Response) -> _Instrument:
-    name = response.instrument.upper()
-    if name in ("EPN", "PN"):
-        return _EPIC_PN
-    if name.startswith("ACIS"):
-        return _ACIS_I if name.endswith("I") else _ACIS_S
-    raise InputError(
-        f"no background family for instrument '{response.instrument}'; give observed backgrounds"
-    )
 
 
 class _Draw:
@@ -125,26 +90,25 @@ class _Draw:
         return median * torch.exp(sigma * normal)
 
 
-def _particles(response: Response, instrument: _Instrument, draw: _Draw) -> Tensor:
+def _particles(response: Response, levels: BackgroundLevels, draw: _Draw) -> Tensor:
     """Cosmic rays, soft protons and noise, counts/s/arcmin^2 in each channel."""
     edges_C1 = response.channel_edges_C1.double()
     energy_C = ((edges_C1[1:] + edges_C1[:-1]) / 2).clamp(min=0.05)
-    level, index = instrument.continuum
+    level, index = levels.continuum
     rays_BC = draw.log_normal(level, 0.2) * (energy_C / 6) ** -(index + draw.uniform(-0.1, 0.1))
     index_B1, break_B1 = draw.uniform(0.3, 0.9), draw.uniform(3.0, 7.0)
     steeper_BC = draw.uniform(0.3, 1.2) * torch.log(energy_C / break_B1).clamp(min=0)
-    protons_BC = draw.log_uniform(*instrument.protons) * energy_C**-index_B1
-    noise_BC = draw.log_normal(instrument.noise, 0.7) * torch.exp((0.2 - energy_C) / 0.035)
+    protons_BC = draw.log_uniform(*levels.protons) * energy_C**-index_B1
+    noise_BC = draw.log_normal(levels.noise, 0.7) * torch.exp((0.2 - energy_C) / 0.035)
     return (rays_BC + protons_BC * torch.exp(-steeper_BC) + noise_BC) * edges_C1.diff()
 
 
-def _lines(response: Response, instrument: _Instrument, draw: _Draw) -> Tensor:
+def _lines(response: Response, levels: BackgroundLevels, draw: _Draw) -> Tensor:
     """Fluorescence, with the line shape of the response; counts/s/arcmin^2 in each channel.
 
-    Amplitudes vary together by 30 %, one by one by 20 %; the copper and nickel of the EPIC-pn
-    board, whose image has a hole in the middle, by much more.
+    Amplitudes vary together by 30 %, one by one by 20 %; those of a board with a hole by much more.
     """
-    line = torch.tensor(instrument.lines, dtype=torch.float64)
+    line = torch.tensor(levels.lines, dtype=torch.float64)
     energy_L, level_L = line[:, 0].contiguous(), line[:, 1]
     matrix_EC = response.matrix_EC
     row = torch.searchsorted(response.energy_edges_E1, energy_L) - 1
@@ -153,7 +117,7 @@ def _lines(response: Response, instrument: _Instrument, draw: _Draw) -> Tensor:
     shape_LC = shape_LC / shape_LC.sum(1, keepdim=True).clamp(min=1e-30)
     amplitude_BL = draw.log_normal(1.0, 0.3) * draw.log_normal(1.0, 0.2, len(line)) * level_L
     hole_B1 = draw.uniform(0.1, 1.3)
-    board_L = (energy_L > 7) & (instrument is _EPIC_PN)
+    board_L = energy_L > levels.board_kev
     amplitude_BL = torch.where(board_L, amplitude_BL * hole_B1, amplitude_BL)
     return amplitude_BL[:, inside] @ shape_LC
 

@@ -1,4 +1,4 @@
-"""Which events of an instrument are good photons, and at what energy: the rules of its own.
+"""Event selection: which events of an instrument are good photons, and at what energy.
 
 Shapes: N events.
 """
@@ -6,30 +6,22 @@ Shapes: N events.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wolter.errors import InputError
-from wolter.xray.instruments.pointing import camera
 from wolter.xray.ogip import tables
 from wolter.xray.ogip.tables import Array
 
-if TYPE_CHECKING:
-    from astropy.io import fits
-
 Flags = NDArray[np.bool_]
 
-FIRST_ROW = 13  # RAWY of EPIC-pn; rows 1-12 next to the read-out are noisy
-SINGLES_AND_DOUBLES = 4  # the highest good PATTERN of EPIC-pn
-EPIC_MOS_PATTERN = 12  # and of EPIC-MOS
-CHANDRA_GRADES = (0, 2, 3, 4, 6)  # good ASCA grades of ACIS
 _EV = {"": 1.0, "ev": 1.0, "kev": 1e3, "chan": 1.0}
 
 
 @dataclass(frozen=True)
-class Rules:
+class EventRules:
     """What tells good photons of an instrument.
 
     Attributes:
@@ -42,53 +34,13 @@ class Rules:
     energy: tuple[str, ...]
 
 
-def _none(values: Array) -> Flags:
-    """Flags of which none is set; a row may hold several."""
+def no_flag(values: Array) -> Flags:
+    """Events of which no flag is set; a row may hold several."""
     clear: Flags = values == 0 if values.ndim == 1 else (values == 0).all(1)
     return clear
 
 
-_EPIC_ENERGY = ("ENERGY", "PI")
-_MOS = Rules(
-    {"PATTERN": lambda values: (values >= 0) & (values <= EPIC_MOS_PATTERN), "FLAG": _none},
-    _EPIC_ENERGY,
-)
-RULES: Mapping[str, Rules] = {
-    "EPN": Rules(
-        {
-            "PATTERN": lambda values: (values >= 0) & (values <= SINGLES_AND_DOUBLES),
-            "FLAG": _none,
-            "RAWY": lambda values: values >= FIRST_ROW,
-        },
-        _EPIC_ENERGY,
-    ),
-    "EMOS1": _MOS,
-    "EMOS2": _MOS,
-    "ACIS": Rules(
-        {"GRADE": lambda values: np.isin(values, CHANDRA_GRADES), "STATUS": _none}, ("ENERGY",)
-    ),
-}  # fmt: skip
-"""Instrument -> its rules: XMM-Newton Users' Handbook, section 3.3; CIAO's good grades."""
-
-
-def rules_of(path: Path, header: "fits.Header") -> Rules:
-    """Rules of the instrument of an event list.
-
-    Raises:
-        InputError: the instrument is not one of those known: its grades and channels are others.
-    """
-    telescope, instrument = (tables.text(header, key).upper() for key in ("TELESCOP", "INSTRUME"))
-    name = camera(header) or ("ACIS" if (telescope, instrument) == ("CHANDRA", "ACIS") else "")
-    if not name:
-        whose = "/".join(word for word in (telescope, instrument) if word) or "no instrument"
-        raise InputError(
-            f"{path}: events of {whose}, whose grades and channels are not known; give lists of "
-            "EPIC (XMM-Newton) or ACIS (Chandra), or images"
-        )
-    return RULES[name]
-
-
-def good_events(path: Path, table: Any, names: list[str], rules: Rules) -> Flags:
+def good_events(path: Path, table: Any, names: list[str], rules: EventRules) -> Flags:
     """Events (N) that all rules call good.
 
     Raises:
@@ -110,7 +62,7 @@ def _bits(table: Any) -> Array:
     return values
 
 
-def energies(path: Path, table: Any, names: list[str], rules: Rules) -> Array:
+def energies(path: Path, table: Any, names: list[str], rules: EventRules) -> Array:
     """Energies (N) in keV.
 
     Raises:

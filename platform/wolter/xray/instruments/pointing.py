@@ -1,4 +1,4 @@
-"""Sky coordinates of images: as their headers say, or from the attitude of EPIC-pn."""
+"""Sky coordinates of images: as their headers say, or from the attitude of the telescope."""
 
 import math
 import re
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wolter.errors import InputError
+from wolter.xray.instruments.instrument import Imaging, of_header
 
 if TYPE_CHECKING:
     from astropy.io import fits
 
 
-DETECTOR_ARCSEC = 0.05  # of a step of DETX and DETY
 LEAST_AREA, MOST_AREA = 1e-20, 1e12  # of a pixel, in squared units of the axes
 _NUMERIC = re.compile(
     r"((CRPIX|CRVAL|CDELT|CROTA)\d|(CD|PC|PV)\d_\d+|LONPOLE|LATPOLE|EQUINOX|(A|B|AP|BP)_\d+_\d+"
@@ -23,18 +23,14 @@ _WORLD = re.compile(
     r"WCSAXES|RADESYS|RADECSYS|EQUINOX|EPOCH|LONPOLE|LATPOLE|MJD-OBS|DATE-OBS|(A|B|AP|BP)_.+"
     r"|(CTYPE|CUNIT|CRPIX|CRVAL|CDELT|CROTA|CD|PC|PV|PS|CPDIS|CQDIS|DP|DQ|D2IM)\d.*"
 )
-EPIC = ("EPN", "EMOS1", "EMOS2")  # cameras that count DETX and DETY in such steps
-# DETX, DETY (arcsec) of the direction RA_PNT, DEC_PNT on EPIC-pn: the mean of NGC 1275, M87, NGC
-# 1399 and NGC 1404 in four observations, which scatter by 1.5 arcsec about it. DETX points at the
-# position angle PA_PNT, and DETY 90 degrees clockwise of it.
-POINTING = (-52.4, 75.9)
 
 
 def celestial(header: "fits.Header") -> Any:
     """Sky coordinates of the pixels (astropy's WCS); None where nothing tells them.
 
-    Images of EPIC-pn in detector coordinates get them, to some 3 arcsec, from `RA_PNT`, `DEC_PNT`
-    and `PA_PNT`.
+    Images in the detector coordinates of an instrument whose pointing is known get them, to some 3
+    arcsec, from `RA_PNT`, `DEC_PNT` and `PA_PNT`. DETX points at the position angle `PA_PNT`, and
+    DETY 90 degrees clockwise of it.
 
     Raises:
         InputError: the header's world coordinates make no sense.
@@ -49,27 +45,34 @@ def celestial(header: "fits.Header") -> Any:
         _area(wcs.celestial)
         return wcs.celestial
     attitude = [header.get(f"{key}_PNT") for key in ("RA", "DEC", "PA")]
-    if camera(header) != "EPN" or not all(_finite(value) for value in attitude):
+    imaging = _imaging(header)
+    if imaging is None or imaging.pointing is None or imaging.detector_arcsec is None:
+        return None
+    if not all(_finite(value) for value in attitude):
         return None
     right_ascension, declination, angle = (float(value) for value in attitude if value is not None)
     sin, cos = math.sin(math.radians(angle)), math.cos(math.radians(angle))
     # Steps of DETX and DETY on the sky, and pixels in such steps.
-    turn_22 = np.array([[sin, -cos], [cos, sin]]) * (DETECTOR_ARCSEC / 3600)
+    turn_22 = np.array([[sin, -cos], [cos, sin]]) * (imaging.detector_arcsec / 3600)
     made = WCS(naxis=2)
     made.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     made.wcs.cunit = ["deg", "deg"]
     made.wcs.crval = [right_ascension, declination]
-    made.wcs.crpix = detector.wcs_world2pix([np.array(POINTING) / DETECTOR_ARCSEC], 1)[0]
+    at_2 = np.array(imaging.pointing) / imaging.detector_arcsec
+    made.wcs.crpix = detector.wcs_world2pix([at_2], 1)[0]
     made.wcs.cd = turn_22 @ detector.pixel_scale_matrix
     return made
 
 
-def camera(header: "fits.Header") -> str:
-    """EPN, EMOS1 or EMOS2 of XMM-Newton; or nothing."""
-    telescope, instrument = (
-        str(header.get(key, "")).strip().upper() for key in ("TELESCOP", "INSTRUME")
-    )
-    return instrument if instrument in EPIC and telescope[:3] in ("", "XMM") else ""
+def _imaging(header: "fits.Header") -> Imaging | None:
+    instrument = of_header(header)
+    return None if instrument is None else instrument.imaging
+
+
+def detector_step(header: "fits.Header") -> float | None:
+    """Step of DETX and DETY on the sky, arcsec; None for instruments that have no such columns."""
+    imaging = _imaging(header)
+    return None if imaging is None else imaging.detector_arcsec
 
 
 def detector_wcs(header: "fits.Header") -> Any:
@@ -98,7 +101,7 @@ def pixel_sides(header: "fits.Header") -> tuple[float, float] | None:
         wcs = celestial(header)
         factor = 3600.0
     else:
-        factor = DETECTOR_ARCSEC if camera(header) else math.nan
+        factor = detector_step(header) or math.nan
     if wcs is None or math.isnan(factor):
         return None
     scales = proj_plane_pixel_scales(wcs)

@@ -23,6 +23,7 @@ _WORDS = {
     "telescope": "TELESCOP",
     "instrument": "INSTRUME",
     "filter": "FILTER",
+    "date": "DATE-OBS",
     "respfile": "RESPFILE",
     "ancrfile": "ANCRFILE",
     "backfile": "BACKFILE",
@@ -42,7 +43,8 @@ class Spectrum:
         grouping_C: OGIP flags (1 starts a group, -1 continues it, 0 is a channel alone), or None.
         quality_C: OGIP flags (0 good), or None.
         source: path of the file, or empty.
-        telescope, instrument, filter, respfile, ancrfile, backfile: as in the file; empty for none.
+        telescope, instrument, filter, date, respfile, ancrfile, backfile: as in the file; empty for
+            none.
         descending: channels are turned round from the file's order, to ascend in energy (gratings).
     """
 
@@ -57,6 +59,7 @@ class Spectrum:
     telescope: str = ""
     instrument: str = ""
     filter: str = ""
+    date: str = ""
     respfile: str = ""
     ancrfile: str = ""
     backfile: str = ""

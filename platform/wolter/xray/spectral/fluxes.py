@@ -1,6 +1,5 @@
 """Counts per energy flux of a spectrum, through a response."""
 
-import functools
 from collections.abc import Mapping
 
 import torch
@@ -55,12 +54,8 @@ def counts_per_flux(
     return float(counted.fold(flux_E[None]).sum()) / energy_flux
 
 
-@functools.cache
-def epic_pn_rates(band_kev: tuple[float, float], filter: str = "thin") -> Mapping[str, float]:  # noqa: A002
+def source_rates(response: Response, band_kev: tuple[float, float]) -> dict[str, float]:
     """Counts/s per erg cm^-2 s^-1 in the band, for every kind of source of `SPECTRA`."""
-    from wolter.xray.instruments import epic_pn
-
-    response = epic_pn.response(filter)
     return {
         kind: counts_per_flux(model, parameters, response, band_kev)
         for kind, (model, parameters) in SPECTRA.items()

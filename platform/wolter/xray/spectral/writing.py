@@ -67,6 +67,7 @@ def write_spectrum(
             "TLMIN1": first,
             "TLMAX1": first + n - 1,
             **_origin(spectrum.telescope, spectrum.instrument, spectrum.filter),
+            **({"DATE-OBS": spectrum.date} if spectrum.date else {}),
             "HDUCLASS": "OGIP",
             "HDUCLAS1": "SPECTRUM",
             "HDUVERS": "1.2.1",

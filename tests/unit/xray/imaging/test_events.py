@@ -50,12 +50,6 @@ def test_the_band_is_in_kev(path):
     assert len(read_events(path, (2.0, 4.5))) == pytest.approx(1000 * 2500 / 8900, abs=1)
 
 
-def test_mos_keeps_patterns_up_to_twelve(path):
-    change = {"PATTERN": lambda pattern: np.arange(len(pattern)) % 16}
-    event_lists.epic_pn(path, 160, change=change, INSTRUME="EMOS1")
-    assert len(read_events(path)) == 130
-
-
 def test_good_times_are_those_of_the_events_own_ccd(path):
     event_lists.epic_pn(path, 4000, seed=1)
     whole = read_events(path)
@@ -142,23 +136,19 @@ def test_a_list_without_good_times_is_rejected(path):
 
 
 @pytest.mark.parametrize("column", ["PATTERN", "FLAG", "RAWY", "PI"])
-@pytest.mark.parametrize("instrument", ["EPN", "EMOS1"])
-def test_lists_without_a_column_that_tells_bad_events_are_refused(path, column, instrument):
+def test_lists_without_a_column_that_tells_bad_events_are_refused(path, column):
     from astropy.io import fits
     from astropy.table import Table
 
-    event_lists.epic_pn(path, 50, INSTRUME=instrument)
+    event_lists.epic_pn(path, 50)
     with fits.open(path) as hdus:
         table = Table(hdus[1].data)
         table.remove_column(column)
         hdus = fits.HDUList([hdu.copy() for hdu in hdus])
         less = fits.BinTableHDU(table, name="EVENTS")
-        less.header.update({"TELESCOP": "XMM", "INSTRUME": instrument})
+        less.header.update({"TELESCOP": "XMM", "INSTRUME": "EPN"})
         hdus[1] = less
         hdus.writeto(path, overwrite=True)
-    if column == "RAWY" and instrument == "EMOS1":
-        assert len(read_events(path)) == 50
-        return
     with pytest.raises(InputError, match=f"no column .*{column}"):
         read_events(path)
 

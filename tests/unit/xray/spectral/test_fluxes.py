@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from wolter.errors import InputError
-from wolter.xray.spectral.fluxes import ERG_PER_KEV, counts_per_flux, epic_pn_rates
+from wolter.xray.instruments import epic_pn
+from wolter.xray.spectral.fluxes import ERG_PER_KEV, counts_per_flux, source_rates
 from wolter.xray.spectral.response import Response
 
 
@@ -32,10 +33,10 @@ def test_a_power_law_of_slope_2_in_closed_form(flat):
 
 
 def test_every_spectrum_of_scenes_has_a_rate():
-    rates = epic_pn_rates((0.5, 2.0))
+    rates = source_rates(epic_pn.response(), (0.5, 2.0))
     assert set(rates) == {"agn", "cluster", "remnant", "galaxy"}
     assert all(6e11 < rate < 8e11 for rate in rates.values())
-    assert epic_pn_rates((0.5, 2.0), "thick")["agn"] < 0.85 * rates["agn"]
+    assert source_rates(epic_pn.response("thick"), (0.5, 2.0))["agn"] < 0.85 * rates["agn"]
 
 
 def test_a_band_without_photons(flat):

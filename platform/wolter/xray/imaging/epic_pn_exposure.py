@@ -16,12 +16,14 @@ from wolter.errors import InputError
 from wolter.xray.imaging.exposure_map import check_seconds, header_exposure
 from wolter.xray.imaging.field_of_view import unexposed
 from wolter.xray.instruments import epic_pn_camera
-from wolter.xray.instruments.pointing import DETECTOR_ARCSEC, camera, detector_wcs
+from wolter.xray.instruments.instrument import of_header
+from wolter.xray.instruments.pointing import detector_wcs
 from wolter.xray.ogip.tables import Array
 
 if TYPE_CHECKING:
     from astropy.io import fits
 
+DETECTOR_ARCSEC = 0.05  # of a step of DETX and DETY
 CORNER_DET = (-18243.5, -17487.5)  # DETX, DETY of the first pixel of the pipeline's images
 NATIVE_STEP = epic_pn_camera.PIXEL_ARCSEC / DETECTOR_ARCSEC
 BORESIGHT_DET = (
@@ -104,7 +106,7 @@ def find(path: Path, header: "fits.Header", shape: tuple[int, ...]) -> EpicPn | 
     """
     rows, columns = shape
     try:
-        wcs = detector_wcs(header) if camera(header) == "EPN" else None
+        wcs = detector_wcs(header) if is_epic_pn(header) else None
     except InputError as error:
         raise InputError(f"{path}: {error}; correct the header") from error
     if wcs is None:
@@ -116,6 +118,13 @@ def find(path: Path, header: "fits.Header", shape: tuple[int, ...]) -> EpicPn | 
     turned = np.abs(steps_22[[0, 1], [1, 0]]).max() > 1e-6 * np.abs(steps_22).max()
     upright = not turned and bool((np.diag(steps_22) > 0).all())
     return EpicPn(position_HW2, (float(y), float(x)), upright)
+
+
+def is_epic_pn(header: "fits.Header") -> bool:
+    """Whether a header is EPIC-pn's, whose camera is known pixel by pixel."""
+    instrument = of_header(header)
+    imaging = None if instrument is None else instrument.imaging
+    return imaging is not None and imaging.camera is epic_pn_camera
 
 
 def _simulated(header: "fits.Header", shape: tuple[int, ...]) -> EpicPn | None:

@@ -5,8 +5,8 @@ from astropy.io import fits
 
 from wolter.errors import InputError
 from wolter.xray.imaging.counts_image import read_counts_image
+from wolter.xray.imaging.epic_pn_exposure import ccd_seconds, find
 from wolter.xray.instruments import epic_pn_camera as camera
-from wolter.xray.instruments.epic_pn_exposure import ccd_seconds, find
 
 DETECTOR = {
     "TELESCOP": "XMM", "INSTRUME": "EPN", "CTYPE1": "DETX", "CTYPE2": "DETY", "CRPIX1": 1,
