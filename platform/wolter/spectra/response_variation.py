@@ -78,7 +78,8 @@ def throughputs(
         areas_FE = torch.stack(
             [instrument.area(energy_E, instrument.check_filter(name)) for name in variety.filters]
         )
-        ratio_FE = areas_FE / instrument.area(energy_E, instrument.check_filter(own))
+        known = instrument.check_filter(instrument.filter_of(own) or own)
+        ratio_FE = areas_FE / instrument.area(energy_E, known)
         which_B = torch.randint(len(variety.filters), (n,), generator=generator)
         log_BE = log_BE + ratio_FE.log().float()[which_B]
     return log_BE.exp_()

@@ -127,11 +127,8 @@ class Simulator:
         self.redistribution_QA = recorded_offsets(full, PHOTONS_KEV, RECORDED_SHARES).float()
         # Its name alone: a simulator travels to the workers, and an instrument holds functions.
         self.instrument = "" if instrument is None else instrument.name
-        # A file's own filter, which throughputs refuse where it is unknown.
-        self.filter = full.filter or config.filter
-        if instrument is not None:
-            known = instrument.filter_of(full.filter)
-            self.filter = config.filter if instrument.filter_is_year else known or self.filter
+        is_year = instrument is not None and instrument.filter_is_year
+        self.filter = config.filter if is_year else full.filter or config.filter
         self.spec = SpectraSpec(
             energy_edges=config.energy_edges,
             parameters=config.prior,

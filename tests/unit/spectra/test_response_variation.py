@@ -24,7 +24,7 @@ VARIED = ResponseVariation(filters=("thin", "medium", "thick"), area=(0.3, 1.2),
 
 
 def draw(
-    variety: ResponseVariation, n: int = 1000, own: str = "thin", seed: int = 0
+    variety: ResponseVariation, n: int = 1000, own: str = "Thin", seed: int = 0
 ) -> torch.Tensor | None:
     generator = torch.Generator().manual_seed(seed)
     return throughputs(variety, epic_pn.INSTRUMENT, ENERGY_E, own, n, generator)
