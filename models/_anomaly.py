@@ -1,4 +1,4 @@
-"""How unlike the training spectra a spectrum is, from its counts alone: no response, no model.
+"""Anomaly score of a spectrum: distance of its counts from the training spectra.
 
 Two distances, each standardised by what the training set itself has at that number of counts.
 *Outside*: counts are stabilised (Anscombe 1948) and projected on the principal components of the
@@ -46,7 +46,7 @@ def unbiased_inverse(root: Tensor) -> Tensor:
 
 
 class Anomaly(nn.Module):
-    """Distance of spectra from a training set, in sigmas; NaN until it has learnt one."""
+    """Anomaly score in standard deviations from a training set; NaN until learnt."""
 
     mean_C: Tensor
     components_KC: Tensor
@@ -73,7 +73,7 @@ class Anomaly(nn.Module):
 
     @torch.no_grad()
     def learn(self, counts_BC: Tensor) -> None:
-        """Learn what training spectra are like from a sample of them (counts).
+        """Learn the distribution of training spectra from a sample of counts.
 
         A sample of less than 32 rows tells too little, and leaves the anomaly unknown.
         """

@@ -1,4 +1,4 @@
-"""Fast samples of a neural spline coupling flow.
+"""Fast inversion (sampling) of a neural spline coupling flow.
 
 zuko's flow is a chain of couplings: in each, the first half of the variables goes through splines
 (Durkan et al. 2019, arXiv:1906.04032) that the context alone sets, the second through splines that

@@ -30,7 +30,7 @@ class ImageCritic(nn.Sequential):
 
 
 def fixed_score(critic: nn.Module, made: Tensor) -> Tensor:
-    """Scores by a critic whose weights are given: gradients reach what was made alone."""
+    """Critic scores with frozen critic weights, for the generator's gradient."""
     fixed = {name: value.detach() for name, value in critic.named_parameters()}
     score: Tensor = functional_call(critic, fixed, made)
     return score

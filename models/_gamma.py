@@ -1,4 +1,4 @@
-"""Photons whose expectation is not known exactly but has a Gamma distribution.
+"""Gamma-Poisson (negative-binomial) likelihood and Gamma quantiles.
 
 Shapes: N shapes and Z deviates of the table.
 """

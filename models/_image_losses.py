@@ -1,4 +1,4 @@
-"""How images are stretched and compared: the reference's scalings, similarity, photons.
+"""Image scalings and losses: stretching, PSNR, SSIM, Poisson deviance.
 
 Shapes: B batch, H and W rows and columns.
 """

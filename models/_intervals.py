@@ -1,4 +1,4 @@
-"""Where between 0 and all the truth may lie: quantiles that are learnt from known truths.
+"""Learnt quantiles of the true rate, for calibrated intervals.
 
 A distribution is a guess, whose intervals hold too few truths here and too many there. A small
 network reads how bright, how certain and on how much background an answer is, and tells at which

@@ -1,4 +1,4 @@
-"""Images of photons smoothed, rooted and enlarged, as networks see them.
+"""Smoothing, variance stabilisation and interpolation of counts images.
 
 Shapes: B batch, F images, H and W rows and columns, N pixels of a kernel, S scale.
 """
@@ -50,7 +50,7 @@ def enlarge_smoothly(image_BHW: Tensor, scale: int) -> Tensor:
 def balance(
     counts_BHW: Tensor, exposure_BHW: Tensor, background_BHW: Tensor, rate_BHW: Tensor, scale: int
 ) -> Tensor:
-    """Factor (B, S H, S W) from photons that a rate stands for to those around each place."""
+    """Local correction factor (B, S H, S W) from predicted to counted photons."""
     made_BHW = nn.functional.avg_pool2d(rate_BHW, scale) * scale**2
     # What lies beyond the edges is like what lies inside: its photons are scattered in, too.
     blurred, inside = smooth(torch.stack([made_BHW, torch.ones_like(made_BHW)], 1), BLUR).unbind(1)
@@ -62,5 +62,5 @@ def balance(
 
 
 def root(counts_BHW: Tensor) -> Tensor:
-    """Photons on a scale on which their noise is everywhere the same (Anscombe 1948)."""
+    """Variance-stabilising root of counts (Anscombe 1948)."""
     return (counts_BHW + QUARTER).sqrt()

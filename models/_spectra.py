@@ -1,4 +1,4 @@
-"""What the point-estimate families of spectra share: features, estimator heads, loss, metrics.
+"""Shared parts of point estimators: spectrum features, heads, loss, metrics.
 
 Shapes: B batch, C channel, F feature, K component, P parameter.
 """
@@ -150,10 +150,10 @@ class Estimator(nn.Module, ABC):
 
     @abstractmethod
     def raw(self, batch: SpectraBatch) -> tuple[Tensor, Tensor | None]:
-        """Estimates in units of the prior's width, and what `components` makes components of."""
+        """Estimates (B, 2, P) in prior widths, and the raw components for `components`."""
 
     def components(self, extra: Tensor) -> Tensor:
-        """Expected counts (B, K, C) of the components from what `raw` gave beside the estimates."""
+        """Expected counts (B, K, C) of the components from the raw components of `raw`."""
         return extra
 
     def learn(self, batch: SpectraBatch) -> None:
@@ -161,7 +161,7 @@ class Estimator(nn.Module, ABC):
         self.features.learn(batch)
 
     def forward(self, batch: SpectraBatch) -> tuple[Tensor, Tensor, Tensor | None]:
-        """RMSE-optimal and MFE-optimal estimates (B, P) each, and what `raw` gave beside them."""
+        """RMSE-optimal and MFE-optimal estimates (B, P) each, and the raw components."""
         raw_B2P, extra = self.raw(batch)
         estimate_B2P = self.low_P + self.width_P * raw_B2P
         return estimate_B2P[:, 0], estimate_B2P[:, 1], extra
@@ -172,7 +172,7 @@ class Estimator(nn.Module, ABC):
 
 
 def exposure_factor(features: SpectrumFeatures, is_norm_P: Tensor, batch: SpectraBatch) -> Tensor:
-    """What estimates (B, P) are multiplied by: trained over real exposure for norms, else 1.
+    """Exposure correction (B, P) of estimates: trained over real exposure for norms, else 1.
 
     A norm times an exposure fixes the counts, so a spectrum exposed outside the trained range is
     read as one of the nearest trained exposure and its norms are scaled back.
@@ -203,7 +203,7 @@ def errors(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, Tensor, Tens
 
 
 def known_mean(values: Tensor, known: Tensor) -> Tensor:
-    """Mean along the first axis over what is known, where the values must be finite elsewhere."""
+    """Masked mean along the first axis; masked values must be finite."""
     return (values * known).sum(0) / known.sum(0)
 
 

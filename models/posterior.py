@@ -1,4 +1,4 @@
-"""Amortised posterior: spectrum, background, exposure and effective area -> all that they tell.
+"""Amortised posterior estimation: normalising flow conditioned on a spectrum.
 
 A gated network reads the spectrum; a normalising flow (neural spline coupling, Durkan et al.
 2019), conditioned on it, gives the density of the parameters. Parameters are taken from their prior
@@ -60,7 +60,7 @@ class Config:
 
 
 class Gated(nn.Module):
-    """Residual network whose blocks read the input anew, gated by what is known by then.
+    """Residual network with gated input injection in every block.
 
     How a channel moves an estimate depends on the estimate: a step of a fit is such a product of
     weights that follow from the parameters, and of the data. At 100 ks, where estimates are narrow,
@@ -143,7 +143,7 @@ class Posterior(nn.Module):
         return (batch.counts_BC + 0.375).log() - exposure_B1.log() - log_area_BA @ self.hats_AC
 
     def condition(self, batch: SpectraBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """What the network makes of spectra: context, mean (B, P) and scale (B, P, P).
+        """Flow conditioning from spectra: context, mean (B, P) and scale (B, P, P).
 
         The scale is a lower triangle; a spectrum of unknown effective area is read as one of the
         training set's mean area.
@@ -217,7 +217,7 @@ def normalise(module: nn.Module, batch: SpectraBatch) -> None:
 
 
 def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tensor]]:
-    """Mean negative log density of the true parameters, nats; 0 is ignorance's, less is better.
+    """Mean negative log density of the true parameters, nats; 0 for the prior, lower is better.
 
     Spectra without a label of every parameter within the prior do not count.
     """

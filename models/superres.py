@@ -157,14 +157,14 @@ class Superres(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """How far from an input pixel the answer at its place depends on others."""
+        """Receptive field in input pixels."""
         if not self.native:
             return self.generator.receptive_field
         smoothed = self.generator.receptive_field + math.ceil(smoothing.TRUNCATE * max(SMOOTHINGS))
         return smoothed if self.bounded else smoothed + smoothing.BALANCE_REACH
 
     def features(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
-        """What the network sees (B, F, H, W), and the logarithm of the rate that it corrects."""
+        """Input features (B, F, H, W), and the logarithm of the rate to correct."""
         counts_BHW, exposure_BHW = batch.counts_BHW, batch.exposure_BHW / EXPOSURE_S
         seen_BHW = exposure_BHW > 0
         if not self.native:
@@ -206,7 +206,7 @@ class Superres(nn.Module):
         return rate_BHW * smoothing.balance(*maps, rate_BHW, self.scale), shape_BHW
 
     def _stepped(self, batch: ImageBatch, backbone_BHW: Tensor, output_BFHW: Tensor) -> Tensor:
-        """Rate between the smoothed image and the photons, give or take a few times their noise."""
+        """Denoised rate between smoothed image and photons, within a few times their noise."""
         exposure_BHW = batch.exposure_BHW
         smooth_BHW = smoothing.root(backbone_BHW.exp() * exposure_BHW / EXPOSURE_S)
         share_BHW, step_BHW = output_BFHW[:, -1].sigmoid(), output_BFHW[:, 0]
@@ -247,7 +247,7 @@ class Superres(nn.Module):
         return losses.stretch(image_BHW.clamp_max(1), self.config.scaling)
 
     def target(self, batch: ImageBatch) -> Targets:
-        """What the answer is judged by; with the reference's scalings it holds the background."""
+        """Target image of the loss; includes the background with the reference's scalings."""
         return targets(batch, self.spec, background=not self.native)
 
 
@@ -284,7 +284,7 @@ def loss(module: nn.Module, batch: ImageBatch) -> tuple[Tensor, dict[str, Tensor
 
 
 def _lacking(target: Targets, rate_BHW: Tensor, noise_free: bool) -> Tensor:
-    """Log-likelihood that the expected photons lack of a perfect fit's, nats a pixel.
+    """Log-likelihood deficit of the expected photons against a perfect fit, nats a pixel.
 
     Where it is known, the photons' own expectation stands for them: the same on average over their
     noise, without it.
@@ -298,7 +298,7 @@ def _lacking(target: Targets, rate_BHW: Tensor, noise_free: bool) -> Tensor:
 def _spread(
     model: Superres, batch: ImageBatch, target: Targets, rate_BHW: Tensor, shape_BHW: Tensor
 ) -> dict[str, Tensor]:
-    """What teaches how far off a rate may be, and judges no rate; nats a pixel, and deviates."""
+    """Loss of the interval width, without gradient to the rate; nats a pixel, and deviates."""
     rate_BHW = rate_BHW.detach()
     mean_BHW = target.mean(rate_BHW)
     wide_BHW = shape_BHW
@@ -322,7 +322,7 @@ def _spread(
 
 
 def measure(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
-    """How well held-out targets are met.
+    """Metrics on held-out targets.
 
     `deviance` is the Poisson deviance of their photons a pixel. Against noise-free targets, where
     they are known: `psnr` and `psnr_sqrt` in dB, of linear brightness and of its root, clamped as
@@ -350,7 +350,7 @@ def measure(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
 
 
 def predict(module: nn.Module, batch: ImageBatch) -> dict[str, Tensor]:
-    """Expected rates (B, S H, S W), ct/s per output pixel: the mean of what they may be.
+    """Expected rates (B, S H, S W), ct/s per output pixel, with intervals.
 
     With the reference's scalings they hold the background where the training targets held it.
     """

@@ -60,7 +60,7 @@ class Config:
 
 
 class Generator(nn.Module):
-    """Carries counts to the other domain; starts close to the identity."""
+    """Generator of counts in the other domain, initially near the identity."""
 
     hats_KC: Tensor
 
@@ -149,30 +149,30 @@ class Translator(Estimator):
         return view_BC
 
     def share(self, batch: SpectraBatch) -> Tensor:
-        """Trained over real exposure (B, 1)."""
+        """Exposure ratio (B, 1): trained over real."""
         exposure_B = batch.exposure_B
         return (self.features.known_exposure(exposure_B) / exposure_B)[:, None]
 
     def carry(self, batch: SpectraBatch, generator: Generator) -> tuple[SpectraBatch, Tensor]:
-        """Spectra as a generator makes them, and its own part; see there."""
+        """Apply a generator to spectra; returns the spectra and the change."""
         usual_C = (self.features.root.mean / 2).square()
         counts_BC, own = generator(self.view(batch), batch.counts_BC, usual_C / self.share(batch))
         return replace(batch, counts_BC=counts_BC), own
 
     def blurred(self, batch: SpectraBatch) -> Tensor:
-        """What critics see of spectra (B, C)."""
+        """Critic input: blurred spectra (B, C)."""
         view_BC = self.view(batch)
         return view_BC + self.config.blur * self.features.root.inverse * torch.randn_like(view_BC)
 
 
 def translate(module: nn.Module, batch: SpectraBatch) -> SpectraBatch:
-    """Observed spectra as the simulated domain has them; their counts are no longer integers."""
+    """Translate observed spectra to the simulated domain; counts become fractional."""
     translator = cast("Translator", module)
     return translator.carry(batch, translator.to_simulated)[0]
 
 
 def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tensor]]:
-    """The estimator's loss, the generators' and the critics', in one.
+    """Sum of the losses of estimator, generators and critics.
 
     Each is detached from what it must not move: generators see critics of fixed weights, critics
     and estimator see spectra that are given. Without observed rows, every other row is taken for
@@ -229,7 +229,7 @@ def _critic_loss(critic: Critic, real_BC: Tensor, made_BC: Tensor, penalty: floa
 
 
 def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
-    """Estimates of the parameters of observed spectra, once they are translated."""
+    """Parameter estimates of translated observed spectra."""
     return _spectra.predict(module, translate(module, batch))
 
 

@@ -1,4 +1,4 @@
-"""The `wolter` command: finds the command's typed config, lets tyro fill it, runs it.
+"""Command line entry point: `wolter COMMAND [OPTIONS]`.
 
 Exit codes: 0 done, 1 failed, 2 bad usage or bad input (one line on standard error).
 """
@@ -22,7 +22,7 @@ class Command(Protocol):
     """A frozen dataclass whose fields are the command's options."""
 
     def run(self) -> int:
-        """Do the work; the exit code."""
+        """Run the command; returns the exit code."""
 
 
 # Imported only when asked for, so that `wolter --help` answers at once.
@@ -65,7 +65,7 @@ def overview() -> str:
 
 
 def find(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """The command that the arguments begin with, and the rest of them.
+    """Split arguments into the command's name and its options.
 
     Raises:
         InputError: there is no such command.
@@ -136,7 +136,7 @@ def _run(words: list[str], debug: bool) -> int:
 
 
 def _print_no_more() -> None:
-    """What waits to be written would fail again as the interpreter ends, which then exits 120."""
+    """Discard buffered output, which would fail again as the interpreter ends (exit code 120)."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

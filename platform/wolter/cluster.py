@@ -30,7 +30,7 @@ def cores() -> int:
 
 
 def connect(logical_cpus: int | None = None) -> None:
-    """Join the cluster of `RAY_ADDRESS`, or start a light local Ray; nothing if already joined.
+    """Connect to the cluster of `RAY_ADDRESS`, or start a light local Ray, unless connected.
 
     The local Ray has no dashboard, a small object store, and more logical CPUs than cores, so that
     training workers never starve Ray Data of the CPUs that it needs to feed them. It is closed, see
@@ -166,7 +166,7 @@ def _end(processes: set[psutil.Process]) -> None:
 
 
 def _report(data: dict[str, Any], **_: Any) -> None:
-    """Tell in our words what a user must know."""
+    """Print how Ray was started or joined."""
     text = " ".join(data.get("lines", ()))
     if "memory pressure" in text or "OOM" in text:
         print(
@@ -180,7 +180,7 @@ def _report(data: dict[str, Any], **_: Any) -> None:
 
 @contextlib.contextmanager
 def connected(logical_cpus: int | None = None) -> Iterator[None]:
-    """Connect for the length of a block; shut down only the Ray that was started here."""
+    """Context manager of a Ray connection; shuts down only a Ray that it started."""
     import ray
 
     if ray.is_initialized():

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class OneOf:
-    """Annotates a field that holds one of several dataclasses, told apart by their `kind`.
+    """Annotation of a field that holds one of several dataclasses, distinguished by `kind`.
 
     `Annotated[Any, OneOf(classes)]`, where `classes()` gives them; a table without `kind` is of the
     first.
@@ -103,7 +103,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 class _WrongTypeError(TypeError):
-    """A value of another type than its field's; the message says it all."""
+    """Type error of a config value."""
 
 
 @functools.cache
@@ -140,7 +140,7 @@ def _strict(kind: Callable[[Any], Any], accepted: type) -> Callable[[Any, Any], 
 
 
 def _explain(error: BaseException, kind: type | None) -> str:
-    """One problem in the words of the user, who knows keys and values."""
+    """Error message of one invalid key or value."""
     if isinstance(error, cattrs.ForbiddenExtraKeysError):
         unknown = ", ".join(sorted(error.extra_fields))
         known = ", ".join(field.name for field in fields(error.cl))

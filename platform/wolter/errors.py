@@ -18,13 +18,13 @@ class InputError(ValueError):
 
 
 def printable(text: str) -> str:
-    """A text on one line, with a question mark for each other sign that is no print."""
+    """Printable text on one line; other characters become question marks."""
     spaced = "".join(" " if c.isspace() else c for c in text)
     return "".join(c if c.isprintable() else "?" for c in spaced)
 
 
 def is_utf8(name: str) -> bool:
-    """Whether a file's name is UTF-8, so that tables can hold it and terminals show it."""
+    """True for a file name in UTF-8, which tables can hold and terminals show."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -45,7 +45,7 @@ _IN_TRACEBACK = re.compile(r"^wolter\.errors\.InputError: (.+)$", re.MULTILINE)
 
 @contextmanager
 def told_by_tasks() -> Iterator[None]:
-    """Raise the `InputError` of a Ray task as itself.
+    """Re-raise the `InputError` of a Ray task.
 
     Raises:
         InputError: the one that ended a task.

@@ -1,4 +1,4 @@
-"""The contract of a model family, and how the platform finds one by name.
+"""Model families: the contract, and discovery by name.
 
 A family is one file `models/<name>.py` with a `FAMILY`, or an entry point of another package.
 Training, tuning, evaluation, prediction and serving reach it through `load(name)` alone; workers
@@ -88,17 +88,17 @@ class Family:
         return self.task.partition("/")[0]
 
     def ability(self, kind: type[Ability]) -> Ability | None:
-        """The ability of a type; None where the family does not have it."""
+        """Look up an ability by its type; None where the family lacks it."""
         return next((each for each in self.abilities if isinstance(each, kind)), None)
 
     def model_name(self, spec: Any) -> str:
-        """Name of its models for such records: the family's, or FAMILY-VARIANT."""
+        """Registry name of the family's models for such records: FAMILY or FAMILY-VARIANT."""
         word = "" if self.variant is None else self.variant(spec)
         return f"{self.name}-{word}" if word else self.name
 
     @property
     def model_names(self) -> tuple[str, ...]:
-        """Names that its models may have, the main one first."""
+        """All registry names of the family's models, the main one first."""
         return (self.name, *(f"{self.name}-{word}" for word in self.variants))
 
 

@@ -1,4 +1,4 @@
-"""Write files whole or not at all; a full disk is told with what was needed and what is free."""
+"""Atomic file writing, with one-line errors for a full disk."""
 
 import errno
 import os
@@ -63,7 +63,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 @contextmanager
 def telling_full(path: Path, needed: int = 0) -> Iterator[None]:
-    """Turn whatever says that a disk is full into one line, for writers that are not ours.
+    """Convert disk-full errors of third-party writers into one line.
 
     Args:
         path: what is written.
@@ -81,7 +81,7 @@ def telling_full(path: Path, needed: int = 0) -> Iterator[None]:
 
 
 def why_full(error: BaseException | None) -> str:
-    """Which limit of the disk an error or one of its causes speaks of; empty for none."""
+    """Disk limit that an error or one of its causes reports; empty for none."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -1,4 +1,4 @@
-"""Where state lives: `$WOLTER_HOME`, by default `.wolter` in the current folder."""
+"""State folder `$WOLTER_HOME`, by default `.wolter` in the current folder."""
 
 import os
 from pathlib import Path
@@ -10,5 +10,5 @@ def home() -> Path:
 
 
 def default_dataset(kind: str) -> Path:
-    """Where `simulate` writes and `train` reads when no folder is named."""
+    """Default dataset folder of `simulate` and `train`."""
     return home() / "datasets" / kind

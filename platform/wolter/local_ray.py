@@ -1,4 +1,4 @@
-"""A Ray of our own: it listens on loopback alone, and whoever talks to it needs our token.
+"""Closed local Ray: loopback only, with token authentication.
 
 A Ray that is open to the network runs anybody's code. The token is a file of `$WOLTER_HOME`, so
 that the user's own token and clusters stay as they are.
@@ -22,7 +22,7 @@ _MODE, _VALUE, _PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 
 
 def token_file() -> Path:
-    """The file with the token of our local Rays, made at first; nobody else may read it.
+    """Token file of local Rays, created on first use, readable by the user alone.
 
     Raises:
         InputError: it cannot be written.
@@ -76,7 +76,7 @@ def closed() -> Iterator[dict[str, Any]]:
 
 
 def running() -> bool:
-    """Whether the Ray that this process is connected to listens on loopback alone."""
+    """True if the connected Ray listens on loopback alone."""
     import ray
 
     return bool(ray.util.get_node_ip_address() == LOOPBACK)
@@ -95,7 +95,7 @@ def close_replica() -> None:
 
 @contextlib.contextmanager
 def own_settings() -> Iterator[None]:
-    """Put back what the user has set about tokens when the block ends."""
+    """Restore the user's token settings when the block ends."""
     before = {name: os.environ.get(name) for name in (_MODE, _VALUE, _PATH)}
     try:
         yield

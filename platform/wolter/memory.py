@@ -1,4 +1,4 @@
-"""Memory that is freed and asked for again: at each step of a training, at each tile of an image.
+"""Allocator tuning: keep freed memory for the next training step or image tile.
 
 The C library gives large pieces back to the system, which hands them out page by page and cleared:
 up to half of the time of a convolution.

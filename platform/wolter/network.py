@@ -1,4 +1,4 @@
-"""Whether something answers at an address of the network, told within seconds."""
+"""Reachability check of network addresses within seconds."""
 
 import socket
 from urllib.parse import urlsplit
@@ -7,7 +7,7 @@ SECONDS = 4.0
 
 
 def unreachable(host: str, port: int) -> str:
-    """Why nothing accepts a connection there; empty if something does."""
+    """Reason why an address accepts no connection; empty if it does."""
     try:
         with socket.create_connection((host, port), timeout=SECONDS):
             return ""
@@ -18,7 +18,7 @@ def unreachable(host: str, port: int) -> str:
 
 
 def host_and_port(address: str, default: int | None = None) -> tuple[str, int] | None:
-    """Those of `HOST:PORT` or of a URL; None where it names none."""
+    """Host and port of `HOST:PORT` or a URL; None where there are none."""
     try:
         parts = urlsplit(address if "//" in address else f"//{address}")
         port = parts.port or default
@@ -28,7 +28,7 @@ def host_and_port(address: str, default: int | None = None) -> tuple[str, int] |
 
 
 def without_password(address: str) -> str:
-    """A URL as it may be shown."""
+    """URL without its password."""
     before, at, after = address.rpartition("@")
     scheme, slashes, user = before.partition("//")
     return f"{scheme}//{user.partition(':')[0]}@{after}" if at and slashes else address

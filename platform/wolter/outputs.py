@@ -1,4 +1,4 @@
-"""Outputs and metrics: what a model family answers, and which way a metric is better.
+"""Outputs and metrics of model families, with units and directions.
 
 Tables, VOTables, JSON, OpenAPI, reports and searches are made from these, never from names.
 """
@@ -63,7 +63,7 @@ class Metric:
 
 
 def mismatch(outputs: Iterable[Output], values: Mapping[str, Tensor], n: int) -> str:
-    """Why predictions are not what was declared of them; empty where they are.
+    """Mismatch between predictions and declared outputs; empty where they agree.
 
     Args:
         outputs: as declared.

@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, elsewhere a line a minute.
+"""Progress of long work: a bar on a terminal, elsewhere a line a minute.
 
 The time that is left goes by the rate of the work since its first piece was done: to start up, Ray
 takes as long as to do the whole of a small job.
@@ -26,7 +26,7 @@ MARKS = 6  # lines that the rate is taken over
 
 @contextlib.contextmanager
 def bar(title: str, total: int | None = None) -> Iterator[Callable[..., None]]:
-    """Tell on standard error; yields `advance(steps, total=None)`, whose steps may be parts."""
+    """Show progress on standard error; yields `advance(steps, total=None)`."""
     if not sys.stderr.isatty():
         yield _Lines(title, total)
         return

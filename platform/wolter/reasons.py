@@ -1,4 +1,4 @@
-"""One line of why work failed, from whatever was raised.
+"""One-line error messages from any exception.
 
 The errors of Ray, MLflow and Arrow wrap each other, and some hold the real one as the text of a
 traceback. None of these packages is imported here: it is their attributes that are looked at.
@@ -31,7 +31,7 @@ _REMEDY = {
 
 
 def told(error: BaseException) -> Ours:
-    """Our error of the same meaning: bad input if bad input was the cause, else a failure."""
+    """Convert an exception: `InputError` if bad input was the cause, else `FailedError`."""
     inner = innermost(error)
     if isinstance(inner, InputError | FailedError):
         return inner
@@ -56,7 +56,7 @@ def told(error: BaseException) -> Ours:
 
 
 def innermost(error: BaseException) -> BaseException:
-    """What the wrappers of Ray were raised for."""
+    """Innermost cause of an exception, without Ray's wrappers."""
     seen: set[int] = set()
     while id(error) not in seen:
         seen.add(id(error))

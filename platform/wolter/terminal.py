@@ -1,4 +1,4 @@
-"""The terminal is for what this package says: libraries are kept from it.
+"""Terminal output without the messages of Ray, torch and MLflow.
 
 Ray, torch and MLflow write in many ways: by logging, by warnings, on standard output, and from C++
 straight to the process's standard error.
@@ -35,7 +35,7 @@ def quiet() -> None:
 
 @contextlib.contextmanager
 def ours_alone() -> Iterator[None]:
-    """Keep from the terminal what is not written to `sys.stdout` or `sys.stderr` by Python.
+    """Silence file descriptors 1 and 2 for all but Python's `sys.stdout` and `sys.stderr`.
 
     Log records and warnings are dropped as well.
     """

@@ -27,7 +27,7 @@ RAY_BLOCK_BYTES = 32 * 2**20  # a dozen wait in the object store, which must not
 
 
 class Reader(Protocol):
-    """Gives the batches of an epoch."""
+    """Protocol of a reader: batches of an epoch."""
 
     def __call__(self, epoch: int) -> Iterator[Any]:
         """Batches of epoch number `epoch`, in an order that depends on it and the seed."""
@@ -35,7 +35,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class BatchConfig:
-    """How to cut rows into batches.
+    """Configuration of batches: size, order, noise, memory.
 
     Attributes:
         size: rows a batch.
@@ -112,7 +112,7 @@ class EpochReader:
 
 
 def _ahead(batches: Iterator[RecordBatch]) -> Iterator[RecordBatch]:
-    """Prepare the next batch in a thread while one is in use: noise costs as much as a step."""
+    """Prefetch one batch in a thread, since drawing noise takes as long as a training step."""
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, batches, None)
         while (batch := coming.result()) is not None:
@@ -143,7 +143,7 @@ def gather(blocks: Iterable[RecordBatch], n: int, device: str = "cpu") -> Record
 
 
 def fits(dataset: ShardDataset, memory_bytes: int) -> bool:
-    """Whether all rows of a dataset fit into this much memory."""
+    """True if all rows of a dataset fit into the given memory."""
     if not dataset.files:
         return True
     schema = read_schema(dataset.files[0])
@@ -160,7 +160,7 @@ def count_rows(dataset: ShardDataset, split: str = "all") -> int:
 
 
 def local_reader(dataset: ShardDataset, split: str, config: BatchConfig) -> EpochReader:
-    """Reader of the files themselves; needs no Ray."""
+    """Reader of shard files in this process, without Ray."""
 
     def stream(epoch: int | None) -> Iterator[RecordBatch]:
         order = np.arange(len(dataset.files))

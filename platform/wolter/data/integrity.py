@@ -1,4 +1,4 @@
-"""Parquet shards read so that no flipped byte goes unnoticed.
+"""Integrity of parquet shards: page checksums and SHA-256 verification.
 
 Every page carries a CRC-32, which is verified whenever it is read. Page headers and the footer have
 none: a shard's SHA-256 is compared with the manifest's once per process, before it is first read.

@@ -1,4 +1,4 @@
-"""Mixing observed records into the batches of simulated ones.
+"""Mixing of observed records into batches of simulated ones.
 
 Shapes: B batch.
 """
@@ -13,7 +13,7 @@ from wolter.errors import InputError
 
 
 def observed_rows(size: int, fraction: float) -> int:
-    """How many rows of a batch are observed; some are, and some are not.
+    """Number of observed rows in a batch: at least one, and never all.
 
     Raises:
         InputError: the batch is too small for both.

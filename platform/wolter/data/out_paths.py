@@ -1,4 +1,4 @@
-"""Output files and folders, checked before the work that is to fill them."""
+"""Output path checks before any work begins."""
 
 import os
 import tempfile
@@ -15,7 +15,7 @@ _OGIP = ("SPECTRUM", "RESPONSE", "EVENTS")  # HDUCLAS1 of what is data, and neve
 def check_out(
     path: Path, inputs: Iterable[Path | str | None] = (), suffixes: Sequence[str] = ()
 ) -> Path:
-    """Check that a file can be written, and that it replaces none that is read.
+    """Check that an output file can be written and is none of the inputs.
 
     Its folder is created where there is none.
 
@@ -64,7 +64,7 @@ def check_folder(path: Path) -> Path:
 
 
 def same_file(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file, also by links, or would if it existed."""
+    """True if two paths lead to the same file, also through links."""
     try:
         return one.samefile(other)
     except (OSError, ValueError):
@@ -79,12 +79,12 @@ def _is_folder(path: Path) -> bool:
 
 
 def stem(path: Path) -> str:
-    """Name of a file without its suffix, and without that of what was gzipped."""
+    """File name without its suffix, nor `.gz` and the suffix before it."""
     return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
 
 
 def _is_data(path: Path) -> bool:
-    """Whether a file is FITS with a table that OGIP calls a spectrum, response or events."""
+    """True for a FITS file with an OGIP table: spectrum, response or events."""
     if not (path.is_file() and path.name.lower().endswith((".fits", ".fit", ".fits.gz"))):
         return False
     from wolter.xray.ogip.tables import open_fits

@@ -1,4 +1,4 @@
-"""Shards made in parallel: a maker of tables as a Ray Data pipeline, one shard a task."""
+"""Parallel shard production with Ray Data, one shard a task."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from wolter.memory import keep_freed
 
 
 class ShardMaker(Protocol):
-    """Makes the table of any shard, from its index alone."""
+    """Protocol of a shard maker: the table of a shard by its index."""
 
     @property
     def rows(self) -> Sequence[int]:
@@ -27,7 +27,7 @@ class ShardMaker(Protocol):
 
 
 class _ShardWriter:
-    """Writes the shards whose indices it is given, or finds them finished."""
+    """Ray Data task that writes shards by index, and skips finished ones."""
 
     def __init__(self, maker: ShardMaker, out: str) -> None:
         keep_freed()
@@ -84,7 +84,7 @@ def in_tasks(
     n: int,
     workers: int | None = None,
 ) -> Any:
-    """A Ray Data set of what `build(*arguments)` gives for `{"id": [i]}`, i from 0 to n - 1.
+    """Map `build(*arguments)` over the indices 0 to n - 1 with Ray Data, as `{"id": [i]}`.
 
     A process builds it once, for all tasks that it runs. Ray keeps tasks whose process is lost, and
     what they need, by itself; actors would lose constructor arguments that sit in its store.

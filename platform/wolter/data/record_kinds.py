@@ -1,4 +1,4 @@
-"""Kinds of record: what the shards and the readers of one wing differ by from those of another.
+"""Record kinds: schema, columns and readers of each wing's records.
 
 A wing is a subpackage with a module `kind`, whose `KIND` says how its records are stored.
 """
@@ -35,7 +35,7 @@ class Observed:
 
 @dataclass(frozen=True)
 class RecordKind:
-    """One kind of record.
+    """Description of one kind of record.
 
     Attributes:
         name: of the wing.
@@ -59,11 +59,11 @@ class RecordKind:
     observed: Observed | None = None
 
     def sample_rows(self, spec: Any) -> int:
-        """Rows from which data-derived state is learnt."""
+        """Number of rows from which normalisation is learnt."""
         return min(MOST_SAMPLED, max(1, SAMPLED_BYTES // self.row_bytes(spec)))
 
     def batch_rows(self, spec: Any) -> int:
-        """Rows of a batch where nothing is learnt from it."""
+        """Number of rows in an inference batch."""
         return min(MOST_ROWS, max(1, BATCH_BYTES // self.row_bytes(spec)))
 
 
@@ -77,7 +77,7 @@ def names() -> tuple[str, ...]:
 
 @functools.cache
 def record_kind(name: str) -> RecordKind:
-    """The kind of record of a name.
+    """Look up a kind of record by name.
 
     Raises:
         InputError: there is none.

@@ -46,7 +46,7 @@ def in_blocks(data: Any, n: int) -> Any:
 
 
 class RowWriter:
-    """Gathers rows into shards, and those with a reason into rejects; holds one shard in memory."""
+    """Writer of rows into shards and of rejected files, holding one shard in memory."""
 
     def __init__(self, out: Path, rows_per_shard: int = ROWS_PER_SHARD) -> None:
         """Write into a folder that is there."""
@@ -61,7 +61,7 @@ class RowWriter:
         self.rejects.extend(pairs)
 
     def add(self, table: pa.Table) -> None:
-        """Keep the rows without a reason, and reject the others.
+        """Add rows; those with a reason are rejected.
 
         Rows of one `parent`, or else of one `source_id`, fall into one split.
         """
@@ -81,7 +81,7 @@ class RowWriter:
         self.waiting = [table[rows:]]
 
     def finish(self, kind: str, spec: Spec, config: dict[str, Any]) -> ShardDataset:
-        """Write what waits, the rejects and the manifest."""
+        """Write the remaining rows, the rejects and the manifest."""
         if any(part.num_rows for part in self.waiting):
             self._write()
         columns = {"file": [f for f, _ in self.rejects], "reason": [why for _, why in self.rejects]}

@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 
 
 class RecordBatch(ABC):
-    """What batches of every kind of record are: dataclasses of tensors, first axis B.
+    """Base class of batches: dataclasses of tensors, first axis B.
 
     A tensor is None where a data set has none.
     """
@@ -65,7 +65,7 @@ class RecordBatch(ABC):
     @property
     @abstractmethod
     def has_expected(self) -> bool:
-        """Whether noise-free counts are stored, around which noise can be drawn."""
+        """True if noise-free counts are stored, around which noise can be drawn."""
 
     @abstractmethod
     def redraw(self, generator: torch.Generator) -> Self:

@@ -81,7 +81,7 @@ class ShardDataset:
 
     @property
     def spec(self) -> Any:
-        """What families must know of the records."""
+        """Description of the records, for model families."""
         return self.manifest.spec
 
     def sha256(self) -> str:
@@ -99,7 +99,7 @@ def shard_name(index: int) -> str:
 
 
 def claim_folder(path: Path, claim: Mapping[str, Any]) -> None:
-    """Note what a folder's shards are made from, so that no other run mixes its own into them.
+    """Claim a folder for one config and seed, so that no other run mixes its shards in.
 
     Raises:
         InputError: the folder holds shards made from something else.
@@ -164,7 +164,7 @@ def write_shard(folder: Path, index: int, table: pa.Table) -> Shard:
 
 
 def finished_shard(folder: Path, index: int) -> Shard | None:
-    """The shard that an earlier run wrote, if it is there and its bytes are the ones recorded."""
+    """Verified shard of an earlier run; None if it is missing or damaged."""
     name = shard_name(index)
     record = folder / f".{name}.json"
     if not record.exists() or not (folder / name).exists():
@@ -185,7 +185,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> ShardDataset:
 
 
 def manifest_sha256(values: Mapping[str, Any]) -> str:
-    """SHA-256 of a manifest's values but this one itself, whatever their order and spacing."""
+    """SHA-256 of a manifest's values without its own hash, independent of order and spacing."""
     others = {name: value for name, value in values.items() if name != "sha256"}
     return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Tables of results as files: the suffix chooses the format; units and descriptions go along."""
+"""Result tables as parquet, CSV, VOTable or FITS, with units and descriptions."""
 
 import io
 import warnings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def write_table(table: "Table", path: Path) -> None:
-    """Write a table so that a reader sees all of it or nothing.
+    """Write a table atomically.
 
     Args:
         table: columns of numbers, text, or one vector a row, with units and descriptions.
@@ -40,7 +40,7 @@ def write_table(table: "Table", path: Path) -> None:
 def check_table(
     path: Path, inputs: Iterable[Path | str | None] = (), vectors: bool = False
 ) -> Path:
-    """Check that a table can be written, before any work is done for it.
+    """Check the path and format of a table before any work.
 
     Args:
         path: of the table; what cannot be read goes beside it.
@@ -60,7 +60,7 @@ def check_table(
 
 
 def check_suffix(path: Path, vectors: bool = False) -> str:
-    """The suffix of a table file, before any work is done for it.
+    """Check the suffix of a table file.
 
     Args:
         path: of the table.

@@ -1,1 +1,1 @@
-"""Models that are kept: checkpoints, the MLflow registry, pretrained weights."""
+"""Model registry: checkpoints, MLflow, migrations, pretrained weights."""

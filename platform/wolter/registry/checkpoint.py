@@ -31,7 +31,7 @@ WEIGHTS, CARD = "model.safetensors", "config.json"
 
 @dataclass(frozen=True)
 class Card:
-    """What rebuilds a module, and where it came from.
+    """Model card: config, data description and provenance of a checkpoint.
 
     Attributes:
         family: its name.

@@ -16,7 +16,7 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Migration:
-    """One step.
+    """One migration of cards and weights.
 
     Attributes:
         name: what it does.

@@ -1,4 +1,4 @@
-"""The store of MLflow: where it is, whether it answers, and its client.
+"""MLflow tracking store: address, reachability check, client.
 
 MLflow itself tries again for minutes, without a word, where nobody answers.
 """
@@ -55,7 +55,7 @@ def client() -> "MlflowClient":
 
 @functools.lru_cache(maxsize=8)  # once a process: a server that restarts later is waited for
 def must_answer(uri: str) -> None:
-    """See within seconds that a store answers.
+    """Check within seconds that a tracking store answers.
 
     Raises:
         InputError: it does not.

@@ -79,7 +79,7 @@ def start(
 
 
 def must_keep(place: str) -> None:
-    """See within seconds that a store of artifacts answers, not when a training has ended.
+    """Check within seconds that an artifact store answers, before a training begins.
 
     Raises:
         InputError: it does not.
@@ -207,7 +207,7 @@ def champion(family: str) -> tuple[Path, str]:
 
 
 def has_champion(family: str) -> bool:
-    """Whether the registry names a champion, even one whose files are gone.
+    """True if the registry names a champion, even one with missing files.
 
     Raises:
         InputError: the registry does not answer, which is not to say that it names none.

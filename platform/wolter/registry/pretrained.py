@@ -1,4 +1,4 @@
-"""Weights that come with the package: they answer until a run is promoted.
+"""Pretrained weights of the package, used until a run is promoted.
 
 `models/weights/` holds `<model>.safetensors`, in half precision, and the card `<model>.json`; a
 model has the name of its family, or of its variant (`Family.model_name`).
@@ -93,7 +93,7 @@ def export(
 
 
 def with_ranges(model: Model, dataset: ShardDataset) -> Model:
-    """The model, with the ranges that its training dataset covers where its card lacks them.
+    """Model whose card has the ranges of its training dataset, computed if missing.
 
     Args:
         model: of any kind.
@@ -107,7 +107,7 @@ def with_ranges(model: Model, dataset: ShardDataset) -> Model:
 
 
 def backfill(model: Model, dataset: ShardDataset) -> bool:
-    """Learn data-derived buffers that earlier weights lack (all NaN); whether there were any.
+    """Fill data-derived buffers that earlier weights lack (NaN); True if there were any.
 
     Args:
         model: whose module is changed, and nothing of it but those buffers.

@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing from outside it."""
+"""Self-contained HTML page of a report."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from wolter.spectra.evaluate.evaluation import Evaluation
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: its title, what is to be seen in it, and its PNG."""
+    """Figure of a report: title, caption, PNG."""
 
     title: str
     caption: str
@@ -64,7 +64,7 @@ noise is 0.5. Point at a published or limit row for its source.
 def render(
     evaluation: Evaluation, pictures: Mapping[str, Picture], facts: Mapping[str, str]
 ) -> str:
-    """The page.
+    """Render the HTML page.
 
     Args:
         evaluation: what it reports.
@@ -92,7 +92,7 @@ def render(
 
 
 def document(title: str, sections: Iterable[str]) -> str:
-    """A whole page of HTML sections, of which empty ones are left out."""
+    """HTML page of sections; empty ones are left out."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -121,7 +121,7 @@ def _lead(evaluation: Evaluation) -> str:
 
 
 def remark_list(remarks: Iterable[str]) -> str:
-    """What a reader must know, as a list."""
+    """HTML list of remarks."""
     items = "".join(f"<li>{escape(remark)}</li>" for remark in remarks)
     return f'<ul class="remarks">{items}</ul>' if items else ""
 
@@ -136,7 +136,7 @@ def figure(picture: Picture) -> str:
 
 
 def fact_table(title: str, rows: Iterable[tuple[str, Any]]) -> str:
-    """A table of names and values, of which empty ones are left out."""
+    """HTML table of names and values; empty ones are left out."""
     shown = [(key, value) for key, value in rows if value not in ("", None, [], {}, ())]
     if not shown:
         return ""

@@ -1,4 +1,4 @@
-"""What all figures share: labels, colours and sizes, set on each figure and never globally.
+"""Figure style: labels, colours and sizes, set on each figure and never globally.
 
 Colours are Okabe and Ito's (2008), told apart under every common colour blindness.
 """
@@ -29,7 +29,7 @@ TICKS_KEV = (0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 @dataclass(frozen=True)
 class Label:
-    """How a parameter is drawn: its name, and its unit as `factor` in the parameter's own."""
+    """Axis label of a parameter: name, unit, and the factor to that unit."""
 
     name: str
     unit: str
@@ -85,7 +85,7 @@ def place(
     height: float,
     sharex: Axes | None = None,
 ) -> Axes:
-    """Axes at this place, in inches: layouts that no label's length can upset."""
+    """Axes at a position in inches, independent of label lengths."""
     x, y = figure.get_size_inches()
     return figure.add_axes((left / x, bottom / y, width / x, height / y), sharex=sharex)
 
@@ -98,7 +98,7 @@ def title(figure: Figure, text: str) -> None:
 
 
 def shortened(text: str, inches: float, points: float = MEDIUM) -> str:
-    """Text that fits into a width, its middle left out where it must be."""
+    """Shorten a text to a width by leaving out its middle."""
     fitting = max(8, int(inches * 72 / (WIDE * points)))
     if len(text) <= fitting:
         return text
@@ -107,7 +107,7 @@ def shortened(text: str, inches: float, points: float = MEDIUM) -> str:
 
 
 def dress(axes: Axes, grid: bool = True) -> None:
-    """Give axes the common look."""
+    """Apply the common style to axes."""
     axes.tick_params(labelsize=SMALL, direction="in", which="both", top=True, right=True)
     axes.xaxis.label.set_fontsize(MEDIUM)
     axes.yaxis.label.set_fontsize(MEDIUM)

@@ -1,4 +1,4 @@
-"""Tables of errors beside the published and the limit rows, in the reference's own units."""
+"""Error tables beside published and limit rows, in the reference's units."""
 
 import io
 import math

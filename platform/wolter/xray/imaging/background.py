@@ -1,4 +1,4 @@
-"""Background of an image from the image itself: what is left where no source is seen.
+"""Background estimation of a counts image from its source-free pixels.
 
 Shapes: H rows, W columns, M pixels, N live pixels of an image; G groups of pixels of like
 vignetting; S scales.
@@ -82,7 +82,7 @@ def with_streaks(
 
 
 class _Search:
-    """For the background of images of one exposure map.
+    """Maximum-likelihood background search for images of one exposure map.
 
     It sees live pixels alone, in the order of their vignetting: sums over a group are then sums
     over neighbours.
@@ -132,7 +132,7 @@ class _Search:
         return vignetted * self.shape_2HW[0] + even * self.shape_2HW[1]
 
     def _free(self, smooth_SN: list[Tensor], levels: Levels) -> Tensor:
-        """Pixels (N) in which no source stands out of these levels."""
+        """Source-free pixels (N) for given background levels."""
         vignetted, even = levels
         # Below 0 where none stands out: quicker than comparisons and roots.
         excess_N = torch.full_like(smooth_SN[0], -1.0)

@@ -1,4 +1,4 @@
-"""Energy band of an image, by the words of its header."""
+"""Energy band of an image from its FITS header."""
 
 import math
 import re
@@ -35,7 +35,7 @@ def band_of(header: "fits.Header") -> Band | None:
 
 
 def same_band(one: Band, other: Band) -> bool:
-    """Whether two bands are one, to 2 % and 20 eV."""
+    """Compare two energy bands; equal means within 2 % and 20 eV."""
     return all(
         a == b or abs(a - b) <= 0.02 * min(a, b) + 0.02 for a, b in zip(one, other, strict=True)
     )

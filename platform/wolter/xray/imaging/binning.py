@@ -1,4 +1,4 @@
-"""Images of event lists, in sky or detector coordinates, with the exposure of every pixel.
+"""Binning of event lists into counts images, with the exposure of every pixel.
 
 Shapes: N events, H and W rows and columns of an image.
 """

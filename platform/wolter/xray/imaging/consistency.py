@@ -1,4 +1,4 @@
-"""Whether an enhanced image agrees with the photons that it was made of: a check on invention.
+"""Consistency check of an enhanced image with its input photons: forward folding and residuals.
 
 The image is blurred from its own point-spread function to that of the photons, exposed as they
 were, and compared with their counts. What a network added or left out stands out, in sigma.
@@ -31,7 +31,7 @@ _TINY = 1e-9  # counts
 
 @dataclass(frozen=True)
 class ForwardImage:
-    """From an enhanced image to the counts that its own input should have had.
+    """Forward model from an enhanced image to the expected counts of its input.
 
     Attributes:
         scale: pixels along a side of a pixel of the input.
@@ -139,7 +139,7 @@ def check_map(
     background_HW: Tensor,
     fold: ForwardImage | None = None,
 ) -> Tensor:
-    """How significantly counts around each input pixel differ from what the image says.
+    """Significance map of the counts around each input pixel against the folded image.
 
     Args:
         rate_HW: ct/s in every pixel (S H, S W) of the enhanced image, without background.
@@ -166,7 +166,7 @@ def significance_around(
 
 @dataclass(frozen=True)
 class Agreement:
-    """A check in two figures.
+    """Summary of a consistency check: rms, and the share of pixels beyond 3 sigma.
 
     Attributes:
         rms: root of its mean square, sigma: 1 for the truth, somewhat less for few photons and for
@@ -181,7 +181,7 @@ class Agreement:
 
     @property
     def bad(self) -> bool:
-        """Whether photons contradict the answer in more places than chance allows."""
+        """True where photons contradict the image in more places than chance allows."""
         return self.rms > BAD_RMS + self.disc**0.5 or self.beyond > BAD_SHARE + self.disc
 
     def __str__(self) -> str:
@@ -189,7 +189,7 @@ class Agreement:
 
 
 def agreement(check_HW: Tensor, pixel_arcsec: float) -> Agreement:
-    """How well photons and answer agree, by a check (H, W).
+    """Summarise a consistency map (H, W).
 
     Args:
         check_HW: sigma; NaN where nothing is recorded.

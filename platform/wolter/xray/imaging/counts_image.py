@@ -95,7 +95,7 @@ def read_counts_image(
     pixel_arcsec: float = epic_pn_camera.PIXEL_ARCSEC,
     spread: bool = False,
 ) -> CountsImage:
-    """Read an image of photons, and find what each pixel's exposure was.
+    """Read a counts image and determine the exposure of each pixel.
 
     The exposure of a pixel comes from `exposure_map`, or else from EPIC-pn's own vignetting, gaps
     and the live time of every CCD (`LIVETInn` or `ONTIMEnn`) for its images in detector
@@ -166,7 +166,7 @@ def read_counts_image(
 def _counts(
     path: Path, values_HW: NDArray[np.float32], header: "fits.Header"
 ) -> tuple[Tensor, list[str]]:
-    """Photons (H, W), and what is odd about them."""
+    """Photons (H, W) and remarks on them."""
     unit = str(header.get("BUNIT", "")).strip()
     photons = units.is_counts(unit)
     if photons is False:
@@ -196,7 +196,7 @@ def _counts(
 
 
 def _pixel(path: Path, header: "fits.Header", otherwise: float) -> tuple[float, list[str]]:
-    """Side of a pixel in arcsec, and what was assumed."""
+    """Side of a pixel in arcsec, and the assumptions made."""
     try:
         sides = pixel_sides(header)
         celestial(header)  # which others ask for later
@@ -211,7 +211,7 @@ def _pixel(path: Path, header: "fits.Header", otherwise: float) -> tuple[float, 
 
 
 def even(counts_HW: Tensor, seconds: float, pixel_arcsec: float) -> tuple[Tensor, list[str]]:
-    """The same exposure (H, W) all over the field of view, and what that takes for granted."""
+    """Uniform exposure (H, W) over the field of view, and the remarks on that assumption."""
     dark_HW = unexposed(counts_HW, pixel_arcsec)
     share = float(dark_HW.float().mean())
     exposure_HW = torch.where(dark_HW, 0.0, torch.full_like(counts_HW, seconds))

@@ -1,4 +1,4 @@
-"""Exposure of EPIC-pn's images, pixel by pixel: its CCDs, their live times, vignetting and gaps.
+"""Exposure maps of EPIC-pn: CCD live times, vignetting and gaps.
 
 Shapes: H and W rows and columns of an image.
 """
@@ -99,7 +99,7 @@ class EpicPn:
 
 
 def find(path: Path, header: "fits.Header", shape: tuple[int, ...]) -> EpicPn | None:
-    """Where an image lies on EPIC-pn; None for all other coordinates and instruments.
+    """Locate an image in EPIC-pn detector coordinates; None for other coordinates and instruments.
 
     Raises:
         InputError: the header's world coordinates make no sense.

@@ -1,4 +1,4 @@
-"""X-ray event lists (OGIP FITS): photons chosen by band and quality, with their good times.
+"""X-ray event lists (OGIP FITS): selection by band and quality, and good time intervals.
 
 Shapes: N events; M intervals of good time.
 """
@@ -93,7 +93,7 @@ class Events:
         return self._keep((self.time_N >= low) & (self.time_N < high), (low, high))
 
     def slices(self, exposure_s: float, most: int | None = None) -> list["Events"]:
-        """Slices of the given exposure, one after the other; what is left over is in none.
+        """Consecutive slices of the given exposure; the remainder is dropped.
 
         Exposure is that of the CCD with most of it; other CCDs may have less in the same time.
 
@@ -117,7 +117,7 @@ class Events:
 
 
 def is_event_list(hdus: Any) -> bool:
-    """Whether a FITS file holds a table of events with times and positions."""
+    """True for a FITS file with a table of events, with times and positions."""
     return _table(hdus) is not None
 
 

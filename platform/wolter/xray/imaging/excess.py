@@ -1,4 +1,4 @@
-"""Where photons need a source: their excess over the background, by the likelihood.
+"""Source significance by the Poisson likelihood: excess of photons over the background.
 
 Shapes: H rows and W columns of the photons' image, N places, K rows and columns around them.
 """
@@ -20,7 +20,7 @@ CONTRAST = 0.2  # of all else, by which the photons of a point source exceed it
 def needs_source(
     counts_HW: Tensor, background_HW: Tensor, exposure_HW: Tensor, pixel_arcsec: float
 ) -> Tensor:
-    """Pixels (H, W) whose photons the background alone does not explain.
+    """Mask of pixels (H, W) whose photons exceed the background significantly.
 
     The photons in a disc around each pixel are compared with the background by their Poisson
     likelihood (`wolter.xray.imaging.consistency.significance`): they need a source where they
@@ -51,7 +51,7 @@ def point_significance(
     exposure_HW: Tensor,
     pixel_arcsec: float,
 ) -> Tensor:
-    """How much the photons around places need the sources that an image shows there.
+    """Significance of point sources of an image, given the photons around their positions.
 
     In the disc of `CORE_ARCSEC`, the photons are compared by their likelihood with all that is
     expected there but the image's own excess in the disc over the median of the ring around it. So

@@ -1,4 +1,4 @@
-"""Exposure of an image: by its header, and by maps and masks on its sky and in its units.
+"""Exposure maps and masks of an image, matched to its sky coordinates and units.
 
 Shapes: H and W rows and columns of an image.
 """
@@ -24,7 +24,7 @@ RELATIVE = 1.1  # highest value of relative maps: they are not all 1 on the axis
 
 
 def check_seconds(value: float, what: str) -> float:
-    """An exposure in seconds that makes sense.
+    """Check an exposure in seconds.
 
     Raises:
         InputError: it is not finite, or not within `LEAST_S` and `MOST_S`.
@@ -70,7 +70,7 @@ def read_exposure_map(
     given_s: float | None,
     known_s: float | None,
 ) -> tuple[Tensor, float, list[str]]:
-    """Seconds of every pixel (H, W), those on the axis, and what was assumed.
+    """Read an exposure map: seconds of every pixel (H, W), seconds on the axis, assumptions.
 
     Maps in units of time are in seconds then, and their highest value is the exposure on the axis.
     Relative ones, from 0 to 1 or in percent, are shares of `given_s`. All others are refused.
@@ -120,7 +120,7 @@ def read_exposure_map(
 def read_spread(
     path: Path, image: Path, header: "fits.Header", shape: tuple[int, ...]
 ) -> tuple[Tensor, list[str]]:
-    """How the exposure of an image is spread (H, W), 1 at its highest, by a map in any unit.
+    """Read a relative exposure map (H, W) in any unit, with maximum 1.
 
     Raises:
         InputError: the map has other pixels or shows another part of the sky, or no exposure.
@@ -135,7 +135,7 @@ def read_spread(
 def read_mask(
     path: Path, image: Path, header: "fits.Header", shape: tuple[int, ...]
 ) -> tuple[Tensor, list[str]]:
-    """Pixels (H, W) that a mask keeps: those above 0.
+    """Read a mask: True for pixels (H, W) above 0.
 
     Raises:
         InputError: the mask has other pixels or shows another part of the sky.

@@ -1,4 +1,4 @@
-"""Which pixels of an image were exposed, by its photons alone: where too many are missing.
+"""Field-of-view estimation of an image from gaps in its photons.
 
 Shapes: H and W rows and columns of an image; C connected regions, K parts of what
 surrounds them, N pixels of it.
@@ -29,7 +29,7 @@ STRAYS, STRAY_SHARE = 3, 0.002  # photons in it all the same, as of particles: s
 
 
 def unexposed(counts_HW: Tensor, pixel_arcsec: float) -> Tensor:
-    """Pixels (H, W) outside the field of view, so far as the photons tell.
+    """Mask of unexposed pixels (H, W), estimated from the photons.
 
     Regions at the image's border without a photon, made of discs of one radius, were not exposed if
     `REGION` photons are missing there, and `DISC` in each disc, by the density of photons around
@@ -66,7 +66,7 @@ def unexposed(counts_HW: Tensor, pixel_arcsec: float) -> Tensor:
 
 
 def _field(exposed_HW: Mask, half: float) -> bool:
-    """Whether pixels are those of a field of view, and not of sources scattered over the sky."""
+    """True for pixels that form a field of view, False for sources scattered over the sky."""
     from scipy import ndimage
 
     label_HW, _ = ndimage.label(exposed_HW)

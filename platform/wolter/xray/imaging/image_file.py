@@ -1,4 +1,4 @@
-"""Images in FITS files: the pixels, and a header in which every word can be read.
+"""FITS image reading: pixels, and a header in which every keyword can be parsed.
 
 Shapes: H and W rows and columns of an image.
 """
@@ -64,7 +64,7 @@ def _size(hdu: Any) -> tuple[int, ...]:
 
 
 def readable(header: "fits.Header", primary: "fits.Header | None" = None) -> "fits.Header":
-    """A header whose words can all be read, with those of the primary HDU that it lacks.
+    """Header without unparsable keywords, completed from the primary HDU.
 
     Words without a value are left out, for they mean the default; the text of a value that cannot
     be parsed stands for it, so that whoever needs it can name it.

@@ -1,4 +1,4 @@
-"""Images of scenes through the EPIC-pn telescope: expected counts and pairs of photon draws.
+"""Image simulation through the EPIC-pn telescope: expected counts and pairs of photon draws.
 
 Everything is computed on the fine grid (2 arcsec), and summed to 4 arcsec where asked. Shapes: H
 rows, W columns of a frame, F those of the fine grid, N sources, K off-axis nodes.
@@ -25,7 +25,7 @@ _BRIGHT = 64  # sources that are drawn with a stamp of their own; the rest go in
 
 @dataclass(frozen=True)
 class Exposure:
-    """How one image was taken.
+    """Exposure, background and out-of-time fraction of one simulated image.
 
     Attributes:
         exposure_s: on the axis, s.
@@ -42,7 +42,7 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Expected:
-    """Noise-free image.
+    """Expected counts of an image, without noise.
 
     Attributes:
         counts_HW: source and background, counts.
@@ -61,7 +61,7 @@ class Expected:
 
 
 class Imager:
-    """The telescope in one band; makes the kernels once, to image many scenes."""
+    """Telescope simulator in one band, with point-spread kernels made once for many scenes."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Headers of images whose pixels are parts of another image's, with the same world coordinates."""
+"""World coordinates (FITS WCS) of images with subdivided pixels."""
 
 import re
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ _SIP = re.compile(r"(?:A|B|AP|BP)_(\d+)_(\d+)")
 
 
 def scaled_header(header: "fits.Header", scale: int, world_only: bool = False) -> "fits.Header":
-    """A header for an image with `scale` times as many pixels along each side.
+    """Header with the same sky coordinates for `scale` times as many pixels along each side.
 
     World coordinates keep their form, also with the defaults of the FITS standard (no CRPIX, PC
     without CDELT) and with polynomials of distortion (SIP).
@@ -58,7 +58,7 @@ def _scaled(card: Any, scale: int) -> Any:
 
 
 def _say_defaults(made: "fits.Header", header: "fits.Header", scale: int) -> None:
-    """What a header does not say, and means: CRPIX 0, and CDELT 1 beside a PC matrix."""
+    """Write the defaults that a header leaves out: CRPIX 0, and CDELT 1 beside a PC matrix."""
     for letter in {key[6:] for key in header if re.fullmatch(r"CTYPE1[A-Z]?", key)}:
         matrix = any(re.fullmatch(rf"CD\d_\d{letter}", key) for key in header)
         for axis in (1, 2):

@@ -1,4 +1,4 @@
-"""Scenes in the sky: point sources and brightness maps, drawn from explicit seeds.
+"""Simulated sky scenes: point sources and surface-brightness maps from explicit seeds.
 
 A scene covers the frame of `wolter.xray.instruments.epic_pn_camera` on its fine grid (2 arcsec).
 Positions are offsets from the boresight along detector columns and rows, arcsec; fluxes are erg
@@ -27,7 +27,7 @@ TAIL, FAMOUS = 0.2, 30.0  # share of extended scenes that are brighter than most
 
 @dataclass(frozen=True)
 class Scene:
-    """What there is to see.
+    """Sky scene: point sources and a surface-brightness map.
 
     Attributes:
         point_N3: x, y (arcsec) and flux of the point sources.
@@ -42,11 +42,11 @@ class Scene:
     map_spectrum: str = "cluster"
 
     def with_points(self, point_N3: Tensor) -> "Scene":
-        """The same with more point sources."""
+        """Scene with additional point sources."""
         return replace(self, point_N3=torch.cat([self.point_N3, point_N3]))
 
     def dimmed(self, factor: float) -> "Scene":
-        """The same with all fluxes times a factor."""
+        """Scene with all fluxes multiplied by a factor."""
         point_N3 = self.point_N3 * self.point_N3.new_tensor([1, 1, factor])
         map_FF = None if self.brightness_FF is None else self.brightness_FF * factor
         return replace(self, point_N3=point_N3, brightness_FF=map_FF)

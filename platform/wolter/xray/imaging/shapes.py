@@ -1,4 +1,4 @@
-"""Shapes that scenes are made of: beta models, shells, random fields; and named random draws.
+"""Shapes of simulated scenes: beta models, shells, random fields; and a random-number source.
 
 Shapes: N draws, F rows and columns of a map; x (1, F) and y (F, 1) in arcsec.
 """

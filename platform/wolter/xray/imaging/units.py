@@ -62,7 +62,7 @@ def seconds_in(text: str) -> float | None:
 
 
 def share_in(text: str) -> float | None:
-    """What a 1 stands for where pixels are shares: 1 without a unit, .01 of percent; or None."""
+    """Scale of dimensionless pixels: 1 without a unit, 0.01 of percent, None of any other unit."""
     from astropy import units
 
     unit = parsed(text)

@@ -1,4 +1,4 @@
-"""What the embedded X-ray CCD instruments share: absorbing layers and energy redistribution.
+"""CCD detector model: absorbing layers and energy redistribution.
 
 Shape suffixes: E energy, C channel, C1 channel edges, Q absorption depths, N collected energies.
 """
@@ -73,7 +73,7 @@ _DEPTHS = 200
 
 @dataclass(frozen=True)
 class Ccd:
-    """How a CCD turns photon energies into channels.
+    """Energy redistribution of a CCD: line width, charge loss, shelf.
 
     A photon absorbed at the depth x under the entrance window has the fraction
     1 - loss exp(-(x / depth)^power) of its charge collected (the model of Popp et al. 1999, SPIE

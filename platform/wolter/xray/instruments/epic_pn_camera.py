@@ -105,7 +105,7 @@ def off_axis(scale: int = 1, pixel_arcsec: float = PIXEL_ARCSEC) -> Tensor:
 
 
 def native(scale: int = 1) -> tuple[slice, slice]:
-    """Where a frame holds the pipeline's image."""
+    """Position of the pipeline's image within a frame."""
     row, column = (
         slice(corner * scale, (corner + size) * scale)
         for corner, size in zip(CORNER, NATIVE, strict=True)

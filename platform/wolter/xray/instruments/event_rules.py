@@ -22,7 +22,7 @@ _EV = {"": 1.0, "ev": 1.0, "kev": 1e3, "chan": 1.0}
 
 @dataclass(frozen=True)
 class EventRules:
-    """What tells good photons of an instrument.
+    """Event selection rules of one instrument.
 
     Attributes:
         good: column -> which of its values are good; every one must be there.

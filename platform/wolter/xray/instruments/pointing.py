@@ -149,7 +149,7 @@ _LONG = {"CTYP": "CTYPE", "CRPX": "CRPIX", "CRVL": "CRVAL", "CDLT": "CDELT", "CU
 
 
 def farthest(own: "fits.Header", other: "fits.Header", shape: tuple[int, ...]) -> float | None:
-    """By how many pixels, at most, an image's pixels lie elsewhere in another's coordinates.
+    """Largest offset, in pixels, between the pixel grids of two images on the sky.
 
     Args:
         own: header of an image.

@@ -1,4 +1,4 @@
-"""Blocks of FITS files: whether every HDU that the headers announce is there to its last byte."""
+"""Completeness check of FITS files: every announced HDU present to its last byte."""
 
 import re
 from typing import IO

@@ -57,7 +57,7 @@ def _ccd(path: Path, hdu: Any) -> int:
 
 
 def merge(intervals_M2: Array) -> Array:
-    """The same times as sorted intervals that do not touch."""
+    """Merge intervals into sorted ones that do not touch."""
     ordered_M2 = intervals_M2[np.argsort(intervals_M2[:, 0], kind="stable")]
     if not len(ordered_M2):
         return ordered_M2
@@ -73,7 +73,7 @@ def length(intervals_M2: Array) -> float:
 
 
 def within(intervals_M2: Array, window: tuple[float, float]) -> Array:
-    """The part of intervals that lies in a window of time."""
+    """Clip intervals to a window of time."""
     clipped_M2 = intervals_M2.clip(*window)
     kept: Array = clipped_M2[clipped_M2[:, 1] > clipped_M2[:, 0]]
     return kept
@@ -85,7 +85,7 @@ def common(one_M2: Array, other_M2: Array) -> float:
 
 
 def holds(intervals_M2: Array, time_N: Array) -> NDArray[np.bool_]:
-    """Which times lie in an interval: at or after its start, before its end."""
+    """Mask of times within any interval: start included, end excluded."""
     if not len(intervals_M2):
         return np.zeros(len(time_N), bool)
     at_N = np.searchsorted(intervals_M2[:, 0], time_N, side="right") - 1
@@ -94,7 +94,7 @@ def holds(intervals_M2: Array, time_N: Array) -> NDArray[np.bool_]:
 
 
 def of_ccd(times: GoodTimes, ccd: int) -> Array:
-    """Intervals of a CCD: its own, or those of all; empty where it has none.
+    """Good time intervals of one CCD, or the common ones; empty where there are none.
 
     An event of unknown CCD (`ALL`) may be in the intervals of any.
     """

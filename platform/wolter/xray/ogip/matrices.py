@@ -81,17 +81,17 @@ class Rmf:
 
     @property
     def says_area(self) -> bool:
-        """Whether the file says that the matrix holds the area."""
+        """True if the file says that the matrix includes the effective area."""
         return self.has_unit or self.kind in ("FULL", "RSP", "RSP_MATRIX", "SPECRESP MATRIX")
 
     @property
     def has_area(self) -> bool:
-        """Whether the matrix holds the area: its file says so, or it is too large for chances."""
+        """True if the matrix includes the area: by its keywords, or by sums far above 1."""
         return self.says_area or (not self.kind and self.largest_sum > MOST_CHANCE)
 
     @property
     def needs_area(self) -> bool:
-        """Whether the file says that the matrix holds no area."""
+        """True if the file says that the matrix excludes the effective area."""
         return self.kind in ("REDIST", "DETECTOR")
 
 

@@ -1,4 +1,4 @@
-"""Opening of FITS files: every fault of a file, whatever astropy makes of it, is one line."""
+"""FITS file opening with every fault reported in one line."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Spectra as files: OGIP PHA type I (OGIP/92-007) in and out.
+"""Reading of spectra: OGIP PHA type I (OGIP/92-007).
 
 Shapes: C channels.
 """
@@ -113,7 +113,7 @@ def read_spectra(path: Path) -> tuple[Spectrum, Spectrum | None]:
 
 
 def spectrum_tables(tables: list[Any]) -> list[Any]:
-    """The tables that are spectra by their columns, whatever their names and classes."""
+    """Tables with the columns of a spectrum, whatever their names and classes."""
     found = ogip.with_columns(tables, "CHANNEL", "COUNTS") + ogip.with_columns(
         tables, "CHANNEL", "RATE"
     )
@@ -144,7 +144,7 @@ def _spectrum(path: Path, hdu: Any) -> Spectrum:
 
 
 def _source(path: Path, tables: list[Any]) -> Any:
-    """The only spectrum of a file that is no background; a lone background serves as well."""
+    """Source spectrum of a file: the only one that is no background, or the only one."""
     found = spectrum_tables(tables)
     if not found:
         raise InputError(f"{path}: no table with CHANNEL and COUNTS or RATE; is this a PHA file?")
@@ -174,7 +174,7 @@ def _background_in(path: Path, tables: list[Any]) -> Spectrum | None:
 
 
 def _both_sides(path: Path, hdu: Any) -> Spectrum:
-    """The background of a grating spectrum, on both sides of it together."""
+    """Sum of the backgrounds on both sides of a grating spectrum."""
     spectrum, rows = _spectrum(path, hdu), _rows(path, hdu)
     sides = [name for name in _SIDES if name in ogip.columns(hdu)]
     for name in sides:

@@ -28,7 +28,7 @@ SCALES = (1e-15, 1e15)
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Where the rows of a table lie among the channels.
+    """Channel numbers of the rows of a table.
 
     Attributes:
         place_R: index of each row's channel.

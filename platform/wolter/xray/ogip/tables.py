@@ -161,7 +161,7 @@ def edges(path: Path, low: Array, high: Array, what: str, *, gaps: bool = False)
 
 
 def beside(path: Path, name: str) -> Path | None:
-    """The file that `path` names in a header: beside it, with or without .gz, or None.
+    """Find the file that a header names, beside `path`, with or without .gz; None if missing.
 
     What follows in brackets names an extension or rows of it, unless a file is called so.
     """

@@ -1,4 +1,4 @@
-"""Products with a redistribution matrix that skip the blocks where it is zero.
+"""Banded matrix product for redistribution matrices, skipping blocks of zeros.
 
 Photons land in channels near their energy or, as a tail, below: the EPIC-pn matrix is 11 % full,
 ACIS matrices 31 %. For each block of channels only the energies that reach it are multiplied.

@@ -1,4 +1,4 @@
-"""Expected counts by interpolation between exact ones: some ten times as fast inside fixed bounds.
+"""Emulator of forward folding: polynomial interpolation of expected counts within bounds.
 
 Each component's counts are a norm times a smooth function of its few other parameters, which is
 expanded in Chebyshev polynomials, as it is or as a logarithm, until it is exact enough.
@@ -42,7 +42,7 @@ class _Term:
 
 
 class Emulator:
-    """Stands in for a `Forward` inside bounds: `emulator(parameters_BP, exposure_B)`."""
+    """Fast approximation of a `Forward` within bounds: `emulator(parameters_BP, exposure_B)`."""
 
     def __init__(
         self,

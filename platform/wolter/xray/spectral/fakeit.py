@@ -1,4 +1,4 @@
-"""One simulated observation on all channels of a response, as XSPEC's `fakeit` makes it.
+"""Simulation of one observation on all channels of a response, as XSPEC's `fakeit`.
 
 Shapes: C channel, E energy bin.
 """

@@ -1,4 +1,4 @@
-"""From parameters to expected counts: an emission model seen through a response.
+"""Forward folding: from model parameters to expected counts.
 
 Shapes: B batch, C channel, E energy, K component, P parameter.
 """

@@ -1,4 +1,4 @@
-"""Energy scale and resolution of a detector that are not those of its response.
+"""Gain shift and line broadening of expected counts.
 
 Shapes: B spectrum, K component, C channel, C1 its edges. Energies in keV.
 """
@@ -22,7 +22,7 @@ def regain(
     offset_B: Tensor,
     blur_B: Tensor | None = None,
 ) -> Tensor:
-    """Expected counts as a detector of another gain and resolution records them.
+    """Apply a gain shift and broadening to expected counts.
 
     What is nominally recorded at the energy E is recorded at slope (E + offset); an edge at E of
     the result is one at E / slope - offset of the counts, which is the energy shift of XSPEC's
@@ -58,14 +58,14 @@ def regain(
 
 
 def with_gain(response: Response, slope: float, offset_kev: float) -> Response:
-    """A response whose channels record other energies than it says; see `regain`."""
+    """Response with a gain shift applied; see `regain`."""
     edges_C1 = response.channel_edges_C1
     matrix_EC = regain_channels(response.matrix_EC, edges_C1, slope, offset_kev)
     return replace(response, matrix_EC=matrix_EC)
 
 
 def regain_channels(values_BC: Tensor, edges_C1: Tensor, slope: float, offset_kev: float) -> Tensor:
-    """Rows (B, C) all recorded with one gain; the very same where it is the nominal one."""
+    """Apply one gain to all rows (B, C); unchanged at the nominal gain."""
     if (slope, offset_kev) == (1, 0):
         return values_BC
     slope_B, offset_B = edges_C1.new_tensor([[slope], [offset_kev]], dtype=torch.float64)

@@ -19,7 +19,7 @@ DUBIOUS = 2
 
 
 def group_index(grouping_C: Tensor) -> Tensor:
-    """Number of the group of each channel, from 0, out of OGIP flags.
+    """Group number of each channel, from 0, by OGIP grouping flags.
 
     A flag of -1 continues the group before; any other flag starts a group.
     """
@@ -81,7 +81,7 @@ def group_min_counts(spectrum: Spectrum, minimum: float) -> Spectrum:
 
 
 def cut(spectrum: Spectrum, channels: slice) -> Spectrum:
-    """The same spectrum in a run of its channels."""
+    """Cut a spectrum to consecutive channels."""
     return _rearranged(
         spectrum,
         lambda values_C: values_C[channels],
@@ -90,7 +90,7 @@ def cut(spectrum: Spectrum, channels: slice) -> Spectrum:
 
 
 def turned(spectrum: Spectrum) -> Spectrum:
-    """The same spectrum with its channels in the opposite order (see `Spectrum.descending`)."""
+    """Reverse the channel order of a spectrum (see `Spectrum.descending`)."""
     turned_round = _rearranged(spectrum, lambda values_C: values_C.flip(0))
     grouping_C = spectrum.grouping_C
     if grouping_C is not None:

@@ -1,4 +1,4 @@
-"""Energy redistribution of a response: where the counts of a photon are recorded.
+"""Quantiles of the energy redistribution of a response.
 
 Shapes: A energy, C channel, E energy bin, Q share of the counts.
 """

@@ -159,7 +159,7 @@ class Response:
         return (at_A1.diff() / edges_A1.diff()).to(self.matrix_EC.dtype)
 
     def seen(self) -> "Response":
-        """The response without the energies at its ends that none of its channels sees."""
+        """Response without the leading and trailing energies that no channel records."""
         rows = torch.nonzero(self.matrix_EC.any(1)).flatten()
         first, last = int(rows[0]), int(rows[-1])
         return replace(

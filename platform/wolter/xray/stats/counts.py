@@ -1,4 +1,4 @@
-"""Counts to fit, with what is known of their background: statistic, slope and information.
+"""Fit statistic of counts with known or measured background: value, gradient, Fisher information.
 
 Shapes: B batch, C channel.
 """

@@ -1,4 +1,4 @@
-"""Detection of a component: how much worse a fit without it is.
+"""Detection of a component: rise of C-stat in a fit without it.
 
 Shapes: B batch, P parameter.
 """

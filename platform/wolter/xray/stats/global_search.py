@@ -1,4 +1,4 @@
-"""Leaving local minima: one parameter is moved across its range, the others follow.
+"""Global search for lower minima: scan of one parameter with the others adapted.
 
 A line at the wrong energy is fitted away, and with its norm at the bound nothing pulls it back: the
 classical failure of spectral fits that start far off. What gives it away is the slope of the
@@ -19,7 +19,7 @@ _ROWS = 1024  # points at once: bounds the memory
 
 
 def escape(box: UnitBox, data: Counted, found: Optimum, rounds: int = 3) -> Optimum:
-    """Search for lower minima than those found, until a search finds none.
+    """Search for lower minima from the best fits, until none is found.
 
     Fits that ended well are searched as well: nothing at a local minimum tells that it is one.
 
@@ -52,7 +52,7 @@ def escape(box: UnitBox, data: Counted, found: Optimum, rounds: int = 3) -> Opti
 
 
 def _elsewhere(box: UnitBox, data: Counted, point_BP: Tensor) -> Tensor:
-    """The most promising start away from a minimum, judged by one step of all other parameters."""
+    """Most promising start away from a minimum, by one step of all other parameters."""
     n, p = point_BP.shape
     device = point_BP.device
     places_K = (torch.arange(PLACES, device=device).double() + 0.5) / PLACES

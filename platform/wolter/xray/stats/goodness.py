@@ -1,4 +1,4 @@
-"""Goodness of fit of Poisson counts: what C-stat should be, and how often it would be larger.
+"""Goodness of fit of Poisson counts: expected C-stat, its variance, posterior-predictive p-values.
 
 Kaastra (2017, A&A 605, A51) gives the mean and variance of a channel's C-stat as polynomials in its
 expected counts; here they are summed from the definition, once, and interpolated to better than
@@ -22,7 +22,7 @@ MOST = 150  # counts: beyond, the probability is below 1e-28 where MANY are expe
 
 @dataclass(frozen=True)
 class Goodness:
-    """How well expected counts describe observed ones; float64 tensors of shape (...).
+    """Goodness of fit of expected counts; float64 tensors of shape (...).
 
     Attributes:
         statistic: C-stat.

@@ -26,7 +26,7 @@ _ROUNDING = 16.0  # of the statistic, in eps sqrt(counts): measured, smaller cha
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """Where a minimiser ended: point_BP in the unit box, its statistic_B, and whether it ended."""
+    """Result of a minimiser: point_BP in the unit box, statistic_B, and converged_B."""
 
     point_BP: Tensor
     statistic_B: Tensor
@@ -72,7 +72,7 @@ def _moved(box: UnitBox, data: Counted, point_BP: Tensor, value_BP: Tensor) -> T
 
 
 def optimal(box: UnitBox, data: Counted, point_BP: Tensor) -> Tensor:
-    """Whether points are minima, as `minimise` understands it: (B)."""
+    """Convergence test of points (B), as `minimise` applies it."""
     source_BC = box.expected(point_BP, data)
     gradient_BP, fisher_BPP = linearise(box, data, point_BP, source_BC, central=True)
     free_BP = torch.ones_like(point_BP, dtype=torch.bool)
@@ -112,7 +112,7 @@ def minimise(
 
 
 def rounding(data: Counted) -> Tensor:
-    """By how much rounding changes the statistics: (B)."""
+    """Rounding error of the statistics (B)."""
     eps = torch.finfo(data.counts_BC.dtype).eps
     return _ROUNDING * eps * (1 + data.counts_BC.double().sum(1)).sqrt()
 

@@ -1,4 +1,4 @@
-"""Batched Nelder-Mead simplex: needs no derivatives, and so serves where the model has kinks.
+"""Batched Nelder-Mead simplex: derivative-free minimisation for models with kinks.
 
 Shapes: B batch, P parameter, V vertex (P + 1). Points are in the unit box of the bounds, float64.
 """

@@ -1,4 +1,4 @@
-"""Profile-likelihood intervals: where the statistic, refitted, has risen by 1.
+"""Profile-likelihood intervals: parameter values where the refitted statistic has risen by 1.
 
 Shapes: B batch, P parameter, S side (low, high), N = B x S x P searches.
 """
@@ -19,7 +19,7 @@ _TRIES = 20
 def profile(
     box: UnitBox, data: Counted, point_BP: Tensor, statistic_B: Tensor, covariance_BPP: Tensor
 ) -> Tensor:
-    """Limits of every parameter, all of them searched at once.
+    """Profile-likelihood limits of every parameter, in one batch.
 
     The root of the rise is nearly linear in the distance, so each try scales the distance by it;
     where that leads out of what is known to hold the limit, the middle of this is tried. Where the

@@ -1,4 +1,4 @@
-"""Minimum of a convex quadratic in the unit box, by active sets; what is left to be gained there.
+"""Box-constrained quadratic minimisation by active sets, and its convergence measures.
 
 Shapes: B batch, P parameter. The quadratic is that of a Poisson statistic about a point x: by a
 step s it changes by 2 g s + s F s, with the slope g of half the statistic and its Fisher
@@ -12,14 +12,14 @@ _RIDGE = 1e-8  # keeps a degenerate pair of parameters solvable
 
 
 def at_bound(point_BP: Tensor, gradient_BP: Tensor) -> Tensor:
-    """Parameters at a bound that the statistic would have beyond it."""
+    """Mask of parameters at a bound whose gradient points outwards."""
     return ((point_BP <= 0) & (gradient_BP > 0)) | ((point_BP >= 1) & (gradient_BP < 0))
 
 
 def box_step(
     point_BP: Tensor, gradient_BP: Tensor, fisher_BPP: Tensor, free_BP: Tensor, damping_B: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The damped step inside the box, and by how much it makes the quadratic fall (B), >= 0.
+    """Damped step inside the box, and the fall of the quadratic (B), >= 0.
 
     A primal active-set method (Nocedal & Wright 2006, section 16.5): each round goes to the minimum
     over the parameters that are free, or until the first of them meets its bound and is held there.
@@ -70,7 +70,7 @@ def box_step(
 def remaining(
     point_BP: Tensor, gradient_BP: Tensor, fisher_BPP: Tensor, free_BP: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """How far points are from the minimum: projected gradient, and expected fall; both (B), >= 0.
+    """Distance from the minimum: projected gradient and expected fall; both (B), >= 0.
 
     The projected gradient is the longest way that a free parameter alone would go in the box, in
     its standard errors given the others: |clamp(x - g / F) - x| sqrt(F).

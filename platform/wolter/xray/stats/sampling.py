@@ -244,7 +244,7 @@ def at_least_wide(parameters_BSP: Tensor, width_BP: Tensor, box: UniformPrior) -
 def importance(
     likelihood_BS: Tensor, normal_BSP: Tensor, log_density_BS: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Weights that make samples of an approximate posterior exact.
+    """Importance weights of samples of an approximate posterior.
 
     Args:
         likelihood_BS: log likelihoods of the samples.
@@ -292,7 +292,7 @@ def refine(
     log_density_BS: Tensor,
     least: float = 0.1,
 ) -> Refined:
-    """Make samples of an approximate posterior those of the exact one.
+    """Refine samples of an approximate posterior to the exact one.
 
     They are weighted; where few of them then count, an ensemble starts from them instead; where
     hardly any do, from the prior.

@@ -1,4 +1,4 @@
-"""The box of a fit: a model whose parameters stay between bounds, each in units of its range.
+"""Unit box of a fit: parameters between bounds, each in units of its range.
 
 Shapes: B batch, C channel, P parameter. Points are in [0, 1], float64, so that one small step suits
 every parameter and norms of any size.
