@@ -1,4 +1,4 @@
-"""Enhanced images as FITS: on the same sky, with all that their photons can be expected by.
+"""FITS output of enhanced images: rate, intervals, check, exposure, background, WCS.
 
 Shapes: H and W rows and columns of the input, S H and S W those of the answer.
 """
@@ -69,7 +69,7 @@ def to_hdus(enhanced: Enhanced) -> fits.HDUList:
 
 
 def _tell(header: fits.Header, enhanced: Enhanced) -> None:
-    """What the check says in short, and what leads from the answer to expected counts."""
+    """Header keywords of the check, and of the forward folding to expected counts."""
     fold, agreed = enhanced.fold, enhanced.agreement
     header["CHECKRMS"] = (agreed.rms, "[sigma] rms of CHECK; 1 is good")
     header["CHECKFAR"] = (agreed.beyond, f"share of CHECK beyond {FAR:g} sigma")
@@ -84,7 +84,7 @@ def _tell(header: fits.Header, enhanced: Enhanced) -> None:
 
 
 def expected_counts(path: Path) -> Tensor:
-    """Counts (H, W) that an answer, read from its file, expects in the input it was made of.
+    """Expected input counts (H, W) of an enhanced image read from its file.
 
     Its rate times `EXPMAP`, through the point-spread function, and `BACKGROUND`. The counts of
     `CHECK` are these, but for pixels beside gaps: there `CHECK` knows how the answer goes on.

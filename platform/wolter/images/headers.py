@@ -1,4 +1,4 @@
-"""What the files of an archive of images are, and the maps that go with them.
+"""Classification of archive image files, with exposure maps and masks.
 
 Shapes: H and W rows and columns of an image.
 """
@@ -38,7 +38,7 @@ class FileKind(Enum):
 
 @dataclass(frozen=True)
 class FileHeader:
-    """What a file says of itself.
+    """Header information of an archive image file.
 
     Attributes:
         kind: the kind of file.
@@ -154,7 +154,7 @@ def _by_observation(name: str | None) -> dict[str, str]:
 def classify(
     path: Path, maps: Maps, pixel_arcsec: float, band_kev: tuple[float, float] = (0.5, 2.0)
 ) -> FileHeader:
-    """Tell event lists and images of photons from everything else, and read images wholly.
+    """Classify a file: event list, counts image (read completely) or something else.
 
     Args:
         path: of the file.

@@ -1,4 +1,4 @@
-"""Real image pairs as a shard dataset, from event lists and from short and long images.
+"""Ingest of real image pairs into a shard dataset, from event lists and images.
 
 What cannot be used becomes a row of `rejects.parquet`. Shapes: B tiles, H and W rows and columns.
 """
@@ -33,7 +33,7 @@ ROWS_PER_SHARD = 384
 
 @dataclass(frozen=True)
 class ImageIngestConfig:
-    """How to make pairs of archive files.
+    """Configuration of the ingest of image pairs.
 
     Attributes:
         exposure_s: of the inputs that are cut from event lists, s.
@@ -61,7 +61,7 @@ class ImageIngestConfig:
     overlap: int = 32
 
     def __post_init__(self) -> None:
-        """Check what no file is needed for."""
+        """Check the values that need no file."""
         for name in ("exposure_s", "target_exposure_s", "pixel_arcsec"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
@@ -91,7 +91,7 @@ class ImageIngestConfig:
 
 @dataclass(frozen=True)
 class IngestedImages:
-    """What an ingest did with the files that it was given.
+    """Summary of an ingest: rows, rejects, other files.
 
     Attributes:
         dataset: of the pairs' tiles.

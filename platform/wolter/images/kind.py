@@ -1,4 +1,4 @@
-"""How records of image pairs are stored."""
+"""Record kind of image pairs."""
 
 import torch
 
@@ -14,7 +14,7 @@ def _row_bytes(spec: ImageSpec) -> int:
 
 
 def _example(_spec: ImageSpec, n: int) -> ImageBatch:
-    """Even images of one count a pixel in 10 ks."""
+    """Uniform images of one count a pixel in 10 ks."""
     even_BHW = torch.ones(n, SIDE, SIDE)
     return ImageBatch(even_BHW, even_BHW * 1e4, even_BHW * 0.5)
 

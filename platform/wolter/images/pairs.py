@@ -1,4 +1,4 @@
-"""Real pairs of images that share no photon: slices of event lists, or a short and a long image.
+"""Disjoint real image pairs: slices of event lists, or a short and a long image.
 
 Shapes: H and W rows and columns of an image.
 """
@@ -33,7 +33,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Cutting:
-    """How an event list becomes pairs.
+    """Configuration of the time slicing of event lists.
 
     Attributes:
         exposure_s: of the input.
@@ -58,7 +58,7 @@ def pairs_of_events(
     spread_HW: Tensor | None = None,
     mask_HW: Tensor | None = None,
 ) -> list[Pair]:
-    """Cut an observation in time: a slice of it is the input, and the target is disjoint.
+    """Split an observation in time into disjoint inputs and targets.
 
     Args:
         events: of the whole observation.

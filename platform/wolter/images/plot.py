@@ -1,4 +1,4 @@
-"""Pictures of enhanced images: input, answer, uncertainty, check, and another telescope's view.
+"""Plots of enhanced images: input, result, uncertainty, check, another telescope's image.
 
 Shapes: H and W rows and columns of the input, S H and S W those of the answer.
 """

@@ -1,4 +1,4 @@
-"""Enhanced images: the rate of the sources, its uncertainty, and whether the photons agree.
+"""Image enhancement: source rate, uncertainty, consistency check.
 
 Shapes: H and W rows and columns of the input, S H and S W those of the answer.
 """
@@ -25,7 +25,7 @@ FLUX, SIGMAS = 0.03, 4.0  # an answer may miss so much of the input's photons, a
 
 @dataclass(frozen=True)
 class Enhanced:
-    """What a model makes of a picture.
+    """Enhanced image with uncertainty and consistency check.
 
     Attributes:
         picture: that it was given.
@@ -132,7 +132,7 @@ def enhance_picture(model: Model, picture: CountsImage, version: str = "") -> En
 
 
 def _disagreement(expected: float, seen: float, agreed: Agreement) -> list[str]:
-    """What speaks against an answer: too many or few photons in all, or in too many places."""
+    """Remarks on disagreement between photons and answer."""
     remarks = []
     if abs(expected - seen) > FLUX * seen + SIGMAS * math.sqrt(seen):
         remarks.append(

@@ -1,4 +1,4 @@
-"""Real images as the batches that families of images read."""
+"""Conversion of counts images to model input batches."""
 
 import json
 from pathlib import Path
@@ -71,13 +71,13 @@ def own_background(picture: CountsImage) -> Tensor:
 
 
 def fills_image(picture: CountsImage) -> bool:
-    """Whether sources leave so few pixels free that no background can be told."""
+    """True if sources leave too few pixels for a background estimate."""
     background_HW = estimate_background(picture.counts_HW, picture.exposure_HW)
     return bool(picture.counts_HW.any()) and not bool(background_HW.any())
 
 
 def check_compatible(picture: CountsImage, spec: ImageSpec) -> list[str]:
-    """What a user must know before a model answers for a picture.
+    """Check an image against a model; returns remarks.
 
     Raises:
         InputError: its pixels are not those that the model was trained on.
@@ -104,7 +104,7 @@ def check_compatible(picture: CountsImage, spec: ImageSpec) -> list[str]:
 
 
 def _other_photons(picture: CountsImage, spec: ImageSpec) -> list[str]:
-    """By what telescope, camera and band an image differs from those of the training."""
+    """Differences in telescope, camera and band from the training images."""
     told = []
     trained = [*spec.instrument.upper().split("/"), "", ""][:2]
     own = [str(picture.header.get(key, "")).strip().upper() for key in ("TELESCOP", "INSTRUME")]

@@ -1,4 +1,4 @@
-"""Records of image pairs: what a data set of images says of itself, and the batch families read.
+"""Records of image pairs: dataset description and typed batch.
 
 Shapes: B batch, H and W rows and columns of the input, S H and S W those of the target.
 """
@@ -17,7 +17,7 @@ CLAMP = {1: 0.0022336, 2: 0.0005584}
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """All that a family must know of the images it reads; saved in every checkpoint.
+    """Description of a dataset of image pairs for model families; saved in every checkpoint.
 
     Attributes:
         shape: rows and columns of an input tile.
@@ -43,7 +43,7 @@ class ImageSpec:
     kind: str = "images"
 
     def mismatch(self, other: "ImageSpec") -> str:
-        """Why weights learnt on such images cannot go on learning on others; empty if they can."""
+        """Reason why weights cannot be fine-tuned on other images; empty if they can."""
         if (self.scale, self.pixel_arcsec) == (other.scale, other.pixel_arcsec):
             return ""
         return f'makes {self.scale}x images of {self.pixel_arcsec}" pixels, others'

@@ -1,4 +1,4 @@
-"""Image pairs as columns of a shard: small types for what is stored many times.
+"""Arrow columns of image pairs, in compact types.
 
 Photons are unsigned 16-bit integers. Noise-free counts are float16: exact to 1 part in 2048 above
 6e-5 counts, and to 3e-8 counts below. Exposure maps are float32 of 12 bits (1 part in 4096), whose

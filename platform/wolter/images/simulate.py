@@ -39,7 +39,7 @@ def field_table(simulator: ImageSimulator, seed: int, index: int) -> pa.Table:
 
 @dataclass(frozen=True)
 class _Maker:
-    """Makes the shards of one data set of images."""
+    """Shard maker of simulated image pairs."""
 
     simulator: ImageSimulator
     seed: int

@@ -26,7 +26,7 @@ PILED = 0.5  # ct/s in a pixel, above which full frames pile photons up: scenes 
 
 @dataclass(frozen=True)
 class ImageSimulateConfig:
-    """What to simulate.
+    """Configuration of a simulation.
 
     Attributes:
         scenes: kinds of scene, equally often.
@@ -73,7 +73,7 @@ class ImageSimulateConfig:
     overlap: int = 32
 
     def __post_init__(self) -> None:
-        """Check what no file is needed for."""
+        """Check the values that need no file."""
         low, high = self.exposure_s
         if not 0 < low <= high:
             raise InputError(f"exposure_s = {low}, {high}: give 0 < low <= high, in seconds")
@@ -110,7 +110,7 @@ class Field:
 
 
 class ImageSimulator:
-    """Draws fields of one config; every field depends on (config, seed, index) alone."""
+    """Simulator of fields; a field depends on (config, seed, index) alone."""
 
     def __init__(self, config: ImageSimulateConfig) -> None:
         """Prepare the telescope.

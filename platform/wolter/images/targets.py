@@ -1,4 +1,4 @@
-"""What images are to be like: the photons of a target, and the noise-free truth where it is known.
+"""Training targets of images: target photons, and the noise-free truth where known.
 
 Shapes: B batch, H and W rows and columns of the target.
 """
@@ -14,7 +14,7 @@ from wolter.images.schema import CLAMP, ImageBatch, ImageSpec
 
 @dataclass(frozen=True)
 class Targets:
-    """What answers are trained and judged by; all (B, H, W).
+    """Targets of training and evaluation; all (B, H, W).
 
     Attributes:
         valid: where photons could be seen.

@@ -1,4 +1,4 @@
-"""Images of any size by a family of images, in overlapping tiles whose joints cannot be seen.
+"""Tiled inference on images of any size, with overlapping tiles.
 
 Shapes: B batch, H and W rows and columns of the input, S H and S W those of the answer.
 """
@@ -36,7 +36,7 @@ Predict = Callable[[ImageBatch], dict[str, Tensor]]
 def in_tiles(
     predict: Predict, batch: ImageBatch, scale: int, margin: int, tile: int = TILE
 ) -> dict[str, Tensor]:
-    """What `predict` gives for whole images, from pieces of them.
+    """Apply `predict` to whole images in overlapping tiles.
 
     The same as `predict(batch)` but for rounding, if no pixel of an answer depends on input pixels
     that are further off than `margin`. Memory grows with the tile and, slowly, with the answer.
@@ -104,7 +104,7 @@ def enlarged(image_HW: Tensor, scale: int) -> Tensor:
 
 
 def holds_background(spec: ImageSpec, config: Mapping[str, Any]) -> bool:
-    """Whether the answers of a model hold the background, which then must not be added again.
+    """True if a model's rates include the background.
 
     Those of the reference's scalings do where the targets did.
 

@@ -1,4 +1,4 @@
-"""Augmentation: what makes observed spectra differ from simulated ones, drawn for each spectrum.
+"""Data augmentation of simulated spectra: gain, blur, area, background, extra components.
 
 None of it is told to a network, so that it learns to answer whatever it is.
 
@@ -28,7 +28,7 @@ _EXTRA = {
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How spectra differ, each in its own way, from what the response and background say.
+    """Augmentation settings: random deviations from response and background, by spectrum.
 
     Drawn from seeds of its own: the same seed gives the same parameters with and without it.
 
@@ -85,16 +85,16 @@ class Augmentation:
 
     @property
     def regains(self) -> bool:
-        """Whether the detector records other energies than its response says."""
+        """True if gain or resolution is augmented."""
         return bool(self.gain_slope or self.gain_offset or self.blur)
 
     @property
     def unmodelled(self) -> bool:
-        """Whether there are counts that neither components nor background spectra tell of."""
+        """True if extra components are augmented, in neither model nor background."""
         return bool(self.extra_share or self.background_norm or self.background_tilt)
 
     def draw(self, n: int, generator: torch.Generator) -> "Nuisance":
-        """Draw for `n` spectra; no setting changes what the others give."""
+        """Draw augmentation parameters of `n` spectra, each setting from its own random numbers."""
 
         def normal(*shape: int) -> Tensor:
             return torch.randn(n, *shape, generator=generator)
@@ -120,7 +120,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Nuisance:
-    """What was drawn for each spectrum.
+    """Augmentation parameters of each spectrum.
 
     Attributes:
         slope_B, offset_B: of the energy scale; keV.
@@ -186,7 +186,7 @@ class Augmenter:
         background_BC: Tensor,
         components: bool,
     ) -> AugmentedCounts:
-        """Expected counts with what was drawn.
+        """Expected counts with the augmentation applied.
 
         Args:
             nuisance: drawn.

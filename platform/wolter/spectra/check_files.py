@@ -1,4 +1,4 @@
-"""Files held against a model's answers: a table with goodness of fit, and pictures."""
+"""Goodness-of-fit check of predictions for files: table and plots."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,7 +37,7 @@ def check_files(
     on_reject: Callable[[str, str], None] | None = None,
     on_files: Callable[[int], None] | None = None,
 ) -> "Table":
-    """The table of `wolter.spectra.predict.predict_files`, each answer held against its spectrum.
+    """Table of `wolter.spectra.predict.predict_files` with goodness of fit, fits and refinement.
 
     Args:
         model: a loaded model of a spectra family that was trained on simulated spectra.

@@ -1,4 +1,4 @@
-"""What limits an answer: flags on estimates, and the prior where a spectrum tells too little.
+"""Quality flags of estimates, and the prior as the answer for too few counts.
 
 Shapes: B batch, P parameter, S sample.
 """
@@ -26,7 +26,7 @@ EDGE = 0.005  # of the prior's width: an estimate this near its edge may stand f
 
 
 def uninformed(card: Card, batch: SpectraBatch) -> Tensor:
-    """Spectra (B) that tell too little to be answered: no counts, or fewer than all trained on."""
+    """Mask of spectra (B) with too few counts: none, or fewer than any training spectrum."""
     none_B = batch.counts_BC.sum(1) == 0
     return none_B if card.trained is None else none_B | card.trained.few_counts(batch)
 
@@ -34,7 +34,7 @@ def uninformed(card: Card, batch: SpectraBatch) -> Tensor:
 def prior_back(
     card: Card, batch: SpectraBatch, values: dict[str, NDArray[np.float32]]
 ) -> dict[str, NDArray[np.float32]]:
-    """The values of `estimate`, with the prior's in place of those of `uninformed` spectra.
+    """Replace the estimates of `uninformed` spectra by the prior.
 
     Of spectra with fewer net counts than any training spectrum, 68 % intervals of the pretrained
     posterior hold 10 to 40 % of the truths; the prior's hold 68.

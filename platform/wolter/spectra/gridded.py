@@ -1,4 +1,4 @@
-"""What the likelihood of an observed spectrum needs, on a model's grid; kept in one file.
+"""Observed spectrum on a model's grid, with the inputs of its likelihood.
 
 Shapes: B batch, C channel.
 """
@@ -21,7 +21,7 @@ from wolter.xray.spectral.smoothing import smooth_background
 
 @dataclass(frozen=True, eq=False)
 class GriddedObservation:
-    """A spectrum as a model reads it, with the response and background that it was taken with.
+    """Spectrum on a model's grid, with its response and background.
 
     Attributes:
         record: what the model reads.
@@ -37,7 +37,7 @@ class GriddedObservation:
     def of(
         cls, observation: Observation, spec: SpectraSpec, name: str = ""
     ) -> "GriddedObservation":
-        """An observation on a model's grid.
+        """Grid an observation for a model.
 
         Raises:
             InputError: it has no good channel there.
@@ -63,7 +63,7 @@ class GriddedObservation:
 
     @classmethod
     def load(cls, path: Path, record: Record) -> "GriddedObservation":
-        """The gridded of a record, as `save` wrote it."""
+        """Load the observation of a record from the file of `save`."""
         kept = load_file(path)
         response = Response(kept["energy_edges"], kept["matrix"], kept["channel_edges"], 0)
         return cls(record, response, kept["background"])

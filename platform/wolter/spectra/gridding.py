@@ -1,4 +1,4 @@
-"""Observations as records: their counts on the energy grid of a data set.
+"""Gridding of observations: counts on the energy grid of a dataset.
 
 Shapes: A band of the effective area, B batch, C channel, Q share of a photon's counts.
 """
@@ -18,7 +18,7 @@ from wolter.xray.spectral.response import rebin_channels
 
 
 def batch_of(observations: Sequence[Observation], energy_edges: tuple[float, ...]) -> SpectraBatch:
-    """Put observations of any instrument on one grid.
+    """Grid observations of any instrument into one batch.
 
     Args:
         observations: spectra with their responses and backgrounds.
@@ -48,7 +48,7 @@ def batch_of(observations: Sequence[Observation], energy_edges: tuple[float, ...
 
 
 def without_areascale(observation: Observation) -> Observation:
-    """The same observation with an AREASCAL of 1: in its exposure, and by channel in its response.
+    """Apply AREASCAL to exposure and response, and set it to 1.
 
     The exposure takes AREASCAL's mean over the good channels, the response what differs from it by
     channel, so that all that reads exposure and response knows it. Expected counts of source and
@@ -84,7 +84,7 @@ def mean_areascale(observation: Observation) -> float:
 def one_background_scale(
     observation: Observation, energy_edges: tuple[float, ...]
 ) -> tuple[float, Tensor]:
-    """One background scale, and background counts (C) on the grid that it is right for.
+    """Single background scale, and background counts (C) weighted for it.
 
     A scale that varies by channel becomes its mean over the background's counts. Counts are then
     weighted by their channel's own scale over that mean: they are as many in all, and times the

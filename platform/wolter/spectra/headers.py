@@ -1,4 +1,4 @@
-"""What the files of an archive are: a look at the headers alone."""
+"""Classification of archive files of spectra by their headers."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -21,7 +21,7 @@ class FileKind(Enum):
 
 @dataclass(frozen=True)
 class FileHeader:
-    """What the headers of a file say.
+    """Header information of an archive file.
 
     Attributes:
         kind: the kind of file; a background has HDUCLAS2 = BKG in every table of a spectrum.
@@ -37,7 +37,7 @@ class FileHeader:
 
 
 def classify(path: Path) -> FileHeader:
-    """Tell spectra and background spectra from everything else, as their reader would.
+    """Classify a file: spectrum, background spectrum or something else.
 
     Raises:
         InputError: the name or the first bytes promise FITS, and the file is not or is damaged.
@@ -70,7 +70,7 @@ def _classify(path: Path, hdus: Any) -> FileHeader:
 
 
 def _says_spectrum(hdu: Any) -> bool:
-    """Whether a table calls itself a spectrum though it lacks the columns; its reader says why."""
+    """True for a table named a spectrum without the columns of one."""
     return "SPECTRUM" in {_word(hdu.header, key).upper() for key in ("EXTNAME", "HDUCLAS1")}
 
 

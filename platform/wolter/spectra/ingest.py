@@ -1,4 +1,4 @@
-"""Archive spectra as a shard dataset; what cannot be read becomes a row of `rejects.parquet`."""
+"""Ingest of archive spectra into a shard dataset, with `rejects.parquet` for unreadable files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ OTHERS = "others.parquet"  # files that were passed over, and what they are
 
 @dataclass(frozen=True)
 class IngestConfig:
-    """How to read archive spectra.
+    """Configuration of the ingest of archive spectra.
 
     Attributes:
         rmf, arf, background: files to use for every spectrum, instead of those that each names.
@@ -50,7 +50,7 @@ class IngestConfig:
 
 @dataclass(frozen=True)
 class Ingested:
-    """What an ingest did with the files that it was given.
+    """Summary of an ingest: rows, rejects, other files.
 
     Attributes:
         dataset: of the spectra that were read, and how many:

@@ -1,4 +1,4 @@
-"""How records of spectra are stored."""
+"""Record kind of spectra."""
 
 import torch
 

@@ -43,7 +43,7 @@ class Labelled:
 
 
 def labels_of(table: pa.Table, parameters: Sequence[Parameter]) -> Labels:
-    """Labels (P) by the name in the table's column `file`, NaN where an estimate says nothing.
+    """Labels (P) by file name from a table, NaN where an estimate is uninformative.
 
     Nothing is said by a fit that failed, of a parameter at its bound, and where the error exceeds
     the standard deviation of the parameter's uniform prior.
@@ -88,7 +88,7 @@ def label_dataset(
     parameters: Sequence[Parameter],
     area_A: Tensor | None = None,
 ) -> Labelled:
-    """Write what was observed of a data set with labels from a table, shard by shard.
+    """Write the observed spectra of a dataset with labels from a table, shard by shard.
 
     A spectrum is found in the table by its file, or by its source where the data set was simulated
     to play an observed one: of that, neither labels nor noise-free counts are kept.

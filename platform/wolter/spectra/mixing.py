@@ -1,4 +1,4 @@
-"""Observed spectra that are mixed into the batches of simulated ones.
+"""Observed spectra for mixing into simulated training batches.
 
 Shapes: B batch.
 """

@@ -1,4 +1,4 @@
-"""Whether a model's answer explains a spectrum: goodness of fit, refined posteriors.
+"""Goodness-of-fit check of a prediction, and refinement of posteriors.
 
 The spectrum is fitted from the model's answer through its own response; where even the best fit is
 far from the data, the answer is flagged. Posteriors are refined with the exact likelihood.
@@ -77,7 +77,7 @@ class Likelihood:
         return data, torch.stack([self.box.low_P, self.box.high_P])
 
     def undetected(self, best_P: Tensor) -> tuple[str, ...]:
-        """Norms that the spectrum can do without: see `wolter.xray.stats.detection`."""
+        """Norms of components that are not detected; see `wolter.xray.stats.detection`."""
         data, bounds_2P = self._counted
         names = self.seen.names
         norms = [i for i, name in enumerate(names) if name.endswith("norm")]
@@ -115,7 +115,7 @@ class Likelihood:
 
 @dataclass
 class ModelCheck:
-    """An answer held against its spectrum.
+    """Goodness-of-fit check of one prediction.
 
     Attributes:
         values: what the family predicts of the spectrum, first axis 1 (see `estimate`); of a
@@ -140,7 +140,7 @@ class ModelCheck:
 
 
 def check_checkable(model: Model) -> None:
-    """Check that a model's answers can be held against spectra.
+    """Check that a model's predictions can be checked by likelihood.
 
     Raises:
         InputError: they cannot.
@@ -153,7 +153,7 @@ def check_checkable(model: Model) -> None:
 
 
 def check_model(model: Model, gridded: GriddedObservation, refined: bool = False) -> ModelCheck:
-    """Answer a spectrum, and hold the answer against it.
+    """Predict a spectrum, and check the prediction against it.
 
     Args:
         model: a loaded model of a spectra family that was trained on simulated spectra.
@@ -216,7 +216,7 @@ def _goodness(likelihood: Likelihood, best_P: Tensor) -> dict[str, float]:
 def _unexplained(
     likelihood: Likelihood, figures: dict[str, float], fitted: int, refined: bool
 ) -> bool:
-    """Whether even the best fit is far from the data, or the exact posterior is."""
+    """True if the best fit, or the exact posterior, does not explain the data."""
     # Each fitted parameter takes one from the statistic, where there are counts to fit.
     fitted = min(fitted, int(likelihood.counts_BC.sum()))
     excess = figures["cstat"] + fitted - figures["cstat_expected"]
@@ -227,7 +227,7 @@ def _unexplained(
 
 
 def predictive(samples_SP: Tensor) -> Tensor:
-    """Evenly chosen samples, enough for a predictive distribution."""
+    """Evenly spaced samples for a predictive distribution."""
     return samples_SP[torch.linspace(0, len(samples_SP) - 1, PLOTTED).long()]
 
 

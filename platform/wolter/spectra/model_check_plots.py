@@ -1,4 +1,4 @@
-"""Pictures of answers held against their spectra, and their names.
+"""Plots of goodness-of-fit checks: corner plot and spectrum.
 
 Shapes: C channel, P parameter, S sample.
 """
@@ -23,7 +23,7 @@ LONGEST = 150  # letters of a picture's name, from its end
 
 
 def picture_stems(files: Sequence[Path], folder: Path) -> list[str]:
-    """Names of the pictures of each file, without `PICTURES`: all different, and known beforehand.
+    """Unique file stems of the plots of each file.
 
     A file's own name without its suffix, or, where several have it, with as many of its folders
     before it as tell them apart; a number where one file is given twice.

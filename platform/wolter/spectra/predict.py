@@ -1,4 +1,4 @@
-"""Batch inference: spectra of any instrument -> a table of parameters, the numbers that are served.
+"""Batch inference: spectra of any instrument to a table of parameters.
 
 Shapes: B batch, C channel, K component.
 """
@@ -39,7 +39,7 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class PredictionSummary:
-    """What `predict_to_file` did: rows written, and (file, reason) of what could not be read."""
+    """Summary of `predict_to_file`: rows written, and (file, reason) of rejects."""
 
     rows: int
     rejects: tuple[tuple[str, str], ...]
@@ -57,7 +57,7 @@ def to_batch(observations: Sequence[Observation], spec: SpectraSpec) -> SpectraB
 
 @torch.inference_mode()
 def predict_batch(model: Model, batch: SpectraBatch) -> dict[str, NDArray[np.float32]]:
-    """What a family predicts of a batch, first axis B (see `Family.predict`)."""
+    """Predict a batch, first axis B (see `Family.predict`)."""
     device = next(model.module.parameters()).device
     read = batch
     if model.card.trained is not None:
@@ -67,7 +67,7 @@ def predict_batch(model: Model, batch: SpectraBatch) -> dict[str, NDArray[np.flo
 
 
 def estimate(model: Model, batch: SpectraBatch) -> dict[str, NDArray[np.float32]]:
-    """Parameters of a batch, first axis B: `predict_batch`, or the prior of too few counts."""
+    """Parameter estimates of a batch, first axis B; the prior where counts are too few."""
     return prior_back(model.card, batch, predict_batch(model, batch))
 
 
@@ -234,7 +234,7 @@ def to_columns(
     flags: Sequence[Sequence[str]],
     components: bool = False,
 ) -> dict[str, Any]:
-    """Columns of `to_table` of records, their joined batch, and what `estimate` gave of it."""
+    """Table columns of records from the estimates of their joined batch."""
     columns: dict[str, Any] = {"file": [record.name for record in records]}
     columns |= {name: value for name, value in values.items() if value.ndim == 1}
     columns["counts"] = batch.counts_BC.sum(1).numpy()
@@ -251,7 +251,7 @@ def to_columns(
 
 
 def to_table(model: Model, parts: Sequence[dict[str, Any]], version: str = "") -> "Table":
-    """Table of the rows of all parts, columns as of `to_columns` and more; empty ones are none."""
+    """Astropy table of all parts, with units and descriptions; empty columns are left out."""
     from astropy.table import Column, Table
 
     spec = model.card.spec

@@ -1,4 +1,4 @@
-"""Spectrum files as records of one model's grid, with flags on how they were read."""
+"""Reading of spectrum files as records on a model's grid, with flags."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ ResponseChoice = Literal["files", "embedded"]
 
 @dataclass(frozen=True)
 class Record:
-    """One spectrum as a model reads it.
+    """Spectrum as a model's input record.
 
     Attributes:
         name: of the file.
@@ -51,7 +51,7 @@ class Record:
 
 
 def to_record(observation: Observation, spec: SpectraSpec, name: str = "") -> Record:
-    """An observation as a model reads it.
+    """Convert an observation to a model's input record.
 
     Raises:
         InputError: it has no good channel on the grid.
@@ -82,7 +82,7 @@ def read_record(
     instrument: str = instruments.DEFAULT,
     name: str = "",
 ) -> Record:
-    """Read one spectrum as a model reads it.
+    """Read a spectrum file as a model's input record.
 
     Args:
         pha: spectrum (OGIP PHA type I).
@@ -154,7 +154,7 @@ def _listed(words: Sequence[str]) -> str:
 def covers(
     channel_edges_C1: Tensor, energy_edges: Sequence[float], good_C: Tensor | None = None
 ) -> bool:
-    """Whether good channels span a grid, up to one grid bin at its ends; edges in keV."""
+    """True if good channels span a grid, within one bin at its ends; edges in keV."""
     low, high = energy_edges[0], energy_edges[-1]
     centre_C = 0.5 * (channel_edges_C1[:-1] + channel_edges_C1[1:])
     inside_C = (centre_C >= low) & (centre_C < high)

@@ -16,7 +16,7 @@ KNOTS_KEV = (0.3, 1.0, 3.0, 10.0)  # of the smooth differences between areas
 
 @dataclass(frozen=True)
 class ResponseVariation:
-    """How the responses and backgrounds of a data set differ from each other.
+    """Settings of response and background variation in a simulated dataset.
 
     Every record holds its own effective area, in bands, and background spectrum.
 

@@ -29,7 +29,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class SpectraSpec:
-    """All that a family must know of the spectra it reads; saved in every checkpoint.
+    """Description of a dataset of spectra for model families; saved in every checkpoint.
 
     Attributes:
         energy_edges: keV, ascending, the C+1 edges of the grid that counts are summed into.
@@ -61,7 +61,7 @@ class SpectraSpec:
         return tuple(p.name for p in self.parameters)
 
     def mismatch(self, other: "SpectraSpec") -> str:
-        """Why weights learnt on such spectra cannot go on learning on others; empty if they can."""
+        """Reason why weights cannot be fine-tuned on other spectra; empty if they can."""
         components = {self.components, other.components} - {()}
         if self._bound() == other._bound() and len(components) < 2:
             return ""

@@ -47,7 +47,7 @@ def shard_rows(n: int, blocks_per_shard: int = BLOCKS_PER_SHARD) -> list[int]:
 
 @dataclass(frozen=True)
 class _Maker:
-    """Makes the shards of one data set of spectra."""
+    """Shard maker of simulated spectra."""
 
     # The simulator itself: the workers need not read the files again.
     simulator: Simulator

@@ -41,7 +41,7 @@ REFERENCE_PRIOR = (
 
 @dataclass(frozen=True)
 class SimulateConfig:
-    """What to simulate.
+    """Configuration of a simulation.
 
     Attributes:
         model: emission model, in XSPEC's names.
@@ -83,7 +83,7 @@ class SimulateConfig:
     components: bool = True
 
     def __post_init__(self) -> None:
-        """Check what no file is needed for."""
+        """Check the values that need no file."""
         low, high = self.exposure_s
         if not 0 < low <= high:
             raise InputError(f"exposure_s = {low}, {high}: give 0 < low <= high, in seconds")
@@ -96,7 +96,7 @@ class SimulateConfig:
 
 
 class Simulator:
-    """Draws spectra of one config.
+    """Simulator of spectra from one configuration.
 
     The response is folded straight into the record grid, so that the cost of folding does not
     depend on the instrument's channel count.

@@ -1,4 +1,4 @@
-"""What spectra a model was trained on: ranges of response, background, exposure and counts.
+"""Training ranges of a model: response, background, exposure and counts.
 
 A network answers reliably within them and not beyond. Shapes: A band of the effective area or
 photon energy, B batch, Q share of a photon's counts.
@@ -25,7 +25,7 @@ EQUAL = 1e-4  # relative: areas that are the same but for rounding
 
 @dataclass(frozen=True)
 class TrainingRanges:
-    """Lowest and highest values of training spectra; None, or empty, where they do not tell.
+    """Lowest and highest values of training spectra; None, or empty, where unknown.
 
     Attributes:
         exposure_s: exposure, s.
@@ -67,7 +67,7 @@ class TrainingRanges:
         )
 
     def effective_exposure(self, batch: SpectraBatch) -> Tensor:
-        """Exposures (B) in which the trained area would collect what each spectrum's own does.
+        """Effective exposures (B): exposure scaled by effective area over the trained area.
 
         A network that learnt one area alone reads none: its norms are right by this exposure. What
         remains is how the area's shape differs. Where areas vary in training, it is the exposure.
@@ -82,18 +82,18 @@ class TrainingRanges:
 
     @property
     def area_varies(self) -> bool:
-        """Whether the training spectra have different effective areas."""
+        """True if the training spectra have different effective areas."""
         low_A, high_A = _bounds(self.area_cm2)
         return bool((high_A > low_A * (1 + EQUAL)).any())
 
     def few_counts(self, batch: SpectraBatch) -> Tensor:
-        """Spectra (B) of fewer counts than any training spectrum."""
+        """Mask of spectra (B) with fewer counts than any training spectrum."""
         if self.net_counts is None:
             return torch.zeros(len(batch), dtype=torch.bool)
         return net_counts(batch) < self.net_counts[0]
 
     def other_response(self, batch: SpectraBatch) -> Tensor:
-        """Spectra (B) whose effective area or redistribution is none of the training spectra's.
+        """Mask of spectra (B) with an effective area or redistribution outside the training range.
 
         What a spectrum's record does not tell is not judged.
         """
@@ -110,7 +110,7 @@ class TrainingRanges:
         return outside_B
 
     def other_background(self, batch: SpectraBatch) -> Tensor:
-        """Spectra (B) whose background scale or level is none of the training spectra's.
+        """Mask of spectra (B) with a background scale or level outside the training range.
 
         A spectrum without a background is one where training spectra had theirs.
         """
@@ -129,7 +129,7 @@ class TrainingRanges:
         return outside_B
 
     def _blur(self, offset_BQA: Tensor) -> Tensor:
-        """How far offsets are beyond the training spectra's (B), in half-widths."""
+        """Excess of redistribution offsets (B) over the training range, in half-widths."""
         bounds_QA2 = torch.tensor(self.redistribution_kev)
         low_QA, high_QA = bounds_QA2.unbind(-1)
         half_A = (high_QA[-1] - low_QA[0]) / 2
@@ -139,7 +139,7 @@ class TrainingRanges:
 
 
 def beyond_training(trained: TrainingRanges, record: Record) -> bool:
-    """Whether the likelihood should answer a spectrum in place of a network that was so trained.
+    """Mask of spectra that need refinement: outside the network's training range.
 
     Its response, background or band are none of the training spectra's; of a spectrum without
     counts the prior is the answer.

@@ -1,4 +1,4 @@
-"""Translation: observed spectra as the simulated domain has them, for families to read."""
+"""Translation of observed spectra to the simulated domain."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from wolter.spectra.schema import SpectraBatch
 
 @dataclass(frozen=True)
 class Translation:
-    """Ability of translators, which learn from observed spectra beside simulated ones.
+    """Ability of families that translate observed spectra to the simulated domain.
 
     Their `predict` translates first.
 
@@ -26,7 +26,7 @@ class Translation:
 
 @torch.inference_mode()
 def translated(family: Family, module: nn.Module, batch: SpectraBatch) -> SpectraBatch:
-    """Observed spectra as a translator carries them to the simulated domain, on their device.
+    """Translate observed spectra to the simulated domain, on their device.
 
     Raises:
         InputError: the family does not translate.

@@ -51,7 +51,7 @@ class SimulateImages:
     workers: int = 0
 
     def config(self) -> ImageSimulateConfig:
-        """What to simulate."""
+        """Configuration of a simulation."""
         return ImageSimulateConfig(
             scenes=self.scene,
             maps=self.map,

@@ -1,4 +1,4 @@
-"""What needs no training: upsampled, smoothed and deconvolved images as rates on the target's grid.
+"""Image baselines without training: interpolation, smoothing, Richardson-Lucy deconvolution.
 
 Shapes: B batch, H and W rows and columns of the input, S H and S W those of the target.
 """
@@ -22,7 +22,7 @@ NOTHING = 1e-3  # s: no exposure
 
 @dataclass(frozen=True)
 class Baseline:
-    """One image without a network.
+    """Result of one baseline.
 
     Attributes:
         method: its name.
@@ -65,17 +65,17 @@ def input_rate(batch: ImageBatch) -> Tensor:
 
 
 def nearest(batch: ImageBatch, scale: int) -> Tensor:
-    """The input itself, with its background, each pixel shared by those of the target."""
+    """Nearest-neighbour upsampling, with background."""
     return enlarge(input_rate(batch), scale) / scale**2
 
 
 def bicubic(batch: ImageBatch, scale: int) -> Tensor:
-    """The input, with its background, interpolated; not below 0."""
+    """Bicubic upsampling, with background; clipped at 0."""
     return _interpolate(input_rate(batch), scale)
 
 
 def gaussian(batch: ImageBatch, scale: int, sigma: float, background: bool = False) -> Tensor:
-    """Background-subtracted counts over exposure, both smoothed, interpolated; not below 0.
+    """Gaussian smoothing of background-subtracted counts over exposure; clipped at 0.
 
     Args:
         batch: inputs.

@@ -1,4 +1,4 @@
-"""How another telescope's image compares with an enhanced one: offset and ratio of fluxes.
+"""Comparison with another telescope's image: offset and flux ratio.
 
 Shapes: H and W rows and columns of the images.
 """
@@ -22,7 +22,7 @@ _COUNTS = ("counts", "count", "ct", "cts", "photon", "photons")
 
 @dataclass(frozen=True)
 class Comparison:
-    """How another image compares with an answer.
+    """Offset and flux ratio of another telescope's image.
 
     Attributes:
         other: the image.

@@ -1,4 +1,4 @@
-"""What is said of the sources found: completeness, purity, fluxes, positions, pairs.
+"""Source detection statistics: completeness, purity, fluxes, positions, pairs.
 
 Shapes: N true sources, M detections.
 """
@@ -21,7 +21,7 @@ COUNTS = 50.0  # expected in the input: fewest of a source whose flux and positi
 
 
 def threshold(matched: Matched, purity: float = PURITY) -> float:
-    """Lowest score at which so large a share of the detections are sources; inf where none is."""
+    """Lowest score threshold with a given purity; inf where there is none."""
     true = matched.score_N[np.isfinite(matched.score_N)]
     scores = np.concatenate([true, matched.false_M])
     real = np.concatenate([np.ones(len(true)), np.zeros(len(matched.false_M))])
@@ -49,7 +49,7 @@ class Curve:
 
 
 def completeness(matched: Matched, least: float) -> Curve:
-    """The likeliest curve of sources found above a score."""
+    """Fit the completeness curve of sources above a score threshold."""
     flux_N = np.log(matched.flux_N)
     found_N = matched.score_N >= least
 
@@ -76,7 +76,7 @@ def binned(
 
 
 def deblending(matched: Matched, least: float) -> list[dict[str, float | int | None]]:
-    """Pairs found as two, in bins of separation: each within half of it from its detection.
+    """Deblending efficiency: pairs detected as two, in bins of separation.
 
     Rows give the bin's edges, the number of pairs and the share found, and of these pairs the
     median of the flux ratio, bright over faint, and of the counts expected of the fainter.
@@ -99,7 +99,7 @@ def deblending(matched: Matched, least: float) -> list[dict[str, float | int | N
 def summary(
     matched: Matched, purity: float = PURITY, at_flux: Mapping[str, float] | None = None
 ) -> dict[str, object]:
-    """What a report says of the sources found, at a purity.
+    """Summary of source detection at a purity.
 
     Args:
         matched: of all fields.

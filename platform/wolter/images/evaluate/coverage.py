@@ -1,4 +1,4 @@
-"""Coverage of intervals by the brightness of the pixels that they are of: the true, or the told.
+"""Coverage of intervals by pixel brightness, true or predicted.
 
 Intervals that are right hold their share of the truths among pixels that are told to be equally
 bright. By the true brightness none can: where that is extreme, answers lie on one side of it.

@@ -93,7 +93,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found.
+    """Detected sources: positions and scores.
 
     Attributes:
         arcsec_N2: offsets x, y from the boresight.
@@ -105,7 +105,7 @@ class Detections:
 
 
 def detect(image: Image, wider: float = WIDER) -> Detections:
-    """Peaks of a matched filter, by how far they stand above their surroundings.
+    """Detect sources as peaks of a matched filter above their surroundings.
 
     In sigma of the noise that photons of background and peak would have in the exposure: where an
     image is smoother than that, the scores are low, but their order holds.

@@ -28,7 +28,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Network:
-    """What is known of one network.
+    """Evaluation results of one network.
 
     Attributes:
         label: names it in tables and figures: family and version.
@@ -49,7 +49,7 @@ class Network:
 
 @dataclass(frozen=True)
 class ImageEvaluation:
-    """What one or several networks did on one split; the first is the one in question.
+    """Evaluation of one or several networks on one split; the first one is the subject.
 
     Attributes:
         networks: the network in question first.

@@ -1,4 +1,4 @@
-"""Whole simulated fields through a network: its sources beside the input's, and its pictures.
+"""Whole simulated fields through a network: source detection and example images.
 
 Shapes: H and W rows and columns of the input, S H and S W those of the answer.
 """
@@ -40,7 +40,7 @@ SEED = 20_220_501  # of the fields: no data set has it by chance
 
 @dataclass(frozen=True)
 class Example:
-    """One field to look at.
+    """Example field for a figure.
 
     Attributes:
         title: its scene and exposure.

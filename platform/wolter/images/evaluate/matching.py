@@ -1,4 +1,4 @@
-"""Sources found in an image matched with those that are there.
+"""Matching of detected sources with true ones.
 
 Shapes: N true sources, M detections.
 """
@@ -125,7 +125,7 @@ def _assign(arcsec_N2: Array, found: Detections) -> tuple[Array, Array, Mask]:
 
 
 def _alone(point_N3: Array) -> Mask:
-    """Whether the others within `ALONE_ARCSEC` of a source are faint beside it, all together."""
+    """Mask of isolated sources: all others within `ALONE_ARCSEC` are faint beside them."""
     near = cKDTree(point_N3[:, :2]).query_ball_point(point_N3[:, :2], ALONE_ARCSEC)
     flux_N = point_N3[:, 2]
     others_N = np.array([flux_N[each].sum() for each in near]) - flux_N

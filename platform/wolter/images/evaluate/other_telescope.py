@@ -44,7 +44,7 @@ class Other:
 
     @property
     def per_area(self) -> bool:
-        """Whether its values are per solid angle, and not per pixel."""
+        """True if values are per solid angle rather than per pixel."""
         return _per_area(self.unit)
 
 

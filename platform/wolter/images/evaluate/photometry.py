@@ -1,4 +1,4 @@
-"""Photometry of point sources at known places, with the very point-spread function of each.
+"""Aperture photometry of point sources, corrected by the PSF at each position.
 
 Shapes: H and W rows and columns of an image, N sources, K rows and columns of a cut-out.
 """
@@ -50,5 +50,5 @@ def photometry(image: Image, arcsec_N2: Array) -> Array:
 
 
 def _over(image_KK: Array, inside_KK: NDArray[np.bool_], ring_KK: NDArray[np.bool_]) -> float:
-    """What an aperture holds over its surroundings."""
+    """Aperture flux above its surroundings."""
     return float(image_KK[inside_KK].sum() - inside_KK.sum() * image_KK[ring_KK].mean())

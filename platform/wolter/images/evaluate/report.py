@@ -53,7 +53,7 @@ def evaluate_images(
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> ImageEvaluation:
-    """Judge networks on the pairs of a split, and on whole simulated fields.
+    """Evaluate networks on the pairs of a split, and on whole simulated fields.
 
     Args:
         models: loaded; the first is in question.

@@ -87,7 +87,7 @@ def _parts(name: str, columns: Mapping[str, Array]) -> tuple[Array, Array]:
 
 
 def own(name: str, value: float) -> float:
-    """How bad a score is: the lower the better, whatever the score."""
+    """Badness of a score: lower is better for every score."""
     if name == FLUX:
         return abs(math.log(max(value, 1e-9)))
     return value if name.removeprefix("masked_").removeprefix("true_").startswith(LEAST) else -value
@@ -122,7 +122,7 @@ class _Columns:
 
 
 def fold_of(spec: ImageSpec, axis_yx: tuple[float, float] | None = None) -> ForwardImage:
-    """From a data set's targets to its inputs."""
+    """Forward folding from a dataset's targets to its inputs."""
     energy = float(np.sqrt(spec.band_kev[0] * spec.band_kev[1]))
     wide, narrow = spec.psf_fwhm_arcsec
     ratio = wide / narrow if wide and narrow else 1.0

@@ -1,4 +1,4 @@
-"""Sources of an enhanced image that its photons need: for pictures.
+"""Significant sources of an enhanced image, for plots.
 
 Shapes: H and W rows and columns of the photons' image, S H and S W those of the enhanced one, N
 sources.
@@ -21,7 +21,7 @@ def significant_sources(
     exposure_HW: Tensor,
     pixel_arcsec: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Peaks of an enhanced image that the photons need by `NEEDED` sigma.
+    """Peaks of an enhanced image that are significant in the photons by `NEEDED` sigma.
 
     Args:
         rate_HW: ct/s in every pixel (S H, S W); NaN where nothing was seen.

@@ -1,4 +1,4 @@
-"""Point sources in photons by Poisson likelihood: the strongest that is known without a network.
+"""Point-source detection in counts images by Poisson likelihood (matching pursuit).
 
 Round by round, sources are added where the photons exceed all that was found so far, and all are
 fitted together, as matching pursuit and the emldetect of the XMM-Newton pipeline do. With sources
@@ -45,7 +45,7 @@ class _Fit:
 
 
 def detect_photons(image: Image) -> Detections:
-    """Sources in counts; the score is the root of twice the log-likelihood that one is worth.
+    """Detect sources in a counts image; the score is sqrt(2 delta log-likelihood).
 
     Args:
         image: of photons: rate times exposure plus background are whole numbers.
@@ -84,7 +84,7 @@ def _more(image: Image, counts_HW: Array, model_HW: Array) -> tuple[Array, Array
 
 
 def _refit(photons: _Photons, fit: _Fit, new_N2: Array, first_N: Array) -> _Fit:
-    """Fit all sources together with new ones; what these are worth is scored once, now."""
+    """Fit all sources together with new ones, and score the new ones."""
     old, level = len(fit.counts_N), fit.level
     counts_P, background_P = photons.counts_P, photons.background_P
     place_N2 = np.concatenate([fit.place_N2, new_N2])
@@ -127,7 +127,7 @@ def _worth(own_NP: csr_array, counts_N: Array, counts_P: Array, model_P: Array) 
 def _responses(
     image: Image, place_N2: Array, bright_N: NDArray[np.bool_]
 ) -> tuple[csr_array, tuple[csr_array, ...], csr_array]:
-    """What sources of 1 count give in the exposed pixels, faint ones in their cores alone.
+    """Point-spread images of sources of 1 count in the exposed pixels.
 
     Returns:
         Their images (N, P), how these change from column to column and from row to row of their

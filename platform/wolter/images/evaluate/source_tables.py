@@ -1,4 +1,4 @@
-"""What was found of the sources of simulated fields, as tables of a report."""
+"""Tables of source detection in simulated fields, for a report."""
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise

@@ -63,7 +63,7 @@ class SimulateSpectra:
     workers: int = 0
 
     def config(self) -> SimulateConfig:
-        """What to simulate."""
+        """Configuration of a simulation."""
         return SimulateConfig(
             model=self.model,
             exposure_s=numbers("exposure", self.exposure, "25000 or 5000,100000"),

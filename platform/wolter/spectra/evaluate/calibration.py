@@ -21,7 +21,7 @@ LEVELS = (0.68, 0.95)
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often central credible intervals hold the truth.
+    """Coverage of central credible intervals.
 
     Attributes:
         percent_P: of the spectra, for each parameter.
@@ -35,7 +35,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How well the posteriors of N spectra are calibrated.
+    """Calibration of the posteriors of N spectra.
 
     Attributes:
         names: of the parameters.
@@ -49,7 +49,7 @@ class Calibration:
 
     @property
     def coverage(self) -> dict[float, Coverage]:
-        """Of the central intervals at `LEVELS`."""
+        """Coverage of the central intervals at `LEVELS`."""
         return coverage_of_ranks(self.ranks_NP, self.n_samples)
 
     @property
@@ -59,7 +59,7 @@ class Calibration:
 
 
 def ranks(samples_NSP: Array, truth_NP: Array, weights_NS: Array | None = None) -> Array:
-    """Rank of the truth among posterior samples: how many are below it, 0 to S.
+    """Rank of the truth among posterior samples, 0 to S.
 
     Args:
         samples_NSP: posterior samples, independent of each other.
@@ -133,7 +133,7 @@ def ks_p_values(ranks_NP: Array, n_samples: int) -> Array:
 
 
 def uniform_band(edges_K: Array, n: int, level: float = 0.95, draws: int = 1000) -> Array:
-    """Band that holds the whole empirical distribution of n uniform numbers with probability level.
+    """Simultaneous confidence band of the empirical distribution of n uniform numbers.
 
     Binomial intervals of one pointwise level, chosen by simulation so that together they have the
     level wanted (Säilynoja, Bürkner & Vehtari 2022, Stat. Comput. 32, 32).

@@ -1,4 +1,4 @@
-"""Whether a test can be set beside the published and the limit rows, and what to say if not."""
+"""Comparability of a test set with the published and the limit rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ FEW = 2000  # spectra below which heavy tails leave an error uncertain by severa
 
 
 def is_standard(dataset: ShardDataset, exposure_N: Array) -> bool:
-    """Whether a dataset is the standard test: the reference's prior, 25 ks, sigma 0.1 keV."""
+    """True for the standard test: the reference's prior, 25 ks, sigma 0.1 keV."""
     return (
         reference.same_prior(dataset.spec.parameters)
         and np.allclose(exposure_N, reference.STANDARD_EXPOSURE_S, rtol=0.01)
@@ -25,7 +25,7 @@ def is_standard(dataset: ShardDataset, exposure_N: Array) -> bool:
 
 
 def shift(dataset: ShardDataset) -> dict[str, Any]:
-    """Settings that make a simulated dataset another domain than the standard test's."""
+    """Domain-shift settings of a simulated dataset, relative to the standard test."""
     config, plain = dataset.manifest.config, configs.to_dict(SimulateConfig())
     found = {
         key: config[key]
@@ -45,7 +45,7 @@ def _sigma(dataset: ShardDataset) -> float | None:
 def remarks(
     models: Sequence[Model], dataset: ShardDataset, split: str, exposure_N: Array
 ) -> tuple[str, ...]:
-    """What a reader must know before comparing numbers, a sentence each."""
+    """Remarks on the comparability of numbers, a sentence each."""
     found = []
     if not reference.same_prior(dataset.spec.parameters):
         found.append(

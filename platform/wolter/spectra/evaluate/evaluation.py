@@ -17,7 +17,7 @@ from wolter.spectra.schema import Parameter
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One model's results.
+    """Evaluation results of one model.
 
     Attributes:
         label: names it in tables and figures: family and version.
@@ -42,7 +42,7 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one or several models did on one split; the first model is the one in question.
+    """Evaluation of one or several models on one split; the first one is the subject.
 
     Attributes:
         models: results, the model in question first.

@@ -1,4 +1,4 @@
-"""The exact posterior of simulated spectra, and how far models are from it.
+"""Comparison of models with the exact posterior of simulated spectra.
 
 Shapes: N evaluated spectrum, P parameter, S sample.
 """
@@ -29,7 +29,7 @@ ASSUMED = "exact posterior of the assumed model"
 
 @dataclass(frozen=True)
 class Row:
-    """One method on the spectra of an exact comparison.
+    """Results of one method in a comparison with exact posteriors.
 
     Attributes:
         label: names the method.
@@ -54,7 +54,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Models beside the exact posterior of the same spectra.
+    """Comparison of models with the exact posterior of the same spectra.
 
     Attributes:
         n: number of spectra.
@@ -98,7 +98,7 @@ def compare(
     assumed: SimulateConfig | None = None,
     refined: bool = True,
 ) -> Comparison:
-    """Sample the exact posteriors of the first `n` spectra, and set models beside them.
+    """Sample the exact posteriors of the first `n` spectra, and compare models with them.
 
     Args:
         models: loaded, with the dataset's parameters.
@@ -223,7 +223,7 @@ class _Judge:
 
 @torch.inference_mode()
 def _predict(model: Model, batch: SpectraBatch) -> dict[str, Tensor]:
-    """All that a model says of a batch, in pieces."""
+    """Predict a batch in pieces."""
     device = next(model.module.parameters()).device
     model.module.eval()
     parts = [model.family.predict(model.module, piece.to(device)) for piece in batch.split(256)]

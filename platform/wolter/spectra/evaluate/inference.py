@@ -87,7 +87,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one model said of N spectra; the component columns are `component_residuals`'s."""
+    """Predictions of one model for N spectra, with the columns of `component_residuals`."""
 
     mean_NP: Array
     median_NP: Array
@@ -98,7 +98,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Labels of N spectra, every model's answers, and a few decomposed examples."""
+    """Labels of N spectra, predictions of every model, and a few decomposed examples."""
 
     truth_NP: Array
     exposure_N: Array
@@ -135,7 +135,7 @@ def _join(parts: Sequence[Tensor]) -> Array:
 
 
 def check_compatible(model: Model, dataset: ShardDataset) -> None:
-    """Check that a model can be judged on a dataset.
+    """Check that a model can be evaluated on a dataset.
 
     Raises:
         InputError: the kind, the energy grid or the parameters differ, or there are no true labels.
@@ -176,7 +176,7 @@ def predict_split(
     progress: Callable[[int], None] | None = None,
     translator: Model | None = None,
 ) -> Predictions:
-    """Let every model answer for the first `limit` spectra of a split, in one pass.
+    """Predict the first `limit` spectra of a split with every model, in one pass.
 
     The columns of the labels and answers are in the order of the first model's parameters, which
     all models must have.

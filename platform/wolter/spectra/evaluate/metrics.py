@@ -220,7 +220,7 @@ class ComponentErrors:
 
 
 def component_residuals(predicted_BKC: Tensor, true_BKC: Tensor) -> tuple[Tensor, Tensor]:
-    """What `component_errors` averages: each spectrum's relative and mean squared root error.
+    """Relative and mean squared root error of the components of each spectrum.
 
     Args:
         predicted_BKC: counts, not negative.

@@ -1,4 +1,4 @@
-"""Published errors and the physical limit, to stand beside a model's own.
+"""Published errors and the physical limit, for comparison.
 
 Rows hold one value a parameter, in the tables' units: percent for the MFE, `RMSE_UNITS` for the
 RMSE. They belong to `wabs * (powerlaw + gaussian + bbody)` under the reference's uniform priors.

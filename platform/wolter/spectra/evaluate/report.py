@@ -72,7 +72,7 @@ def evaluate(
     progress: Callable[[int], None] | None = None,
     translator: Model | None = None,
 ) -> Evaluation:
-    """Judge models on the labelled spectra of a split.
+    """Evaluate models on the labelled spectra of a split.
 
     Args:
         models: a loaded model, or several with the same parameters; the first is in question.
@@ -147,7 +147,7 @@ def labels_of(families: Sequence[str], versions: Sequence[str]) -> list[str]:
 
 
 def training_facts(model: Model) -> dict[str, Any]:
-    """Where a model came from."""
+    """Provenance of a model: training data, seed, version."""
     card = model.card
     return {
         "config": card.config,
@@ -177,7 +177,7 @@ def _dataset_facts(dataset: ShardDataset, split: str) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    """Files by name only: a report may be published, the folders of its machine not."""
+    """Shorten paths to file names, since a report may be published."""
     if isinstance(value, list):
         return [_short(item) for item in value]
     return Path(value).name if isinstance(value, str) and "/" in value else value
@@ -278,7 +278,7 @@ def write_files(
 
 
 def _earlier_figures(folder: Path) -> set[str]:
-    """Figures that an earlier report in the folder names as its own."""
+    """Figures of an earlier report in the folder."""
     try:
         named = json.loads((folder / RESULT).read_text())["files"]
     except (OSError, ValueError, KeyError, TypeError):

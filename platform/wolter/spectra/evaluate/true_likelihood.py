@@ -1,4 +1,4 @@
-"""The likelihood of simulated spectra, under the model they were drawn from or another.
+"""Exact likelihood of simulated spectra, under their own or another model.
 
 Shapes: C channel, M likelihoods computed at once, N parameter vector, P parameter.
 """
@@ -22,7 +22,7 @@ _ROWS = 4096  # likelihoods computed at once: their counts stay in the cache
 
 
 class TrueLikelihood:
-    """The likelihood that simulated spectra were drawn from, their background known.
+    """Exact likelihood of simulated spectra with known background.
 
     Under an assumed config it is the one of somebody who takes that for the truth: of a response
     without the spectra's gain, or a model without one of their components. The background is then

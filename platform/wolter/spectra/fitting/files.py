@@ -57,7 +57,7 @@ class FromNetwork:
         return torch.from_numpy(np.stack([values[name] for name in names], 1)).double()
 
     def check(self, spec: SpectraSpec) -> None:
-        """Check that the network reads and estimates what is to be fitted.
+        """Check that the network matches the grid and parameters of the fit.
 
         Raises:
             InputError: its grid or its parameters are others.

@@ -1,4 +1,4 @@
-"""A counts spectrum with what its posterior predicts.
+"""Posterior-predictive plot of a counts spectrum.
 
 Shapes: C channel, G group of channels, K component, S posterior sample.
 """
@@ -33,7 +33,7 @@ DARK, LIGHT = "#9a9a9a", "#d4d4d4"  # of the 68 and 95 % bands
 
 @dataclass(frozen=True)
 class Quoted:
-    """Goodness of fit, as a picture quotes it.
+    """Goodness of fit in a plot's caption.
 
     Attributes:
         cstat: C-stat.

@@ -1,4 +1,4 @@
-"""Sets of posterior samples as figures show them: quantiles, densities and the mass in contours.
+"""Posterior samples for figures: quantiles, densities, contour levels.
 
 Shapes: S sample, P parameter, X and Y pixel.
 """
