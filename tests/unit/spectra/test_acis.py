@@ -1,0 +1,129 @@
+"""Another instrument from end to end: simulated, trained on, and asked about a spectrum of it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from wolter import config as configs
+from wolter import family as families
+from wolter.errors import InputError
+from wolter.registry.checkpoint import Card, load_model, save_model
+from wolter.spectra.flags import estimate_flags
+from wolter.spectra.predict import estimate, predict_files
+from wolter.spectra.reading import read_record
+from wolter.spectra.simulator import SimulateConfig, Simulator
+from wolter.spectra.training_ranges import TrainingRanges
+from wolter.train.loop import TrainConfig, Trainer, build
+from wolter.xray.emission.components import parse
+from wolter.xray.instruments import instrument as instruments
+from wolter.xray.spectral.fakeit import fakeit
+from wolter.xray.spectral.observation import write_spectrum
+
+CONFIG = SimulateConfig(instrument="acis_s", filter="2004", exposure_s=(4e4, 4e4), components=False)
+TRUTH = {
+    "nh": 0.2, "slope": 1.8, "pow_norm": 1e-3, "line_energy": 6.4, "line_norm": 2e-5, "sigma": 0.1,
+    "kt": 0.15, "bb_norm": 1e-5,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, one_thread):
+    """The mlp after one epoch of 1,024 spectra, in the plain loop."""
+    simulator = Simulator(CONFIG)
+    batch = simulator.draw(0, 0)
+    family = families.load("mlp")
+    module = build(family, family.config(), simulator.spec, seed=0)
+    family.normalise(module, batch)
+    settings = TrainConfig(epochs=1, batch_size=64, device="cpu")
+    losses = []
+    pieces = [batch[start : start + 64] for start in range(0, len(batch), 64)]
+    trainer = Trainer(family, module, settings, rows=len(batch))
+    with torch.no_grad():
+        before = float(family.loss(module, batch)[0])
+    trainer.run(lambda epoch: iter(pieces), on_epoch=lambda e: losses.append(e.train["loss"]))
+    with torch.no_grad():
+        after = float(family.loss(module.eval(), batch)[0])
+    assert after < before
+    folder = tmp_path_factory.mktemp("acis")
+    trained = TrainingRanges.of(batch)
+    card = Card("mlp", configs.to_dict(family.config()), simulator.spec, trained=trained)
+    save_model(folder, card, module)
+    return load_model(folder)
+
+
+def write(folder, name="acis_s", filter_name="2004", **words):
+    """A spectrum of an instrument and its background, with the words of an archive's files."""
+    instrument = instruments.load(name)
+    response = instrument.response(filter_name)
+    generator = torch.Generator().manual_seed(3)
+    flux_E = parse(SimulateConfig.model)(response.energy_edges_E1, TRUTH)[0]
+    rate_C = instrument.draw_backgrounds(response, 1, generator)[0]
+    source, region = fakeit(response, flux_E, 4e4, generator, rate_C, 0.25)
+    write_spectrum(folder / "background.pha", replace(region, **words), "background")
+    named = replace(source, backfile="background.pha", **words)
+    write_spectrum(folder / f"{name}.pha", named)
+    return folder / f"{name}.pha"
+
+
+def test_a_spectrum_of_the_archive_is_answered_without_files(model, tmp_path):
+    pha = write(tmp_path, instrument="ACIS", date="2004-01-11T02:58:51")
+    table = predict_files(model, [pha], response="embedded", instrument="acis_s")
+    row = table[0]
+    for p in model.card.spec.parameters:
+        assert p.low <= row[p.name] <= p.high
+    flags = row["flag"].split(";")
+    assert "response_outside_training" not in flags
+    assert not [flag for flag in flags if flag.startswith(("other_", "exposure_", "band_"))]
+
+
+def test_the_year_decides_on_the_response(model, tmp_path):
+    """Eight years later the contamination is another response than that of training."""
+    late = write(tmp_path, filter_name="2012", instrument="ACIS", date="2012-06-01")
+    table = predict_files(model, [late], response="embedded", instrument="acis_s")
+    assert "response_outside_training" in table["flag"][0].split(";")
+    assert "other_instrument" not in table["flag"][0]
+
+
+def test_other_instruments_are_flagged(model, tmp_path):
+    spec = model.card.spec
+    assert spec.instrument == "CHANDRA/ACIS-S/"
+    pn = write(tmp_path, "epic_pn", "thin")
+    record = read_record(pn, spec, response="embedded", instrument="epic_pn")
+    assert "other_instrument:XMM/EPN" in record.flags
+    assert "response_outside_training" in _flags(model, record)
+
+
+def _flags(model, record):
+    return estimate_flags(model.card, record.batch, estimate(model, record.batch))[0]
+
+
+def test_the_two_halves_of_acis_are_two_instruments(model, tmp_path):
+    pha = write(tmp_path, "acis_i", date="2004-01-01")
+    record = read_record(pha, model.card.spec, response="embedded", instrument="acis_i")
+    assert "other_instrument:CHANDRA/ACIS-I" in record.flags
+    with pytest.raises(
+        InputError,
+        match="instrument is CHANDRA ACIS-I, .* CHANDRA ACIS-S; ask for instrument acis_i",
+    ):
+        read_record(pha, model.card.spec, response="embedded", instrument="acis_s")
+
+
+def test_a_file_without_a_date_has_no_embedded_response(model, tmp_path):
+    pha = write(tmp_path)
+    with pytest.raises(InputError, match=r"DATE-OBS missing; the embedded response knows 2000, .*"):
+        read_record(pha, model.card.spec, response="embedded", instrument="acis_s")
+    with pytest.raises(InputError, match="unknown instrument 'acis'"):
+        read_record(pha, model.card.spec, response="embedded", instrument="acis")
+
+
+def test_simulated_records_are_those_of_files(model, tmp_path):
+    """Areas and redistribution of a record are the same from the simulator and from a file."""
+    pha = write(tmp_path, date="2004-05-01")
+    record = read_record(pha, model.card.spec, response="embedded", instrument="acis_s")
+    batch = Simulator(CONFIG).draw(0, 0)
+    torch.testing.assert_close(record.batch.area_BA, batch.area_BA[:1], rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(
+        record.batch.redistribution_BQA, batch.redistribution_BQA[:1], rtol=0, atol=1e-4,
+        equal_nan=True,
+    )  # fmt: skip
