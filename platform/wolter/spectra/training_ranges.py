@@ -139,7 +139,7 @@ class TrainingRanges:
 
 
 def beyond_training(trained: TrainingRanges, record: Record) -> bool:
-    """Mask of spectra that need refinement: outside the network's training range.
+    """True for a spectrum outside the network's training range, which needs refinement.
 
     Its response, background or band are none of the training spectra's; of a spectrum without
     counts the prior is the answer.
