@@ -104,7 +104,7 @@ def test_the_two_halves_of_acis_are_two_instruments(model, tmp_path):
     assert "other_instrument:CHANDRA/ACIS-I" in record.flags
     with pytest.raises(
         InputError,
-        match="instrument is CHANDRA ACIS-I, .* CHANDRA ACIS-S; ask for instrument acis_i",
+        match=r"instrument is CHANDRA ACIS-I, .* CHANDRA ACIS-S; ask for instrument acis_i",
     ):
         read_record(pha, model.card.spec, response="embedded", instrument="acis_s")
 
