@@ -33,7 +33,7 @@ from wolter.xray.instruments import acis, epic_pn
 from wolter.xray.spectral.forward import Forward
 from wolter.xray.spectral.redistribution import recorded_offsets
 from wolter.xray.spectral.response import Response
-from wolter.xray.stats.sampling import Sampler, UniformPrior, refine
+from wolter.xray.stats.sampling import Sampler, refine
 from wolter.xray.stats.summary import summarise
 
 EXPOSURE_S = 25e3
@@ -118,7 +118,7 @@ def _covered(model: Model, simulator: Simulator, case: Case, n: int) -> dict[str
         return logs_NC.double().sum(1)
 
     fine = refine(
-        Sampler(log, UniformPrior(low_P, high_P)),
+        Sampler(log, spec.prior),
         torch.arange(few),
         values["samples"][:few],
         values["log_density"][:few],

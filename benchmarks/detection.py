@@ -46,7 +46,7 @@ def run(n: int = 200) -> dict[str, Any]:
     """Detect each component in `n` spectra with it, and in `n` without, at each exposure."""
     model = load_model(find("posterior", "champion")[0])
     simulator = Simulator(standard_config(components=False))
-    norms = [name for name in simulator.spec.names if name.endswith("norm")]
+    norms = [p.name for p in simulator.spec.parameters if p.scales_with_flux]
     table = {
         f"{exposure_s:.0f}": _rates(model, simulator, exposure_s, norms, n)
         for exposure_s in EXPOSURES_S

@@ -53,7 +53,7 @@ def run(n: int = 8, pha: Path | None = None) -> dict[str, Any]:
     gridded = GriddedObservation.of(read_observed(pha), model.card.spec, pha.name)
     checked = check_model(model, gridded, refined=True)
     likelihood, names = checked.likelihood, model.card.spec.names
-    bounds_2P = torch.stack([likelihood.box.low_P, likelihood.box.high_P]).double()
+    bounds_2P = torch.stack([likelihood.prior.low_P, likelihood.prior.high_P]).double()
     random_RP = random_starts(bounds_2P, 1, n, torch.Generator().manual_seed(0))[0]
     network_P = checked.sets[POSTERIOR].double().mean(0).clamp(*bounds_2P)
     starts_RP = torch.cat([network_P[None], random_RP])

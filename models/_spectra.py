@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from wolter.models._anomaly import Anomaly, anscombe
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
+from wolter.xray.stats.prior import Prior
 
 N_BANDS = 16  # broad bands of the background spectrum, whose channels hold a few counts each
 
@@ -130,8 +131,8 @@ class Residual(nn.Module):
 class Estimator(nn.Module, ABC):
     """A network that gives two point estimates of every parameter.
 
-    Subclasses set `features` and give `raw(batch)`: (B, 2, P) in units of the prior's width, and
-    optionally the square roots of the components.
+    Subclasses set `features` and give `raw(batch)`: (B, 2, P) in units of the prior's range, in the
+    logarithm for log-uniform priors, and optionally the square roots of the components.
     """
 
     low_P: Tensor
@@ -142,15 +143,15 @@ class Estimator(nn.Module, ABC):
         super().__init__()
         low_P, high_P = spec.bounds_2P()
         self.names = spec.names
+        self.kinds = spec.prior.kinds
         self.features = SpectrumFeatures(spec)
         self.register_buffer("low_P", low_P)
         self.register_buffer("width_P", high_P - low_P)
-        norms = torch.tensor([name.endswith("norm") for name in spec.names])
-        self.register_buffer("is_norm_P", norms)
+        self.register_buffer("is_norm_P", spec.scales_with_flux_P())
 
     @abstractmethod
     def raw(self, batch: SpectraBatch) -> tuple[Tensor, Tensor | None]:
-        """Estimates (B, 2, P) in prior widths, and the raw components for `components`."""
+        """Estimates in units of the prior's range, and what `components` makes components of."""
 
     def components(self, extra: Tensor) -> Tensor:
         """Expected counts (B, K, C) of the components from the raw components of `raw`."""
@@ -163,8 +164,13 @@ class Estimator(nn.Module, ABC):
     def forward(self, batch: SpectraBatch) -> tuple[Tensor, Tensor, Tensor | None]:
         """RMSE-optimal and MFE-optimal estimates (B, P) each, and the raw components."""
         raw_B2P, extra = self.raw(batch)
-        estimate_B2P = self.low_P + self.width_P * raw_B2P
+        estimate_B2P = self.prior.at(raw_B2P)
         return estimate_B2P[:, 0], estimate_B2P[:, 1], extra
+
+    @property
+    def prior(self) -> Prior:
+        """The prior."""
+        return Prior(self.low_P, self.low_P + self.width_P, self.kinds)
 
     def norm_factor(self, batch: SpectraBatch) -> Tensor:
         """See `exposure_factor`."""

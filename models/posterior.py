@@ -29,7 +29,8 @@ from wolter.models._spectra import (
 from wolter.spectra.grid import AREA_EDGES
 from wolter.spectra.outputs import POSTERIOR_METRICS, posterior_outputs
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
-from wolter.xray.stats.sampling import UniformPrior, at_least_wide, even_normals
+from wolter.xray.stats.prior import Prior
+from wolter.xray.stats.sampling import at_least_wide, even_normals
 from wolter.xray.stats.summary import summarise, widths
 
 LOG_SCALE = (-9.0, 3.0)  # range of the logarithm of a posterior's width over the prior's
@@ -96,11 +97,11 @@ class Posterior(nn.Module):
         super().__init__()
         self.names = spec.names
         low_P, high_P = spec.bounds_2P()
+        self.kinds = spec.prior.kinds
         n = len(self.names)
         self.register_buffer("low_P", low_P)
         self.register_buffer("width_P", high_P - low_P)
-        norms = torch.tensor([name.endswith("norm") for name in spec.names])
-        self.register_buffer("is_norm_P", norms)
+        self.register_buffer("is_norm_P", spec.scales_with_flux_P())
         self.register_buffer("base_SP", even_normals(config.samples, n), persistent=False)
         self.features = SpectrumFeatures(spec)
         self.area = Standardise(len(AREA_EDGES) - 1)
@@ -167,7 +168,7 @@ class Posterior(nn.Module):
     def log_density(self, batch: SpectraBatch, parameters_BP: Tensor) -> Tensor:
         """Log density (B) in the space where the prior is a unit normal."""
         context, mean_BP, scale_BPP = self.condition(batch)
-        offset_BP1 = (self.box.normal(parameters_BP) - mean_BP)[..., None]
+        offset_BP1 = (self.prior.normal(parameters_BP) - mean_BP)[..., None]
         y_BP = torch.linalg.solve_triangular(scale_BPP, offset_BP1, upper=False)[..., 0]
         log_scale_B = torch.diagonal(scale_BPP, dim1=1, dim2=2).log().sum(1)
         return cast("Tensor", self.flow(context).log_prob(y_BP)) - log_scale_B
@@ -177,16 +178,16 @@ class Posterior(nn.Module):
         return exposure_factor(self.features, self.is_norm_P, batch)
 
     @property
-    def box(self) -> UniformPrior:
+    def prior(self) -> Prior:
         """The prior."""
-        return UniformPrior(self.low_P, self.low_P + self.width_P)
+        return Prior(self.low_P, self.low_P + self.width_P, self.kinds)
 
     @torch.no_grad()
     def sample(self, batch: SpectraBatch) -> tuple[Tensor, Tensor]:
         """Posterior samples, the same for the same spectrum always.
 
         Returns:
-            Normal quantiles of the parameters (B, S, P), see `UniformPrior`, and their log density
+            Normal quantiles of the parameters (B, S, P), see `Prior`, and their log density
             (B, S).
         """
         context, mean_BP, scale_BPP = self.condition(batch)
@@ -226,8 +227,10 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
     low_P, high_P = network.low_P, network.low_P + network.width_P
     label_BP = batch.parameters_BP / network.norm_factor(batch)
     known_B = ((label_BP >= low_P) & (label_BP <= high_P)).all(1)
-    label_BP = torch.where(known_B[:, None], label_BP, (low_P + high_P) / 2)
-    prior_B = -0.5 * network.box.normal(label_BP).square().sum(1)
+    label_BP = torch.where(
+        known_B[:, None], label_BP, network.prior.at(torch.full_like(low_P, 0.5))
+    )
+    prior_B = -0.5 * network.prior.normal(label_BP).square().sum(1)
     prior_B = prior_B - 0.5 * len(network.names) * math.log(2 * math.pi)
     gain = known_mean(network.log_density(batch, label_BP) - prior_B, known_B)
     return -gain, {"information": gain.detach()}
@@ -238,7 +241,7 @@ def measure(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     assert batch.parameters_BP is not None, "labels are needed"
     network = cast("Posterior", module)
     _, mean_BP, _ = network.condition(batch)
-    error_BP = (network.box.physical(mean_BP) - batch.parameters_BP) / network.width_P
+    error_BP = (network.prior.physical(mean_BP) - batch.parameters_BP) / network.width_P
     return {
         "information": loss(module, batch)[1]["information"],
         "squared_error": error_BP.square().mean(),
@@ -253,10 +256,10 @@ def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     network = cast("Posterior", module)
     normal_BSP, log_density_BS = network.sample(batch)
     factor_BP = network.norm_factor(batch)
-    samples_BSP = network.box.physical(normal_BSP) * factor_BP[:, None]
+    samples_BSP = network.prior.physical(normal_BSP) * factor_BP[:, None]
     values = summarise(samples_BSP, network.names)
-    box = UniformPrior(network.low_P * factor_BP, (network.low_P + network.width_P) * factor_BP)
-    wide_BSP = at_least_wide(samples_BSP, widths(values, network.names), box)
+    prior = network.prior.scaled(factor_BP)
+    wide_BSP = at_least_wide(samples_BSP, widths(values, network.names), prior)
     if wide_BSP is not samples_BSP:
         samples_BSP, values = wide_BSP, summarise(wide_BSP, network.names)
     values["anomaly"] = network.features.anomaly(batch.counts_BC)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wolter.registry.checkpoint import Card
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
-from wolter.xray.stats.sampling import UniformPrior, even_normals
+from wolter.xray.stats.sampling import even_normals
 from wolter.xray.stats.summary import summarise
 
 Values = Mapping[str, NDArray[np.float32]]
@@ -22,7 +22,7 @@ DETECTED = 2.0  # deviations of a norm's posterior between its mean and the leas
 PRIOR_SAMPLES = 1000
 NOT_DETECTED = "not_detected:"
 ANOMALOUS = 3.5  # sigmas from the training spectra: one in a thousand of their kind is beyond
-EDGE = 0.005  # of the prior's width: an estimate this near its edge may stand for any value beyond
+EDGE = 0.005  # of the prior's range: an estimate this near its edge may stand for any value beyond
 
 
 def uninformed(card: Card, batch: SpectraBatch) -> Tensor:
@@ -46,9 +46,8 @@ def prior_back(
         return values
     samples = values.get("samples")
     size = PRIOR_SAMPLES if samples is None else samples.shape[1]
-    low_P, high_P = card.spec.bounds_2P()
-    normal_SP = even_normals(size, len(low_P))
-    prior_SP = UniformPrior(low_P, high_P).physical(normal_SP)
+    normal_SP = even_normals(size, len(card.spec.parameters))
+    prior_SP = card.spec.prior.physical(normal_SP)
     density_S = (-0.5 * (normal_SP.square() + math.log(2 * math.pi))).sum(1)
     known = summarise(prior_SP[None], card.spec.names) | {
         "samples": prior_SP[None],
@@ -139,14 +138,17 @@ def estimate_flags(
         exposure_B = card.trained.effective_exposure(batch).numpy()
     shortest, longest = spec.exposure_s or (0.0, np.inf)
     few_B = uninformed(card, batch).numpy() & (not exact)
-    for p in spec.parameters:
-        margin = EDGE * (p.high - p.low)
+    prior = spec.prior.to(torch.float64)
+    inner_P, outer_P = (
+        prior.at(torch.full_like(prior.low_P, at)).tolist() for at in (EDGE, 1 - EDGE)
+    )
+    for p, inner, outer in zip(spec.parameters, inner_P, outer_P, strict=True):
         value_B = values[p.name]
-        if p.name.endswith("norm"):  # what is trained is norm times exposure
+        if p.scales_with_flux:  # what is trained is norm times exposure
             value_B = value_B * exposure_B / np.clip(exposure_B, shortest, longest)
-        at_edge_B = (value_B <= p.low + margin) | (value_B >= p.high - margin)
+        at_edge_B = (value_B <= inner) | (value_B >= outer)
         set_flag(f"at_prior_edge:{p.name}", at_edge_B & ~few_B)
-        if p.name.endswith("norm"):
+        if p.scales_with_flux:
             absent_B = few_B.copy()
             if "samples" in values:
                 absent_B |= strength(spec, exposure_B, values, p.name) < DETECTED

@@ -25,7 +25,7 @@ from wolter.xray.spectral.forward import Forward
 from wolter.xray.stats.detection import DETECTED, rise_without
 from wolter.xray.stats.fit import Counted, fit
 from wolter.xray.stats.goodness import goodness, posterior_predictive_p
-from wolter.xray.stats.sampling import Sampler, UniformPrior, at_least_wide, refine
+from wolter.xray.stats.sampling import Sampler, at_least_wide, refine
 from wolter.xray.stats.summary import summarise, widths
 
 UNEXPLAINED = 4.0  # standard deviations of C-stat above its expectation
@@ -40,8 +40,8 @@ class Likelihood:
     Attributes:
         gridded: the spectrum.
         seen: source counts of parameters and exposures.
-        box: the model's prior, its norms scaled where the exposure is outside the trained range, as
-            networks scale them; as it is where `scaled` is false.
+        prior: the model's prior, its norms scaled where the exposure is outside the trained range,
+            as networks scale them; as it is where `scaled` is false.
         seen_C: channels that the response and QUALITY leave.
     """
 
@@ -55,9 +55,8 @@ class Likelihood:
         shortest, longest = spec.exposure_s or (0.0, math.inf)
         exposure_s = float(self.exposure_B)
         factor = min(max(exposure_s, shortest), longest) / exposure_s if scaled else 1.0
-        is_norm_P = torch.tensor([name.endswith("norm") for name in spec.names])
-        low_P, high_P = spec.bounds_2P() * torch.where(is_norm_P, factor, 1.0)
-        self.box = UniformPrior(low_P, high_P)
+        self.scales_P = spec.scales_with_flux_P()
+        self.prior = spec.prior.scaled(torch.where(self.scales_P, factor, 1.0))
 
     def expected(self, parameters_NP: Tensor) -> Tensor:
         """Expected counts of source and background (N, C)."""
@@ -74,13 +73,13 @@ class Likelihood:
     def _counted(self) -> tuple[Counted, Tensor]:
         """The spectrum and the bounds of its fits."""
         data = Counted(self.counts_BC, self.exposure_B, self.gridded.background_C[None])
-        return data, torch.stack([self.box.low_P, self.box.high_P])
+        return data, torch.stack([self.prior.low_P, self.prior.high_P])
 
     def undetected(self, best_P: Tensor) -> tuple[str, ...]:
         """Norms of components that are not detected; see `wolter.xray.stats.detection`."""
         data, bounds_2P = self._counted
         names = self.seen.names
-        norms = [i for i, name in enumerate(names) if name.endswith("norm")]
+        norms = self.scales_P.nonzero().flatten().tolist()
         return tuple(
             names[i]
             for i in norms
@@ -93,12 +92,12 @@ class Likelihood:
         It is never worse than its starts, whose likelihood a network's answer need not be near.
         """
         data, bounds_2P = self._counted
-        starts = [start_P[None], (self.box.low_P + self.box.high_P)[None] / 2]
+        starts = [start_P[None], self.prior.at(torch.full_like(self.prior.low_P, 0.5))[None]]
         if samples_SP is not None:
             log_S = self._log(samples_SP)
             starts.append(samples_SP[log_S.topk(min(STARTS, len(log_S))).indices])
-        start_RP = torch.cat([each.to(self.box.low_P) for each in starts])
-        start_RP = start_RP.clamp(self.box.low_P, self.box.high_P).double()
+        start_RP = torch.cat([each.to(self.prior.low_P) for each in starts])
+        start_RP = start_RP.clamp(self.prior.low_P, self.prior.high_P).double()
         found = fit(self.seen, data, start_RP[None], bounds_2P, search=True)
         return found.parameters_BP.squeeze(0)
 
@@ -244,7 +243,7 @@ def _p_value(checked: ModelCheck) -> float:
 
 def _refine(checked: ModelCheck, spec: SpectraSpec) -> Tensor:
     """Refined samples (S, P) of equal weight; the estimates become theirs."""
-    sampler = Sampler(checked.likelihood.log, checked.likelihood.box)
+    sampler = Sampler(checked.likelihood.log, checked.likelihood.prior)
     samples_BSP = torch.from_numpy(checked.values["samples"])
     density_BS = torch.from_numpy(checked.values["log_density"])
     fine = refine(sampler, torch.zeros(1, dtype=torch.long), samples_BSP, density_BS)
@@ -253,7 +252,7 @@ def _refine(checked: ModelCheck, spec: SpectraSpec) -> Tensor:
     weights_S = fine.weights_BS.squeeze(0)
     chosen = torch.multinomial(weights_S, len(weights_S), True, generator=sampler.generator)
     samples_BSP = fine.parameters_BSP[:, chosen]
-    wide_BSP = at_least_wide(samples_BSP, widths(summary, spec.names), checked.likelihood.box)
+    wide_BSP = at_least_wide(samples_BSP, widths(summary, spec.names), checked.likelihood.prior)
     if wide_BSP is not samples_BSP:
         samples_BSP, summary = wide_BSP, summarise(wide_BSP, spec.names)
     checked.values |= {name: value.float().numpy() for name, value in summary.items()}

@@ -36,7 +36,7 @@ def posterior_outputs(spec: SpectraSpec) -> tuple[Output, ...]:
     """Estimates, limits and samples of every parameter, the samples' density, and the anomaly.
 
     See `wolter.xray.stats.summary.summarise`; the density is that in normal quantiles of the prior
-    (`wolter.xray.stats.sampling.UniformPrior`).
+    (`wolter.xray.stats.prior.Prior`).
     """
     limits = (
         _of(parameter, suffix, meaning)

@@ -10,21 +10,38 @@ import torch
 from torch import Tensor
 
 from wolter.data.schema import RecordBatch
+from wolter.xray.stats.prior import Prior, PriorKind
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A model parameter with the bounds of its uniform prior, in `unit`."""
+    """A model parameter and its prior.
+
+    Attributes:
+        name: of the parameter.
+        low: lower bound of the prior, in `unit`.
+        high: upper bound of the prior, in `unit`.
+        unit: of the parameter; empty where it has none.
+        prior: shape of the prior between the bounds, see `wolter.xray.stats.prior.Prior`.
+        scales_with_flux: the counts of a component are proportional to the parameter, as to its
+            norm. None: told by a name that ends in "norm", as in records of earlier layouts.
+    """
 
     name: str
     low: float
     high: float
     unit: str = ""
+    prior: PriorKind = "uniform"
+    scales_with_flux: bool | None = None
 
     def __post_init__(self) -> None:
         """Check the bounds."""
         if not self.low < self.high:
             raise ValueError(f"parameter {self.name}: low {self.low} is not below high {self.high}")
+        if self.prior == "log" and self.low <= 0:
+            raise ValueError(f"parameter {self.name}: low {self.low} of a log prior is not above 0")
+        if self.scales_with_flux is None:
+            object.__setattr__(self, "scales_with_flux", self.name.endswith("norm"))
 
 
 @dataclass(frozen=True)
@@ -33,7 +50,7 @@ class SpectraSpec:
 
     Attributes:
         energy_edges: keV, ascending, the C+1 edges of the grid that counts are summed into.
-        parameters: names, prior bounds and units of the P labels; empty for unlabelled data.
+        parameters: names, priors and units of the P labels; empty for unlabelled data.
         components: names of the K noise-free components; empty where none are stored.
         instrument: "telescope/instrument/filter" of the response; empty where there are several.
         exposure_s: shortest and longest exposure, s; None where not known.
@@ -68,7 +85,16 @@ class SpectraSpec:
         return "reads another energy grid, or estimates other parameters or ranges,"
 
     def _bound(self) -> tuple[Any, ...]:
-        return self.energy_edges, [(p.name, p.low, p.high) for p in self.parameters]
+        return self.energy_edges, [(p.name, p.low, p.high, p.prior) for p in self.parameters]
+
+    @property
+    def prior(self) -> Prior:
+        """Prior of the parameters, float32."""
+        return Prior(*self.bounds_2P(), tuple(p.prior for p in self.parameters))
+
+    def scales_with_flux_P(self) -> Tensor:
+        """Which parameters are proportional to the counts of a component."""
+        return torch.tensor([bool(p.scales_with_flux) for p in self.parameters])
 
     def bounds_2P(self) -> Tensor:
         """Prior bounds, low row then high row, float32."""

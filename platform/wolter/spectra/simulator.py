@@ -45,7 +45,7 @@ class SimulateConfig:
 
     Attributes:
         model: emission model, in XSPEC's names.
-        prior: uniform ranges of the free parameters.
+        prior: free parameters with their priors.
         fixed: values of the other parameters.
         exposure_s: fixed exposure (low = high) or a log-uniform range, s.
         instrument: name of the instrument whose embedded response is used where no RMF is given.
@@ -216,8 +216,8 @@ class Simulator:
         """Draw one block of spectra; it depends on (config, seed, block) alone."""
         n = BLOCK
         generator = torch.Generator().manual_seed(seed_of(seed, block, "spectra"))
-        low_P, high_P = SpectraSpec((0.0, 1.0), self.config.prior).bounds_2P()
-        parameters_BP = low_P + (high_P - low_P) * torch.rand(n, len(low_P), generator=generator)
+        uniform_BP = torch.rand(n, len(self.spec.parameters), generator=generator)
+        parameters_BP = self.spec.prior.quantile(uniform_BP)
         low, high = self.config.exposure_s
         exposure_B = low * (high / low) ** torch.rand(n, generator=generator)
         which_B = torch.randint(len(self.background_MC), (n,), generator=generator)

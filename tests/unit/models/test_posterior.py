@@ -73,7 +73,7 @@ def test_samples_have_the_density_that_is_told(trained):
     normal_BSP, density_BS = trained.sample(batch)
     bulk_BS = (normal_BSP.abs() < 3).all(2)
     assert bulk_BS.float().mean() > 0.5
-    parameters_BSP = trained.box.physical(normal_BSP)
+    parameters_BSP = trained.prior.physical(normal_BSP)
     rows_N = torch.arange(8).repeat_interleave(SMALL.samples)
     with torch.no_grad():
         again_N = trained.log_density(batch[rows_N], parameters_BSP.flatten(0, 1))

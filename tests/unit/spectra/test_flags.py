@@ -15,7 +15,7 @@ from wolter.spectra.predict import estimate
 from wolter.spectra.reading import Record
 from wolter.spectra.training_ranges import TrainingRanges, beyond_training
 from wolter.train.loop import build
-from wolter.xray.stats.sampling import UniformPrior, even_normals
+from wolter.xray.stats.sampling import even_normals
 
 TRAINED = make_batch(512, seed=1)
 CARD = Card("posterior", {}, SPEC, trained=TrainingRanges.of(TRAINED))
@@ -255,10 +255,7 @@ def test_the_prior_that_is_given_back_has_the_density_of_its_samples(model):
     normal_SP = even_normals(n, len(SPEC.names))
     density_S = torch.distributions.Normal(0.0, 1.0).log_prob(normal_SP).sum(1)
     np.testing.assert_allclose(values["log_density"][0], density_S, rtol=1e-5)
-    low_P, high_P = SPEC.bounds_2P()
-    np.testing.assert_allclose(
-        values["samples"][0], UniformPrior(low_P, high_P).physical(normal_SP), rtol=1e-5
-    )
+    np.testing.assert_allclose(values["samples"][0], SPEC.prior.physical(normal_SP), rtol=1e-5)
     own = estimate(model, TRAINED[1:2])
     np.testing.assert_allclose(values["samples"][1], own["samples"][0], rtol=1e-3)
 

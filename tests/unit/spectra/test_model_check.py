@@ -183,7 +183,7 @@ def test_norms_of_an_exposure_outside_the_trained_range_are_scaled_as_networks_s
     for i, name in enumerate(spec.names):
         factor = 50_000.0 / EXPOSURE_S if name.endswith("norm") else 1.0
         for bound in ("low_P", "high_P"):
-            ratio = getattr(scaled.box, bound)[i] / getattr(plain.box, bound)[i]
+            ratio = getattr(scaled.prior, bound)[i] / getattr(plain.prior, bound)[i]
             assert float(ratio) == pytest.approx(factor), name
 
 

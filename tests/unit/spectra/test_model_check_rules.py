@@ -50,7 +50,7 @@ def emptied(gridded):
 
 
 def middle(likelihood):
-    return (likelihood.box.low_P + likelihood.box.high_P)[None] / 2
+    return (likelihood.prior.low_P + likelihood.prior.high_P)[None] / 2
 
 
 def test_the_likelihood_by_hand(likelihood):
@@ -81,7 +81,7 @@ def test_bounds_of_norms_follow_the_trained_exposures(gridded, posterior, exposu
     spec = dataclasses.replace(posterior.card.spec, exposure_s=exposure_s)
     low_P, high_P = spec.bounds_2P()
     for scaled in (True, False):
-        box = Likelihood(gridded, spec, scaled=scaled).box
+        box = Likelihood(gridded, spec, scaled=scaled).prior
         for i, name in enumerate(spec.names):
             times = factor if scaled and name.endswith("norm") else 1.0
             assert float(box.low_P[i]) == pytest.approx(times * float(low_P[i]))
@@ -96,8 +96,8 @@ def test_norms_are_absent_below_what_counts_as_detected(likelihood, monkeypatch)
 
     def rise_without(seen, data, best_BP, bounds_2P, norm):
         asked.append(best_BP.tolist())
-        assert torch.equal(bounds_2P[0], likelihood.box.low_P)
-        assert torch.equal(bounds_2P[1], likelihood.box.high_P)
+        assert torch.equal(bounds_2P[0], likelihood.prior.low_P)
+        assert torch.equal(bounds_2P[1], likelihood.prior.high_P)
         return torch.tensor([rise[norm]], dtype=torch.float64)
 
     monkeypatch.setattr(model_check, "rise_without", rise_without)
@@ -122,7 +122,7 @@ def test_best_fits_start_at_the_answer_the_middle_and_the_best_samples(
     samples_SP = None
     if samples:
         share_S1 = torch.linspace(0.5, 1, samples)[:, None]
-        low_P = likelihood.box.low_P
+        low_P = likelihood.prior.low_P
         samples_SP = low_P + (middle(likelihood) - low_P) * share_S1
     found_P = likelihood.best(answer_P, samples_SP)
     expected = [answer_P[None], middle(likelihood)]
@@ -131,8 +131,8 @@ def test_best_fits_start_at_the_answer_the_middle_and_the_best_samples(
     torch.testing.assert_close(started[0], torch.cat(expected)[None].double())
     torch.testing.assert_close(found_P, answer_P.double())
     # Starts beyond the box are moved to it.
-    likelihood.best(10 * likelihood.box.high_P)
-    torch.testing.assert_close(started[1][0, 0], likelihood.box.high_P.double())
+    likelihood.best(10 * likelihood.prior.high_P)
+    torch.testing.assert_close(started[1][0, 0], likelihood.prior.high_P.double())
 
 
 def test_a_best_fit_stays_where_no_sample_is_better(likelihood, monkeypatch):

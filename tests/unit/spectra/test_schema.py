@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from wolter import config as configs
 from wolter.spectra.schema import Parameter, SpectraBatch, poisson_counts
 
 
@@ -50,3 +51,14 @@ def test_without_a_background_spectrum_its_counts_are_zero():
 def test_a_prior_must_have_a_width():
     with pytest.raises(ValueError, match="nh: low 1 is not below"):
         Parameter("nh", 1, 1)
+
+
+def test_a_parameter_of_earlier_records_scales_with_flux_by_its_name():
+    old = [configs.from_dict(Parameter, {"name": n, "low": 1, "high": 2}) for n in ("nh", "x_norm")]
+    assert [p.scales_with_flux for p in old] == [False, True]
+    assert Parameter("flux", 1, 2, scales_with_flux=True).scales_with_flux
+
+
+def test_a_log_prior_needs_positive_bounds():
+    with pytest.raises(ValueError, match="low 0 of a log prior is not above 0"):
+        Parameter("nh", 0, 1, prior="log")

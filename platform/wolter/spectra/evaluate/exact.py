@@ -155,7 +155,7 @@ def _sample(
     truth: TrueLikelihood, n: int, seed: int, progress: Callable[[int], None] | None
 ) -> tuple[_Posterior, float]:
     """Exact posteriors, and the largest median of Gelman & Rubin's ratio."""
-    sampler = Sampler(truth, truth.box, seed=seed)
+    sampler = Sampler(truth, truth.prior, seed=seed)
     kept, r_hat = [], []
     for rows_B in torch.split(torch.arange(n), TOGETHER):
         found = sampler.run(rows_B)
@@ -169,7 +169,7 @@ def _sample(
 def _refined(
     truth: TrueLikelihood, samples_NSP: Tensor, log_density_NS: Tensor, seed: int
 ) -> Refined:
-    sampler = Sampler(truth, truth.box, seed=seed + 1)
+    sampler = Sampler(truth, truth.prior, seed=seed + 1)
     pieces = torch.split(torch.arange(len(samples_NSP)), TOGETHER)
     return Refined.joined(
         [refine(sampler, rows, samples_NSP[rows], log_density_NS[rows]) for rows in pieces]

@@ -16,7 +16,6 @@ from wolter.spectra.response_variation import ResponseVariation
 from wolter.spectra.schema import SpectraBatch
 from wolter.spectra.simulator import SimulateConfig, Simulator
 from wolter.xray.spectral.emulator import Emulator
-from wolter.xray.stats.sampling import UniformPrior
 
 _ROWS = 4096  # likelihoods computed at once: their counts stay in the cache
 
@@ -56,10 +55,9 @@ class TrueLikelihood:
             _check_same(dataset, assumed)
             config = replace(assumed, variety=ResponseVariation(), augment=Augmentation())
         simulator = Simulator(config)
-        low_P, high_P = dataset.spec.bounds_2P()
-        self.box = UniformPrior(low_P, high_P)
+        self.prior = dataset.spec.prior
         longest = max(float(batch.exposure_B.max()), 1.0)
-        self.expected = Emulator(simulator.forward, low_P, high_P, longest)
+        self.expected = Emulator(simulator.forward, self.prior, longest)
         self.batch, self.background_BC = batch, batch.expected_background_BC
 
     def __call__(self, row_N: Tensor, parameters_NP: Tensor) -> Tensor:

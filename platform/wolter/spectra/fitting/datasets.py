@@ -24,6 +24,7 @@ from wolter.spectra.schema import Parameter, SpectraBatch
 from wolter.spectra.simulator import SimulateConfig, Simulator
 from wolter.xray.stats.detection import DETECTED, rise_without
 from wolter.xray.stats.fit import Counted, Method, Model, fit, middle, random_starts
+from wolter.xray.stats.prior import Prior
 
 Start = Callable[[SpectraBatch], Tensor]
 """Starts of a batch: (B, P), or several of each spectrum (B, R, P)."""
@@ -59,7 +60,10 @@ def bounds_of(parameters: tuple[Parameter, ...]) -> Tensor:
 
 @dataclass(frozen=True)
 class FromPrior:
-    """Starts from the prior alone: its middle, or `count` random points of each spectrum."""
+    """Starts from the prior alone: its middle, or `count` random points of each spectrum.
+
+    Middle and points are even in the logarithm of parameters with a log-uniform prior.
+    """
 
     parameters: tuple[Parameter, ...]
     count: int = 0
@@ -67,11 +71,12 @@ class FromPrior:
 
     def __call__(self, batch: SpectraBatch) -> Tensor:
         """Starts (B, P), or (B, R, P); the random ones depend on the seed and B alone."""
-        bounds_2P = bounds_of(self.parameters)
+        prior = Prior(*bounds_of(self.parameters), tuple(p.prior for p in self.parameters))
+        unit_2P = torch.tensor([[0.0], [1.0]]).expand(2, len(self.parameters))
         if not self.count:
-            return middle(bounds_2P, len(batch))
+            return prior.at(middle(unit_2P, len(batch)))
         generator = torch.Generator().manual_seed(seed_of(self.seed, len(batch), "starts"))
-        return random_starts(bounds_2P, len(batch), self.count, generator)
+        return prior.at(random_starts(unit_2P, len(batch), self.count, generator))
 
 
 def fit_batch(
@@ -132,7 +137,7 @@ def fit_batch(
     }
     at_bound_BP = best.at_bound_BP.numpy()
     flags |= {f"at_bound:{p.name}": at_bound_BP[:, i] for i, p in enumerate(parameters)}
-    norms = [i for i, p in enumerate(parameters) if p.name.endswith("norm")]
+    norms = [i for i, p in enumerate(parameters) if p.scales_with_flux]
     for i in norms if config.intervals else ():
         rise_B = rise_without(model, data, best.parameters_BP, bounds_2P, i)
         flags[f"not_detected:{parameters[i].name}"] = (rise_B < DETECTED).numpy()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wolter.xray.emission import photoionization
-from wolter.xray.emission.expression import Component, Evaluate, Grid
+from wolter.xray.emission.expression import Component, Evaluate, Grid, Quantity
 
 # Morrison & McCammon (1983, ApJ 270, 119), table 2: sigma(E) = (c0 + c1 E + c2 E^2) / E^3 in units
 # of 1e-24 cm^2 per hydrogen atom, E in keV, from each lower energy to the next. Past their table
@@ -84,7 +84,9 @@ def _prepare_wabs(grid: Grid) -> Evaluate:
     return evaluate
 
 
-WABS = Component("wabs", ("nh",), additive=False, prepare=_prepare_wabs)
+_COLUMN = {"nh": Quantity("1e22 cm^-2", (0.01, 10.0), logarithmic=True)}
+
+WABS = Component("wabs", ("nh",), additive=False, prepare=_prepare_wabs, quantities=_COLUMN)
 """Absorption of Morrison & McCammon (1983), abundances included; nh in 1e22 cm^-2. XSPEC's wabs."""
 
 
@@ -164,7 +166,7 @@ def _prepare_tbabs(grid: Grid) -> Evaluate:
     return evaluate
 
 
-TBABS = Component("tbabs", ("nh",), additive=False, prepare=_prepare_tbabs)
+TBABS = Component("tbabs", ("nh",), additive=False, prepare=_prepare_tbabs, quantities=_COLUMN)
 """Absorption of Wilms, Allen & McCray (2000), with their abundances; nh in 1e22 cm^-2.
 
 XSPEC's tbabs after `abund wilm`, to 1e-4 in every bin of 0.2-12 keV.

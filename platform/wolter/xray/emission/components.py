@@ -15,7 +15,14 @@ from torch import Tensor
 
 from wolter.errors import InputError
 from wolter.xray.emission.absorption import TBABS, WABS
-from wolter.xray.emission.expression import Component, Evaluate, Expression, Grid, PreparedModel
+from wolter.xray.emission.expression import (
+    Component,
+    Evaluate,
+    Expression,
+    Grid,
+    PreparedModel,
+    Quantity,
+)
 from wolter.xray.emission.thermal import BREMSS, DISKBB
 from wolter.xray.emission.xspec import xspec
 
@@ -115,15 +122,40 @@ COMPONENTS: dict[str, Component] = {
     for component in (
         WABS,
         TBABS,
-        Component("powerlaw", ("slope", "pow_norm"), True, _prepare_powerlaw),
+        Component(
+            "powerlaw",
+            ("slope", "pow_norm"),
+            True,
+            _prepare_powerlaw,
+            quantities={
+                "slope": Quantity("", (1.0, 4.0)),
+                "pow_norm": Quantity(
+                    "photon keV^-1 cm^-2 s^-1 at 1 keV", (1e-6, 1e-2), logarithmic=True
+                ),
+            },
+        ),
         Component(
             "gaussian",
             ("line_energy", "sigma", "line_norm"),
             True,
             _prepare_gaussian,
             defaults={"sigma": 0.1},
+            quantities={
+                "line_energy": Quantity("keV", (5.0, 7.0)),
+                "sigma": Quantity("keV", (0.01, 1.0), logarithmic=True),
+                "line_norm": Quantity("photon cm^-2 s^-1", (1e-7, 1e-4), logarithmic=True),
+            },
         ),
-        Component("bbody", ("kt", "bb_norm"), True, _prepare_bbody),
+        Component(
+            "bbody",
+            ("kt", "bb_norm"),
+            True,
+            _prepare_bbody,
+            quantities={
+                "kt": Quantity("keV", (0.05, 2.0), logarithmic=True),
+                "bb_norm": Quantity("1e39 erg s^-1 (10 kpc)^-2", (1e-7, 1e-3), logarithmic=True),
+            },
+        ),
         DISKBB,
         BREMSS,
     )

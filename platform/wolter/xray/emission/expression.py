@@ -53,6 +53,21 @@ class Grid:
         return values.to(self.dtype)
 
 
+@dataclass(frozen=True)
+class Quantity:
+    """What a parameter of a component measures.
+
+    Attributes:
+        unit: of the parameter; empty where it has none.
+        typical: lower and upper bound of a range that suits most sources; None where none does.
+        logarithmic: the range spans orders of magnitude.
+    """
+
+    unit: str = ""
+    typical: tuple[float, float] | None = None
+    logarithmic: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Component:
     """One spectral component.
@@ -64,6 +79,7 @@ class Component:
         prepare: computes all that depends on the energy grid alone, once, and returns the
             function of the parameters.
         defaults: values of parameters that need not be given.
+        quantities: units and typical ranges of the parameters, by name.
     """
 
     name: str
@@ -71,6 +87,7 @@ class Component:
     additive: bool
     prepare: Callable[[Grid], Evaluate]
     defaults: Mapping[str, float] = field(default_factory=dict)
+    quantities: Mapping[str, Quantity] = field(default_factory=dict)
 
 
 _BLOCK = 128
@@ -154,6 +171,21 @@ class Expression:
             for plain, name in zip(component.parameters, names, strict=True)
             if plain in component.defaults
         }
+
+    @cached_property
+    def quantities(self) -> dict[str, Quantity]:
+        """What each parameter measures."""
+        return {
+            name: component.quantities.get(plain, Quantity())
+            for component, names in zip(self.components, self.names, strict=True)
+            for plain, name in zip(component.parameters, names, strict=True)
+        }
+
+    @cached_property
+    def norms(self) -> frozenset[str]:
+        """Parameters that the flux of their component is proportional to: XSPEC's last ones."""
+        pairs = zip(self.components, self.names, strict=True)
+        return frozenset(names[-1] for component, names in pairs if component.additive)
 
     def __str__(self) -> str:
         """The model in the language of `parse`."""

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wolter.xray.emission.expression import Component, Evaluate, Grid
+from wolter.xray.emission.expression import Component, Evaluate, Grid, Quantity
 
 # --- disk -----------------------------------------------------------------------------------------
 
@@ -215,8 +215,26 @@ def _horner(x: Tensor, *coefficients: float) -> Tensor:
     return value
 
 
-DISKBB = Component("diskbb", ("tin", "disk_norm"), True, _prepare_diskbb)
+DISKBB = Component(
+    "diskbb",
+    ("tin", "disk_norm"),
+    True,
+    _prepare_diskbb,
+    quantities={
+        "tin": Quantity("keV", (0.1, 2.0), logarithmic=True),
+        "disk_norm": Quantity("km^2 (10 kpc)^-2", (1e-3, 100.0), logarithmic=True),
+    },
+)
 """Disk blackbody; tin in keV, norm (R_in / km)^2 / (D / 10 kpc)^2 cos(inclination)."""
 
-BREMSS = Component("bremss", ("brems_kt", "brems_norm"), True, _prepare_bremss)
+BREMSS = Component(
+    "bremss",
+    ("brems_kt", "brems_norm"),
+    True,
+    _prepare_bremss,
+    quantities={
+        "brems_kt": Quantity("keV", (0.2, 20.0), logarithmic=True),
+        "brems_norm": Quantity("3.02e-15 cm^-5", (1e-6, 1e-2), logarithmic=True),
+    },
+)
 """Thermal bremsstrahlung; kt in keV."""

@@ -8,6 +8,7 @@ XSPEC is not thread-safe.
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from wolter.errors import InputError
-from wolter.xray.emission.expression import Component, Evaluate, Expression, Grid
+from wolter.xray.emission.expression import Component, Evaluate, Expression, Grid, Quantity
 
 _REMEDY = "install it with: pip install xspectrampoline"
 
@@ -32,6 +33,7 @@ class _Entry:
     additive: bool
     parameters: tuple[str, ...]
     defaults: dict[str, float]
+    quantities: dict[str, Quantity]
 
 
 def xspec(name: str) -> Expression:
@@ -52,7 +54,9 @@ def xspec(name: str) -> Expression:
     _function(entry.function)
     prepare = partial(_prepare, entry.function, entry.additive)
     return Expression.single(
-        Component(entry.name, entry.parameters, entry.additive, prepare, entry.defaults)
+        Component(
+            entry.name, entry.parameters, entry.additive, prepare, entry.defaults, entry.quantities
+        )
     )
 
 
@@ -93,18 +97,31 @@ def _entries(home: Path) -> dict[str, _Entry]:
             continue
         name = head[0].lower()
         parameters, defaults = [], {}
+        quantities: dict[str, Quantity] = {}
         for line in lines[1 : 1 + int(head[1])]:
             fields = shlex.split(line)
             parameter = f"{name}_{re.sub('[^a-z0-9]', '', fields[0].lower())}"
             parameters.append(parameter)
+            quantities[parameter] = _quantity(fields)
             if fields[0].startswith("$"):  # a switch: name and value alone
                 defaults[parameter] = float(fields[-1] if len(fields) < 4 else fields[2])
             elif fields[0].startswith("*") or float(fields[7]) <= 0:  # a scale, or frozen
                 defaults[parameter] = float(fields[2])
         if head[5] == "add":
             parameters.append(f"{name}_norm")
-        entries[name] = _Entry(name, head[4], head[5] == "add", tuple(parameters), defaults)
+        entries[name] = _Entry(
+            name, head[4], head[5] == "add", tuple(parameters), defaults, quantities
+        )
     return entries
+
+
+def _quantity(fields: Sequence[str]) -> Quantity:
+    """Unit and soft limits of a line of model.dat: name, unit, value, four limits and a step."""
+    unit = "" if fields[0].startswith("$") else fields[1].strip()
+    if len(fields) < 7:
+        return Quantity(unit)
+    low, high = float(fields[4]), float(fields[5])
+    return Quantity(unit, (low, high) if low < high else None)
 
 
 def _prepare(function: str, additive: bool, grid: Grid) -> Evaluate:

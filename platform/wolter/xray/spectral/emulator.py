@@ -16,6 +16,7 @@ from torch import Tensor
 
 from wolter.errors import InputError
 from wolter.xray.spectral.forward import Forward
+from wolter.xray.stats.prior import Prior
 
 _FIRST, _LARGEST = 4, 64  # polynomials of one parameter
 _TESTED = 512  # random points that the error is measured at
@@ -47,8 +48,7 @@ class Emulator:
     def __init__(
         self,
         forward: Forward,
-        low_P: Tensor,
-        high_P: Tensor,
+        prior: Prior,
         exposure_s: float,
         tolerance: float = 0.02,
     ) -> None:
@@ -56,8 +56,7 @@ class Emulator:
 
         Args:
             forward: what to stand in for.
-            low_P: lower bounds of its parameters.
-            high_P: upper bounds.
+            prior: of its parameters: bounds, and which ones are expanded in their logarithm.
             exposure_s: longest exposure that it will be used for.
             tolerance: largest error of a component in a channel, in units of the square root of
                 its counts plus 1, at this exposure and the upper bound of its norm.
@@ -66,7 +65,7 @@ class Emulator:
             InputError: a component is not smooth enough to be expanded.
         """
         self.names, self.components = forward.names, forward.components
-        self.low_P, self.high_P = low_P.double(), high_P.double()
+        self.prior = prior.to(torch.float64)
         dtype = forward.response.matrix_EC.dtype
         exact = Forward.of(
             forward.model.model,
@@ -85,7 +84,7 @@ class Emulator:
                 )
             )
         self.dtype = dtype
-        self.low_P, self.high_P = self.low_P.to(dtype), self.high_P.to(dtype)
+        self.prior = self.prior.to(dtype)
 
     def __call__(self, parameters_BP: Tensor, exposure_B: Tensor | float = 1.0) -> Tensor:
         """Expected counts (B, C) of the source; see `Forward.__call__`."""
@@ -114,9 +113,9 @@ class Emulator:
     ) -> Tensor:
         """Products of the polynomials of each parameter (B, J)."""
         product_BJ = parameters_BP.new_ones(len(parameters_BP), 1)
+        position_BP = self.prior.position(parameters_BP)
         for column, order in zip(columns, orders, strict=True):
-            low, high = self.low_P[column], self.high_P[column]
-            x_B = (2 * (parameters_BP[:, column] - low) / (high - low) - 1).clamp(-1, 1)
+            x_B = (2 * position_BP[:, column] - 1).clamp(-1, 1)
             angle_B1 = torch.arccos(x_B)[:, None]
             degree_J = torch.arange(order, dtype=x_B.dtype, device=x_B.device)
             polynomial_BJ = torch.cos(angle_B1 * degree_J)
@@ -127,7 +126,7 @@ class Emulator:
         self, exact: Forward, k: int, exposure_s: float, tolerance: float
     ) -> tuple[_Term, float]:
         columns, norm = _parameters(exact, k)
-        scale = exposure_s * (float(self.high_P[norm]) if norm is not None else 1.0)
+        scale = exposure_s * (float(self.prior.high_P[norm]) if norm is not None else 1.0)
 
         def unit(values_NP: Tensor) -> Tensor:
             values_NP = values_NP.clone()
@@ -137,16 +136,16 @@ class Emulator:
 
         generator = torch.Generator().manual_seed(k)
         share_NP = torch.rand(_TESTED, len(self.names), generator=generator, dtype=torch.float64)
-        tested_NP = self.low_P + (self.high_P - self.low_P) * share_NP
+        tested_NP = self.prior.at(share_NP)
         truth_NC = unit(tested_NP)
         noise_NC = (truth_NC * scale + 1).sqrt()
 
         def fit(orders: tuple[int, ...], floor: float | None) -> tuple[_Term, float]:
             nodes = [[math.cos(math.pi * (i + 0.5) / n) for i in range(n)] for n in orders]
             product_ND = torch.tensor(list(itertools.product(*nodes)), dtype=torch.float64)
-            middle_P, half_P = (self.low_P + self.high_P) / 2, (self.high_P - self.low_P) / 2
-            at_NP = middle_P.repeat(len(product_ND), 1)
-            at_NP[:, list(columns)] += half_P[list(columns)] * product_ND
+            position_NP = product_ND.new_full((len(product_ND), len(self.names)), 0.5)
+            position_NP[:, list(columns)] += product_ND / 2
+            at_NP = self.prior.at(position_NP)
             values_NC = unit(at_NP)
             if floor is not None:
                 values_NC = (values_NC + floor).log()

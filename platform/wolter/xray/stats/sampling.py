@@ -1,7 +1,7 @@
 """Exact posteriors of many spectra at once: tempered ensembles, and importance weights.
 
-Both work in normal quantiles of the prior, where a uniform prior is a unit normal and has no
-walls. The likelihood is a function of the spectrum's row and of its walkers' parameters.
+Both work in normal quantiles of the prior, where every prior is a unit normal and has no walls. The
+likelihood is a function of the spectrum's row and of its walkers' parameters.
 
 Shapes: B spectrum, P parameter, S sample, W walker.
 """
@@ -13,37 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from wolter.xray.stats.prior import Prior
+
 LOST = 0.01  # effective share below which samples say nothing of where the posterior is
 LEAST_WIDTH = 1e-4  # of the prior's: no spectrum tells a parameter more precisely
 
 LogLikelihood = Callable[[Tensor, Tensor], Tensor]
 """`(row_N, parameters_NP) -> log likelihood (N)`: N walkers, each of the spectrum `row_N`."""
-
-
-@dataclass(frozen=True)
-class UniformPrior:
-    """A uniform prior, and the map to unit normals.
-
-    Attributes:
-        low_P: lower bounds.
-        high_P: upper bounds.
-    """
-
-    low_P: Tensor
-    high_P: Tensor
-
-    def physical(self, normal_P: Tensor) -> Tensor:
-        """Parameters (..., P) of normal quantiles."""
-        parameters_P: Tensor = self.low_P + (self.high_P - self.low_P) * torch.special.ndtr(
-            normal_P
-        )
-        return parameters_P
-
-    def normal(self, parameters_P: Tensor) -> Tensor:
-        """Normal quantiles (..., P) of parameters, those at a wall a little inside."""
-        share_P = (parameters_P - self.low_P) / (self.high_P - self.low_P)
-        normal_P: Tensor = torch.special.ndtri(share_P.clamp(1e-6, 1 - 1e-6))
-        return normal_P
 
 
 @dataclass(frozen=True)
@@ -80,11 +56,11 @@ class Sampler:
     """Differential-evolution ensembles (ter Braak 2006), one for each spectrum, moved together."""
 
     def __init__(
-        self, likelihood: LogLikelihood, box: UniformPrior, walkers: int = 128, seed: int = 0
+        self, likelihood: LogLikelihood, prior: Prior, walkers: int = 128, seed: int = 0
     ) -> None:
         """Prepare; `walkers` (even) for each spectrum."""
         assert walkers % 2 == 0
-        self.likelihood, self.box, self.walkers = likelihood, box, walkers
+        self.likelihood, self.prior, self.walkers = likelihood, prior, walkers
         self.generator = torch.Generator().manual_seed(seed)
 
     def run(self, rows_B: Tensor, steps: int = 160, thin: int = 8, moves: int = 4) -> Samples:
@@ -96,7 +72,7 @@ class Sampler:
             thin: every so many steps are kept.
             moves: steps at each temperature.
         """
-        n, size = len(rows_B), len(self.box.low_P)
+        n, size = len(rows_B), len(self.prior.low_P)
         normal_BWP = torch.randn(n, 4 * self.walkers, size, generator=self.generator)
         ensemble = _Ensemble(normal_BWP, self._evaluate(rows_B, normal_BWP))
         power_B = torch.zeros(n)
@@ -122,14 +98,14 @@ class Sampler:
                     kept.append(ensemble.normal_BWP)
         chain_BTWP = torch.stack(kept, 1)
         return Samples(
-            parameters_BSP=self.box.physical(chain_BTWP.flatten(1, 2)),
+            parameters_BSP=self.prior.physical(chain_BTWP.flatten(1, 2)),
             r_hat_BP=_r_hat(chain_BTWP),
             acceptance_B=torch.stack(accepted).mean(0),
         )
 
     def _evaluate(self, rows_B: Tensor, normal_BWP: Tensor) -> Tensor:
         n, walkers, size = normal_BWP.shape
-        parameters = self.box.physical(normal_BWP).reshape(-1, size)
+        parameters = self.prior.physical(normal_BWP).reshape(-1, size)
         return self.likelihood(rows_B.repeat_interleave(walkers), parameters).view(n, walkers)
 
     def _cool(self, power_B: Tensor, ensemble: _Ensemble) -> tuple[Tensor, _Ensemble]:
@@ -218,7 +194,7 @@ def even_normals(n: int, size: int) -> Tensor:
     return normal_SP
 
 
-def at_least_wide(parameters_BSP: Tensor, width_BP: Tensor, box: UniformPrior) -> Tensor:
+def at_least_wide(parameters_BSP: Tensor, width_BP: Tensor, prior: Prior) -> Tensor:
     """Samples whose distribution has no width below `LEAST_WIDTH` of the prior's.
 
     Narrower ones, as a network gives them of spectra unlike all that it was trained on, are
@@ -227,17 +203,16 @@ def at_least_wide(parameters_BSP: Tensor, width_BP: Tensor, box: UniformPrior) -
     Args:
         parameters_BSP: samples.
         width_BP: of their 68 % intervals.
-        box: the prior, of all spectra (P) or of each (B, P).
+        prior: of all spectra (P) or of each (B, P).
     """
-    least_BP = LEAST_WIDTH * (box.high_P - box.low_P)
+    least_BP = LEAST_WIDTH * prior.slope(parameters_BSP.mean(1))
     narrow_BP = width_BP < least_BP
     if not bool(narrow_BP.any()):
         return parameters_BSP
-    low_BSP, high_BSP = box.low_P.unsqueeze(-2), box.high_P.unsqueeze(-2)
+    each = Prior(prior.low_P.unsqueeze(-2), prior.high_P.unsqueeze(-2), prior.kinds)
     scatter_SP = even_normals(*parameters_BSP.shape[1:]).to(parameters_BSP)
-    wide_BSP = parameters_BSP + scatter_SP * least_BP.unsqueeze(-2)
-    wide_BSP = low_BSP + (wide_BSP - low_BSP).abs()
-    wide_BSP = high_BSP - (high_BSP - wide_BSP).abs()
+    wide_BSP = each.position(parameters_BSP) + scatter_SP * LEAST_WIDTH
+    wide_BSP = each.at(1 - (1 - wide_BSP.abs()).abs())  # reflected at the bounds
     return torch.where(narrow_BP[:, None], wide_BSP, parameters_BSP)
 
 
@@ -305,7 +280,7 @@ def refine(
         least: effective share of the samples below which an ensemble is run.
     """
     n, s, size = parameters_BSP.shape
-    normal_BSP = sampler.box.normal(parameters_BSP)
+    normal_BSP = sampler.prior.normal(parameters_BSP)
     likelihood_BS = sampler.likelihood(
         rows_B.repeat_interleave(s), parameters_BSP.reshape(-1, size)
     ).view(n, s)

@@ -8,6 +8,7 @@ from wolter.spectra.simulator import SimulateConfig, Simulator
 from wolter.xray.emission import components
 from wolter.xray.spectral.emulator import Emulator
 from wolter.xray.spectral.forward import Forward
+from wolter.xray.stats.prior import Prior
 
 EXPOSURE_S = 25_000.0
 TOLERANCE = 0.02
@@ -20,7 +21,7 @@ def simulator() -> Simulator:
 
 @pytest.fixture(scope="module")
 def emulator(simulator) -> Emulator:
-    return Emulator(simulator.forward, *simulator.spec.bounds_2P(), EXPOSURE_S, TOLERANCE)
+    return Emulator(simulator.forward, simulator.spec.prior, EXPOSURE_S, TOLERANCE)
 
 
 def draw(simulator: Simulator, n: int, seed: int = 11) -> torch.Tensor:
@@ -82,7 +83,7 @@ def test_a_component_of_which_the_norm_alone_is_free_needs_no_polynomial(simulat
     response = simulator.forward.response
     fixed = {"nh": 0.1, "slope": 2.0}
     forward = Forward.of(components.parse("wabs * powerlaw"), response, ["pow_norm"], fixed)
-    emulator = Emulator(forward, torch.tensor([1e-5]), torch.tensor([1e-3]), EXPOSURE_S)
+    emulator = Emulator(forward, Prior(torch.tensor([1e-5]), torch.tensor([1e-3])), EXPOSURE_S)
     norm_B1 = torch.tensor([[1e-5], [3e-4], [1e-3]])
     torch.testing.assert_close(
         emulator(norm_B1, EXPOSURE_S), forward(norm_B1, EXPOSURE_S), rtol=1e-5, atol=1e-6
@@ -94,4 +95,17 @@ def test_what_is_not_smooth_enough_is_refused(simulator):
     line = Forward.of(components.parse("gaussian"), simulator.forward.response, names, fixed)
     bounds = torch.tensor([1.0, 0.0]), torch.tensor([9.0, 1e-3])
     with pytest.raises(InputError, match="gaussian cannot be interpolated in line_energy to 1e-12"):
-        Emulator(line, *bounds, EXPOSURE_S, tolerance=1e-12)
+        Emulator(line, Prior(*bounds), EXPOSURE_S, tolerance=1e-12)
+
+
+def test_log_uniform_parameters_are_expanded_in_their_logarithm(simulator):
+    names = ["nh", "tin", "disk_norm"]
+    model = components.parse("tbabs * diskbb")
+    forward = Forward.of(model, simulator.forward.response, names, {})
+    low_P, high_P = torch.tensor([[0.05, 0.1, 0.1], [1.0, 0.6, 10.0]])
+    emulator = Emulator(forward, Prior(low_P, high_P, ("log", "log", "log")), EXPOSURE_S)
+    generator = torch.Generator().manual_seed(1)
+    drawn_BP = emulator.prior.at(torch.rand(200, 3, generator=generator))
+    exact_BC = forward(drawn_BP, EXPOSURE_S)
+    error_BC = (emulator(drawn_BP, EXPOSURE_S) - exact_BC).abs() / (exact_BC + 1).sqrt()
+    assert float(error_BC.max()) < 2 * TOLERANCE

@@ -10,9 +10,10 @@ import pytest
 import torch
 from scipy import stats
 
-from wolter.xray.stats.sampling import Refined, Sampler, UniformPrior, importance, refine
+from wolter.xray.stats.prior import Prior
+from wolter.xray.stats.sampling import Refined, Sampler, importance, refine
 
-BOX = UniformPrior(torch.tensor([-10.0, 0.0, 5.0]), torch.tensor([10.0, 1.0, 6.0]))
+BOX = Prior(torch.tensor([-10.0, 0.0, 5.0]), torch.tensor([10.0, 1.0, 6.0]))
 WALKERS = 128
 
 
