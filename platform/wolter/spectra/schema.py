@@ -90,7 +90,8 @@ class SpectraSpec:
     @property
     def prior(self) -> Prior:
         """Prior of the parameters, float32."""
-        return Prior(*self.bounds_2P(), tuple(p.prior for p in self.parameters))
+        low_P, high_P = self.bounds_2P()
+        return Prior(low_P, high_P, tuple(p.prior for p in self.parameters))
 
     def scales_with_flux_P(self) -> Tensor:
         """Which parameters are proportional to the counts of a component."""

@@ -315,6 +315,6 @@ def test_an_exposure_of_any_length_is_trained_on_where_none_is_known(gridded, po
     short = dataclasses.replace(gridded, record=record)
     spec = dataclasses.replace(posterior.card.spec, exposure_s=None)
     low_P, high_P = spec.bounds_2P()
-    box = Likelihood(short, spec).box
+    box = Likelihood(short, spec).prior
     torch.testing.assert_close(box.low_P, low_P)
     torch.testing.assert_close(box.high_P, high_P)

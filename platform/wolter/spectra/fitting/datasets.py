@@ -71,7 +71,8 @@ class FromPrior:
 
     def __call__(self, batch: SpectraBatch) -> Tensor:
         """Starts (B, P), or (B, R, P); the random ones depend on the seed and B alone."""
-        prior = Prior(*bounds_of(self.parameters), tuple(p.prior for p in self.parameters))
+        low_P, high_P = bounds_of(self.parameters)
+        prior = Prior(low_P, high_P, tuple(p.prior for p in self.parameters))
         unit_2P = torch.tensor([[0.0], [1.0]]).expand(2, len(self.parameters))
         if not self.count:
             return prior.at(middle(unit_2P, len(batch)))
