@@ -1,7 +1,7 @@
 """Critics trained beside generators by one optimiser and one loss.
 
-What a generator is told comes from critics of fixed weights, and critics see what is made as given:
-each part of the loss then moves only what it is meant to, on any number of workers.
+The generator's loss uses critics of fixed weights, and the critics' loss detached outputs of the
+generator. Each part of the loss then trains only its own network, on any number of workers.
 
 Shapes: B batch, H and W rows and columns.
 """
@@ -58,7 +58,7 @@ def adversarial(
 
     Args:
         critic: of images.
-        real: what is to be told from `made`.
+        real: real samples, which the critic must distinguish from `made`.
         made: by the generator.
         penalty: weight of the critic's squared slope at `real`.
     """

@@ -24,8 +24,8 @@ def deviate(value: Tensor, mean: Tensor, shape: Tensor) -> Tensor:
 
     Args:
         value: at least zero.
-        mean: of the distribution, above zero.
-        shape: of it.
+        mean: mean of the distribution, above zero.
+        shape: shape parameter of the distribution.
     """
     x = shape * value / mean.clamp_min(1e-30)
     below, above = torch.special.gammainc(shape, x), torch.special.gammaincc(shape, x)
@@ -73,8 +73,8 @@ def log_negative_binomial(counts: Tensor, mean: Tensor, shape: Tensor) -> Tensor
 
     Args:
         counts: photons.
-        mean: of the Gamma distribution, above zero.
-        shape: of it; its relative deviation is 1 / sqrt(shape).
+        mean: mean of the Gamma distribution, above zero.
+        shape: shape of the Gamma distribution; its relative scatter is 1 / sqrt(shape).
     """
     # ln [Gamma(n + k) / (Gamma(k) k^n)], by Stirling's series where the difference cancels.
     small = shape.clamp_max(STIRLING)

@@ -1,9 +1,9 @@
 """Learnt quantiles of the true rate, for calibrated intervals.
 
-A distribution is a guess, whose intervals hold too few truths here and too many there. A small
-network reads how bright, how certain and on how much background an answer is, and tells at which
-deviates of the distribution its quantiles are to be read; it learns by their pinball loss, whose
-least value a quantile has (Koenker and Bassett 1978), which reaches no other weights.
+Intervals of an assumed distribution hold too few truths in some pixels and too many in others. A
+small network reads the brightness, the certainty and the background of a prediction. It gives the
+deviates of the distribution at which the quantiles are read. It learns by the pinball loss, which a
+quantile minimises (Koenker and Bassett 1978); the loss has no gradient to other weights.
 
 Shapes: L limits, N pixels.
 """

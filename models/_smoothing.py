@@ -15,7 +15,7 @@ EDGE, NOTHING = 0.05, 0.002  # exposures, in its unit: hardly any, and as good a
 # the photons; how many photons are too few to do so; and the largest factor.
 BLUR, AROUND, FEW, MOST = 2.0, 6.0, 50.0, 2.0
 BALANCE_REACH = math.ceil(TRUNCATE * BLUR) + math.ceil(TRUNCATE * AROUND) + 1
-QUARTER = 0.375  # Anscombe's: the root of n + 3/8 has nearly the deviation 1/2, whatever n
+QUARTER = 0.375  # Anscombe's: the root of n + 3/8 has nearly the standard deviation 1/2 for every n
 
 
 def log_rate(counts_BHW: Tensor, exposure_BHW: Tensor, sigma: float) -> Tensor:

@@ -34,11 +34,11 @@ class Config:
     """Network sizes.
 
     Attributes:
-        filters: of the first of the encoder's three convolutions.
-        widths: of the encoder's dense layers; the decoder mirrors them.
-        width: of the inference network.
+        filters: filters of the first of the encoder's three convolutions.
+        widths: widths of the encoder's dense layers; the decoder mirrors them.
+        width: width of the inference network.
         blocks: residual blocks of the inference network.
-        decomposition_weight: of the decomposition loss beside the parameters' own.
+        decomposition_weight: weight of the decomposition loss relative to the parameters' loss.
     """
 
     filters: int = 24

@@ -42,13 +42,13 @@ class Config:
     """Network sizes.
 
     Attributes:
-        width: of the gated network.
-        blocks: of it.
-        context: numbers that it hands to the flow.
-        transforms: couplings of the flow.
+        width: width of the gated network.
+        blocks: blocks of the gated network.
+        context: size of the context vector that conditions the flow.
+        transforms: coupling layers of the flow.
         hidden: width of each coupling's two hidden layers.
-        bins: of each spline.
-        samples: of each posterior that is summarised.
+        bins: bins of each spline.
+        samples: samples drawn from each posterior for its summary.
     """
 
     width: int = 384

@@ -35,18 +35,18 @@ class Config:
     """Network sizes and the weights of the losses.
 
     Attributes:
-        width: of the hidden layers of generators and critics.
-        knots: of the smooth functions that a generator corrects by, at most one a channel.
+        width: width of the hidden layers of generators and critics.
+        knots: knots of a generator's smooth correction functions, at most one a channel.
         estimator: width of the estimator's three hidden layers.
-        adversarial: weight of the generators' loss before the critics.
-        cycle: weight of the change that a spectrum suffers there and back, in squared deviations
-            of Poisson noise.
-        own: weight of the mean square of what a generator does to one spectrum and not to all: a
-            response is the same for all, and sources of other parameters are not to be made alike.
+        adversarial: weight of the generators' adversarial loss.
+        cycle: weight of the cycle-consistency loss: change of a spectrum there and back, in
+            squared standard deviations of Poisson noise.
+        own: weight of the mean square of spectrum-specific corrections. A response is the same for
+            all spectra, and sources of different parameters must stay different.
         penalty: weight of the critics' squared gradient at real spectra (Mescheder et al. 2018),
             without which they and the generators chase each other.
-        blur: noise added to what critics see, in deviations of Poisson noise: translated counts are
-            no integers, which would tell them apart.
+        blur: noise added to the critics' input, in standard deviations of Poisson noise: translated
+            counts are fractional, which would give them away.
     """
 
     width: int = 128
@@ -154,7 +154,7 @@ class Translator(Estimator):
         return (self.features.known_exposure(exposure_B) / exposure_B)[:, None]
 
     def carry(self, batch: SpectraBatch, generator: Generator) -> tuple[SpectraBatch, Tensor]:
-        """Apply a generator to spectra; returns the spectra and the change."""
+        """Apply a generator; returns spectra, and the mean square of their own corrections."""
         usual_C = (self.features.root.mean / 2).square()
         counts_BC, own = generator(self.view(batch), batch.counts_BC, usual_C / self.share(batch))
         return replace(batch, counts_BC=counts_BC), own

@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
     try:
         return _main(arguments)
-    except OSError as error:  # of our own printing: all else is told where it comes from
+    except OSError as error:  # of our own printing: all other errors are reported at their source
         if not why_full(error):
             raise
         print(f"wolter: error: standard output: {why_full(error)}; make room", file=sys.stderr)

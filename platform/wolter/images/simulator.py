@@ -32,23 +32,23 @@ class ImageSimulateConfig:
         scenes: kinds of scene, equally often.
         maps: images as further scenes: FITS files of brightness.
         exposure_s: fixed exposure of the input (low = high) or a log-uniform range, s.
-        target_exposure_s: of the target, s.
+        target_exposure_s: exposure of the target, s.
         scale: target pixels along a side of an input pixel: 2 to super-resolve (with sharper
             mirrors), 1 to denoise.
         target_background: the target holds the background and out-of-time events too, as a longer
             observation would.
         band_kev: energies of the photons.
-        filter: of EPIC-pn: thin, medium or thick.
+        filter: EPIC-pn filter: thin, medium or thick.
         background: log-uniform range, counts/s in an input pixel on the axis.
-        particles: uniform range of the share of it that is not vignetted.
-        background_error: relative scatter of the background that families are told of.
-        estimated: share of the fields whose told background is estimated from their photons, as
-            that of an observation is, errors and all.
-        out_of_time: shares of out-of-time events in inputs, equally often; targets that
-            hold no background have none. The told background holds those of the photons.
-        bad_columns: most places of rejected columns in a frame; their number is uniform.
+        particles: uniform range of the background's share that is not vignetted.
+        background_error: relative scatter of the background that records store for families.
+        estimated: share of the fields whose stored background is estimated from their photons, as
+            for an observation.
+        out_of_time: shares of out-of-time events in inputs, equally often; targets without
+            background have none. The stored background includes the out-of-time events.
+        bad_columns: largest number of rejected columns in a frame; the number is uniform.
         faintest: flux above which AGN are drawn one by one, erg cm^-2 s^-1.
-        reach_arcsec: where the point-spread function ends.
+        reach_arcsec: radius at which the point-spread function is cut off.
         tile: rows and columns of a record; 0: whole frames of 416.
         overlap: least pixels that neighbouring tiles share.
     """

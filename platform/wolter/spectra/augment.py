@@ -1,6 +1,6 @@
 """Data augmentation of simulated spectra: gain, blur, area, background, extra components.
 
-None of it is told to a network, so that it learns to answer whatever it is.
+Networks do not see the drawn values, so that their answers hold for any of them.
 
 Shapes: B batch, C channel, E energy, K component, N knot, P parameter, R spectrum with an extra
 component.
@@ -39,15 +39,17 @@ class Augmentation:
         blur: extra normal scatter of the recorded energies, eV: the scale of its half-normal
             distribution, e.g. 10.
         area_tilt: standard deviation of the logarithm of a smooth factor on the effective area
-            that, unlike that of --variety.tilt, records do not tell, e.g. 0.05.
-        background_norm: standard deviation of the logarithm of the source region's background over
-            what the background spectrum says, e.g. 0.1.
-        background_tilt: the same of a smooth factor on that background, e.g. 0.1.
+            that records do not store (unlike --variety.tilt), e.g. 0.05.
+        background_norm: standard deviation of the logarithm of the ratio between the source
+            region's background and the background spectrum, e.g. 0.1.
+        background_tilt: standard deviation of the logarithm of a smooth factor on the source
+            region's background, e.g. 0.1.
         line_width: LOW HIGH, log-uniform range of the width (sigma) of the gaussian in place of
             the fixed one, keV.
         extra_share: share of the spectra with a component that the model lacks: one half of them
             bremsstrahlung of 0.2 to 10 keV, the others a narrow line at 0.4 to 9 keV.
-        extra_flux: LOW HIGH, log-uniform range of its counts, as a fraction of the model's.
+        extra_flux: LOW HIGH, log-uniform range of the extra component's counts, as a fraction of
+            the model's counts.
     """
 
     gain_slope: float = 0.0

@@ -42,13 +42,13 @@ def check_files(
     Args:
         model: a loaded model of a spectra family that was trained on simulated spectra.
         files: PHA files.
-        rmf: see `predict_files`, and so
-        arf: and
-        background: and
-        response: and
-        instrument: and
-        version: and
-        components: there.
+        rmf: see `predict_files`.
+        arf: see `predict_files`.
+        background: see `predict_files`.
+        response: see `predict_files`.
+        instrument: see `predict_files`.
+        version: see `predict_files`.
+        components: see `predict_files`.
         refined: give the exact posterior in place of the network's; families of posteriors only.
         plots: folder for pictures of each spectrum, named by `picture_stems`.
         on_reject: called with file and reason where a file cannot be read, in place of the error.

@@ -7,7 +7,7 @@ import numpy as np
 AREA_EDGES = tuple(float(edge) for edge in np.geomspace(0.3, 10.0, 25))
 # keV; photons by whose recorded energies records tell the redistribution of their response.
 PHOTONS_KEV = tuple(float(energy) for energy in np.geomspace(0.3, 10.0, 49)[1::2])
-RECORDED_SHARES = (0.16, 0.5, 0.84)  # of a photon's counts: their quantiles are told
+RECORDED_SHARES = (0.16, 0.5, 0.84)  # quantiles of a photon's recorded energy
 
 
 def default_grid() -> tuple[float, ...]:

@@ -51,15 +51,15 @@ class SimulateConfig:
         instrument: name of the instrument whose embedded response is used where no RMF is given.
         rmf, arf: response files, of any instrument.
         filter: of the embedded response; empty for the instrument's first.
-        variety: of effective areas and backgrounds, for families that are told of them.
-        augment: what differs from spectrum to spectrum and no family is told of.
-        gain: slope and offset (eV) of the energy scale, for a domain whose response is wrong: what
-            is nominally recorded at E is at slope (E + offset), source and background.
-        background_factor: on the rates of the backgrounds.
+        variety: variation of effective areas and backgrounds, which records store for families.
+        augment: random deviations of each spectrum, which records do not store.
+        gain: slope and offset (eV) of the energy scale, for a domain with a wrong response: counts
+            of nominal energy E are recorded at slope (E + offset), source and background.
+        background_factor: factor on the rates of the backgrounds.
         backgrounds: observed background spectra; realistic ones are drawn where none is given.
         source_backscal: BACKSCAL of the source region for observed backgrounds; 0 takes the
             background's own, i.e. regions of equal area.
-        n_backgrounds: how many realistic backgrounds to draw from the embedded family.
+        n_backgrounds: number of realistic backgrounds to draw.
         energy_edges: keV, the grid of the records.
         components: store the noise-free components, which DeepSpectra and fresh noise need.
     """

@@ -1,7 +1,7 @@
 """Coverage of intervals by pixel brightness, true or predicted.
 
-Intervals that are right hold their share of the truths among pixels that are told to be equally
-bright. By the true brightness none can: where that is extreme, answers lie on one side of it.
+Correct intervals hold their nominal share of the truths among pixels of equal predicted brightness.
+Among pixels of equal true brightness no interval can: at the extremes, predictions lie on one side.
 
 Shapes: B batch, H and W rows and columns, L bins of the logarithm of brightness.
 """

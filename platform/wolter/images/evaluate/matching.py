@@ -33,7 +33,7 @@ class Matched:
         score_N: of its detection; -inf where there is none.
         offset_N: arcsec from its detection; NaN.
         ratio_N: measured over true rate, at the true place; NaN where not measured.
-        alone_N: whether no other source to speak of is near.
+        alone_N: True for isolated sources, without a comparable one nearby.
         apart_N: distance to the other source of its pair, arcsec; NaN where it is in none.
         partner_N: number of that source; -1.
         false_M: scores of detections that are no source.

@@ -31,11 +31,11 @@ def estimate_background(counts_HW: Tensor, exposure_HW: Tensor) -> Tensor:
 
     The background is the sum of a part that the mirrors vignette, like the exposure map, and of an
     even one (particles). Their two levels are the most probable ones by the pixels where no source
-    stands out on any of `SCALES`, of which a usual share of particles counts for `PIXELS`. The
+    stands out on any of `SCALES`, with a prior on the share of particles worth `PIXELS` pixels. The
     search begins with all pixels, and goes on until sources and levels agree. Sources too faint to
-    be seen count as background. Where sources fill the image, the search ends without any free
-    pixel, and no background is told: a smaller mistake than that of the emptiest pixels, which may
-    hold many times as much.
+    be detected count as background. Where sources fill the image, no pixel is free and the
+    background is 0: a smaller error than the level of the emptiest pixels, which may be many times
+    too high.
 
     Args:
         counts_HW: photons.
@@ -62,7 +62,7 @@ def with_streaks(
     Args:
         counts_HW: photons, in detector coordinates.
         exposure_HW: see `estimate_background`.
-        out_of_time: share of the events that are.
+        out_of_time: share of out-of-time events.
         axis_row: row of the boresight, from the lower edge.
         pixel_arcsec: side of a pixel.
         level_HW: background, where it is known; None estimates it.
@@ -166,7 +166,7 @@ def _most_likely(counts_G: Array, shape_2G: Array, begin: Levels | None = None) 
     """Levels of highest posterior probability, above 0, by Newton's method.
 
     The prior is a Gamma distribution of each, of as many photons as `PIXELS` would have at the
-    usual levels, where the search begins unless it is told.
+    usual levels, where the search begins unless `begin` is given.
     """
     usual_2 = np.array([1 - PARTICLES, PARTICLES])
     counts_G, shape_2G = counts_G[shape_2G[1] > 0], shape_2G[:, shape_2G[1] > 0]

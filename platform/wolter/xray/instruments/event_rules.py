@@ -44,7 +44,7 @@ def good_events(path: Path, table: Any, names: list[str], rules: EventRules) -> 
     """Events (N) that all rules call good.
 
     Raises:
-        InputError: a column is missing, so that bad events cannot be told.
+        InputError: a column is missing that marks bad events.
     """
     kept_N = np.ones(len(table.data), bool)
     for name, good in rules.good.items():
