@@ -16,9 +16,9 @@ from wolter.images.tiles import cut, tile_starts
 from wolter.xray.imaging import scenes as sky
 from wolter.xray.imaging.background import with_streaks
 from wolter.xray.imaging.imager import Expected, Exposure, Imager
-from wolter.xray.instruments import epic_pn
 from wolter.xray.instruments import epic_pn_camera as camera
-from wolter.xray.instruments.psf import TARGET_SHARPNESS, Psf
+from wolter.xray.instruments import instrument as instruments
+from wolter.xray.instruments.psf import TARGET_SHARPNESS
 from wolter.xray.spectral import fluxes
 
 PILED = 0.5  # ct/s in a pixel, above which full frames pile photons up: scenes are dimmed to it
@@ -38,7 +38,8 @@ class ImageSimulateConfig:
         target_background: the target holds the background and out-of-time events too, as a longer
             observation would.
         band_kev: energies of the photons.
-        filter: EPIC-pn filter: thin, medium or thick.
+        instrument: name of the instrument; its camera must be known.
+        filter: of the instrument; empty for its first.
         background: log-uniform range, counts/s in an input pixel on the axis.
         particles: uniform range of the background's share that is not vignetted.
         background_error: relative scatter of the background that records store for families.
@@ -60,7 +61,8 @@ class ImageSimulateConfig:
     scale: int = 2
     target_background: bool = False
     band_kev: tuple[float, float] = (0.5, 2.0)
-    filter: str = "thin"
+    instrument: str = instruments.DEFAULT
+    filter: str = ""
     background: tuple[float, float] = (5e-6, 2e-5)
     particles: tuple[float, float] = (0.0, 0.8)
     background_error: float = 0.05
@@ -116,20 +118,23 @@ class ImageSimulator:
         """Prepare the telescope.
 
         Raises:
-            InputError: a map cannot be read, the filter or the band is unknown.
+            InputError: a map cannot be read, the filter, the band or the camera is unknown.
         """
         self.config = config
         self.maps = [sky.read_map(Path(name)) for name in config.maps]
         self.kinds = (*config.scenes, *(f"map {Path(name).name}" for name in config.maps))
-        self.counts_per_flux = fluxes.source_rates(
-            epic_pn.INSTRUMENT.response(config.filter), config.band_kev
-        )
+        instrument = instruments.load(config.instrument)
+        imaging = instrument.imaging
+        if imaging is None or imaging.camera is None:
+            raise InputError(
+                f"instrument {instrument.name}: its camera is not known, so that no image can "
+                f"be simulated; choose {instruments.DEFAULT}"
+            )
+        response = instrument.response(config.filter)
+        self.counts_per_flux = fluxes.source_rates(response, config.band_kev)
         energy = math.sqrt(config.band_kev[0] * config.band_kev[1])
-        psf = Psf(reach_arcsec=config.reach_arcsec)
-        sharp = Psf(
-            reach_arcsec=config.reach_arcsec,
-            sharpness=TARGET_SHARPNESS if config.scale > 1 else 1.0,
-        )
+        psf = replace(imaging.psf, reach_arcsec=config.reach_arcsec)
+        sharp = replace(psf, sharpness=TARGET_SHARPNESS if config.scale > 1 else 1.0)
         self.imager = Imager({"input": (psf, 1), "target": (sharp, config.scale)}, energy)
         size = config.tile or camera.FRAME
         self.spec = ImageSpec(
@@ -140,7 +145,7 @@ class ImageSimulator:
             exposure_s=config.exposure_s,
             target_exposure_s=config.target_exposure_s,
             target_background=config.target_background,
-            instrument=f"XMM/EPN/{config.filter.capitalize()}",
+            instrument="/".join((response.telescope, response.instrument, response.filter)),
             psf_fwhm_arcsec=(psf.fwhm(0, energy), sharp.fwhm(0, energy)),
         )
 

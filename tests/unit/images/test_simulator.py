@@ -233,3 +233,12 @@ def test_maps_are_scenes_too(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.fits: no such file"):
         ImageSimulator(dataclasses.replace(config, maps=("nowhere.fits",)))
     assert field.pair.counts_BHW.shape[1] == camera.FRAME
+
+
+def test_only_a_known_camera_makes_images(simulator):
+    assert simulator.spec.instrument == "XMM/EPN/Thin"
+    thick = ImageSimulator(dataclasses.replace(CONFIG, filter="thick"))
+    assert thick.spec.instrument == "XMM/EPN/Thick"
+    assert thick.counts_per_flux["agn"] < 0.85 * simulator.counts_per_flux["agn"]
+    with pytest.raises(InputError, match="instrument acis_s: its camera is not known"):
+        ImageSimulator(dataclasses.replace(CONFIG, instrument="acis_s"))

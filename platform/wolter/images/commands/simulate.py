@@ -12,7 +12,7 @@ from wolter.spectra.commands.simulate import numbers
 
 @dataclass(frozen=True)
 class SimulateImages:
-    """Simulate pairs of EPIC-pn images into a shard dataset, with Ray Data.
+    """Simulate pairs of images into a shard dataset, with Ray Data.
 
     Every field is a scene among AGN of the log N - log S, seen twice: as the input, and as a
     target of longer exposure that shares no photon with it. Both come with noise-free counts.
@@ -29,7 +29,8 @@ class SimulateImages:
             clumps.
         map: FITS images to use as scenes too, e.g. projections of hydrodynamic simulations.
         band: energies LOW,HIGH in keV.
-        filter: filter of EPIC-pn: thin, medium or thick.
+        instrument: name of the instrument; only EPIC-pn's camera is known.
+        filter: of the instrument, thin, medium or thick of EPIC-pn; empty for its first.
         tile: rows and columns of a record, 4 arcsec each; 0: whole frames of 416.
         overlap: least pixels that neighbouring tiles share.
         workers: processes, one core each; 0: one for every core.
@@ -45,7 +46,8 @@ class SimulateImages:
     scene: tuple[str, ...] = ImageSimulateConfig.scenes
     map: tuple[str, ...] = ()
     band: str = "0.5,2"
-    filter: str = "thin"
+    instrument: str = ImageSimulateConfig.instrument
+    filter: str = ""
     tile: int = ImageSimulateConfig.tile
     overlap: int = ImageSimulateConfig.overlap
     workers: int = 0
@@ -60,6 +62,7 @@ class SimulateImages:
             scale=self.scale,
             target_background=self.target_background,
             band_kev=numbers("band", self.band, "0.5,2"),
+            instrument=self.instrument,
             filter=self.filter,
             tile=self.tile,
             overlap=self.overlap,
