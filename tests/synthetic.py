@@ -126,6 +126,10 @@ def make_image_dataset(
     return _write(folder, make_images(n, seed, spec), n_shards, seed, spec)
 
 
+RECORDS = {"spectra": (SPEC, make_batch), "images": (IMAGES, make_images)}
+"""Spec of training records, and the function that draws so many, by the kind of record."""
+
+
 def make_dataset(folder: Path, n: int, n_shards: int = 3, seed: int = 0) -> ShardDataset:
     """Write `n` records as a shard dataset."""
     return _write(folder, make_batch(n, seed), n_shards, seed, SPEC)

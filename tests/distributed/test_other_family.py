@@ -1,0 +1,126 @@
+"""A family of another package, installed beside wolter, goes through the public commands."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from astropy.io.votable import parse_single_table
+from tests.processes import PYTHON, environment
+from tests.synthetic import make_dataset
+
+pytestmark = pytest.mark.distributed
+ROOT = Path(__file__).parents[2]
+SMALL = ("--model.width", "16", "--train.batch-size", "64", "--train.device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """Folder that `pip install` puts the package `tests/other_family` into, offline."""
+    folder = tmp_path_factory.mktemp("site")
+    source = tmp_path_factory.mktemp("source")  # pip builds beside the source
+    for name in ("pyproject.toml", "hardness_autoencoder.py"):
+        (source / name).write_bytes((ROOT / "tests" / "other_family" / name).read_bytes())
+    words = ("--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--target", folder)
+    subprocess.run([sys.executable, "-m", "pip", "install", *words, source], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wolter(site, tmp_path_factory):
+    """The command line of a user who installed the package; returns what it prints."""
+    home = tmp_path_factory.mktemp("home")
+    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [*PYTHON, *map(str, words)],
+            env=environment(home, PYTHONPATH=path),
+            cwd=home,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("data"), 400).path
+
+
+@pytest.fixture(scope="module")
+def trained(wolter, data) -> str:
+    """What training printed."""
+    return wolter(
+        "train",
+        "hardness",
+        "--data",
+        data,
+        "--train.epochs",
+        "12",
+        "--train.learning-rate",
+        "0.01",
+        *SMALL,
+    )
+
+
+@pytest.fixture(scope="module")
+def promoted(wolter, trained) -> str:
+    """Run of the champion."""
+    run = trained.rpartition("run ")[2].split()[0]
+    assert "hardness version 1 is the champion" in wolter("promote", "hardness", run)
+    return run
+
+
+def test_training_shows_its_own_headline_metrics(trained):
+    epochs = [line.split() for line in trained.splitlines() if line.startswith("epoch ")]
+    assert len(epochs) == 12
+    assert all("decoding_error" in words and "accuracy" in words for words in epochs)
+    errors = [float(words[words.index("decoding_error") + 1]) for words in epochs]
+    assert errors[-1] < 0.9 * errors[0]
+
+
+def test_a_search_judges_by_its_own_directions(wolter, data, tmp_path):
+    out = tmp_path / "search.json"
+    words = ("--trials", "2", "--train.epochs", "1", "--over", "width", "--json", out)
+    wolter("tune", "hardness", "--data", data, *words, *SMALL[2:])
+    found = json.loads(out.read_text())
+    assert found["metrics"] == {"decoding_error": "min", "accuracy": "max"}
+    assert len(found["trials"]) == 2
+
+
+def test_an_exported_model_has_a_card(wolter, promoted, data, tmp_path):
+    wolter("export", "hardness", "--data", data, "--out", tmp_path)
+    card = json.loads((tmp_path / "hardness.json").read_text())
+    assert card["family"] == "hardness"
+    assert card["metrics"]["accuracy"] > 70
+    assert (tmp_path / "hardness.safetensors").stat().st_size > 1000
+
+
+def test_evaluation_reports_its_own_metrics(wolter, promoted, data, tmp_path):
+    out = tmp_path / "evaluation.json"
+    words = ("--data", data, "--version", "champion", "--split", "validation", "--json", out)
+    wolter("evaluate", "hardness", *words)
+    assert '"accuracy"' in out.read_text()
+
+
+def test_predictions_are_its_own_outputs_with_units(wolter, promoted, pha, tmp_path):
+    latents = [f"latent_{i}" for i in range(8)]
+    for suffix in ("csv", "vot"):
+        wolter("predict", "hardness", pha, "--out", tmp_path / f"found.{suffix}")
+    (row,) = csv.DictReader((tmp_path / "found.csv").read_text().splitlines())
+    assert row["model_name"] == "hardness"
+    assert float(row["p_soft"]) + float(row["p_hard"]) == pytest.approx(1, abs=1e-5)
+    assert all(abs(float(row[name])) < 1e3 for name in latents)
+    assert 0.3 < float(row["mean_energy"]) < 10
+    table = parse_single_table(tmp_path / "found.vot")
+    assert str(table.get_field_by_id("mean_energy").unit) == "keV"
+    assert table.get_field_by_id("p_hard").description == "probability that the spectrum is hard"
+    for name in (*latents, "p_hard", "mean_energy"):
+        assert table.array[name][0] == pytest.approx(float(row[name]), rel=1e-5)
