@@ -37,9 +37,9 @@ from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
 from wolter.registry import pretrained
 from wolter.registry.checkpoint import Model, load_model
+from wolter.report.bootstrap import Estimate
 from wolter.spectra.augment import Augmentation
 from wolter.spectra.evaluate.exact import ASSUMED, Row, compare
-from wolter.spectra.evaluate.metrics import Estimate
 from wolter.spectra.fitting.datasets import FitConfig, bounds_of, fit_dataset
 from wolter.spectra.fitting.files import FileFits, FromNetwork
 from wolter.spectra.headers import FileKind, classify

@@ -1,11 +1,9 @@
-"""Figure style: labels, colours and sizes, set on each figure and never globally.
+"""What all figures share: labels, colours and sizes, set on each figure and never globally.
 
 Colours are Okabe and Ito's (2008), told apart under every common colour blindness.
 """
 
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,8 +11,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from numpy.typing import NDArray
-
-from wolter.spectra.schema import Parameter
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
@@ -25,49 +21,6 @@ WIDE = 0.66  # width of a letter over its size
 DPI = 160
 PICTURES = (".png", ".pdf", ".svg")  # suffixes of files of pictures
 TICKS_KEV = (0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
-
-
-@dataclass(frozen=True)
-class Label:
-    """Axis label of a parameter: name, unit, and the factor to that unit."""
-
-    name: str
-    unit: str
-    factor: float = 1.0
-
-    @property
-    def text(self) -> str:
-        """Name with unit."""
-        return f"{self.name} [{self.unit}]" if self.unit else self.name
-
-
-LABELS: Mapping[str, Label] = {
-    "nh": Label(r"$N_\mathrm{H}$", r"$10^{22}$ cm$^{-2}$"),
-    "slope": Label(r"photon index $\Gamma$", ""),
-    "pow_norm": Label("power-law norm", r"$10^{-3}$ ph keV$^{-1}$ cm$^{-2}$ s$^{-1}$", 1e-3),
-    "line_energy": Label("line energy", "keV"),
-    "line_norm": Label("line norm", r"$10^{-5}$ ph cm$^{-2}$ s$^{-1}$", 1e-5),
-    "kt": Label("blackbody $kT$", "keV"),
-    "bb_norm": Label("blackbody norm", r"$10^{-5}$ $L_{39}\,D_{10}^{-2}$", 1e-5),
-}
-NAMES: Mapping[str, str] = {name: label.name for name, label in LABELS.items()}
-COMPONENTS: Mapping[str, str] = {
-    "powerlaw": "power law",
-    "gaussian": "Gaussian line",
-    "bbody": "blackbody",
-    "diskbb": "disk blackbody",
-    "bremss": "bremsstrahlung",
-}
-
-
-def label(parameter: Parameter) -> Label:
-    """Label of a parameter; its own name and unit where it is none of the reference's."""
-    return LABELS.get(parameter.name, Label(parameter.name, parameter.unit))
-
-
-def component(name: str) -> str:
-    """Label of a component."""
-    return COMPONENTS.get(name, name)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -85,7 +38,7 @@ def place(
     height: float,
     sharex: Axes | None = None,
 ) -> Axes:
-    """Axes at a position in inches, independent of label lengths."""
+    """Axes at this place, in inches: layouts that no label's length can upset."""
     x, y = figure.get_size_inches()
     return figure.add_axes((left / x, bottom / y, width / x, height / y), sharex=sharex)
 
@@ -98,7 +51,7 @@ def title(figure: Figure, text: str) -> None:
 
 
 def shortened(text: str, inches: float, points: float = MEDIUM) -> str:
-    """Shorten a text to a width by leaving out its middle."""
+    """Text that fits into a width, its middle left out where it must be."""
     fitting = max(8, int(inches * 72 / (WIDE * points)))
     if len(text) <= fitting:
         return text
@@ -107,7 +60,7 @@ def shortened(text: str, inches: float, points: float = MEDIUM) -> str:
 
 
 def dress(axes: Axes, grid: bool = True) -> None:
-    """Apply the common style to axes."""
+    """Give axes the common look."""
     axes.tick_params(labelsize=SMALL, direction="in", which="both", top=True, right=True)
     axes.xaxis.label.set_fontsize(MEDIUM)
     axes.yaxis.label.set_fontsize(MEDIUM)

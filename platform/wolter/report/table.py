@@ -1,20 +1,14 @@
-"""Error tables beside published and limit rows, in the reference's units."""
+"""Tables of figures with their deviations, beside baselines, published and limit rows."""
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
-
-from wolter.spectra.evaluate import reference
-from wolter.spectra.evaluate.metrics import ComponentErrors, Errors, Estimate
-from wolter.spectra.evaluate.reference import Row
-from wolter.spectra.schema import Parameter
 
 Group = Literal["measured", "baseline", "published", "limit"]
 GROUPS: Mapping[Group, str] = {
@@ -23,12 +17,11 @@ GROUPS: Mapping[Group, str] = {
     "published": "published",
     "limit": "limits",
 }
-MEAN = "mean"  # name of the MFE table's last column
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: the parameter's name, its heading and its unit; which of its values is best."""
+    """A column: its key, heading and unit, and which of its values is best."""
 
     name: str
     heading: str
@@ -62,83 +55,6 @@ class Table:
         if wanted == "none" or len(values) < 2:
             return None
         return max(values) if wanted == "most" else min(values)
-
-
-def mfe_table(errors: Mapping[str, Errors], parameters: Sequence[Parameter]) -> Table:
-    """MFE table in percent.
-
-    Args:
-        errors: evaluated models by label.
-        parameters: of the models, in the order of the columns.
-    """
-    columns = tuple(Column(p.name, _heading(p.name), "%") for p in parameters)
-    measured = [
-        _measured(label, e.mfe_percent | {MEAN: e.mean_mfe_percent}, {})
-        for label, e in errors.items()
-    ]
-    rows: list[tuple[Group, Row]] = [("published", row) for row in reference.PUBLISHED_MFE]
-    rows += [("limit", r) for r in (*reference.LIMIT_MFE, reference.constant_mfe(parameters))]
-    known = [_known(group, row, columns, mean=True) for group, row in rows]
-    return Table(
-        "Mean fractional error (MFE), percent",
-        (*columns, Column(MEAN, MEAN, "%")),
-        (*measured, *[line for line in known if line.values]),
-    )
-
-
-def rmse_table(errors: Mapping[str, Errors], parameters: Sequence[Parameter]) -> Table:
-    """RMSE table in the reference's units; see `mfe_table`."""
-    units = {p.name: reference.rmse_unit(p) for p in parameters}
-    columns = tuple(Column(p.name, _heading(p.name), units[p.name].label) for p in parameters)
-    factors = {name: unit.factor for name, unit in units.items()}
-    measured = [_measured(label, e.rmse, factors) for label, e in errors.items()]
-    rows: list[tuple[Group, Row]] = [("published", row) for row in reference.PUBLISHED_RMSE]
-    rows += [("limit", r) for r in (*reference.LIMIT_RMSE, reference.constant_rmse(parameters))]
-    known = [_known(group, row, columns) for group, row in rows]
-    return Table(
-        "Root-mean-square error (RMSE)",
-        columns,
-        (*measured, *[line for line in known if line.values]),
-    )
-
-
-def component_tables(errors: Mapping[str, ComponentErrors]) -> tuple[Table, ...]:
-    """Two tables of the decomposing models by label: relative errors, and those of the roots."""
-    if not errors:
-        return ()
-    names = list(dict.fromkeys(name for e in errors.values() for name in e.relative_percent))
-    relative = [_measured(label, e.relative_percent, {}) for label, e in errors.items()]
-    roots = [_measured(label, e.root, {}) for label, e in errors.items()]
-    return (
-        Table(
-            "Components: counts misplaced, percent",
-            tuple(Column(name, name, "%") for name in names),
-            tuple(relative),
-        ),
-        Table(
-            "Components: RMS error of √counts",
-            tuple(Column(name, name, "√counts") for name in names),
-            tuple(roots),
-        ),
-    )
-
-
-def _heading(name: str) -> str:
-    return reference.HEADINGS.get(name, name)
-
-
-def _measured(label: str, estimates: Mapping[str, Estimate], factors: Mapping[str, float]) -> Line:
-    values = {name: e.value / factors.get(name, 1.0) for name, e in estimates.items()}
-    deviations = {name: e.deviation / factors.get(name, 1.0) for name, e in estimates.items()}
-    return Line(label, "measured", values, deviations)
-
-
-def _known(group: Group, row: Row, columns: Sequence[Column], mean: bool = False) -> Line:
-    """A row of known figures; its mean only where it has every column."""
-    values = {c.name: row.values[c.name] for c in columns if c.name in row.values}
-    if mean and len(values) == len(columns):
-        values[MEAN] = float(f"{sum(values.values()) / len(values):.3g}")
-    return Line(row.label, group, values, {}, row.source)
 
 
 def format_value(value: float) -> str:
@@ -202,19 +118,20 @@ def to_rich(table: Table) -> RichTable:
     return rich
 
 
-def _format(table: Table, line: Line, column: Column, bold: tuple[str, str]) -> str:
-    """A value, between the marks of the column's best if it is that."""
-    value = line.values[column.name]
-    text = format_known(value) if line.group == "published" else format_value(value)
-    if line.group != "limit" and value == table.best(column.name):
-        return bold[0] + text + bold[1]
-    return text
+def _format(line: Line, value: float) -> str:
+    return format_known(value) if line.group == "published" else format_value(value)
+
+
+def _is_best(table: Table, line: Line, column: Column) -> bool:
+    return line.group != "limit" and line.values[column.name] == table.best(column.name)
 
 
 def _rich_cell(table: Table, line: Line, column: Column) -> str:
     if column.name not in line.values:
         return "-"
-    text = _format(table, line, column, ("[bold]", "[/bold]"))
+    text = _format(line, line.values[column.name])
+    if _is_best(table, line, column):
+        text = f"[bold]{text}[/bold]"
     if column.name in line.deviations:
         deviation = line.deviations[column.name]
         text += f"[dim]{format_deviation(line.values[column.name], deviation)}[/dim]"
@@ -229,37 +146,15 @@ def to_text(table: Table, width: int = 150) -> str:
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
 
-def to_html(table: Table) -> str:
-    """The table as an HTML element, without style of its own."""
-    head = "".join(
-        f'<th scope="col">{escape(c.heading)}<span class="unit">{escape(c.unit)}</span></th>'
-        for c in table.columns
-    )
-    bodies = []
-    for group, heading in GROUPS.items():
-        lines = [line for line in table.lines if line.group == group]
-        if lines:
-            rows = "".join(_html_row(table, line) for line in lines)
-            span = len(table.columns) + 1
-            title = f'<tr class="group"><th colspan="{span}" scope="colgroup">{heading}</th></tr>'
-            bodies.append(f'<tbody class="{group}">{title}{rows}</tbody>')
-    return (
-        f"<table><caption>{escape(table.title)}</caption>"
-        f"<thead><tr><td></td>{head}</tr></thead>{''.join(bodies)}</table>"
-    )
-
-
-def _html_row(table: Table, line: Line) -> str:
+def html_cells(table: Table, line: Line) -> list[tuple[str, str, bool]]:
+    """Value, deviation, and whether it is the best of its column, for each column of a row."""
     cells = []
     for column in table.columns:
         value = line.values.get(column.name)
         if value is None:
-            cells.append("<td>–</td>")
+            cells.append(("–", "", False))
             continue
-        text = _format(table, line, column, ("<b>", "</b>"))
-        if column.name in line.deviations:
-            deviation = format_deviation(value, line.deviations[column.name])
-            text += f'<span class="deviation">{deviation}</span>'
-        cells.append(f"<td>{text}</td>")
-    title = f' title="{escape(line.source)}"' if line.source else ""
-    return f'<tr><th scope="row"{title}>{escape(line.label)}</th>{"".join(cells)}</tr>'
+        known = line.deviations.get(column.name)
+        deviation = "" if known is None else format_deviation(value, known)
+        cells.append((_format(line, value), deviation, _is_best(table, line, column)))
+    return cells

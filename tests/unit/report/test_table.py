@@ -1,99 +1,38 @@
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wolter.report import table
-from wolter.report.table import format_deviation, format_known, format_value
-from wolter.spectra.evaluate.metrics import component_errors, parameter_errors
-from wolter.spectra.schema import Parameter
-from wolter.spectra.simulator import REFERENCE_PRIOR
+from wolter.report.table import Column, Line, Table, format_deviation, format_known, format_value
+
+MADE = Table(
+    "Errors",
+    (Column("a", "A", "%"), Column("b", "B", "", "most"), Column("c", "C", "keV", "none")),
+    (
+        Line("mine", "measured", {"a": 2.0, "b": 5.0, "c": 1.0}, {"a": 0.1}),
+        Line("known", "published", {"a": 3.0, "b": 6.0, "c": 2.0}, {}, "a paper"),
+        Line("limit", "limit", {"a": 1.0, "b": 9.0}, {}),
+    ),
+)
 
 
-def errors(parameters=REFERENCE_PRIOR, factor: float = 1.1):
-    low = np.array([p.low for p in parameters])
-    high = np.array([p.high for p in parameters])
-    truth = np.linspace(low, high, 20)
-    names = [p.name for p in parameters]
-    return parameter_errors(truth, factor * truth, factor * truth, names, 20)
+def test_the_best_of_a_column_goes_by_its_direction_and_leaves_limits_out():
+    assert (MADE.best("a"), MADE.best("b"), MADE.best("c")) == (2.0, 6.0, None)
 
 
-def test_mfe_table_has_the_published_and_limit_rows():
-    made = table.mfe_table({"mine": errors()}, REFERENCE_PRIOR)
-    assert [line.label for line in made.lines] == [
-        "mine",
-        "spectral fitting",
-        "MLP",
-        "CNN",
-        "DeepSpectra",
-        "exact, median, 25 ks",
-        "exact, MFE-optimal, 25 ks",
-        "best constant guess",
-    ]
-    mine, published = made.lines[0], made.lines[4]
-    assert mine.values["nh"] == pytest.approx(10.0)
-    assert mine.values[table.MEAN] == pytest.approx(10.0)
-    assert published.values[table.MEAN] == pytest.approx(9.69)
-    assert all(line.source for line in made.lines[1:])
+def test_html_cells_have_values_deviations_and_marks():
+    mine, known, limit = (table.html_cells(MADE, line) for line in MADE.lines)
+    assert mine == [("2.00", "±0.10", True), ("5.00", "", False), ("1.00", "", False)]
+    assert known == [("3.00", "", False), ("6.00", "", True), ("2.00", "", False)]
+    assert limit == [("1.00", "", False), ("9.00", "", False), ("–", "", False)]
 
 
-def test_rmse_table_is_in_the_references_units():
-    made = table.rmse_table({"mine": errors()}, REFERENCE_PRIOR)
-    factors = {
-        "nh": 1e-2,
-        "slope": 1e-2,
-        "pow_norm": 1e-5,
-        "line_energy": 1e-1,
-        "line_norm": 1e-6,
-        "kt": 1e-2,
-        "bb_norm": 1e-6,
-    }
-    own = errors().rmse
-    for name, factor in factors.items():
-        assert made.lines[0].values[name] * factor == pytest.approx(own[name].value)
-    guess = made.lines[-1]
-    assert guess.values["kt"] == pytest.approx(0.08 / 12**0.5 / 1e-2)
-
-
-def test_other_parameters_have_no_published_rows():
-    parameters = (Parameter("gamma", 1.0, 2.0, ""), Parameter("flux", -1.0, 1.0, "erg"))
-    made = table.rmse_table({"mine": errors(parameters)}, parameters)
-    assert [line.group for line in made.lines] == ["measured", "limit"]
-    assert made.columns[1].unit == "erg"
-    mfe = table.mfe_table({"mine": errors(parameters)}, parameters)
-    assert table.MEAN not in mfe.lines[-1].values
-    assert "-" in table.to_text(mfe).rstrip().splitlines()[-1]
-
-
-def test_text_html_and_json_say_the_same():
-    made = table.mfe_table({"a < b": errors(), "c": errors(factor=1.2)}, REFERENCE_PRIOR)
-    text, html, plain = table.to_text(made), table.to_html(made), table.to_json(made)
-    for published in ("33.46", "77.83", "0.56", "10.5"):
-        assert published in text
-        assert f"<td>{published}</td>" in html or f"<b>{published}</b>" in html
-    assert "a &lt; b" in html
-    assert "a < b" not in html
-    assert plain["rows"][0]["values"]["nh"] == pytest.approx(10.0)
-    assert plain["columns"][-1] == {"name": "mean", "heading": "mean", "unit": "%"}
-    assert all(len(line) <= 150 for line in text.splitlines())
-
-
-def test_the_smallest_error_is_marked_and_limits_are_not():
-    made = table.mfe_table({"mine": errors(factor=1.02)}, REFERENCE_PRIOR)
-    assert made.best("nh") == pytest.approx(2.0)
-    assert made.best("slope") == pytest.approx(1.47)
-    html = table.to_html(made)
-    assert "<b>1.47</b>" in html
-    assert "<b>1.29</b>" not in html.split('class="limit"')[1]
-
-
-def test_component_tables():
-    ones = np.ones((5, 2))
-    made = table.component_tables({"mine": component_errors(0.1 * ones, 0.09 * ones, ("p", "g"))})
-    assert made[0].lines[0].values == pytest.approx({"p": 10.0, "g": 10.0})
-    assert made[1].lines[0].values == pytest.approx({"p": 0.3, "g": 0.3})
-    assert made[0].best("p") is None
-    assert table.component_tables({}) == ()
+def test_text_has_a_line_a_row_and_json_the_units():
+    text = table.to_text(MADE)
+    assert "2.00±0.10" in text
+    assert "known (published)" in text
+    assert table.to_json(MADE)["columns"][2] == {"name": "c", "heading": "C", "unit": "keV"}
+    assert table.to_json(MADE)["rows"][1]["source"] == "a paper"
 
 
 @pytest.mark.parametrize(

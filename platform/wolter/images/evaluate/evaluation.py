@@ -1,21 +1,39 @@
-"""The result of an evaluation on images: numbers, tables and JSON.
+"""Evaluation of networks that enhance images: numbers, tables and JSON.
 
 Shapes: N judged pairs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from wolter.data.shards import ShardDataset
+from wolter.images.evaluate import fields
 from wolter.images.evaluate.fields import Example
-from wolter.images.evaluate.scoring import FLUX, Judged, own
+from wolter.images.evaluate.scoring import FLUX, Judged, judge, own
 from wolter.images.evaluate.source_tables import source_tables
+from wolter.registry.checkpoint import Model
 from wolter.report import table
+from wolter.report.bootstrap import Estimate, bootstrap_means, with_intervals
+from wolter.report.page import Figure
 from wolter.report.table import Column, Line, Table
-from wolter.spectra.evaluate.metrics import Estimate, bootstrap_means, with_intervals
+from wolter.report.write import dataset_facts, labels_of, training_facts
 
+FEW = 100  # pairs, below which a mean hangs on single scenes
+NOTES = """
+Deviance: 2 (m − n + n ln n/m) of the target's photons n, which the input does not hold, per pixel;
+lowest in the mean for the truth. χ² is Pearson's of the input's own counts in blocks of 4 × 4
+pixels under the output folded back onto them. PSNR, SSIM (window 13, σ 2.5, K 0.01 and 0.05) and
+MS-SSIM are of brightness clamped as the reference does, and of its root. A target's own noise
+limits them; against the noise-free truth nothing does. Of baselines with a setting the best of
+each column stands. The figure after ± is half the 68 % bootstrap interval over fields,
+each with all its pairs. Sources: the input is searched by Poisson likelihood and by the filter that
+also searches the other images, each at the threshold of 95 % purity on the same fields; fluxes are
+those of sources that stand alone and have 50 counts or more; of pairs, number, median counts of the
+fainter and median flux ratio are given, and both must be found within half their separation.
+"""
 HEADINGS = {"l1": "L1", "psnr": "PSNR", "ssim": "SSIM", "ms_ssim": "MS-SSIM"}
 UNITS = {"psnr": "dB"}
 PHOTONS = ("deviance", "chi2", FLUX, "coverage_68", "coverage_95")
@@ -70,6 +88,39 @@ class ImageEvaluation:
     def n(self) -> int:
         """Number of pairs."""
         return self.judged.n
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """See `wolter.report.write.Report`, as of the other properties."""
+        return tuple(network.label for network in self.networks)
+
+    @property
+    def title(self) -> str:
+        """Title of the page."""
+        return f"{self.labels[0]}: evaluation on {self.n:,} pairs of images"
+
+    @property
+    def lead(self) -> str:
+        """Deviance of the first network over the best baseline's."""
+        over = self.ratios().get("deviance")
+        return "" if over is None else f"Deviance over the best baseline's: {over:.3f}."
+
+    @property
+    def notes(self) -> str:
+        """Definitions of the scores."""
+        return NOTES.strip()
+
+    @property
+    def facts(self) -> dict[str, Mapping[str, Any]]:
+        """Facts of the data set and the trainings."""
+        trainings = {f"Training of {each.label}": each.training for each in self.networks}
+        return {"Dataset": self.dataset, **trainings}
+
+    def figures(self) -> dict[str, Figure]:
+        """Figures by file name."""
+        from wolter.images.evaluate.figures import figures
+
+        return figures(self)
 
     def means(self, method: str) -> dict[str, tuple[str, Estimate]]:
         """For every score of a method its best setting, and its mean over the pairs.
@@ -207,3 +258,69 @@ def _column(name: str) -> Column:
     }
     heading, unit, best = headings[name]
     return Column(name, heading, unit, "none" if best == "none" else "least")
+
+
+def evaluate_images(
+    models: Sequence[Model],
+    dataset: ShardDataset,
+    split: str = "test",
+    limit: int | None = None,
+    *,
+    versions: Sequence[str] = (),
+    n_fields: int = 2,
+    resamples: int = 1000,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> ImageEvaluation:
+    """Judge networks on the pairs of a split, and on whole simulated fields.
+
+    Args:
+        models: loaded; the first is in question.
+        dataset: of images with targets.
+        split: "test", "validation", "train" or "all".
+        limit: judge by at most so many pairs.
+        versions: the models' versions, for the report.
+        n_fields: fields of each kind in which sources are counted; 0: none, and no pictures.
+        resamples: bootstrap resamples of the intervals.
+        seed: seed of the bootstrap.
+        progress: called with the number of pairs, and of fields, that were done.
+
+    Raises:
+        InputError: a model makes other pixels, or the split is empty or has no targets.
+    """
+    labels = labels_of([model.family.name for model in models], versions)
+    judged = judge(models, labels, dataset, split, limit, progress=progress)
+    networks = []
+    for i, (model, label) in enumerate(zip(models, labels, strict=True)):
+        networks.append(
+            Network(
+                label=label,
+                family=model.family.name,
+                version=versions[i] if i < len(versions) else "",
+                training=training_facts(model),
+                sources=fields.find_sources(model, dataset, n_fields, progress) if n_fields else {},
+                examples=fields.examples(model, dataset) if n_fields else (),
+            )
+        )
+    spec = dataset.spec
+    facts = {
+        **dataset_facts(dataset, split),
+        "scale": spec.scale,
+        "exposure_s": list(spec.exposure_s) if spec.exposure_s else None,
+        "target_exposure_s": spec.target_exposure_s,
+        "target_background": spec.target_background,
+    }
+    return ImageEvaluation(
+        tuple(networks), judged, facts, _remarks(models, dataset, judged.n), resamples, seed
+    )
+
+
+def _remarks(models: Sequence[Model], dataset: ShardDataset, n: int) -> tuple[str, ...]:
+    found = []
+    if n < FEW:
+        found.append(f"{n} pairs: a few scenes can move the means; use {FEW} or more")
+    if any(m.card.dataset_sha256 == dataset.sha256() for m in models):
+        found.append("a network was trained on this data set: only its test split is unseen")
+    if "scenes" not in dataset.manifest.config:
+        found.append("not simulated: no noise-free truth, no fields of known sources")
+    return tuple(found)

@@ -21,7 +21,7 @@ from wolter.images.evaluate.source_likelihood import detect_photons
 from wolter.images.simulator import Field, ImageSimulateConfig, ImageSimulator
 from wolter.images.targets import enlarge
 from wolter.images.tiling import enhance, holds_background
-from wolter.spectra.evaluate.inference import Model
+from wolter.registry.checkpoint import Model
 from wolter.xray.imaging.consistency import check_map
 from wolter.xray.instruments import epic_pn_camera as camera
 

@@ -22,7 +22,7 @@ from wolter.images.evaluate.detection import Array
 from wolter.images.schema import ImageBatch, ImageSpec
 from wolter.images.targets import Targets, targets
 from wolter.images.tiling import holds_background
-from wolter.spectra.evaluate.inference import Model
+from wolter.registry.checkpoint import Model
 from wolter.xray.imaging.consistency import ForwardImage, chi2
 from wolter.xray.instruments.psf import Psf
 

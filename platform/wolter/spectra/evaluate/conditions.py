@@ -7,8 +7,9 @@ import numpy as np
 
 from wolter import config as configs
 from wolter.data.shards import ShardDataset
+from wolter.registry.checkpoint import Model
+from wolter.report.bootstrap import Array
 from wolter.spectra.evaluate import reference
-from wolter.spectra.evaluate.inference import Array, Model
 from wolter.spectra.simulator import SimulateConfig
 
 FEW = 2000  # spectra below which heavy tails leave an error uncertain by several percent

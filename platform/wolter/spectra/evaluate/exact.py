@@ -13,9 +13,11 @@ from torch import Tensor
 
 from wolter.data.batches import read_split
 from wolter.data.shards import ShardDataset
+from wolter.registry.checkpoint import Model
+from wolter.report.bootstrap import RESAMPLES, Estimate
 from wolter.spectra.evaluate.calibration import Calibration, ranks
-from wolter.spectra.evaluate.inference import Model, check_compatible
-from wolter.spectra.evaluate.metrics import RESAMPLES, Errors, Estimate, excess, parameter_errors
+from wolter.spectra.evaluate.inference import check_compatible
+from wolter.spectra.evaluate.metrics import Errors, excess, parameter_errors
 from wolter.spectra.evaluate.true_likelihood import TrueLikelihood
 from wolter.spectra.schema import SpectraBatch
 from wolter.spectra.simulator import SimulateConfig

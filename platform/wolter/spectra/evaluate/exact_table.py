@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wolter.report import bootstrap
 from wolter.report.table import Column, Line, Table
-from wolter.spectra.evaluate import metrics
 from wolter.spectra.evaluate.calibration import Calibration
 from wolter.spectra.evaluate.exact import Comparison, Row
 from wolter.spectra.evaluate.reference import HEADINGS
@@ -99,12 +99,12 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
 def _row_json(row: Row) -> dict[str, Any]:
     values: dict[str, Any] = {
         "label": row.label,
-        "mfe_percent": metrics.to_json(row.errors.mfe_percent),
-        "rmse": metrics.to_json(row.errors.rmse),
-        "excess_mfe": metrics.to_json(row.excess_mfe),
-        "excess_mfe_interval_95": metrics.to_json(row.excess_mfe, "95"),
-        "excess_rmse": metrics.to_json(row.excess_rmse),
-        "excess_rmse_interval_95": metrics.to_json(row.excess_rmse, "95"),
+        "mfe_percent": bootstrap.to_json(row.errors.mfe_percent),
+        "rmse": bootstrap.to_json(row.errors.rmse),
+        "excess_mfe": bootstrap.to_json(row.excess_mfe),
+        "excess_mfe_interval_95": bootstrap.to_json(row.excess_mfe, "95"),
+        "excess_rmse": bootstrap.to_json(row.excess_rmse),
+        "excess_rmse_interval_95": bootstrap.to_json(row.excess_rmse, "95"),
     }
     if row.calibration is not None:
         values |= calibration_json(row.calibration)

@@ -8,17 +8,16 @@ Shapes: B batch, C channel, K component, N evaluated spectrum, P parameter.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from wolter.data.batches import BatchConfig, local_reader
 from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
-from wolter.family import Family
+from wolter.registry.checkpoint import Model
 from wolter.spectra.evaluate.calibration import Calibration, ranks
 from wolter.spectra.evaluate.metrics import component_residuals
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
@@ -26,46 +25,6 @@ from wolter.spectra.translation import translated
 
 Array = NDArray[np.float64]
 EXAMPLE_QUANTILES = (0.95, 0.7, 0.4, 0.1)  # of the counts, bright to faint
-
-
-class Card(Protocol):
-    """What a checkpoint says of its model."""
-
-    @property
-    def spec(self) -> Any:
-        """The spectra or images it was trained on."""
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The family's config."""
-
-    @property
-    def dataset_sha256(self) -> str:
-        """Hash of the training dataset's manifest."""
-
-    @property
-    def seed(self) -> int:
-        """Seed of weights, order and noise."""
-
-    @property
-    def code_version(self) -> str:
-        """Version of the code that trained it."""
-
-
-class Model(Protocol):
-    """A loaded model, as `wolter.registry.checkpoint.load_model` gives it."""
-
-    @property
-    def family(self) -> Family:
-        """Its family."""
-
-    @property
-    def card(self) -> Card:
-        """Its card."""
-
-    @property
-    def module(self) -> nn.Module:
-        """Its network, on the device that is to compute."""
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wolter.errors import InputError
-from wolter.spectra.evaluate import metrics
 from wolter.spectra.evaluate.metrics import (
-    bootstrap_means,
     component_errors,
     component_residuals,
     mean_mfe_ratio,
     parameter_errors,
-    with_intervals,
 )
 
 NAMES = ("a", "b")
@@ -82,31 +79,6 @@ def test_intervals_are_nested_and_the_order_of_spectra_is_nothing(seed):
         assert again.mfe_percent[name].value == pytest.approx(errors.mfe_percent[name].value)
 
 
-def test_the_bootstrap_gives_the_standard_error_of_the_mean():
-    values = np.random.default_rng(1).normal(5, 2, (400, 1))
-    means = bootstrap_means(values, 2000, seed=2)
-    # 2000 resamples know a deviation to 1/sqrt(4000) = 1.6 %; 6 % is almost four times that.
-    assert means.std() == pytest.approx(values.std() / math.sqrt(400), rel=0.06)
-    assert means.mean() == pytest.approx(values.mean(), abs=0.02)
-
-
-def test_the_bootstrap_depends_on_its_seed_alone_and_pairs_columns():
-    values = np.random.default_rng(1).normal(size=(50, 1))
-    first = bootstrap_means(values, 30, seed=4)
-    assert np.array_equal(first, bootstrap_means(values, 30, seed=4))
-    assert not np.array_equal(first, bootstrap_means(values, 30, seed=5))
-    pair = bootstrap_means(np.hstack([values, 2 * values]), 30, seed=4)
-    assert np.allclose(pair[:, 1], 2 * first[:, 0])
-
-
-def test_intervals_end_at_their_percentiles():
-    estimate = with_intervals(500, np.random.default_rng(0).permutation(1001))
-    assert estimate == metrics.Estimate(500.0, (160.0, 840.0), (25.0, 975.0))
-    assert estimate.interval("68") == (160, 840)
-    assert estimate.interval("95") == (25, 975)
-    assert estimate.deviation == 340
-
-
 def test_about_two_thirds_of_the_68_percent_intervals_hold_the_truth():
     generator = np.random.default_rng(3)
     hits = 0
@@ -147,9 +119,3 @@ def test_a_label_of_zero_and_an_estimate_that_is_not_finite_are_refused():
     mean[0, 0], median[1, 0] = np.nan, np.inf
     with pytest.raises(InputError, match="parameter a: 2 of 5 estimates are not finite"):
         parameter_errors(truth, mean, median, NAMES)
-
-
-def test_json_of_estimates():
-    estimate = metrics.Estimate(2.0, (1.5, 2.5), (1.0, 3.0))
-    assert metrics.to_json({"a": estimate}) == {"a": 2.0}
-    assert metrics.to_json({"a": estimate}, "95") == {"a": [1.0, 3.0]}

@@ -17,6 +17,7 @@ from scipy import stats
 
 from wolter.report import style
 from wolter.spectra.evaluate.calibration import ks_p_values, probabilities, uniform_band
+from wolter.spectra.evaluate.plots import naming
 
 Array = NDArray[np.float64]
 BAND = "#dcdcdc"
@@ -56,7 +57,7 @@ def rank_plot(
         _histogram(above, probability_N, n_samples)
         _difference(below, probability_N, bounds_K, band_2K)
         above.tick_params(labelbottom=False)
-        above.set_title(style.NAMES.get(name, name), fontsize=style.MEDIUM, pad=4, loc="left")
+        above.set_title(naming.NAMES.get(name, name), fontsize=style.MEDIUM, pad=4, loc="left")
         colour = style.VERMILION if p_value_P[i] < 0.01 else style.BLACK
         said = f"KS $p$ = {p_value_P[i]:.2g}"
         above.set_title(said, fontsize=style.SMALL, pad=4, loc="right", color=colour)
@@ -110,7 +111,7 @@ def coverage_plot(
     below.axhline(0, color=style.BLACK, linewidth=0.7)
     for i, (name, colour) in enumerate(zip(names, itertools.cycle(style.CYCLE), strict=False)):
         share_K = _cumulative(distance_NP[:, i], level_K)
-        label = style.NAMES.get(name, name)
+        label = naming.NAMES.get(name, name)
         above.plot(100 * level_K, 100 * share_K, color=colour, linewidth=1.2, label=label)
         below.plot(100 * level_K, 100 * (share_K - level_K), color=colour, linewidth=1.2)
     for axes in (above, below):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from wolter.report import style
 from wolter.spectra.evaluate.inference import Example
+from wolter.spectra.evaluate.plots import naming
 
 Array = NDArray[np.float64]
 COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE)
@@ -68,7 +69,7 @@ def _handles(components: Sequence[str]) -> list[Artist]:
     handles.append(Line2D([], [], color=style.BLACK, linewidth=2.4, alpha=0.35, label="true"))
     handles.append(Line2D([], [], color=style.BLACK, linestyle="--", label="predicted"))
     for name, colour in zip(components, COLOURS, strict=False):
-        handles.append(Line2D([], [], color=colour, linewidth=2.4, label=style.component(name)))
+        handles.append(Line2D([], [], color=colour, linewidth=2.4, label=naming.component(name)))
     handles.append(Patch(color=BAND, label=r"$\pm\sigma$ of the Poisson noise"))
     return handles
 

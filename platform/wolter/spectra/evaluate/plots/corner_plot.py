@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from wolter.errors import InputError
 from wolter.report import style
+from wolter.spectra.evaluate.plots import naming
 from wolter.spectra.evaluate.plots.sample_density import (
     SampleSet,
     density,
@@ -59,7 +60,7 @@ def corner(
     Raises:
         InputError: samples, weights and parameters do not belong together.
     """
-    factor_P = np.array([style.label(p).factor for p in parameters])
+    factor_P = np.array([naming.label(p).factor for p in parameters])
     sets = _sets(samples, weights or {}, factor_P)
     fits = {k: np.atleast_2d(np.asarray(v, float)) / factor_P for k, v in (points or {}).items()}
     truth_P = None if truth is None else np.asarray(truth, float) / factor_P
@@ -126,7 +127,7 @@ def _range(
     )
     values = np.concatenate(ends)
     values = values[np.isfinite(values)]
-    factor = style.label(parameter).factor
+    factor = naming.label(parameter).factor
     prior = np.array([parameter.low, parameter.high]) / factor
     span = max(np.ptp(values), 1e-3 * np.ptp(prior))
     low, high = values.min() - MARGIN * span, values.max() + MARGIN * span
@@ -151,7 +152,7 @@ def _marginal(axes: Axes, sets: Sequence[SampleSet], limits: tuple[float, float]
 
 
 def _titles(axes: Axes, sets: Sequence[SampleSet], parameter: Parameter, i: int) -> None:
-    label = style.label(parameter)
+    label = naming.label(parameter)
     lines = [(label.name, style.BLACK, style.MEDIUM)]
     if label.unit:
         lines.append((f"[{label.unit}]", TRUTH, style.SMALL - 1.2))
@@ -234,10 +235,10 @@ def _dress(
         axes.set_ylim(ranges[row])
         axes.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
     if row == len(ranges) - 1:
-        axes.set_xlabel(style.label(parameters[column]).name)
+        axes.set_xlabel(naming.label(parameters[column]).name)
         axes.xaxis.set_label_coords(0.5, -0.42 / cell)
     if column == 0 != row:
-        axes.set_ylabel(style.label(parameters[row]).name)
+        axes.set_ylabel(naming.label(parameters[row]).name)
 
 
 def _handles(

@@ -1,10 +1,9 @@
-"""Figures of an evaluation: predictions against truth, and training curves.
+"""Predictions against truth, a panel a parameter.
 
 Shapes: N evaluated spectrum, P parameter, X and Y pixel.
 """
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,20 +16,13 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullForm
 from numpy.typing import NDArray
 
 from wolter.report import style
+from wolter.spectra.evaluate.plots import naming
 from wolter.spectra.schema import Parameter
 
 Array = NDArray[np.float64]
-History = Mapping[str, Sequence[tuple[int, float]]]  # metric name -> (epoch, value)
 TRUTH_BINS = 12  # of the residual panel's running quantiles
 MARGIN = 0.04  # of a parameter's range, left free around it
-MEAN = "mean"
 CELL = (3.1, 3.95)  # inches, of one panel with its residuals
-PARTS: Mapping[str, str] = {
-    "squared": "squared error [prior widths²]",
-    "squared_error": "squared error [prior widths²]",
-    "mfe": "MFE, as a fraction",
-    "decomposition": "decomposition [counts]",
-}
 
 
 def predicted_against_true(
@@ -53,7 +45,7 @@ def predicted_against_true(
         left, bottom = _corner(i, n_columns, n_rows)
         above = style.place(figure, left, bottom + 0.95, 2.3, 2.3)
         below = style.place(figure, left, bottom, 2.3, 0.9, sharex=above)
-        label = style.label(parameter)
+        label = naming.label(parameter)
         truth_N, predicted_N = truth_NP[:, i] / label.factor, predicted_NP[:, i] / label.factor
         bounds = (parameter.low / label.factor, parameter.high / label.factor)
         image = _density(above, truth_N, predicted_N, bounds)
@@ -146,74 +138,4 @@ def _residuals(axes: Axes, truth_N: Array, predicted_N: Array, bounds: tuple[flo
     limit = 1.15 * max(float(np.abs([low95, high95]).max()), 1e-9 * (bounds[1] - bounds[0]))
     axes.set_ylim(-limit, limit)
     axes.yaxis.set_major_locator(MaxNLocator(4, symmetric=True, prune="both"))
-    style.dress(axes)
-
-
-def training_curves(history: History, title: str = "Training") -> Figure:
-    """Loss and its parts on the training split, and validation metrics, against the epoch.
-
-    Args:
-        history: metrics of one run, as `(epoch, value)` pairs by name; names begin with `train`
-            or `validation`, as the training loop's epochs do.
-        title: what is shown.
-    """
-    train, validation = _group(history, "train"), _group(history, "validation")
-    prefix = "mfe_percent"
-    mfe = {style.NAMES.get(name, name): curve for name, curve in _group(validation, prefix).items()}
-    if prefix in validation:
-        mfe[MEAN] = validation[prefix]
-    parts = {f"{PARTS.get(k, k)}, train": v for k, v in train.items() if k != "loss"}
-    if "squared_error" in validation:
-        parts[f"{PARTS['squared_error']}, validation"] = validation["squared_error"]
-    groups = {
-        "training loss": {"loss": train["loss"]} if "loss" in train else {},
-        "parts of the loss": parts,
-        "validation MFE [%]": mfe,
-    }
-    shown = {heading: curves for heading, curves in groups.items() if curves}
-    figure = style.new_figure(4.5 * max(1, len(shown)), 4.45)
-    style.title(figure, title)
-    for i, (heading, curves) in enumerate(shown.items()):
-        axes = style.place(figure, 4.5 * i + 0.7, 1.3, 3.7, 2.7)
-        _curves(axes, curves)
-        axes.set_ylabel(heading)
-    return figure
-
-
-def _group(history: History, prefix: str) -> dict[str, Sequence[tuple[int, float]]]:
-    """Metrics under a prefix, which `_` or `/` ends, that have finite values."""
-    found: dict[str, Sequence[tuple[int, float]]] = {}
-    for name, curve in history.items():
-        finite = [(epoch, value) for epoch, value in curve if np.isfinite(value)]
-        if name.startswith((f"{prefix}_", f"{prefix}/")) and finite:
-            found[name[len(prefix) + 1 :]] = finite
-    return found
-
-
-def _curves(axes: Axes, curves: Mapping[str, Sequence[tuple[int, float]]]) -> None:
-    """Curves against the epoch, with the legend below; logarithmic where all are positive."""
-    for (name, curve), colour in zip(curves.items(), itertools.cycle(style.CYCLE), strict=False):
-        epoch, value = zip(*sorted(curve), strict=True)
-        axes.plot(
-            epoch,
-            value,
-            label=name,
-            color=style.BLACK if name == MEAN else colour,
-            linewidth=2.2 if name == MEAN else 1.3,
-            marker="o" if len(epoch) < 3 else None,
-            markersize=3,
-        )
-    if len(curves) > 1 and all(value > 0 for curve in curves.values() for _, value in curve):
-        axes.set_yscale("log")
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    if len(curves) > 1:
-        axes.legend(
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.16),
-            fontsize=style.SMALL,
-            frameon=False,
-            ncols=1 if len(curves) < 5 else 3,
-            columnspacing=1.0,
-        )
     style.dress(axes)

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from wolter.report import style
+from wolter.spectra.evaluate.plots import naming
 from wolter.spectra.evaluate.plots.component_plots import COLOURS
 from wolter.xray.stats.goodness import goodness, posterior_predictive_p
 
@@ -326,5 +327,5 @@ def _handles(names: Sequence[str]) -> list[Artist]:
     handles.append(Patch(color=LIGHT, linewidth=0, label="95 % of predicted counts"))
     handles.append(Line2D([], [], color=style.BLACK, linestyle=":", label="background"))
     for name, colour in zip(names, itertools.cycle(COLOURS), strict=False):
-        handles.append(Line2D([], [], color=colour, linewidth=1.6, label=style.component(name)))
+        handles.append(Line2D([], [], color=colour, linewidth=1.6, label=naming.component(name)))
     return handles

@@ -10,8 +10,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from wolter.report import style, table
+from wolter.report.bootstrap import Estimate
 from wolter.spectra.evaluate import reference
-from wolter.spectra.evaluate.metrics import Errors, Estimate
+from wolter.spectra.evaluate.error_tables import MEAN
+from wolter.spectra.evaluate.metrics import Errors
+from wolter.spectra.evaluate.plots import naming
 from wolter.spectra.evaluate.reference import Row
 
 FAMILIES = ("mlp", "cnn", "deepspectra")
@@ -27,7 +30,7 @@ def result_figure(errors: Mapping[str, Errors]) -> Figure:
         errors: by family name, of those among `FAMILIES` that were evaluated; on the standard
             test, or the figure compares what cannot be compared.
     """
-    names = (*reference.PARAMETERS, table.MEAN)
+    names = (*reference.PARAMETERS, MEAN)
     published = {row.label: _with_mean(row) for row in reference.PUBLISHED_MFE}
     limit = _with_mean(reference.LIMIT_MFE[1])
     figure = style.new_figure(LEFT + CELL[0] * 4, 2 * CELL[1] + 0.55)
@@ -39,7 +42,7 @@ def result_figure(errors: Mapping[str, Errors]) -> Figure:
         ours = {reference.OF_FAMILY[f]: _estimate(errors[f], name) for f in FAMILIES if f in errors}
         values = {label: row_values[name] for label, row_values in published.items()}
         _panel(axes, values, ours, limit[name], with_names=column == 0)
-        heading = "mean of the seven" if name == table.MEAN else style.NAMES[name]
+        heading = "mean of the seven" if name == MEAN else naming.NAMES[name]
         axes.set_title(heading, fontsize=style.MEDIUM)
         if row == 1:
             axes.set_xlabel("mean fractional error [%]", fontsize=style.SMALL)
@@ -59,11 +62,11 @@ def result_figure(errors: Mapping[str, Errors]) -> Figure:
 
 def _with_mean(row: Row) -> dict[str, float]:
     mean = float(f"{np.mean(list(row.values.values())):.3g}")
-    return {**row.values, table.MEAN: mean}
+    return {**row.values, MEAN: mean}
 
 
 def _estimate(errors: Errors, name: str) -> Estimate:
-    return errors.mean_mfe_percent if name == table.MEAN else errors.mfe_percent[name]
+    return errors.mean_mfe_percent if name == MEAN else errors.mfe_percent[name]
 
 
 def _panel(

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from scipy import stats
+from tests.figures import drawn_inside
 
 from wolter.errors import InputError
 from wolter.report import style
@@ -26,17 +26,6 @@ from wolter.spectra.schema import Parameter
 from wolter.spectra.simulator import REFERENCE_PRIOR
 
 NAMES = tuple(p.name for p in REFERENCE_PRIOR)
-
-
-def drawn_inside(figure: Figure) -> bool:
-    """Whether all that is drawn, labels and legends included, is within the figure."""
-    figure.canvas.draw()
-    box, renderer = figure.bbox, figure.canvas.get_renderer()
-    parts = [*figure.axes, *figure.texts, *figure.legends]
-    extents = [part.get_tightbbox(renderer) for part in parts]
-    return all(
-        e.x0 >= box.x0 and e.x1 <= box.x1 and e.y0 >= box.y0 and e.y1 <= box.y1 for e in extents
-    )
 
 
 def draws(parameters, n: int = 600, seed: int = 0):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from tests.figures import drawn_inside
 
 from wolter.report import style
 from wolter.spectra.evaluate.inference import Example
@@ -19,17 +19,6 @@ def sample(parameters, n: int = 40):
     high = np.array([p.high for p in parameters])
     truth = generator.uniform(low, high, (n, len(parameters)))
     return truth, truth + 0.1 * (high - low) * generator.normal(size=truth.shape)
-
-
-def drawn_inside(figure: Figure) -> bool:
-    """Whether all that is drawn, labels and legends included, is within the figure."""
-    figure.canvas.draw()
-    box, renderer = figure.bbox, figure.canvas.get_renderer()
-    parts = [*figure.axes, *figure.texts, *figure.legends]
-    extents = [part.get_tightbbox(renderer) for part in parts]
-    return all(
-        e.x0 >= box.x0 and e.x1 <= box.x1 and e.y0 >= box.y0 and e.y1 <= box.y1 for e in extents
-    )
 
 
 @pytest.mark.parametrize("n_parameters", [1, 3, 4, 7])
@@ -99,30 +88,6 @@ def test_titles_of_any_length_are_drawn_inside():
         assert (shown == text) is (n == 10)
         assert shown[:5] == text[:5]
         assert shown[-5:] == text[-5:]
-
-
-def test_training_curves_show_what_there_is():
-    history = {
-        "train_loss": [(1, 3.0), (2, -1.0)],
-        "train_decomposition": [(1, 3.0), (2, 1.0)],
-        "validation_squared_error": [(1, 0.1), (2, 0.05)],
-        "validation_mfe_percent": [(2, 40.0), (1, 50.0)],
-        "validation_mfe_percent_nh": [(1, 60.0), (2, 30.0)],
-        "learning_rate": [(1, 1e-3)],
-    }
-    figure = predicted_true.training_curves(history, "title")
-    assert [axes.get_ylabel() for axes in figure.axes] == [
-        "training loss",
-        "parts of the loss",
-        "validation MFE [%]",
-    ]
-    assert drawn_inside(figure)
-    mean = figure.axes[2].lines[1]
-    assert list(mean.get_xdata()) == [1, 2]
-    assert list(mean.get_ydata()) == [50.0, 40.0]
-    slashes = {name.replace("_", "/", 1): curve for name, curve in history.items()}
-    assert len(predicted_true.training_curves(slashes, "").axes) == 3
-    assert predicted_true.training_curves({}, "").axes == []
 
 
 def test_the_result_figure_pairs_published_and_own_bars():

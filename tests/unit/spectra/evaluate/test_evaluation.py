@@ -7,8 +7,11 @@ import pytest
 
 from wolter.errors import InputError
 from wolter.report import style
+from wolter.report.page import Figure
+from wolter.report.training_curves import training_curves
+from wolter.report.write import write
 from wolter.spectra.evaluate import reference
-from wolter.spectra.evaluate.report import evaluate, figures, write
+from wolter.spectra.evaluate.evaluation import evaluate
 from wolter.spectra.schema import Parameter
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -94,7 +97,8 @@ def test_the_same_evaluation_writes_the_same_files(make_dataset, untrained_model
 def test_the_report_is_whole_and_needs_nothing_from_outside(make_dataset, known_model, tmp_path):
     evaluation = evaluate(known_model(), make_dataset(30), versions=("3",), resamples=20)
     folder = tmp_path / "deep" / "report"
-    write(evaluation, folder, {"deepspectra 3": HISTORY}, {"run": "<abc>"})
+    curves = Figure("training", "each epoch", style.to_png(training_curves(HISTORY)))
+    write(evaluation, folder, {"deepspectra 3": curves}, {"run": "<abc>"})
     names = {file.name for file in folder.iterdir()}
     assert names == {
         "evaluation.json",
@@ -148,7 +152,7 @@ def test_what_cannot_be_compared_is_said(make_dataset, known_model, spec):
     evaluation = evaluate(known_model(), longer, resamples=5)
     said = " ".join(evaluation.remarks)
     assert not evaluation.standard
-    assert "results.png" not in figures(evaluation)
+    assert "results.png" not in evaluation.figures()
     assert "Exposure 50 ks" in said
     assert "Line width 0.05 keV" in said
     assert "Embedded response" in said

@@ -15,9 +15,10 @@ from wolter import family as families
 from wolter.cli import main
 from wolter.errors import InputError
 from wolter.family import Family
-from wolter.images.evaluate.report import evaluate_images, write_images
+from wolter.images.evaluate.evaluation import evaluate_images
 from wolter.images.evaluate.scoring import Judged
 from wolter.images.schema import ImageSpec
+from wolter.report.write import write
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def test_scores_are_finite_and_beside_the_baselines(evaluation):
 
 
 def test_the_report_is_whole(evaluation, tmp_path):
-    folder = write_images(evaluation, tmp_path / "report", facts={"run": "<abc>"})
+    folder = write(evaluation, tmp_path / "report", run={"run": "<abc>"})
     page = (folder / "report.html").read_text()
     for text in ("superres 7", "best Gaussian", "without a network", "&lt;abc&gt;", "8 pairs"):
         assert text in page

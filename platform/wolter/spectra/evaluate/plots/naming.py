@@ -1,0 +1,49 @@
+"""How figures name parameters and components of spectra."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wolter.spectra.schema import Parameter
+
+
+@dataclass(frozen=True)
+class Label:
+    """How a parameter is drawn: its name, and its unit as `factor` in the parameter's own."""
+
+    name: str
+    unit: str
+    factor: float = 1.0
+
+    @property
+    def text(self) -> str:
+        """Name with unit."""
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
+
+
+LABELS: Mapping[str, Label] = {
+    "nh": Label(r"$N_\mathrm{H}$", r"$10^{22}$ cm$^{-2}$"),
+    "slope": Label(r"photon index $\Gamma$", ""),
+    "pow_norm": Label("power-law norm", r"$10^{-3}$ ph keV$^{-1}$ cm$^{-2}$ s$^{-1}$", 1e-3),
+    "line_energy": Label("line energy", "keV"),
+    "line_norm": Label("line norm", r"$10^{-5}$ ph cm$^{-2}$ s$^{-1}$", 1e-5),
+    "kt": Label("blackbody $kT$", "keV"),
+    "bb_norm": Label("blackbody norm", r"$10^{-5}$ $L_{39}\,D_{10}^{-2}$", 1e-5),
+}
+NAMES: Mapping[str, str] = {name: label.name for name, label in LABELS.items()}
+COMPONENTS: Mapping[str, str] = {
+    "powerlaw": "power law",
+    "gaussian": "Gaussian line",
+    "bbody": "blackbody",
+    "diskbb": "disk blackbody",
+    "bremss": "bremsstrahlung",
+}
+
+
+def label(parameter: Parameter) -> Label:
+    """Label of a parameter; its own name and unit where it is none of the reference's."""
+    return LABELS.get(parameter.name, Label(parameter.name, parameter.unit))
+
+
+def component(name: str) -> str:
+    """Label of a component."""
+    return COMPONENTS.get(name, name)
