@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol, cast
 
+from wolter.commands import all_commands
 from wolter.errors import InputError
 from wolter.files import why_full
 from wolter.memory import keep_freed
@@ -25,30 +26,12 @@ class Command(Protocol):
         """Run the command; returns the exit code."""
 
 
-# Imported only when asked for, so that `wolter --help` answers at once.
-COMMANDS = {
-    "simulate spectra": ("simulate", "Simulate spectra into a shard dataset"),
-    "simulate images": ("simulate_images", "Simulate pairs of images into a shard dataset"),
-    "ingest spectra": ("ingest", "Read archive spectra into a shard dataset"),
-    "ingest images": ("ingest_images", "Make pairs of real images into a shard dataset"),
-    "train": ("train", "Train a model family on a dataset; prints the run id"),
-    "tune": ("tune", "Search a family's configs; prints the Pareto front"),
-    "evaluate": ("evaluate", "Tables, plots and report of a family on a test split"),
-    "predict": ("predict", "Parameters of PHA files as a table; an enhanced image of an image"),
-    "fit": ("fit", "Classical fits of spectra, started from the prior or a network"),
-    "label": ("label", "Observed spectra with labels from fits, to train on"),
-    "export": ("export", "Write a model as weights that ship with the package"),
-    "promote": ("promote", "Make a run the champion that the server answers with"),
-    "serve": ("serve", "Serve the champions over HTTP until interrupted"),
-    "bench": ("bench", "Run one race of the benchmarks; prints JSON"),
-    "demo": ("demo", "Simulate, train, evaluate, register, serve and answer, in minutes"),
-}
 USAGE, FAILED = 2, 1
 
 
 def overview() -> str:
     """The text of `wolter --help`."""
-    lines = [f"  {name:<18} {about}" for name, (_, about) in COMMANDS.items()]
+    lines = [f"  {name:<18} {about}" for name, (_, about) in all_commands().items()]
     return "\n".join(
         [
             "usage: wolter COMMAND [OPTIONS]",
@@ -70,18 +53,19 @@ def find(arguments: Sequence[str]) -> tuple[str, list[str]]:
     Raises:
         InputError: there is no such command.
     """
+    commands = all_commands()
     for words in (2, 1):
         name = " ".join(arguments[:words])
-        if name in COMMANDS:
+        if name in commands:
             return name, list(arguments[words:])
     raise InputError(
-        f"unknown command {' '.join(arguments[:2])!r}; choose one of: {', '.join(COMMANDS)}"
+        f"unknown command {' '.join(arguments[:2])!r}; choose one of: {', '.join(commands)}"
     )
 
 
 def load(name: str, arguments: Sequence[str]) -> type[Command]:
     """The config class of a command; its options may depend on the arguments."""
-    module = importlib.import_module(f"wolter.commands.{COMMANDS[name][0]}")
+    module = importlib.import_module(all_commands()[name][0])
     if hasattr(module, "command"):
         return cast("type[Command]", module.command(arguments))
     return cast("type[Command]", module.COMMAND)

@@ -1,4 +1,4 @@
-"""Tasks: what is read, answered, written and evaluated; the only door to a wing.
+"""Tasks: how files are answered and models evaluated; the only door to a wing.
 
 The platform (training, search, registry, serving, commands) asks a family for its task, and the
 task for all that concerns the kind of record. A task is one object in the module `tasks` of a wing,
@@ -36,36 +36,23 @@ class NoOptions:
     """Options of a task that has none."""
 
 
-@dataclass(frozen=True)
-class Response:
-    """Body of an HTTP response."""
-
-    content: bytes
-    media_type: str
-
-
 class Task(ABC):
     """What models of some families are for.
 
-    The first paragraph of a subclass's docstring is the help of `wolter predict FAMILY`. Options
-    are written once: the fields of the four dataclasses, with their docstrings and defaults, become
-    options of commands, fields of uploads, and queries over HTTP.
+    The docstring of a subclass is the help of `wolter predict FAMILY`. Options are written once:
+    the fields of the three dataclasses, with their docstrings and defaults, are options of
+    commands.
 
     Attributes:
         name: "KIND/WHAT".
-        Inputs: frozen dataclass of the files of one record: fields of uploads, options of commands.
-            The first field is the record itself; every other has a default, and goes with every
-            record of a command.
-        Options: frozen dataclass of how to answer: options of commands, queries over HTTP.
-        PredictOptions: `Options` or a subclass, with what `wolter predict` alone can do, such as
-            writing further files.
-        EvaluateOptions: frozen dataclass of how to evaluate: options of `wolter evaluate`.
+        Inputs: frozen dataclass of the files that may go with a record.
+        Options: frozen dataclass of how to answer.
+        EvaluateOptions: frozen dataclass of how to evaluate.
     """
 
     name: ClassVar[str]
-    Inputs: ClassVar[type[Any]]
+    Inputs: ClassVar[type[Any]] = NoOptions
     Options: ClassVar[type[Any]] = NoOptions
-    PredictOptions: ClassVar[type[Any]] = NoOptions
     EvaluateOptions: ClassVar[type[Any]] = NoOptions
 
     @property
@@ -76,45 +63,6 @@ class Task(ABC):
     def model_name(self, family: Family, options: Any) -> str:  # noqa: ARG002  # of other tasks
         """Name of the family's model that answers with some options."""
         return family.name
-
-    @abstractmethod
-    def read(self, inputs: Any, spec: Any, options: Any) -> Any:
-        """Read the record of some files as models of a spec take it.
-
-        Args:
-            inputs: of the type `Inputs`.
-            spec: of the model.
-            options: of the type `Options`.
-
-        Raises:
-            InputError: a file is missing or bad, or does not fit the spec.
-        """
-
-    @abstractmethod
-    def answer(self, model: Model, version: str, records: Sequence[Any], options: Any) -> Any:
-        """Answer for records.
-
-        Args:
-            model: loaded.
-            version: of the model; empty for the fingerprint of its weights.
-            records: of `read`.
-            options: of the type `Options`.
-
-        Raises:
-            InputError: the model cannot answer for them, or not in the way of the options.
-        """
-
-    @abstractmethod
-    def write(self, answers: Any, out: Path) -> None:
-        """Write answers to a file.
-
-        Raises:
-            InputError: the suffix is none of the task's, or the file cannot be written.
-        """
-
-    @abstractmethod
-    def respond(self, answers: Any) -> Response:
-        """Answers as the body of an HTTP response."""
 
     @abstractmethod
     def check_outputs(self, files: Sequence[Path], out: Path, inputs: Any, options: Any) -> None:
@@ -144,7 +92,7 @@ class Task(ABC):
             files: the records.
             out: file to write.
             inputs: of the type `Inputs`: the files that go with every record.
-            options: of the type `PredictOptions`.
+            options: of the type `Options`.
             advance: told of the files done.
 
         Raises:

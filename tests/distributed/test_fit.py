@@ -61,7 +61,7 @@ def test_a_shifted_dataset_is_fitted_as_another_and_labelled(dataset, tmp_path, 
     other = dataclasses.replace(CONFIG, filter="thick")
     shifted = simulate_dataset(other, 60, tmp_path / "shifted", seed=9)
     datasets, out = tmp_path / "fits.parquet", tmp_path / "labelled"
-    words = ["--data", str(shifted.path), "--as", str(dataset.path)]
+    words = ["--data", str(shifted.path), "--assume-dataset", str(dataset.path)]
     options = ["--split", "all", "--no-intervals", "--n", "40"]
     assert cli.main(["fit", *words, *options, "--out", str(datasets)]) == 0
     assert cli.main(["label", *words, "--fits", str(datasets), "--out", str(out)]) == 0

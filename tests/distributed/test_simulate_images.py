@@ -2,10 +2,10 @@ import dataclasses
 
 import pytest
 
-from wolter.commands import train
 from wolter.data.batches import read_split
 from wolter.data.shards import open_dataset, shard_name
 from wolter.errors import InputError
+from wolter.images import tasks
 from wolter.images.simulate import field_table, simulate_image_dataset
 from wolter.images.simulator import ImageSimulateConfig, ImageSimulator
 
@@ -64,10 +64,11 @@ def test_a_folder_of_another_dataset_is_left_alone(dataset):
 
 def test_training_without_data_makes_the_images_that_it_needs(ray_session, monkeypatch, tmp_path):
     monkeypatch.setenv("WOLTER_HOME", str(tmp_path))
-    monkeypatch.setattr(train, "DEFAULT_FIELDS", 2)
-    made = open_dataset(train.default_data("images"))
+    monkeypatch.setattr(tasks, "FIELDS", 2)
+    task = tasks.EnhanceTask()
+    made = open_dataset(task.default_data())
     written = made.files[0].stat().st_mtime_ns
     assert made.manifest.kind == "images"
     assert {*made.read(0, ["source_id"])["source_id"].to_pylist()} == {"sim-0-0", "sim-0-1"}
-    assert train.default_data("images") == made.path
+    assert task.default_data() == made.path
     assert made.files[0].stat().st_mtime_ns == written

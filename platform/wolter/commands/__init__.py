@@ -1,1 +1,39 @@
-"""The commands of `wolter`: one file each, a frozen dataclass of options with a `run`."""
+"""Commands of the platform, one module each, and discovery of those of the wings.
+
+A wing is a subpackage; the words of its commands, their modules and what they do are `COMMANDS` of
+its own subpackage `commands`.
+"""
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from importlib.util import find_spec
+
+COMMANDS: Mapping[str, tuple[str, str]] = {  # words -> module, what it does
+    "train": ("train", "Train a model family on a dataset; prints the run id"),
+    "tune": ("tune", "Search a family's configs; prints the Pareto front"),
+    "evaluate": ("evaluate", "Tables, figures and report of families on a test split"),
+    "predict": ("predict", "Answers of a model for files"),
+    "export": ("export", "Write a model as weights that ship with the package"),
+    "promote": ("promote", "Make a run the champion that the server answers with"),
+    "serve": ("serve", "Serve the champions over HTTP until interrupted"),
+    "bench": ("bench", "Run one race of the benchmarks; prints JSON"),
+    "demo": ("demo", "Simulate, train, evaluate, register, serve and answer, in minutes"),
+}
+
+
+@functools.cache
+def all_commands() -> Mapping[str, tuple[str, str]]:
+    """Import path and one line of each command, by its words: those of the wings come first."""
+    package = importlib.import_module("wolter")
+    wings = [
+        f"wolter.{each.name}.commands"
+        for each in pkgutil.iter_modules(package.__path__)
+        if each.ispkg and each.name != "models" and find_spec(f"wolter.{each.name}.commands")
+    ]
+    found: dict[str, tuple[str, str]] = {}
+    for room in [*wings, __name__]:
+        commands: Mapping[str, tuple[str, str]] = importlib.import_module(room).COMMANDS
+        found |= {name: (f"{room}.{module}", about) for name, (module, about) in commands.items()}
+    return found

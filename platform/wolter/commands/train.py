@@ -12,23 +12,18 @@ import tyro
 
 from wolter import config as configs
 from wolter import family as families
+from wolter import task as tasks
+from wolter.commands.family_options import named_family, preset_of, value_of
 from wolter.data.shards import open_dataset
-from wolter.errors import InputError
 from wolter.family import Family
-from wolter.home import default_dataset
-from wolter.images.simulate import simulate_image_dataset
-from wolter.images.simulator import ImageSimulateConfig, tile_corners
 from wolter.progress import bar
 from wolter.registry import pretrained
 from wolter.registry.mlflow_client import shown_uri
 from wolter.registry.mlflow_store import promote
-from wolter.spectra.simulate import simulate_dataset
-from wolter.spectra.simulator import SimulateConfig
 from wolter.train.loop import Epoch, TrainConfig, default_config
 from wolter.train.runner import ScaleConfig, train
 
 Command = TypeVar("Command")
-DEFAULT_FAMILY, DEFAULT_SPECTRA, DEFAULT_FIELDS = "deepspectra", 20_000, 200
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,8 @@ class Train:
     """Train a model family on a dataset with Ray Train, tracked in MLflow; prints the run id.
 
     Attributes:
-        family: name of the family, a file of models/.
+        family: name of the family.
+        model: config of the family.
         data: folder of the dataset; without it the default one of the records that the family
             reads, simulated first if missing.
         preset: a named config of the family to start from, such as that of a published network.
@@ -50,7 +46,8 @@ class Train:
         promote: make the run the champion of its family when it ends.
     """
 
-    family: tyro.conf.Positional[str] = DEFAULT_FAMILY
+    family: tyro.conf.Positional[str]
+    model: Any = None
     data: Path | None = None
     preset: str = ""
     start: Annotated[str, tyro.conf.arg(name="from")] = ""
@@ -60,14 +57,9 @@ class Train:
     experiment: str = ""
     promote: bool = False
 
-    @property
-    def _model(self) -> Any:
-        """The family's config: a field of the class that `command` makes."""
-        return getattr(self, "model")  # noqa: B009
-
     def _config(self) -> dict[str, Any]:
         """What differs from the family's defaults, which weights to start from may have changed."""
-        given, usual = (configs.to_dict(each) for each in (self._model, type(self._model)()))
+        given, usual = (configs.to_dict(each) for each in (self.model, type(self.model)()))
         return {key: value for key, value in given.items() if value != usual[key]}
 
     def _device(self) -> str:
@@ -79,9 +71,10 @@ class Train:
 
     def run(self) -> int:
         """Train, register, and promote if asked to."""
-        data = self.data or default_data(families.load(self.family).kind)
+        family = families.load(self.family)
+        data = self.data or tasks.load(family.task).default_data()
         dataset = open_dataset(data)
-        name = families.load(self.family).model_name(dataset.spec)
+        name = family.model_name(dataset.spec)
         print(
             f"training {name} on {dataset.path}: {dataset.manifest.rows} records, "
             f"workers {self.scale.workers}, device {self._device()}, MLflow at {shown_uri()}"
@@ -139,15 +132,16 @@ def with_family(
     """A command with the config of the family that its arguments name, and how it is trained.
 
     Args:
-        base: the command, which reads `model`, `train` and `experiment`.
+        base: the command, which reads `model` and `train`.
         arguments: of the command line.
         usual: how a family is trained unless told otherwise.
 
     Raises:
         InputError: there is no such family or preset.
     """
-    name = next(iter(arguments), DEFAULT_FAMILY)
-    family = families.load(DEFAULT_FAMILY if name.startswith("-") else name)
+    family = named_family(arguments)
+    if family is None:
+        return base
     config = partial(preset_of, family, value_of(arguments, "--preset"))
     return make_dataclass(
         base.__name__,
@@ -160,44 +154,3 @@ def with_family(
         namespace={"__doc__": base.__doc__},
         frozen=True,
     )
-
-
-def value_of(arguments: Sequence[str], option: str) -> str:
-    """What an option is given as, which decides what others there are."""
-    for i, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name == option:
-            return value if equals else next(iter(arguments[i + 1 :]), "")
-    return ""
-
-
-def preset_of(family: Family, name: str) -> Any:
-    """A named config of a family; the default one where there is no name.
-
-    Raises:
-        InputError: the family has none of this name.
-    """
-    if not name:
-        return family.config()
-    if name not in family.presets:
-        known = ", ".join(family.presets) or "it has none"
-        raise InputError(f"--preset {name}: not one of {family.name}'s ({known})")
-    return family.presets[name]
-
-
-def default_data(kind: str) -> Path:
-    """The default dataset of a kind of records, which is simulated if it is missing."""
-    path = default_dataset(kind)
-    if (path / "dataset.json").exists():
-        return path
-    if kind == "images":
-        config = ImageSimulateConfig()
-        tiles = DEFAULT_FIELDS * len(tile_corners(config))
-        print(f"no --data given: simulating {DEFAULT_FIELDS} EPIC-pn fields into {path}")
-        with bar("simulating", tiles) as advance:
-            simulate_image_dataset(config, DEFAULT_FIELDS, path, on_shard=advance)
-        return path
-    print(f"no --data given: simulating {DEFAULT_SPECTRA} EPIC-pn spectra into {path}")
-    with bar("simulating", DEFAULT_SPECTRA) as advance:
-        simulate_dataset(SimulateConfig(), DEFAULT_SPECTRA, path, on_shard=advance)
-    return path

@@ -15,7 +15,8 @@ from rich.table import Table
 
 from wolter import config as configs
 from wolter import family as families
-from wolter.commands.train import DEFAULT_FAMILY, default_data, with_family
+from wolter import task as tasks
+from wolter.commands.train import with_family
 from wolter.data.out_paths import check_out
 from wolter.family import Family
 from wolter.files import write_atomically
@@ -40,7 +41,8 @@ class Tune:
     --train.fraction), and is judged by metrics of the validation split, never by the loss.
 
     Attributes:
-        family: name of the family, a file of models/.
+        family: name of the family.
+        model: config of the family.
         data: folder of the dataset; without it the default one of the records that the family
             reads, simulated first if missing.
         search: what to vary, by which metrics to judge, how many trials.
@@ -52,7 +54,8 @@ class Tune:
         json: also write trials, front and recommendation to this file.
     """
 
-    family: tyro.conf.Positional[str] = DEFAULT_FAMILY
+    family: tyro.conf.Positional[str]
+    model: Any = None
     data: Path | None = None
     search: Annotated[SearchConfig, tyro.conf.arg(name="")] = field(default_factory=SearchConfig)
     preset: str = ""
@@ -94,8 +97,8 @@ class Tune:
     def _plan(self) -> Sweep:
         return plan(
             self.family,
-            self.data or default_data(families.load(self.family).kind),
-            config=configs.to_dict(getattr(self, "model")),  # noqa: B009  # added by `command`
+            self.data or tasks.load(families.load(self.family).task).default_data(),
+            config=configs.to_dict(self.model),
             train=self.train,
             search=self.search,
             observed=self.observed,

@@ -2,6 +2,7 @@
 
 from wolter.outputs import Metric, Output
 
+RATE = "rate"
 LIMIT_NAMES = ("lower", "upper", "lower_95", "upper_95")
 RATE_METRICS = (
     Metric("deviance", "lower", "Poisson deviance of the target's photons a pixel", headline=True),
@@ -12,7 +13,7 @@ RATE_METRICS = (
 
 def rate_outputs(interval: bool) -> tuple[Output, ...]:
     """Rate per output pixel and, with `interval`, the ends of its 68 % and 95 % intervals."""
-    rate = Output("rate", "expected rate per output pixel", "ct/s", "HW")
+    rate = Output(RATE, "expected rate per output pixel", "ct/s", "HW")
     ends = tuple(
         Output(name, f"{side} end of the {level} % interval", "ct/s", "HW")
         for name, side, level in zip(

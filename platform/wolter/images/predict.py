@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wolter import family as families
 from wolter.errors import InputError
+from wolter.family import Family
 from wolter.images.reading import check_compatible, fills_image, picture_batch
 from wolter.images.schema import ImageSpec
 from wolter.images.tiling import enhance, enlarged, holds_background
@@ -61,17 +61,20 @@ class Enhanced:
     remarks: tuple[str, ...]
 
 
-def model_name(family: str, task: str) -> str:
+def variant_name(family: Family, task: str) -> str:
     """Name of the model of a family for a task: the family's own name, or a variant's.
+
+    Args:
+        family: of images.
+        task: its name or one of its variants; empty for the family's own name.
 
     Raises:
         InputError: it has no such task.
     """
-    found = families.load(family)
-    tasks = (found.name, *found.variants)
-    if task not in tasks:
-        raise InputError(f"--task {task}: {family} has {', '.join(tasks)}")
-    return found.name if task == found.name else f"{found.name}-{task}"
+    tasks = (family.name, *family.variants)
+    if task and task not in tasks:
+        raise InputError(f"--task {task}: {family.name} has {', '.join(tasks)}")
+    return family.name if task in ("", family.name) else f"{family.name}-{task}"
 
 
 def enhance_picture(model: Model, picture: CountsImage, version: str = "") -> Enhanced:

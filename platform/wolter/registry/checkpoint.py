@@ -24,6 +24,7 @@ from wolter.data.shards import Manifest
 from wolter.errors import InputError
 from wolter.family import Family
 from wolter.files import make_folder, write_atomically
+from wolter.outputs import Output
 from wolter.registry.migrations import LAYOUT, migrate_card, migrate_weights
 
 WEIGHTS, CARD = "model.safetensors", "config.json"
@@ -92,6 +93,12 @@ class Model:
     family: Family
     card: Card
     module: nn.Module
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What the family predicts of the records that the model was trained on."""
+        config = configs.from_dict(self.family.config, self.card.config)
+        return self.family.outputs(config, self.card.spec)
 
 
 def fingerprint(model: Model) -> str:

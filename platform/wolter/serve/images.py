@@ -12,9 +12,10 @@ from astropy.io.fits import VerifyError
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from wolter import family as families
 from wolter.errors import InputError
 from wolter.images.fits_output import to_bytes
-from wolter.images.predict import enhance_picture, model_name
+from wolter.images.predict import enhance_picture, variant_name
 from wolter.images.schema import ImageBatch, ImageSpec
 from wolter.images.tiling import enhance
 from wolter.registry.checkpoint import Model, fingerprint
@@ -127,7 +128,7 @@ def add_route(app: FastAPI, service: "Service") -> None:
     )
     async def enhanced(request: Request, asked: Annotated[Asked, Query()]) -> Response:
         """Denoise or super-resolve an image of photons: FITS in, FITS out, on the same sky."""
-        served = service.enhancer(model_name(FAMILY, asked.task))
+        served = service.enhancer(variant_name(families.load(FAMILY), asked.task))
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind != "multipart/form-data":
             raise HTTPException(415, "send multipart/form-data (a FITS image in the field image)")

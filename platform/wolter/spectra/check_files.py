@@ -1,4 +1,4 @@
-"""Goodness-of-fit check of predictions for files: table and plots."""
+"""Goodness of fit of a model's answers to spectrum files: a table, and figures."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,12 +8,10 @@ import numpy as np
 
 from wolter.errors import InputError
 from wolter.registry.checkpoint import Model
+from wolter.spectra.columns import to_columns, to_table
 from wolter.spectra.gridded import GriddedObservation
 from wolter.spectra.model_check import ModelCheck, check_checkable, check_model
-from wolter.spectra.model_check_plots import draw, picture_stems
-from wolter.spectra.predict import to_columns, to_table
 from wolter.spectra.reading import ResponseChoice, read_observed
-from wolter.spectra.schema import SpectraSpec
 from wolter.xray.instruments.instrument import DEFAULT
 from wolter.xray.spectral.response import width_in_bins
 
@@ -61,6 +59,8 @@ def check_files(
     Raises:
         InputError: a file cannot be read, or the model cannot be checked or refined.
     """
+    from wolter.spectra.model_check_plots import draw, picture_stems
+
     check_checkable(model)
     spec = model.card.spec
     stems = ["" for _ in files] if plots is None else picture_stems(files, plots)
@@ -83,7 +83,7 @@ def check_files(
                 raise
             on_reject(str(file), str(error))
         else:
-            parts.append(_columns(spec, checked, components))
+            parts.append(_columns(model, checked, components))
             if plots is not None:
                 edges_C1, good_C = observation.response.channel_edges_C1, observation.good_C
                 width_C = width_in_bins(edges_C1, spec.energy_edges, good_C)
@@ -93,9 +93,9 @@ def check_files(
     return to_table(model, parts, version)
 
 
-def _columns(spec: SpectraSpec, checked: ModelCheck, components: bool) -> dict[str, Any]:
+def _columns(model: Model, checked: ModelCheck, components: bool) -> dict[str, Any]:
     record = checked.likelihood.gridded.record
-    columns = to_columns(spec, [record], record.batch, checked.values, [checked.flags], components)
+    columns = to_columns(model, [record], record.batch, checked.values, [checked.flags], components)
     flag = columns.pop("flag")
     figures = {name: np.array([value]) for name, value in checked.figures.items()}
     return columns | figures | {"flag": flag}

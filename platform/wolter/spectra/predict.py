@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wolter.data.tables import check_suffix, vo_unit, write_rejects, write_table
+from wolter.data.tables import check_suffix, write_rejects, write_table
 from wolter.errors import InputError
-from wolter.registry.checkpoint import Model, fingerprint
-from wolter.spectra.flags import Values, estimate_flags, prior_back
+from wolter.registry.checkpoint import Model
+from wolter.spectra.columns import estimates_parameters, to_columns, to_table
+from wolter.spectra.flags import estimate_flags, prior_back, record_flags
 from wolter.spectra.gridding import batch_of
 from wolter.spectra.reading import Record, ResponseChoice, read_record, to_record
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
 CHUNK = 1024  # spectra a forward pass: bounds the memory, whatever the number of files
-
-_LIMITS = {
-    "_lolim": "lower end of the 68 % interval",
-    "_hilim": "upper end of the 68 % interval",
-    "_lolim95": "lower end of the 95 % interval",
-    "_hilim95": "upper end of the 95 % interval",
-    "_upper": "one-sided 95 % upper limit",
-}
 
 
 @dataclass(frozen=True)
@@ -221,82 +214,10 @@ def _predict(
     read = batch
     if translator is not None:
         read = translated(translator.family, translator.module, batch)
-    values = estimate(model, read)
-    flags = estimate_flags(model.card, batch, values)
-    return to_columns(model.card.spec, records, batch, values, flags, components)
-
-
-def to_columns(
-    spec: SpectraSpec,
-    records: Sequence[Record],
-    batch: SpectraBatch,
-    values: Values,
-    flags: Sequence[Sequence[str]],
-    components: bool = False,
-) -> dict[str, Any]:
-    """Table columns of records from the estimates of their joined batch."""
-    columns: dict[str, Any] = {"file": [record.name for record in records]}
-    columns |= {name: value for name, value in values.items() if value.ndim == 1}
-    columns["counts"] = batch.counts_BC.sum(1).numpy()
-    columns["exposure_s"] = np.array([record.exposure_s for record in records])
-    if components and "components" in values:
-        for k, name in enumerate(spec.components):
-            columns[f"component_{name}"] = values["components"][:, k]
-        edges = np.array(spec.energy_edges, dtype=np.float32)
-        columns["component_energy_edges"] = np.tile(edges, (len(records), 1))
-    columns["flag"] = [
-        ";".join((*record.flags, *more)) for record, more in zip(records, flags, strict=True)
-    ]
-    return columns
-
-
-def to_table(model: Model, parts: Sequence[dict[str, Any]], version: str = "") -> "Table":
-    """Astropy table of all parts, with units and descriptions; empty columns are left out."""
-    from astropy.table import Column, Table
-
-    spec = model.card.spec
-    filled = [part for part in parts if part]
-    names = list(filled[0]) if filled else ["file", *spec.names, "flag"]
-    columns = {}
-    for name in names:
-        text = name in ("file", "flag")
-        pieces = [np.asarray(part[name]) for part in filled] or [np.empty(0, np.float32)]
-        columns[name] = np.concatenate(pieces).astype("U" if text else np.float32)
-    constant = {"model_name": model.family.name, "model_version": version or fingerprint(model)}
-    rows = len(columns["file"])
-    ordered: dict[str, Any] = {"file": columns.pop("file")}
-    ordered |= {name: np.full(rows, value) for name, value in constant.items()} | columns
-    about = _descriptions(spec)
-    described = [(name, value, *about.get(name, ("", None))) for name, value in ordered.items()]
-    return Table(
-        [Column(value, name, unit=unit, description=text) for name, value, text, unit in described]
-    )
-
-
-def _descriptions(spec: SpectraSpec) -> dict[str, tuple[str, Any]]:
-    """Description and unit of every column that a table may have."""
-    about: dict[str, tuple[str, Any]] = {
-        "file": ("spectrum file", None),
-        "model_name": ("model family", None),
-        "model_version": ("version of the model", None),
-        "counts": ("counts of source and background on the model's energy grid", vo_unit("count")),
-        "exposure_s": ("exposure", vo_unit("s")),
-        "anomaly": ("distance from the training spectra, standard deviations", None),
-        "cstat": ("C-stat of the best fit near the answer", None),
-        "cstat_expected": ("its expectation, where the model is true", None),
-        "cstat_sigma": ("standard deviation of that", None),
-        "p_value": ("posterior-predictive p-value of C-stat", None),
-        "effective": ("share of the network's samples that the likelihood keeps", None),
-        "flag": ("what limits the estimate, separated by semicolons", None),
-        "component_energy_edges": ("edges of the energy grid", vo_unit("keV")),
-    }
-    for p in spec.parameters:
-        unit = vo_unit(p.unit)
-        said = f" ({p.unit})" if p.unit and (unit is None or " at " in p.unit) else ""
-        about[p.name] = (f"{p.name}{said}, estimate of least squared error", unit)
-        about[f"{p.name}_mfe"] = (f"{p.name}{said}, estimate of least fractional error", unit)
-        for suffix, text in _LIMITS.items():
-            about[p.name + suffix] = (f"{p.name}{said}, {text}", unit)
-    for name in spec.components:
-        about[f"component_{name}"] = (f"counts of the {name} component", vo_unit("count"))
-    return about
+    if estimates_parameters(model):
+        values = estimate(model, read)
+        flags = estimate_flags(model.card, batch, values)
+    else:
+        values = predict_batch(model, read)
+        flags = record_flags(model.card, batch, values)
+    return to_columns(model, records, batch, values, flags, components)

@@ -104,7 +104,7 @@ def test_outputs_are_checked_before_the_work(
         raise AssertionError("read before its output was checked")
 
     monkeypatch.chdir(picture_file.parent)
-    monkeypatch.setattr("wolter.images.commands.predict.read_counts_image", never)
+    monkeypatch.setattr("wolter.images.tasks.read_counts_image", never)
     picture_file.with_name("folder.fits").mkdir()
     assert run(picture_file, enhancer, *options) == 2
     line = capsys.readouterr().err

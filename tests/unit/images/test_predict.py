@@ -7,10 +7,11 @@ import torch
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from wolter import family as families
 from wolter.cli import main
 from wolter.errors import InputError
 from wolter.images.fits_output import to_hdus, write
-from wolter.images.predict import enhance_picture, model_name
+from wolter.images.predict import enhance_picture, variant_name
 from wolter.images.reading import load_picture, save_picture
 from wolter.registry.checkpoint import load_model
 from wolter.xray.imaging.counts_image import read_counts_image
@@ -130,10 +131,10 @@ def test_bad_input_ends_in_one_line_and_no_file(
 
 
 def test_models_are_named_by_their_task():
-    assert model_name("superres", "superres") == "superres"
-    assert model_name("superres", "denoise") == "superres-denoise"
+    assert variant_name(families.load("superres"), "superres") == "superres"
+    assert variant_name(families.load("superres"), "denoise") == "superres-denoise"
     with pytest.raises(InputError, match="--task sharpen"):
-        model_name("superres", "sharpen")
+        variant_name(families.load("superres"), "sharpen")
 
 
 def test_pictures_pass_from_process_to_process_unchanged(picture_file):

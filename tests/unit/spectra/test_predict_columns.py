@@ -10,15 +10,15 @@ import torch
 
 from wolter.errors import InputError
 from wolter.registry.checkpoint import fingerprint, load_model
+from wolter.spectra import columns as tables
 from wolter.spectra import predict
+from wolter.spectra.columns import to_columns, to_table
 from wolter.spectra.predict import (
     estimate,
     predict_files,
     predict_observations,
     predict_records,
     predict_to_file,
-    to_columns,
-    to_table,
 )
 from wolter.spectra.reading import read_record, to_record
 from wolter.spectra.schema import Parameter
@@ -35,20 +35,20 @@ def other_spec(model, **changes):
     return dataclasses.replace(model, card=card)
 
 
-def test_columns_say_what_they_are_and_in_what_unit(model):
+def test_columns_say_what_they_are_and_in_what_unit(untrained):
     parameters = (
         Parameter("plain", 0.0, 1.0),
         Parameter("kt", 0.1, 1.0, "keV"),
         Parameter("odd", 0.1, 1.0, "furlongs per wolf"),
         Parameter("pow_norm", 0.1, 1.0, "keV^-1 cm^-2 s^-1 at 1 keV"),
     )
-    spec = dataclasses.replace(model.card.spec, parameters=parameters)
-    about = predict._descriptions(spec)
+    posterior = load_model(untrained("posterior"))
+    about = tables._declared(other_spec(posterior, parameters=parameters))
     said = {
-        "plain": ("plain", None),
-        "kt": ("kt", "keV"),
-        "odd": ("odd (furlongs per wolf)", None),
-        "pow_norm": ("pow_norm (keV^-1 cm^-2 s^-1 at 1 keV)", "1 / (keV s cm2)"),
+        "plain": ("", None),
+        "kt": ("", "keV"),
+        "odd": (" (furlongs per wolf)", None),
+        "pow_norm": (" (keV^-1 cm^-2 s^-1 at 1 keV)", "1 / (keV s cm2)"),
     }
     texts = {
         "": "estimate of least squared error",
@@ -57,15 +57,16 @@ def test_columns_say_what_they_are_and_in_what_unit(model):
         "_hilim95": "upper end of the 95 % interval",
         "_upper": "one-sided 95 % upper limit",
     }
-    for name, (start, unit) in said.items():
+    for name, (end, unit) in said.items():
         for suffix, text in texts.items():
-            told, found = about[name + suffix]
-            assert told == f"{start}, {text}"
+            told, found = tables.describe(about[name + suffix])
+            assert told == f"{name}, {text}{end}"
             assert found == unit
-    assert about["counts"][1] == "ct"
-    assert about["exposure_s"] == ("exposure", "s")
-    assert about["component_bbody"] == ("counts of the bbody component", "ct")
-    assert about["anomaly"][1] is None
+    assert tables.describe(about["counts"])[1] == "ct"
+    assert tables.describe(about["exposure_s"]) == ("exposure", "s")
+    assert tables.describe(about["component_bbody"]) == ("counts of the bbody component", "ct")
+    assert tables.describe(about["anomaly"])[1] is None
+    assert tables.describe(None) == ("", None)
 
 
 def test_columns_are_of_each_record(pha, model):
@@ -75,28 +76,29 @@ def test_columns_are_of_each_record(pha, model):
     batch = predict.to_batch([observation, observation.band(0.5, 12)], spec)
     values = estimate(model, batch)
     flags = [["anomalous", "no_background"], []]
-    columns = to_columns(spec, records, batch, values, flags)
+    columns = to_columns(model, records, batch, values, flags)
     assert columns["file"] == ["source.pha"] * 2
     assert columns["flag"] == ["anomalous;no_background", "band_not_covered"]
     assert columns["counts"].tolist() == batch.counts_BC.sum(1).tolist()
     assert columns["exposure_s"].tolist() == [25_000.0] * 2
     assert not [name for name in columns if name.startswith("component")]
     assert all(len(column) == 2 for column in columns.values())
-    told = to_columns(spec, records, batch, values, flags, components=True)
+    told = to_columns(model, records, batch, values, flags, components=True)
     assert told["component_bbody"].tolist() == values["components"][:, 2].tolist()
     assert told["component_energy_edges"].shape == (2, 257)
     without = {name: value for name, value in values.items() if name != "components"}
-    assert to_columns(spec, records, batch, without, flags, components=True).keys() == (
+    assert to_columns(model, records, batch, without, flags, components=True).keys() == (
         columns.keys()
     )
     with pytest.raises(ValueError, match="shorter"):
-        to_columns(spec, records, batch, values, flags[:1])
+        to_columns(model, records, batch, values, flags[:1])
 
 
 def test_a_table_of_nothing_has_the_columns_and_no_row(model):
     table = to_table(model, [{}, {}])
     assert len(table) == 0
-    assert table.colnames == ["file", "model_name", "model_version", *model.card.spec.names, "flag"]
+    both = [name + suffix for name in model.card.spec.names for suffix in ("", "_mfe")]
+    assert table.colnames == ["file", "model_name", "model_version", *both, "anomaly", "flag"]
 
 
 def test_versions_that_nobody_numbered_are_fingerprints(pha, model):

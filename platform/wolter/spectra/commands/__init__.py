@@ -1,1 +1,8 @@
-"""Commands of the wing of spectra."""
+"""Commands of the wing of spectra; see `wolter.commands`."""
+
+COMMANDS = {
+    "simulate spectra": ("simulate", "Simulate spectra into a shard dataset"),
+    "ingest spectra": ("ingest", "Read archive spectra into a shard dataset"),
+    "fit": ("fit", "Classical fits of spectra, started from the prior or a network"),
+    "label": ("label", "Observed spectra with labels from fits, to train on"),
+}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import pyarrow as pa
 import tyro
@@ -50,7 +50,7 @@ class Fit:
         response: files, or embedded for the response of the instrument that needs no files.
         instrument: name of the instrument of an embedded response.
         data: folder of a simulated dataset, in place of files.
-        assumed: folder of another simulated dataset, whose model and response the spectra of
+        assume_dataset: folder of another simulated dataset, whose model and response the spectra of
             --data are fitted with in place of their own.
         split: test, validation, train or all of the dataset.
         n: spectra of the dataset; 0: all.
@@ -74,7 +74,7 @@ class Fit:
     response: Literal["files", "embedded"] = "files"
     instrument: str = DEFAULT
     data: Path | None = None
-    assumed: Annotated[Path | None, tyro.conf.arg(name="as")] = None
+    assume_dataset: Path | None = None
     split: str = "test"
     n: int = 0
 
@@ -82,8 +82,10 @@ class Fit:
         """Fit, and account for every file."""
         if bool(self.files) == (self.data is not None):
             raise InputError("give either PHA files or --data DIR")
-        if self.assumed is not None and self.data is None:
-            raise InputError("--as: only with --data; a file is fitted with its own response")
+        if self.assume_dataset is not None and self.data is None:
+            raise InputError(
+                "--assume-dataset: only with --data; a file is fitted with its own response"
+            )
         if self.starts < 1:
             raise InputError(f"--starts {self.starts}: give at least one")
         rejects_file = check_table(self.out, (*self.files, self.rmf, self.arf, self.background))
@@ -141,7 +143,7 @@ class Fit:
             if getattr(self, name):
                 raise InputError(f"--{name}: not used with --data, which knows its own")
         dataset = open_dataset(data)
-        assumed = None if self.assumed is None else open_dataset(self.assumed)
+        assumed = None if self.assume_dataset is None else open_dataset(self.assume_dataset)
         spec = (assumed or dataset).spec
         start = self._start(spec, self._network())
         config = self._config("cstat" if assumed is None else "wstat")

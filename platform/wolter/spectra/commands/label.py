@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from wolter import config as configs
 from wolter.data.shards import open_dataset
@@ -24,21 +21,21 @@ class Label:
             place, whose true labels and noise-free counts are left out.
         fits: .parquet table with a row for each spectrum.
         out: folder of the dataset to write.
-        assumed: folder of a simulated dataset whose parameters, and whose effective area for
+        assume_dataset: folder of a simulated dataset whose parameters, and whose effective area for
             every spectrum, are to be assumed: the one that the spectra were fitted as.
     """
 
     data: Path
     fits: Path
     out: Path
-    assumed: Annotated[Path | None, tyro.conf.arg(name="as")] = None
+    assume_dataset: Path | None = None
 
     def run(self) -> int:
         """Label, and count."""
         dataset = open_dataset(self.data)
         parameters, area_A = dataset.spec.parameters or REFERENCE_PRIOR, None
-        if self.assumed is not None:
-            assumed = open_dataset(self.assumed).manifest
+        if self.assume_dataset is not None:
+            assumed = open_dataset(self.assume_dataset).manifest
             parameters = assumed.spec.parameters
             area_A = Simulator(configs.from_dict(SimulateConfig, assumed.config)).area_A
         done = label_dataset(dataset, self.fits, self.out, parameters, area_A)

@@ -1,12 +1,14 @@
 """Comparability of a test set with the published and the limit rows."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wolter import config as configs
-from wolter.data.shards import ShardDataset
+from wolter.data.shards import ShardDataset, open_dataset
+from wolter.errors import InputError
 from wolter.registry.checkpoint import Model
 from wolter.report.bootstrap import Array
 from wolter.spectra.evaluate import reference
@@ -106,3 +108,15 @@ def _against_training(model: Model, dataset: ShardDataset, split: str) -> list[s
             f"{name} was trained on {own.instrument}, these spectra are {dataset.spec.instrument}."
         )
     return found
+
+
+def config_of(folder: Path) -> SimulateConfig:
+    """How a simulated dataset was made.
+
+    Raises:
+        InputError: there is no dataset, or it was not simulated.
+    """
+    config = open_dataset(folder).manifest.config
+    if not config.get("prior"):
+        raise InputError(f"{folder}: not simulated; give a dataset of `wolter simulate spectra`")
+    return configs.from_dict(SimulateConfig, config)

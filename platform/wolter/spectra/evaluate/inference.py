@@ -93,11 +93,11 @@ def _join(parts: Sequence[Tensor]) -> Array:
     return torch.cat(list(parts)).double().numpy()
 
 
-def check_compatible(model: Model, dataset: ShardDataset) -> None:
-    """Check that a model can be evaluated on a dataset.
+def check_grid(model: Model, dataset: ShardDataset) -> None:
+    """Check that a model reads the spectra of a dataset.
 
     Raises:
-        InputError: the kind, the energy grid or the parameters differ, or there are no true labels.
+        InputError: the kind or the energy grid differs.
     """
     own, given, name = model.card.spec, dataset.spec, model.family.name
     if model.family.kind != dataset.manifest.kind:
@@ -113,6 +113,16 @@ def check_compatible(model: Model, dataset: ShardDataset) -> None:
             f"{given.energy_edges[-1]:g} keV are not {name}'s grid ({own.n_channels} from "
             f"{own.energy_edges[0]:g} to {own.energy_edges[-1]:g} keV); make the dataset on it"
         )
+
+
+def check_compatible(model: Model, dataset: ShardDataset) -> None:
+    """Check that a model's estimates can be evaluated on a dataset.
+
+    Raises:
+        InputError: the kind, the energy grid or the parameters differ, or there are no true labels.
+    """
+    check_grid(model, dataset)
+    own, given, name = model.card.spec, dataset.spec, model.family.name
     if dataset.manifest.labels:
         raise InputError(
             f"{dataset.path}: its labels are estimates ({dataset.manifest.labels}); evaluate on a "

@@ -99,7 +99,7 @@ def test_what_cannot_be_compared_ends_before_the_prediction(
     def never(*_):
         raise AssertionError("predicted before")
 
-    monkeypatch.setattr("wolter.images.commands.predict.enhance_picture", never)
+    monkeypatch.setattr("wolter.images.tasks.enhance_picture", never)
     arguments = ["predict", "superres", str(picture_file), "--compare", str(path)]
     arguments += ["-o", str(path.with_name("out.fits")), "--checkpoint", str(enhancer(2))]
     assert main(arguments) == 2

@@ -158,7 +158,7 @@ def test_known_background_random_starts_and_bounds(pha, tmp_path, capsys):
         (("a.pha", "--bounds", "index=1,3"), "give NAME=LOW,HIGH"),
         (("missing.pha",), "missing.pha"),
         (("a.pha", "--starts", "0"), "give at least one"),
-        (("a.pha", "--as", "folder"), "--as: only with --data"),
+        (("a.pha", "--assume-dataset", "folder"), "--assume-dataset: only with --data"),
         (("--data", "nowhere"), "no dataset.json there"),
         (("--data", "nowhere", "--rmf", "a.rmf"), "--rmf: not used with --data"),
     ],

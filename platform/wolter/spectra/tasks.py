@@ -1,0 +1,304 @@
+"""Tasks of models of spectra: parameters, and embeddings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wolter.data.batches import count_rows
+from wolter.data.out_paths import check_folder
+from wolter.data.shards import ShardDataset
+from wolter.data.tables import check_table
+from wolter.errors import InputError
+from wolter.home import default_dataset
+from wolter.progress import bar
+from wolter.registry.checkpoint import Model, load_model
+from wolter.registry.pretrained import locate
+from wolter.spectra.columns import estimates_parameters
+from wolter.spectra.predict import estimate, predict_files, predict_to_file
+from wolter.spectra.reading import ResponseChoice
+from wolter.task import Advance, Task
+
+if TYPE_CHECKING:
+    from wolter.report.write import Report
+
+TRANSLATORS = "translator"  # family of translators
+DEFAULT_SPECTRA = 20_000  # of the default dataset
+
+
+@dataclass(frozen=True)
+class SpectrumFiles:
+    """Files that go with spectra.
+
+    Attributes:
+        rmf: RMF to use for every file.
+        arf: ARF to use for every file; "none" for none.
+        background: background spectrum to use for every file; "none" for none.
+    """
+
+    rmf: Path | None = None
+    arf: Path | None = None
+    background: Path | None = None
+
+
+@dataclass(frozen=True)
+class SpectraOptions:
+    """How to answer for spectra.
+
+    Attributes:
+        response: files, or embedded for the EPIC-pn response that needs no files.
+    """
+
+    response: ResponseChoice = "files"
+
+
+@dataclass(frozen=True)
+class ParameterOptions(SpectraOptions):
+    """How to estimate parameters.
+
+    Attributes:
+        translator: carry the spectra to the simulated domain first, by this version, run id, alias
+            or checkpoint folder of the family translator.
+        components: add the component spectra, where the family gives them.
+        check: fit every spectrum from the answer, and flag those that the model cannot explain.
+        refine: with check, the exact posterior in place of the network's (family posterior).
+        plots: with check, draw corner plots and spectra with residuals into this folder.
+    """
+
+    translator: str = ""
+    components: bool = False
+    check: bool = False
+    refine: bool = False
+    plots: Path | None = None
+
+    @property
+    def checked(self) -> bool:
+        """Whether answers are held against their spectra."""
+        return self.check or self.refine or self.plots is not None
+
+
+@dataclass(frozen=True)
+class ParameterEvaluation:
+    """How to evaluate estimates of parameters.
+
+    Attributes:
+        exact: sample the exact posterior of so many of the spectra, and compare with it.
+        assume_dataset: folder of a simulated dataset whose model and response are taken for the
+            spectra's: with --exact, adds the exact posterior of who knows nothing of a shift, and
+            refines posteriors as they would.
+        translator: carry the spectra to the simulated domain first, where the dataset plays an
+            observed one: version, run id, alias or checkpoint folder of the family translator.
+    """
+
+    exact: int = 0
+    assume_dataset: Path | None = None
+    translator: str = ""
+
+
+class SpectraTask(Task):
+    """Predictions for PHA files: a table with one row a file.
+
+    Each file is read with the response and background that its header names, unless others are
+    given. Files that cannot be read go to OUT's stem + .rejects.parquet with the reason. The suffix
+    of OUT chooses the format: .parquet, .csv, .vot or .fits.
+    """
+
+    Inputs = SpectrumFiles
+    Options = SpectraOptions
+
+    def check_outputs(self, files: Sequence[Path], out: Path, inputs: Any, options: Any) -> None:
+        """See `Task`."""
+        check_table(
+            out,
+            (*files, inputs.rmf, inputs.arf, inputs.background),
+            vectors=getattr(options, "components", False),
+        )
+
+    def predict(
+        self,
+        model: Model,
+        version: str,
+        files: Sequence[Path],
+        out: Path,
+        inputs: Any,
+        options: Any,
+        advance: Advance,
+    ) -> list[str]:
+        """See `Task`."""
+        return self._write_table(model, version, files, out, inputs, options, advance)
+
+    def _write_table(
+        self,
+        model: Model,
+        version: str,
+        files: Sequence[Path],
+        out: Path,
+        inputs: SpectrumFiles,
+        options: SpectraOptions,
+        advance: Advance,
+        **more: Any,
+    ) -> list[str]:
+        """Write the table; `more` goes to `predict_to_file`."""
+        written = predict_to_file(
+            model,
+            files,
+            out,
+            rmf=inputs.rmf,
+            arf=inputs.arf,
+            background=inputs.background,
+            response=options.response,
+            version=version,
+            on_files=advance,
+            **more,
+        )
+        lines = [f"{written.rows} spectra: {out}"]
+        if written.rejects:
+            lines.append(f"{len(written.rejects)} rejected: {written.rejects_file}")
+        return lines
+
+    def evaluate(
+        self,
+        models: Sequence[Model],
+        versions: Sequence[str],
+        dataset: ShardDataset,
+        split: str,
+        limit: int | None,
+        options: Any,  # noqa: ARG002  # has none
+    ) -> "Report":
+        """The families' own metrics; see `Task`."""
+        from wolter.report.family_report import evaluate
+        from wolter.spectra.evaluate.inference import check_grid
+
+        for model in models:
+            check_grid(model, dataset)
+        rows = count_rows(dataset, split)
+        with bar("evaluating", min(rows, limit or rows)) as advance:
+            return evaluate(models, versions, dataset, split, limit, advance)
+
+    def default_data(self) -> Path:
+        """See `Task`."""
+        path = default_dataset(self.kind.name)
+        if not (path / "dataset.json").exists():
+            from wolter.spectra.simulate import simulate_dataset
+            from wolter.spectra.simulator import SimulateConfig
+
+            print(f"no --data given: simulating {DEFAULT_SPECTRA} EPIC-pn spectra into {path}")
+            with bar("simulating", DEFAULT_SPECTRA) as advance:
+                simulate_dataset(SimulateConfig(), DEFAULT_SPECTRA, path, on_shard=advance)
+        return path
+
+
+class EmbeddingTask(SpectraTask):
+    """Latents and classes of PHA files: a table with one row a file.
+
+    Each file is read with the response and background that its header names, unless others are
+    given. Files that cannot be read go to OUT's stem + .rejects.parquet with the reason. The suffix
+    of OUT chooses the format: .parquet, .csv, .vot or .fits.
+    """
+
+    name = "spectra/embedding"
+
+
+class ParametersTask(SpectraTask):
+    """Parameters of PHA files: a table with one row a file.
+
+    Each file is read with the response and background that its header names, unless others are
+    given. Files that cannot be read go to OUT's stem + .rejects.parquet with the reason. The suffix
+    of OUT chooses the format: .parquet, .csv, .vot or .fits.
+    """
+
+    name = "spectra/parameters"
+    Options = ParameterOptions
+    EvaluateOptions = ParameterEvaluation
+
+    def check_outputs(self, files: Sequence[Path], out: Path, inputs: Any, options: Any) -> None:
+        """See `Task`."""
+        super().check_outputs(files, out, inputs, options)
+        if options.plots is not None:
+            check_folder(options.plots)
+        if options.translator and options.checked:
+            raise InputError(
+                "--translator: its counts have no Poisson likelihood; leave out "
+                "--check, --refine and --plots"
+            )
+
+    def predict(
+        self,
+        model: Model,
+        version: str,
+        files: Sequence[Path],
+        out: Path,
+        inputs: Any,
+        options: Any,
+        advance: Advance,
+    ) -> list[str]:
+        """See `Task`."""
+        table_of = predict_files
+        if options.translator:
+            translator = load_model(locate(TRANSLATORS, options.translator))
+            table_of = partial(predict_files, translator=translator)
+        if options.checked:
+            from wolter.spectra.check_files import check_files
+
+            table_of = partial(check_files, refined=options.refine, plots=options.plots)
+        more = {"components": options.components, "table_of": table_of}
+        return self._write_table(model, version, files, out, inputs, options, advance, **more)
+
+    def evaluate(
+        self,
+        models: Sequence[Model],
+        versions: Sequence[str],
+        dataset: ShardDataset,
+        split: str,
+        limit: int | None,
+        options: Any,
+    ) -> "Report":
+        """Errors of the estimates beside published and exact ones; see `Task`."""
+        if options.translator and options.exact:
+            raise InputError("--translator: what it gives has no likelihood; leave out --exact")
+        translator = None
+        if options.translator:
+            translator = load_model(locate(TRANSLATORS, options.translator))
+        if not all(estimates_parameters(model) for model in models):
+            if options != self.EvaluateOptions():
+                raise InputError(
+                    "--exact, --assume-dataset and --translator are of estimates of every "
+                    "parameter; leave them out"
+                )
+            return super().evaluate(models, versions, dataset, split, limit, options)
+        from wolter.spectra.evaluate.evaluation import evaluate
+
+        assumed = None
+        if options.assume_dataset is not None:
+            from wolter.spectra.evaluate.conditions import config_of
+
+            assumed = config_of(options.assume_dataset)
+        rows = count_rows(dataset, split)
+        sampled = min(rows, options.exact) * (1 if assumed is None else 2)
+        with bar("evaluating", min(rows, limit or rows) + sampled) as advance:
+            return evaluate(
+                models,
+                dataset,
+                split,
+                limit,
+                versions=versions,
+                exact=options.exact,
+                assumed=assumed,
+                progress=advance,
+                translator=translator,
+            )
+
+    def problem(self, model: Model) -> str:
+        """Why a model gives no finite parameters of a plain spectrum; empty where it does."""
+        spec = model.card.spec
+        if not estimates_parameters(model):
+            return super().problem(model)
+        values = estimate(model, self.kind.example(spec, 1))
+        bad = [name for name in spec.names if not np.isfinite(values[name]).all()]
+        return f"no finite {bad[0]} of a plain spectrum" if bad else ""
+
+
+TASKS = (EmbeddingTask(), ParametersTask())
