@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 
@@ -34,6 +34,26 @@ Advance = Callable[[int], None]
 @dataclass(frozen=True)
 class NoOptions:
     """Options of a task that has none."""
+
+
+class Demonstration(Protocol):
+    """Frozen dataclass of the options of `wolter demo` that know the records, and their steps."""
+
+    family: ClassVar[str]
+    """Name of the family that is trained."""
+
+    @property
+    def title(self) -> str:
+        """What is simulated."""
+
+    def simulate(self, n: int, folder: Path, advance: Advance) -> Path:
+        """Simulate records into a dataset in a folder; return the dataset's folder."""
+
+    def request(self, folder: Path) -> tuple[str, dict[str, Path]]:
+        """Write files to ask about; return route and query, and the files by field."""
+
+    def show(self, answer: dict[str, Any]) -> None:
+        """Print the answer beside the truth."""
 
 
 class Task(ABC):
@@ -126,6 +146,10 @@ class Task(ABC):
     @abstractmethod
     def default_data(self) -> Path:
         """Folder of the default dataset of the records, which is simulated if it is missing."""
+
+    def demonstration(self) -> type[Demonstration] | None:
+        """Steps of `wolter demo`; None where the task has none."""
+        return None
 
     def problem(self, model: Model) -> str:
         """Why a model does not answer a plain record; empty where it does."""

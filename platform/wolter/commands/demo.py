@@ -1,43 +1,31 @@
 """`wolter demo`."""
 
 import contextlib
-import dataclasses
 import sys
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import requests
-import torch
-from rich.console import Console
-from rich.table import Table
+import tyro
 
+from wolter import family as families
+from wolter import task as tasks
 from wolter.cluster import connected
 from wolter.commands.evaluate import Evaluate
+from wolter.errors import InputError
 from wolter.home import home
 from wolter.progress import bar
 from wolter.registry.mlflow_store import promote
 from wolter.serve import application
 from wolter.serve.config import ServeConfig
-from wolter.spectra.simulate import simulate_dataset
-from wolter.spectra.simulator import SimulateConfig
+from wolter.task import Demonstration
 from wolter.train.loop import Epoch, TrainConfig
 from wolter.train.runner import train
-from wolter.xray.emission import components
-from wolter.xray.instruments import instrument as instruments
-from wolter.xray.spectral.fakeit import fakeit
-from wolter.xray.spectral.observation import write_spectrum
 
-TRUTH = {  # of the spectrum that is asked about
-    "nh": 0.3,
-    "slope": 1.8,
-    "pow_norm": 1.5e-3,
-    "line_energy": 6.4,
-    "line_norm": 2.5e-5,
-    "kt": 0.16,
-    "bb_norm": 2.0e-5,
-}
+FLAT = tyro.conf.arg(name="")  # options without a prefix
 
 
 @dataclass(frozen=True)
@@ -45,43 +33,43 @@ class Demo:
     """The whole way in minutes: simulate, train on Ray, evaluate, register, serve, and answer.
 
     Attributes:
-        n: spectra to simulate.
+        n: records to simulate.
         epochs: of training.
-        instrument: name of the instrument, whose embedded response is used.
+        steps: of the records.
         port: of the server; 0: any free one.
         keep: go on serving until interrupted; by default where the output is a terminal.
-        folder: of the data set and the asked spectrum.
+        folder: of the data set and the files that are asked about.
     """
 
+    steps: Annotated[Demonstration, FLAT]
     n: int = 40_000
     epochs: int = 16
-    instrument: str = instruments.DEFAULT
     port: int = 0
     keep: bool = field(default_factory=sys.stdout.isatty)
     folder: Path = field(default_factory=lambda: home() / "demo")
 
     def run(self) -> int:
         """Run every step, saying what each gives."""
-        title = instruments.load(self.instrument).title
-        data = self.folder / f"spectra-{self.instrument}-{self.n}"
+        family = self.steps.family
         with connected():
-            print(f"1/5 simulating {self.n} {title} spectra of 25 ks into {data}")
+            print(f"1/5 simulating {self.n} {self.steps.title} into {self.folder}")
             with bar("simulating", self.n) as advance:
-                config = SimulateConfig(instrument=self.instrument)
-                simulate_dataset(config, self.n, data, on_shard=advance)
-            print(f"2/5 training deepspectra for {self.epochs} epochs with Ray Train")
-            run_id = self._train(data)
-            print("3/5 evaluating on the test split, beside the published figures")
-            Evaluate(data=data, version=run_id).run()
-            version = promote("deepspectra", run_id)
-            print(f"4/5 registered: deepspectra version {version} is the champion")
+                data = self.steps.simulate(self.n, self.folder, advance)
+            print(f"2/5 training {family} for {self.epochs} epochs with Ray Train")
+            run_id = self._train(family, data)
+            print("3/5 evaluating on the test split")
+            options = tasks.load(families.load(family).task).EvaluateOptions()
+            Evaluate((family,), data=data, version=run_id, options=options).run()
+            version = promote(family, run_id)
+            print(f"4/5 registered: {family} version {version} is the champion")
             url = application.start(ServeConfig(port=self.port))
-            print(f"5/5 served at {url}; asking about one simulated spectrum:")
-            pha, background = self._fake_spectrum()
-            embedded = f"response=embedded&instrument={self.instrument}"
-            query = f"{url}/v1/spectra/parameters?{embedded}"
-            print(f"    curl -F pha=@{pha} -F background=@{background} '{query}'")
-            _show(_post(query, {"pha": pha, "background": background}))
+            print(f"5/5 served at {url}; asking about one simulated record:")
+            query, files = self.steps.request(self.folder)
+            fields = " ".join(f"-F {name}=@{file}" for name, file in files.items())
+            print(f"    curl {fields} '{url}{query}'")
+            answer = _post(f"{url}{query}", files)
+            self.steps.show(answer)
+            print(f"{answer['model_name']} version {answer['model_version']}")
             print(f"page: {url}/docs")
             if self.keep:
                 print("serving until interrupted (Ctrl-C)")
@@ -89,30 +77,40 @@ class Demo:
             application.stop()
         return 0
 
-    def _train(self, data: Path) -> str:
+    def _train(self, name: str, data: Path) -> str:
+        family = families.load(name)
+        shown = [metric for metric in family.metrics if metric.headline]
         with bar("training", self.epochs) as advance:
 
             def show(epoch: Epoch) -> None:
                 advance(1)
-                print(f"    epoch {epoch.number}: mean MFE {epoch.validation['mfe_percent']:.1f} %")
+                values = ", ".join(
+                    f"{m.about or m.name} {epoch.validation[m.name]:.4g} {m.unit}".rstrip()
+                    for m in shown
+                    if m.name in epoch.validation
+                )
+                print(f"    epoch {epoch.number}: {values}")
 
-            config = TrainConfig(epochs=self.epochs)
-            return train("deepspectra", data, train=config, on_epoch=show).run_id
+            return train(name, data, train=TrainConfig(epochs=self.epochs), on_epoch=show).run_id
 
-    def _fake_spectrum(self) -> tuple[Path, Path]:
-        """Write one spectrum of known parameters and its background as PHA files."""
-        generator = torch.Generator().manual_seed(7)
-        instrument = instruments.load(self.instrument)
-        response = instrument.response()
-        model = components.parse(SimulateConfig.model).on(response.energy_edges_E1)
-        rate_MC = instrument.draw_backgrounds(response, 1, generator)
-        source, region = fakeit(response, model(TRUTH)[0], 25e3, generator, rate_MC[0], 0.25)
-        assert region is not None
-        pha, background = self.folder / "source.pha", self.folder / "background.pha"
-        write_spectrum(background, region, "background", overwrite=True)
-        named = dataclasses.replace(source, backfile=background.name, date=instrument.plain_date)
-        write_spectrum(pha, named, overwrite=True)
-        return pha, background
+
+def command(_arguments: Sequence[str]) -> type[Demo]:
+    """The command with the options of the demonstration that a wing has.
+
+    Raises:
+        InputError: none has any.
+    """
+    found = (tasks.load(name).demonstration() for name in tasks.names())
+    steps = next((each for each in found if each is not None), None)
+    if steps is None:
+        raise InputError("no task has a demonstration; install the package anew")
+    return make_dataclass(
+        Demo.__name__,
+        [("steps", Annotated[steps, FLAT], field(default_factory=steps))],
+        bases=(Demo,),
+        namespace={"__doc__": Demo.__doc__},
+        frozen=True,
+    )
 
 
 def _post(url: str, files: dict[str, Path]) -> dict[str, Any]:
@@ -124,18 +122,6 @@ def _post(url: str, files: dict[str, Path]) -> dict[str, Any]:
     return answer
 
 
-def _show(answer: dict[str, Any]) -> None:
-    """Print the answer beside the truth."""
-    table = Table("parameter", "true", "answer", "unit")
-    for name, estimate in answer["spectra"][0]["parameters"].items():
-        table.add_row(name, f"{TRUTH[name]:.4g}", f"{estimate['value']:.4g}", estimate["unit"])
-    Console().print(table)
-    print(f"{answer['model_name']} version {answer['model_version']}")
-
-
 def _until_interrupted() -> None:
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
-
-
-COMMAND = Demo

@@ -98,9 +98,9 @@ def to_table(model: Model, parts: Sequence[dict[str, Any]], version: str = "") -
     names = list(filled[0]) if filled else ["file", *plain, "flag"]
     columns = {}
     for name in names:
-        text = name in ("file", "flag")
         pieces = [np.asarray(part[name]) for part in filled] or [np.empty(0, np.float32)]
-        columns[name] = np.concatenate(pieces).astype("U" if text else np.float32)
+        kind = "U" if name in ("file", "flag") else np.float32
+        columns[name] = np.concatenate(pieces).astype(kind)
     constant = {"model_name": model.family.name, "model_version": version or fingerprint(model)}
     rows = len(columns["file"])
     ordered: dict[str, Any] = {"file": columns.pop("file")}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -20,10 +20,12 @@ from wolter.registry.pretrained import locate
 from wolter.spectra.columns import estimates_parameters
 from wolter.spectra.predict import estimate, predict_files, predict_to_file
 from wolter.spectra.reading import ResponseChoice
-from wolter.task import Advance, Task
+from wolter.task import Advance, Demonstration, Task
+from wolter.xray.instruments.instrument import DEFAULT
 
 if TYPE_CHECKING:
     from wolter.report.write import Report
+    from wolter.spectra.schema import SpectraBatch
 
 TRANSLATORS = "translator"  # family of translators
 DEFAULT_SPECTRA = 20_000  # of the default dataset
@@ -49,10 +51,12 @@ class SpectraOptions:
     """How to answer for spectra.
 
     Attributes:
-        response: files, or embedded for the EPIC-pn response that needs no files.
+        response: files, or embedded for the response of the instrument, which needs no files.
+        instrument: name of the instrument of an embedded response.
     """
 
     response: ResponseChoice = "files"
+    instrument: str = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,7 @@ class SpectraTask(Task):
             arf=inputs.arf,
             background=inputs.background,
             response=options.response,
+            instrument=options.instrument,
             version=version,
             on_files=advance,
             **more,
@@ -291,12 +296,18 @@ class ParametersTask(SpectraTask):
                 translator=translator,
             )
 
+    def demonstration(self) -> type[Demonstration]:
+        """See `Task`."""
+        from wolter.spectra.demo import SpectraDemonstration
+
+        return SpectraDemonstration
+
     def problem(self, model: Model) -> str:
         """Why a model gives no finite parameters of a plain spectrum; empty where it does."""
         spec = model.card.spec
         if not estimates_parameters(model):
             return super().problem(model)
-        values = estimate(model, self.kind.example(spec, 1))
+        values = estimate(model, cast("SpectraBatch", self.kind.example(spec, 1)))
         bad = [name for name in spec.names if not np.isfinite(values[name]).all()]
         return f"no finite {bad[0]} of a plain spectrum" if bad else ""
 
