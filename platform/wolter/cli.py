@@ -42,6 +42,7 @@ def overview() -> str:
             *lines,
             "",
             "`wolter COMMAND --help` lists a command's options with units and defaults;",
+            "`wolter config COMMAND` writes them as TOML, which --config FILE reads;",
             "--debug shows the traceback of an error; --version prints the version.",
         ]
     )
@@ -104,10 +105,17 @@ def _main(arguments: Sequence[str] | None) -> int:
 
 def _run(words: list[str], debug: bool) -> int:
     try:
-        import tyro
+        from wolter.commands import config_file
 
+        if words[0] == "config":
+            name, rest = find(words[1:])
+            print(config_file.written(load(name, rest), rest, f"wolter {name}"), end="")
+            return 0
         name, rest = find(words)
-        command = tyro.cli(load(name, rest), args=rest, prog=f"wolter {name}")
+        rest, file = config_file.split(rest)
+        values = {} if file is None else config_file.read(file)
+        rest = config_file.with_family(rest, values)
+        command = config_file.parse(load(name, rest), rest, f"wolter {name}", values, file)
         return command.run()
     except BrokenPipeError:  # the reader of our output has what it wanted
         _print_no_more()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import cattrs
 from cattrs.errors import CattrsError
@@ -53,11 +53,24 @@ def from_dict(cls: type[T], values: dict[str, Any]) -> T:
     if not isinstance(values, dict):
         raise InputError(f"{cls.__name__}: {values!r} is not a table of keys and values")
     try:
-        return _converter().structure(values, cls)
+        return cast("T", structure(cls, values))
+    except InputError as error:
+        raise InputError(f"{cls.__name__}: {error}") from error
+
+
+def structure(kind: Any, value: Any) -> Any:
+    """Build a value of a field's type, a dataclass or any other, from what JSON or TOML hold.
+
+    Raises:
+        InputError: the value has another type, or lacks keys or has unknown ones.
+    """
+    try:
+        return _converter().structure(value, kind)
     except cattrs.BaseValidationError as error:
         problems = "; ".join(cattrs.transform_error(error, format_exception=_explain))
-        problems = problems.replace(" @ $.", " at ").replace(" @ $", "")
-        raise InputError(f"{cls.__name__}: {problems}") from error
+        raise InputError(problems.replace(" @ $.", " at ").replace(" @ $", "")) from error
+    except (TypeError, ValueError) as error:
+        raise InputError(_explain(error, kind)) from error
 
 
 def save(config: Any, path: Path) -> None:
