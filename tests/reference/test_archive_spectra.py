@@ -28,7 +28,7 @@ READ = {
 REFUSED = {
     "xmm/mnlup_mos1/MNLup_2138_0670580101_EMOS1_S001_spec.15grp": (
         1834,
-        r"its RMF MNLup_.*_spec\.rmf \(RESPFILE\) is not beside it; pass rmf=",
+        r"its RMF MNLup_.*_spec\.rmf \(RESPFILE\) is not beside it; give --rmf FILE",
     ),
     "xmm/mnlup_mos1/MNLup_2138_0670580101_EMOS1_S001_specbg.fits": (2880, "names no RMF"),
     "xmm/ngc7793_ulx4/PNbackground_spectrum.fits": (1213, "names no RMF"),

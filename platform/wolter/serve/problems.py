@@ -34,7 +34,7 @@ RESPONSES: Mapping[int | str, dict[str, Any]] = {
 
 # Remedies of the library, and what they are over HTTP.
 _WORDS = {
-    r"\bpass (background|rmf|arf)=": r"send it in the field \1",
+    r"\bgive (background|rmf|arf) FILE( or none)?": r"send it in the field \1",
     r"\bpass the RMF and ARF of this spectrum": (
         "send its RMF and ARF in the fields rmf and arf, and ask for response=files"
     ),

@@ -79,9 +79,9 @@ def test_options_become_parameters_of_a_request():
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ("names no RMF (RESPFILE); pass rmf=", "names no RMF (RESPFILE); send it in the field rmf"),
-        ("is not beside it; pass arf=", "is not beside it; send it in the field arf"),
-        ("its own background; pass background=",
+        ("no RMF (RESPFILE); give --rmf FILE", "no RMF (RESPFILE); send it in the field rmf"),
+        ("is not beside it; give --arf FILE or none", "is not beside it; send it in the field arf"),
+        ("its own background; give --background FILE",
          "its own background; send it in the field background"),
         ("800 from 0; pass the RMF of this spectrum", "800 from 0; send its RMF in the field rmf"),
         ("thick: pass the RMF and ARF of this spectrum",
@@ -92,7 +92,7 @@ def test_options_become_parameters_of_a_request():
         ("(OSError: No SIMPLE card. If this is really a FITS file, try with "
          "ignore_missing_simple=True); fetch it again",
          "(OSError: No SIMPLE card.); fetch it again"),
-        ("bypass arf=x; passes", "bypass arf=x; passes"),
+        ("forgive arf FILE; bypass arf", "forgive arf FILE; bypass arf"),
     ],
 )  # fmt: skip
 def test_remedies_of_the_library_become_fields_of_a_request(said, told):

@@ -165,7 +165,7 @@ def read_observation(
     spectrum, own = read_spectra(pha)
     rmf_path = _follow(pha, rmf, spectrum.respfile, "RMF", "RESPFILE", "rmf")
     if rmf_path is None:
-        raise InputError(f"{pha}: names no RMF (RESPFILE); pass rmf=")
+        raise InputError(f"{pha}: names no RMF (RESPFILE); give --rmf FILE")
     matrix = read_rmf(rmf_path)
     _same_channels(spectrum, matrix, str(rmf_path))
     arf_path = _follow(pha, arf, spectrum.ancrfile, "ARF", "ANCRFILE", "arf")
@@ -225,7 +225,11 @@ def _follow(
         return None
     found = tables.beside(pha, named)
     if found is None:
-        raise InputError(f"{pha}: its {what} {named} ({keyword}) is not beside it; pass {option}=")
+        otherwise = "" if option == "rmf" else " or none"  # a spectrum needs an RMF
+        raise InputError(
+            f"{pha}: its {what} {named} ({keyword}) is not beside it; "
+            f"give --{option} FILE{otherwise}"
+        )
     return found
 
 
@@ -248,7 +252,8 @@ def background_of(
         return own if given is None else None
     if own is None and path.is_file() and filecmp.cmp(path, pha, shallow=False):
         raise InputError(
-            f"{pha}: is its own background, and holds no other (HDUCLAS2 BKG); pass background="
+            f"{pha}: is its own background, and holds no other (HDUCLAS2 BKG); "
+            "give --background FILE"
         )
     return read_spectrum(path, "background")
 

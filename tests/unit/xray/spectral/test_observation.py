@@ -247,16 +247,19 @@ def test_response_of_downward_channels_turns_the_spectrum_round(files):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ANCRFILE": "a.arf"}, r"names no RMF \(RESPFILE\); pass rmf="),
-        ({"RESPFILE": "gone.rmf"}, r"its RMF gone.rmf \(RESPFILE\) is not beside it; pass rmf="),
+        ({"ANCRFILE": "a.arf"}, r"names no RMF \(RESPFILE\); give --rmf FILE"),
+        (
+            {"RESPFILE": "gone.rmf"},
+            r"its RMF gone.rmf \(RESPFILE\) is not beside it; give --rmf FILE",
+        ),
         (
             {"RESPFILE": "a.rmf"},
             r"no ARF \(ANCRFILE\), and .*a.rmf: .*\(HDUCLAS3 REDIST\) holds no effective area",
         ),
-        ({"RESPFILE": "a.rmf", "ANCRFILE": "gone"}, r"its ARF gone .* pass arf="),
+        ({"RESPFILE": "a.rmf", "ANCRFILE": "gone"}, r"its ARF gone .* give --arf FILE"),
         (
             {"RESPFILE": "a.rmf", "ANCRFILE": "a.arf", "BACKFILE": "gone"},
-            r"its background gone .* pass background=",
+            r"its background gone .* give --background FILE",
         ),
         (
             {"RESPFILE": "a.rmf", "ANCRFILE": "a.arf", "first": 1},
