@@ -16,21 +16,21 @@ from wolter.files import write_atomically
 
 @dataclass(frozen=True)
 class Bench:
-    """Run one race of benchmarks/, both sides in one run, and print its figures as JSON.
+    """Run one benchmark of benchmarks/ against its peers, and print the results as JSON.
 
     Attributes:
-        name: the race: simulate, train, optimisers, fit, starts, detection, coverage, infer,
+        name: the benchmark: simulate, train, optimisers, fit, starts, detection, coverage, infer,
             observed, shifted, images, superres, losses, liveness or hostile (both of a served
             application).
-        json: also write the figures to this file, and pictures, of a race that has any, beside it;
-            without a file they are printed alone, as they always are.
-        n: size of the race; 0: the race's own.
-        pha: spectrum of the race `observed`, with the files that it names.
-        weights: folder or card of the network that the race `superres` judges, in place of the
+        json: also write the results to this file, and plots, if any, beside it. Results are always
+            printed.
+        n: size of the benchmark; 0: its default.
+        pha: spectrum of the benchmark `observed`, beside the files that its header names.
+        weights: folder or card of the network for the benchmark `superres`, in place of the
             registry's.
-        pictures: draw what the race `superres` judges.
-        jolideco: judge its images in the race `superres`, too, which takes minutes more.
-        sweep: JSON of `wolter tune superres`, whose best losses the race `losses` takes part with.
+        pictures: plot the images of the benchmark `superres`.
+        jolideco: include jolideco in the benchmark `superres`, which takes minutes more.
+        sweep: JSON of `wolter tune superres`, whose best losses enter the benchmark `losses`.
     """
 
     name: tyro.conf.Positional[str]

@@ -30,15 +30,15 @@ FLAT = tyro.conf.arg(name="")  # options without a prefix
 
 @dataclass(frozen=True)
 class Demo:
-    """The whole way in minutes: simulate, train on Ray, evaluate, register, serve, and answer.
+    """Demonstration in minutes: simulate, train on Ray, evaluate, register, serve, and answer.
 
     Attributes:
         n: records to simulate.
-        epochs: of training.
+        epochs: training epochs.
         steps: of the records.
-        port: of the server; 0: any free one.
+        port: port of the server; 0 takes a free one.
         keep: go on serving until interrupted; by default where the output is a terminal.
-        folder: of the data set and the files that are asked about.
+        folder: folder of the dataset and of the example files.
     """
 
     steps: Annotated[Demonstration, FLAT]

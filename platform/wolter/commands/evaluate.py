@@ -33,8 +33,8 @@ FLAT = tyro.conf.arg(name="")  # options without a prefix
 class Evaluate:
     """Evaluate families on the test split: tables, figures, one HTML page.
 
-    The first family is in question, and the others stand beside it. The report goes to the MLflow
-    run of each.
+    The first family is the subject, the others are for comparison. The report is logged with the
+    MLflow run of each.
 
     Attributes:
         families: names of the families; several to compare.

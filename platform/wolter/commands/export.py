@@ -20,7 +20,7 @@ KEPT = (
 
 @dataclass(frozen=True)
 class Export:
-    """Write a model as weights that ship with the package, in half precision, with a card.
+    """Export a model as pretrained weights: half precision, with a card.
 
     Data-derived state and ranges of the training data that earlier weights lack are learnt from
     the dataset, and nothing else.
@@ -30,8 +30,8 @@ class Export:
         data: the dataset that it was trained on last, or its first shards, for the card.
         version: version, run id or alias of the model in the registry; "pretrained" for the weights
             that come with the package.
-        evaluation: JSON of `wolter evaluate`, for the card; else it keeps what it has, or tells
-            the validation metrics of the run.
+        evaluation: JSON of `wolter evaluate`, for the card's metrics; without it the card keeps its
+            metrics, or takes the validation metrics of the run.
         out: folder of the weights.
     """
 

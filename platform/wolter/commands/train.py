@@ -36,8 +36,8 @@ class Train:
         data: folder of the dataset; without it the default one of the records that the family
             reads, simulated first if missing.
         preset: a named config of the family to start from, such as that of a published network.
-        start: weights to go on from, with their config and normalisation: pretrained, champion, a
-            run id or version of the model, or the folder of a checkpoint; without it fresh ones.
+        start: initial weights, with their config and normalisation: pretrained, champion, a run id
+            or version of the model, or a checkpoint folder; empty starts from random weights.
         observed: folder of a dataset of observed records to mix into every batch; its labels are
             used where `wolter label` gave them.
         train: epochs, batches, learning rate.

@@ -38,19 +38,20 @@ class Tune:
     """Search the configs of a family with Ray Tune; prints the Pareto front and what to train.
 
     Every trial is a child run of one run of MLflow, has the same budget (--train.epochs,
-    --train.fraction), and is judged by metrics of the validation split, never by the loss.
+    --train.fraction), and is compared by metrics of the validation split, never by the loss.
 
     Attributes:
         family: name of the family.
         model: config of the family.
         data: folder of the dataset; without it the default one of the records that the family
             reads, simulated first if missing.
-        search: what to vary, by which metrics to judge, how many trials.
+        search: keys to vary, metrics, number of trials.
         preset: a named config of the family to start from, such as that of a published network.
         observed: folder of a dataset of observed records to mix into every batch.
-        train: epochs, share of the data, batches: the budget of a trial.
+        train: budget of a trial: epochs, fraction of the data, batches.
         experiment: MLflow experiment.
-        resume: run id of a search that was interrupted, to go on with; all else but json is its.
+        resume: run id of an interrupted search to go on with; its settings replace all others but
+            --json.
         json: also write trials, front and recommendation to this file.
     """
 

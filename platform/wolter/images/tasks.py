@@ -42,11 +42,10 @@ class ImageFiles:
 
 @dataclass(frozen=True)
 class EnhanceOptions:
-    """How to enhance an image.
+    """Options of image enhancement.
 
     Attributes:
-        task: what to do: superres doubles the pixels, denoise keeps them; without it, the main task
-            of the family.
+        task: superres doubles the pixels, denoise keeps them; empty for the family's main task.
         exposure: exposure in seconds, in place of the header's.
         compare: FITS image of another telescope, such as Chandra, to show beside the answer; its
             offset and ratio of fluxes are measured.
@@ -61,11 +60,11 @@ class EnhanceOptions:
 
 @dataclass(frozen=True)
 class EnhanceEvaluation:
-    """How to evaluate enhanced images.
+    """Options of the evaluation of enhanced images.
 
     Attributes:
-        fields: also find the sources of so many whole simulated fields of each kind, and draw three
-            of them; 0: none.
+        fields: number of whole simulated fields of each kind for source detection, of which three
+            are plotted; 0: none.
     """
 
     fields: int = 2

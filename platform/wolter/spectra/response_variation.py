@@ -21,11 +21,12 @@ class ResponseVariation:
     Every record holds its own effective area, in bands, and background spectrum.
 
     Attributes:
-        filters: of the instrument, one drawn for each spectrum; empty for the response's own.
+        filters: filters of the instrument to draw from; empty for the response's own.
         area: range of a factor on the area (share of the PSF in the region, vignetting), drawn
             log-uniformly.
         tilt: standard deviation of the logarithm of a smooth factor on the area.
-        backgrounds: draw realistic backgrounds for one half, beside the observed ones.
+        backgrounds: draw realistic backgrounds for one half of the spectra, observed ones for the
+            other.
     """
 
     filters: tuple[str, ...] = ()

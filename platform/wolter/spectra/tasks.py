@@ -48,7 +48,7 @@ class SpectrumFiles:
 
 @dataclass(frozen=True)
 class SpectraOptions:
-    """How to answer for spectra.
+    """Response options of predictions for spectra.
 
     Attributes:
         response: files, or embedded for the response of the instrument, which needs no files.
@@ -61,15 +61,17 @@ class SpectraOptions:
 
 @dataclass(frozen=True)
 class ParameterOptions(SpectraOptions):
-    """How to estimate parameters.
+    """Options of parameter estimates.
 
     Attributes:
-        translator: carry the spectra to the simulated domain first, by this version, run id, alias
-            or checkpoint folder of the family translator.
+        translator: translate the spectra to the simulated domain first, with this version, run id,
+            alias or checkpoint folder of the family translator.
         components: add the component spectra, where the family gives them.
-        check: fit every spectrum from the answer, and flag those that the model cannot explain.
-        refine: with check, the exact posterior in place of the network's (family posterior).
-        plots: with check, draw corner plots and spectra with residuals into this folder.
+        check: goodness of fit: fit every spectrum from the answer, and flag those that the model
+            does not explain.
+        refine: give the exact posterior in place of the network's (family posterior); implies
+            --check.
+        plots: folder for corner plots and spectra with residuals; implies --check.
     """
 
     translator: str = ""
@@ -86,15 +88,15 @@ class ParameterOptions(SpectraOptions):
 
 @dataclass(frozen=True)
 class ParameterEvaluation:
-    """How to evaluate estimates of parameters.
+    """Options of the evaluation of parameter estimates.
 
     Attributes:
-        exact: sample the exact posterior of so many of the spectra, and compare with it.
-        assume_dataset: folder of a simulated dataset whose model and response are taken for the
-            spectra's: with --exact, adds the exact posterior of who knows nothing of a shift, and
-            refines posteriors as they would.
-        translator: carry the spectra to the simulated domain first, where the dataset plays an
-            observed one: version, run id, alias or checkpoint folder of the family translator.
+        exact: number of spectra whose exact posterior is sampled, for comparison.
+        assume_dataset: folder of a simulated dataset whose model and response are assumed. With
+            --exact, the exact posterior under this wrong assumption is added, and posteriors are
+            refined under it.
+        translator: translate the spectra to the simulated domain first, as observed ones: version,
+            run id, alias or checkpoint folder of the family translator.
     """
 
     exact: int = 0

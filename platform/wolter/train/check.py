@@ -15,7 +15,7 @@ N = 2  # plain records that are predicted
 
 @torch.inference_mode()
 def check_family(family: Family, config: Any, module: nn.Module, spec: Any) -> None:
-    """Check that a family declares what it does.
+    """Check a family's declared metrics and outputs against its functions.
 
     Args:
         family: to check.

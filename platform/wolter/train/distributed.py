@@ -101,7 +101,7 @@ def _scaling(scale: ScaleConfig) -> Any:
 
 
 def _in_thread(trainer: Any) -> "Future[Any]":
-    """Start a training in a thread: Ray then leaves the process's own interrupt handler alone."""
+    """Start a training in a thread, so that Ray leaves the interrupt handler alone."""
     result: Future[Any] = Future()
 
     def fit() -> None:
@@ -115,7 +115,7 @@ def _in_thread(trainer: Any) -> "Future[Any]":
 
 
 class _Progress(ray.train.UserCallback):  # type: ignore[misc]  # Ray is untyped
-    """Writes each epoch to a file; Ray runs this on the node of the process that follows it."""
+    """Callback that writes each epoch to a file, on the node of the driver."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -126,7 +126,7 @@ class _Progress(ray.train.UserCallback):  # type: ignore[misc]  # Ray is untyped
 
 
 def _follow(folder: Path, result: "Future[Any]") -> Iterator[Epoch | float]:
-    """Epochs as they are written, and how many are done between, until the result is there."""
+    """Follow epochs and their progress from the file, until the result is there."""
     path, steps, read, before = folder / PROGRESS, folder / STEPS, 0, ""
     while True:
         done = result.done()
@@ -145,7 +145,7 @@ def _follow(folder: Path, result: "Future[Any]") -> Iterator[Epoch | float]:
 
 
 def _worker(values: dict[str, Any]) -> str | None:
-    """Train in one worker process; return what is wrong with the input, if anything."""
+    """Train in one worker process; returns an input error, if any."""
     job, steps = configs.from_dict(Job, values["job"]), Path(values["steps"])
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()

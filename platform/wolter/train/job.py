@@ -1,4 +1,4 @@
-"""What a training worker is told, and what it builds from that."""
+"""Training jobs: the serialisable description of a run, and the objects of one worker."""
 
 import math
 from dataclasses import dataclass, replace
@@ -20,20 +20,20 @@ from wolter.train.loop import TrainConfig, Trainer, build, default_config
 
 @dataclass(frozen=True)
 class ScaleConfig:
-    """What a run on Ray may use.
+    """Resources of a run on Ray.
 
     Attributes:
-        workers: training processes over the whole cluster.
-        min_workers: go on with as few as this when nodes are lost, and grow again when they come
-            back; 0 waits for the full number.
-        use_gpu: a GPU for each worker: "yes", "no", or "auto" (if the cluster has enough).
+        workers: training processes in the whole cluster.
+        min_workers: smallest number of workers to go on with when nodes are lost, growing again
+            when they come back; 0 waits for the full number.
+        use_gpu: one GPU for each worker: yes, no, or auto (if the cluster has enough).
         cpus_per_worker: logical CPUs reserved for a worker; a fraction leaves some of a small
             machine to Ray Data, which feeds the workers.
-        threads_per_worker: of torch, on the CPU; 0 shares a machine's cores out. On a machine that
-            is busy with other work, 1 can be many times faster.
-        max_failures: how often lost workers are replaced, resuming from the last epoch.
-        cache_gib: keep the dataset in memory if it takes at most this, in GiB over all workers;
-            else it is streamed anew every epoch.
+        threads_per_worker: torch threads of a worker on the CPU; 0 divides the cores. On a machine
+            busy with other work, 1 can be many times faster.
+        max_failures: number of times that lost workers are replaced, from the last epoch on.
+        cache_gib: largest dataset to keep in memory, GiB over all workers; a larger one is
+            streamed from disk every epoch.
     """
 
     workers: int = 1
@@ -57,17 +57,17 @@ class ScaleConfig:
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker is told.
+    """Complete description of a training run, for its workers.
 
     Attributes:
         family: name of the family.
-        config: of the family, complete.
+        config: complete config of the family.
         train: how to train.
         dataset: absolute path of the shard dataset.
-        rows: of its training split.
-        validation_rows: of its validation split.
+        rows: records of its training split.
+        validation_rows: records of its validation split.
         cache_bytes: keep the dataset in memory if it takes at most this.
-        threads: of torch in a worker; 0 shares the cores out.
+        threads: torch threads of a worker; 0 divides the cores.
         start: checkpoint folder or card of the weights to start from; empty for fresh ones.
         observed: absolute path of a dataset of observed records to mix in; empty for none.
     """
@@ -86,11 +86,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What one worker trains with.
+    """Trainer, datasets and readers of one worker.
 
     Attributes:
-        trainer: with the module.
-        card: of its checkpoints.
+        trainer: trainer with the module.
+        card: card of its checkpoints.
         dataset: simulated records.
         train: how to cut their training split into batches, to which `n_observed` are added.
         validation: how to cut their validation split.
@@ -107,7 +107,7 @@ class Prepared:
     n_observed: int = 0
 
     def mix(self, simulated: Reader) -> Reader:
-        """The batches to train on, from those of simulated records."""
+        """Training batches: simulated records, with observed ones mixed in."""
         if self.observed is None:
             return simulated
         return MixedReader(simulated, self.observed, self.n_observed, self.train)
@@ -194,7 +194,7 @@ def _started(start: Path, family: str, given: dict[str, Any], dataset: ShardData
 def prepare(
     job: Job, rank: int = 0, world: int = 1, device: str | None = None, resume: bool = False
 ) -> Prepared:
-    """Build what one of `world` workers trains with; weights are the same on all workers.
+    """Build the trainer of one of `world` workers, with the same weights on all workers.
 
     Args:
         job: what to train.

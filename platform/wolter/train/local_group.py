@@ -1,4 +1,4 @@
-"""Training workers of one machine find each other without a port that is open to the network.
+"""Process group of training workers on one machine, without an open network port.
 
 `torch.distributed` would have the first worker listen on all interfaces.
 """

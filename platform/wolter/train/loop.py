@@ -17,24 +17,23 @@ from wolter.train.optimisers import OPTIMISERS, optimisers
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train.
+    """Training settings.
 
     Attributes:
         epochs: passes over the training split.
-        fraction: of the training split that is used, by sources; below 1 for quick trials.
-        batch_size: rows a step, over all workers together.
-        optimiser: "adamw" or "muon"; see `wolter.train.optimisers`.
-        learning_rate: peak of a one-cycle schedule: linear warm-up, then cosine to zero.
-        weight_decay: of the optimiser.
-        warmup: share of all steps spent warming up.
-        clip: largest gradient norm.
+        fraction: fraction of the training split's sources to use; below 1 for quick trials.
+        batch_size: records a step, over all workers together.
+        optimiser: adamw or muon; see `wolter.train.optimisers`.
+        learning_rate: peak learning rate of a one-cycle schedule: linear warm-up, then cosine to 0.
+        weight_decay: decoupled weight decay of the optimiser.
+        warmup: fraction of all steps with a rising learning rate.
+        clip: largest gradient norm; larger gradients are scaled down.
         fresh_noise: draw new Poisson noise each epoch, where noise-free counts are stored.
-        observed_fraction: share of observed records in every batch, where there are any.
-        trainable: parts of the module that learn, by name; the others stay as they are.
-            None for all of it.
-        precision: "float32", "bf16", or "auto" (bf16 on a GPU).
-        device: "auto", "cpu" or "cuda".
-        seed: of weights, order and noise.
+        observed_fraction: fraction of observed records in every batch, with --observed.
+        trainable: names of the module's parts to train, the others frozen; empty trains all.
+        precision: float32, bf16, or auto (bf16 on a GPU).
+        device: auto, cpu or cuda.
+        seed: seed of initial weights, order of records and noise.
     """
 
     epochs: int = 30
@@ -77,15 +76,15 @@ class TrainConfig:
 
 @dataclass
 class Epoch:
-    """What one epoch gave.
+    """Result of one epoch.
 
     Attributes:
         number: epochs done.
-        rows: trained on, by all workers.
-        seconds: of training, without validation.
-        train: means of the loss and its parts over these rows.
+        rows: records trained on, by all workers.
+        seconds: training time, without validation.
+        train: means of the loss and its parts over these records.
         validation: means of the family's metrics over the validation split.
-        ended: Unix time in seconds when all this was known.
+        ended: Unix time of the end, s.
     """
 
     number: int
@@ -102,7 +101,7 @@ OnStep = Callable[[float], None]
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name, where "auto" is the GPU if there is one.
+    """Choose a torch device by name; auto takes the GPU if there is one.
 
     Raises:
         InputError: "cuda" is asked for and there is none.
@@ -122,7 +121,7 @@ def build(family: Family, config: Any, spec: Any, seed: int) -> nn.Module:
 
 
 def default_config(family: Family) -> TrainConfig:
-    """How a family trains where nothing is said."""
+    """Default training settings of a family."""
     return TrainConfig(**family.defaults)
 
 

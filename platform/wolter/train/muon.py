@@ -1,4 +1,4 @@
-"""Muon (Jordan et al. 2024): steps that have about the same size along every direction of a matrix.
+"""Muon optimiser (Jordan et al. 2024): orthogonalised momentum steps of weight matrices.
 
 PyTorch's own works in bfloat16, which is a hundred times slower than float32 on processors that
 lack its instructions; this one does so on GPUs alone.

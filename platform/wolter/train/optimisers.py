@@ -1,4 +1,4 @@
-"""Which optimiser moves which weights."""
+"""Choice of optimisers for the weights of a module: AdamW, or Muon for matrices."""
 
 from torch import nn
 from torch.optim import AdamW, Optimizer
@@ -12,7 +12,7 @@ LEAST = 128  # rows and columns of a matrix that Muon moves; smaller ones belong
 def optimisers(
     module: nn.Module, name: str, learning_rate: float, weight_decay: float
 ) -> list[Optimizer]:
-    """Optimisers that together move all weights that learn, each weight by one of them.
+    """Optimisers that together update all trainable weights, each weight once.
 
     Args:
         module: what is trained.

@@ -19,7 +19,7 @@ OPTIMISER, STATE = "optimiser.safetensors", "state.json"
 
 
 def save_training(folder: Path, card: Card, trainer: Trainer) -> None:
-    """Write everything that resumes a run at the end of an epoch, into an empty folder."""
+    """Write a resumable training checkpoint into an empty folder."""
     save_model(folder, card, trainer.module)
     tensors: dict[str, Tensor] = {}
     for number, optimiser in enumerate(trainer.optimisers):
@@ -32,7 +32,7 @@ def save_training(folder: Path, card: Card, trainer: Trainer) -> None:
 
 
 def resume_training(folder: Path, trainer: Trainer) -> None:
-    """Put a trainer of the same family and config back where `save_training` left it."""
+    """Restore a trainer from a checkpoint of `save_training`."""
     trainer.module.load_state_dict(load_file(folder / WEIGHTS))
     tensors = load_file(folder / OPTIMISER)
     states: list[dict[int, dict[str, Tensor]]] = [{} for _ in trainer.optimisers]

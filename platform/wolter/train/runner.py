@@ -174,7 +174,7 @@ def _tracked(
     on_epoch: OnEpoch | None,
     on_start: OnStart | None,
 ) -> Iterator[_Run]:
-    """Note a run in MLflow from its start to its end, whichever that is, and register its model."""
+    """Track a run in MLflow to its end, also by failure, and register its model."""
     params: dict[str, Any] = {"model": job.config, "train": configs.to_dict(job.train)}
     params |= {key: getattr(job, key) for key in ("start", "observed") if getattr(job, key)}
     if scale is not None:
@@ -199,7 +199,7 @@ def _tracked(
 
 
 def epoch_metrics(epoch: Epoch) -> dict[str, float]:
-    """What is tracked of an epoch."""
+    """Metrics of an epoch, as MLflow tracks them."""
     values = {f"train/{name}": value for name, value in epoch.train.items()}
     values |= {f"validation/{name}": value for name, value in epoch.validation.items()}
     return values | {"samples_per_s": epoch.rows / epoch.seconds}

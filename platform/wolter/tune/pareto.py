@@ -1,4 +1,4 @@
-"""Which of several candidates are worth having when they are judged by several metrics.
+"""Pareto front of candidates with several metrics.
 
 Shapes: N candidates, M metrics.
 """
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 def front(objective_NM: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which candidates (N) no other one dominates: is as good in all metrics and better in one.
+    """Mask of non-dominated candidates (N): no other is as good in all metrics and better in one.
 
     Args:
         objective_NM: finite, the lower the better.
@@ -20,7 +20,7 @@ def front(objective_NM: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def best_mean_rank(objective_NM: NDArray[np.float64]) -> int:
-    """The candidate with the best mean rank over the metrics, which is always one of the front.
+    """Candidate with the best mean rank over the metrics; always on the front.
 
     Ranks know neither units nor how far off the worst candidates are; the first of equals wins.
 

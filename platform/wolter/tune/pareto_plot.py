@@ -1,4 +1,4 @@
-"""A search in a picture: what every trial reached, and the Pareto front.
+"""Plot of a search: all trials and the Pareto front.
 
 Shapes: N trials, M metrics.
 """

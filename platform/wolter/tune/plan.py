@@ -1,4 +1,4 @@
-"""What a search will do: which configs it tries, on what budget, and what judges them."""
+"""Plan of a search: configs, budget of a trial, metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,17 +25,17 @@ MODES = {"lower": "min", "higher": "max"}  # of `Metric.better`
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """How to search.
+    """Search settings.
 
     Attributes:
-        trials: configs to try, the given one first.
-        over: keys of the family's search space to vary; none for all of them.
-        metrics: of the validation split to judge by, as NAME, NAME:min or NAME:max; the first one
-            says which trials are ended early; none for the family's own.
-        grace: epochs that every trial gets; as many as it has at most: none is ended early.
+        trials: number of configs to try, the given one first.
+        over: keys of the family's search space to vary; empty for all of them.
+        metrics: validation metrics to compare by, as NAME, NAME:min or NAME:max; the first one
+            decides which trials end early; empty for the family's own.
+        grace: epochs before a trial may end early; with as many as --train.epochs none does.
         reduction: after 1, R, R^2 ... times `grace` epochs the best of every R trials go on.
         parallel: trials at once; 0 for one a GPU, or one a core where there is none.
-        seed: of the configs that are drawn.
+        seed: seed of the drawn configs.
     """
 
     trials: int = 12
@@ -59,7 +59,7 @@ class SearchConfig:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a search does, as its folder keeps it to go on from.
+    """Resumable state of a search.
 
     Attributes:
         run_id: the parent run of MLflow.
@@ -85,17 +85,17 @@ class Sweep:
     parallel: int
 
     def job_of(self, number: int) -> Job:
-        """What trial `number` trains."""
+        """Training job of trial `number`."""
         return replace(self.job, config=self.points[number])
 
     def objectives(self, metrics: Mapping[str, float]) -> list[float]:
-        """Values of the metrics that trials are judged by, the lower the better."""
+        """Objective values of the metrics; lower is better."""
         signs = {"min": 1.0, "max": -1.0}
         return [signs[mode] * metrics[name] for name, mode in self.metrics.items()]
 
 
 def folder_of(run_id: str) -> Path:
-    """Where a search keeps what it can be resumed from."""
+    """Folder of a search's resumable state."""
     return home() / "sweeps" / run_id
 
 
@@ -155,7 +155,7 @@ def plan(
 
 
 def planned(run_id: str) -> Sweep:
-    """The plan of a search that was begun, to go on with.
+    """Load the plan of an interrupted search.
 
     Raises:
         InputError: there is none of this run.
@@ -178,7 +178,7 @@ def _measured(job: Job) -> tuple[str, ...]:
 
 
 def _chosen(wanted: Sequence[str], family: Family, measured: Sequence[str]) -> dict[str, str]:
-    """Metrics to judge by, and which way each is better: as said, or as the family declares."""
+    """Metrics to compare by, with directions as given, or as the family declares."""
     modes = {metric.name: MODES[metric.better] for metric in family.metrics}
     chosen = {}
     for text in wanted or [name for name in modes if name in measured]:

@@ -26,17 +26,17 @@ class IngestImages:
         sources: FITS files, and folders to search throughout.
         out: folder of the dataset.
         exposure: good exposure of an input from an event list, s.
-        target_exposure: that of its target, s; 0: all the rest of the observation.
-        pairs: pairs of an event list at most.
-        band: energies LOW,HIGH in keV of the photons; images that tell none are taken to be in it.
-        coordinates: of the images of event lists: detector (EPIC only) or sky.
-        pixel: side of an input pixel, arcsec; images must have it.
+        target_exposure: good exposure of its target, s; 0: all the rest of the observation.
+        pairs: largest number of pairs from an event list.
+        band: energies LOW,HIGH in keV of the photons; assumed for images without a band.
+        coordinates: coordinates of images from event lists: detector (EPIC only) or sky.
+        pixel: side of an input pixel, arcsec; images must have this size.
         scale: target pixels along a side of an input pixel, of event lists.
-        exposure_map: FITS image of how the exposure is spread, on the input's pixels, or a folder
-            of such with an OBS_ID each; without it EPIC-pn's vignetting and gaps.
-        mask: FITS image, 0 where pixels are to be left out, or a folder of such.
+        exposure_map: FITS image of relative exposure on the input's pixels, or a folder of exposure
+            maps with an OBS_ID each; without it EPIC-pn's vignetting and gaps.
+        mask: FITS image, 0 where pixels are to be left out, or a folder of masks.
         tile: rows and columns of a record.
-        overlap: least pixels that neighbouring tiles share.
+        overlap: smallest overlap of neighbouring tiles, pixels.
     """
 
     sources: tyro.conf.Positional[tuple[Path, ...]]

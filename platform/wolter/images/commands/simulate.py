@@ -30,9 +30,9 @@ class SimulateImages:
         map: FITS images to use as scenes too, e.g. projections of hydrodynamic simulations.
         band: energies LOW,HIGH in keV.
         instrument: name of the instrument; only EPIC-pn's camera is known.
-        filter: of the instrument, thin, medium or thick of EPIC-pn; empty for its first.
+        filter: filter of the instrument: thin, medium or thick of EPIC-pn; empty for its first.
         tile: rows and columns of a record, 4 arcsec each; 0: whole frames of 416.
-        overlap: least pixels that neighbouring tiles share.
+        overlap: smallest overlap of neighbouring tiles, pixels.
         workers: processes, one core each; 0: one for every core.
     """
 

@@ -22,7 +22,7 @@ from wolter.xray.instruments.instrument import DEFAULT
 
 @dataclass(frozen=True)
 class Fit:
-    """Classical fits: maximum likelihood, started from the prior or a network; a row a spectrum.
+    """Fit spectra by maximum likelihood, from the prior or a network; one row a spectrum.
 
     Fits PHA files, each with the response and background that its header names unless others are
     given, or with --data the spectra of a simulated dataset, with Ray Data. Channels are summed
@@ -35,13 +35,13 @@ class Fit:
         start: prior (the middle of the bounds), random (points between them), or network.
         starts: random starts of each spectrum; the best fit is kept.
         family: family of the network to start from.
-        version: its version, run id or alias in the registry.
+        version: version, run id or alias of the network in the registry.
         checkpoint: folder of a network to use in place of the registry's.
         statistic: wstat (background measured) or cstat (known: that of the simulation, or the
             measured one smoothed); by default cstat for a dataset fitted as what it is.
         method: lm (Levenberg-Marquardt) or simplex (Nelder-Mead).
-        search: look for lower minima than the one that the start leads to, across the range of
-            each parameter; without it, a third of the fits from the prior miss the lowest.
+        search: global search for lower minima across the range of each parameter; without it, a
+            third of the fits from the prior miss the lowest minimum.
         intervals: 68 % profile-likelihood intervals, in ten times the time.
         bounds: NAME=LOW,HIGH in place of a parameter's prior range.
         rmf: RMF to use for every file.

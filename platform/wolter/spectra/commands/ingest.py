@@ -32,7 +32,7 @@ class IngestSpectra:
         background: background spectrum to use for every spectrum.
         response: files, or embedded for the response of the instrument that needs no files.
         instrument: name of the instrument of an embedded response.
-        list_other: name each file that is no spectrum, and what it is; also in others.parquet.
+        list_other: list each file that is no spectrum, with its kind, as others.parquet does.
     """
 
     sources: tyro.conf.Positional[tuple[Path, ...]]

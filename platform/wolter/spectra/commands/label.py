@@ -11,7 +11,7 @@ from wolter.spectra.simulator import REFERENCE_PRIOR, SimulateConfig, Simulator
 
 @dataclass(frozen=True)
 class Label:
-    """Observed spectra with approximate labels, for `wolter train --observed`: a new dataset.
+    """Label observed spectra with fitted parameters, as a dataset for `wolter train --observed`.
 
     Labels are the parameters in a table of `wolter fit` or `wolter predict`; a spectrum that is not
     in it, a fit that failed and a parameter at its bound or unconstrained stay without.
@@ -21,8 +21,8 @@ class Label:
             place, whose true labels and noise-free counts are left out.
         fits: .parquet table with a row for each spectrum.
         out: folder of the dataset to write.
-        assume_dataset: folder of a simulated dataset whose parameters, and whose effective area for
-            every spectrum, are to be assumed: the one that the spectra were fitted as.
+        assume_dataset: folder of the simulated dataset whose model and effective area the fits
+            assumed.
     """
 
     data: Path

@@ -17,7 +17,7 @@ class SimulateSpectra:
     """Simulate spectra into a shard dataset, with Ray Data.
 
     Source and background are drawn with Poisson statistics from uniform priors. Without files the
-    embedded response of the instrument and realistic backgrounds of its own are used.
+    embedded response of the instrument and realistic backgrounds are used.
 
     Attributes:
         n: number of spectra.
@@ -26,20 +26,20 @@ class SimulateSpectra:
         exposure: exposure in seconds, or LOW,HIGH for a log-uniform range.
         instrument: epic_pn, acis_s, acis_i or another that `wolter.xray.instruments` knows.
         rmf: redistribution matrix (RMF) of the instrument.
-        arf: effective area (ARF) that goes with it.
+        arf: effective area (ARF) that goes with the RMF.
         background: observed background spectra (PHA).
         backscal: BACKSCAL of the source region, for observed backgrounds; 0: the background's own.
-        filter: of the embedded response, e.g. thin, medium or thick of EPIC-pn; the year of the
+        filter: filter of the embedded response: thin, medium or thick of EPIC-pn; the year of the
             contamination of ACIS; empty for the instrument's first.
         model: emission model in XSPEC's names.
         components: store the noise-free components (DeepSpectra and fresh noise need them).
-        variety: how effective areas and backgrounds differ between the spectra.
+        variety: variation of effective area and background between the spectra.
         fixed: NAME VALUE pairs of the model's parameters that are not drawn, beside sigma = 0.1
             keV; a name that comes twice in a model is NAME_2 the second time.
-        gain: slope and offset in eV of the energy scale of a shifted domain: what is nominally
-            recorded at E is recorded at slope (E + offset).
-        background_factor: on the rates of the backgrounds.
-        augment: what no family is told of, drawn for each spectrum.
+        gain: slope and offset (eV) of the energy scale, for a miscalibrated detector: counts of
+            nominal energy E are recorded at slope (E + offset).
+        background_factor: factor on the rates of the backgrounds.
+        augment: random deviations of each spectrum, which records do not store.
         workers: processes, one core each; 0: one for every core.
     """
 
