@@ -252,7 +252,8 @@ class ParametersTask(SpectraTask):
 
             table_of = partial(check_files, refined=options.refine, plots=options.plots)
         more = {"components": options.components, "table_of": table_of}
-        return self._write_table(model, version, files, out, inputs, options, advance, **more)
+        lines = self._write_table(model, version, files, out, inputs, options, advance, **more)
+        return lines if options.plots is None else [*lines, f"plots: {options.plots}"]
 
     def evaluate(
         self,

@@ -89,7 +89,9 @@ def test_the_command_draws_pictures(spectra, untrained, tmp_path, capsys):
             "--plots", str(plots), "--out", str(out),
         ]
     )  # fmt: skip
-    assert code == 0, capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    assert printed.out.splitlines() == [f"1 spectra: {out}", f"plots: {plots}"]
     assert np.isfinite(Table.read(out)["cstat"][0])
     assert {file.name for file in plots.iterdir()} == {"plain-corner.png", "plain-spectrum.png"}
 
