@@ -171,17 +171,23 @@ def load(name: str) -> Task:
     Raises:
         InputError: there is none.
     """
-    tasks = _tasks()
+    wing = name.partition("/")[0]
+    own = _of_wing(wing) if wing in wings() else {}  # other wings are not imported for it
+    tasks = own if name in own else _tasks()
     if name not in tasks:
         raise InputError(f"unknown task {name!r}; choose one of: {', '.join(sorted(tasks))}")
     return tasks[name]
 
 
 @functools.cache
+def _of_wing(wing: str) -> dict[str, Task]:
+    if not find_spec(f"wolter.{wing}.tasks"):
+        return {}
+    return {task.name: task for task in importlib.import_module(f"wolter.{wing}.tasks").TASKS}
+
+
+@functools.cache
 def _tasks() -> dict[str, Task]:
-    found: list[Task] = []
-    for wing in wings():
-        if find_spec(f"wolter.{wing}.tasks"):
-            found += importlib.import_module(f"wolter.{wing}.tasks").TASKS
-    found += [point.load() for point in entry_points(group="wolter.tasks")]
-    return {task.name: task for task in found}
+    found = {name: task for wing in wings() for name, task in _of_wing(wing).items()}
+    others = [point.load() for point in entry_points(group="wolter.tasks")]
+    return found | {task.name: task for task in others}

@@ -16,6 +16,7 @@ from wolter.terminal import quiet
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+DATABASE = "mlflow.db"  # under `home()`
 PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -30,7 +31,12 @@ def tracking_uri() -> str:
         raise InputError(
             f"{home()}: cannot be created ({error.strerror}); set WOLTER_HOME to another folder"
         ) from error
-    return f"sqlite:///{home() / 'mlflow.db'}"
+    return f"sqlite:///{home() / DATABASE}"
+
+
+def has_store() -> bool:
+    """Whether there is a store to ask: an address, or the file of runs made on this machine."""
+    return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (home() / DATABASE).is_file()
 
 
 def shown_uri() -> str:

@@ -24,7 +24,7 @@ from wolter.home import home
 from wolter.network import host_and_port, unreachable
 from wolter.reasons import told
 from wolter.registry.checkpoint import CARD, WEIGHTS
-from wolter.registry.mlflow_client import client, shown_uri, tracking_uri
+from wolter.registry.mlflow_client import client, has_store, shown_uri, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -212,6 +212,8 @@ def has_champion(family: str) -> bool:
     Raises:
         InputError: the registry does not answer, which is not to say that it names none.
     """
+    if not has_store():
+        return False
     client()
     try:
         _version(family, CHAMPION)
@@ -250,22 +252,9 @@ def run_of(family: str, which: str) -> str:
 
 def _version(family: str, which: str) -> "ModelVersion":
     families.load(family)
-    mlflow, name = client(), registered_name(family)
-    from mlflow.exceptions import MlflowException
-
-    try:
-        if which == CHAMPION:
-            return mlflow.get_model_version_by_alias(name, which)
-        if which.isdecimal() and len(which) < 10:
-            return mlflow.get_model_version(name, which)
-        newest = ["version_number DESC"]
-        versions = mlflow.search_model_versions(f"name='{name}'", order_by=newest)
-        found = [v for v in versions if which in (LATEST, v.run_id)]
-        if found:
-            return found[0]
-    except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise
+    found = _find_version(registered_name(family), which) if has_store() else None
+    if found is not None:
+        return found
     if which == CHAMPION:
         raise InputError(
             f"{family} has no champion in {shown_uri()}; make one with `wolter train {family} "
@@ -275,6 +264,24 @@ def _version(family: str, which: str) -> "ModelVersion":
         f"{family} has no run or version {which} in {shown_uri()}; `wolter train {family} "
         "--data DIR` makes one and prints its run id"
     )
+
+
+def _find_version(name: str, which: str) -> "ModelVersion | None":
+    mlflow = client()
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if which == CHAMPION:
+            return mlflow.get_model_version_by_alias(name, which)
+        if which.isdecimal() and len(which) < 10:
+            return mlflow.get_model_version(name, which)
+        newest = ["version_number DESC"]
+        versions = mlflow.search_model_versions(f"name='{name}'", order_by=newest)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return None
+    return next((v for v in versions if which in (LATEST, v.run_id)), None)
 
 
 def _fetch(version: "ModelVersion") -> Path:
