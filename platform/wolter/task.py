@@ -8,13 +8,14 @@ or an entry point of the group `wolter.tasks`.
 import functools
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 
 from wolter.data.record_kinds import RecordKind, record_kind
@@ -153,10 +154,19 @@ class Task(ABC):
 
     def problem(self, model: Model) -> str:
         """Why a model does not answer a plain record; empty where it does."""
+        try:
+            found = self.plain_answer(model)
+        except Exception as error:  # whatever a damaged network or others' code raises
+            told = " ".join(str(error).split())[:200]
+            return f"fails on a plain record: {type(error).__name__}: {told}"
+        bad = sorted(name for name, value in found.items() if not np.isfinite(value).all())
+        return f"no finite {bad[0]} of a plain record" if bad else ""
+
+    def plain_answer(self, model: Model) -> Mapping[str, Any]:
+        """Arrays that must be finite if a model is sound: what it predicts of a plain record."""
         with torch.inference_mode():
             found = model.family.predict(model.module, self.kind.example(model.card.spec, 1))
-        bad = sorted(name for name, value in found.items() if not bool(value.isfinite().all()))
-        return f"no finite {bad[0]} of a plain record" if bad else ""
+        return {name: value.cpu().numpy() for name, value in found.items()}
 
 
 @functools.cache

@@ -26,13 +26,11 @@ PLATFORM = (
     "train",
     "tune",
 )
-# Lists of races, words that every image file has, and weights of layouts before tasks.
 ALLOWED = {
     "commands/bench.py": "names the races of benchmarks/",
+    "data/out_paths.py": "OGIP's own words in FITS headers",
     "registry/migrations.py": "brings forward what earlier layouts named",
 }
-# Words of Python and its libraries that a wing's singular would be taken for.
-COMMON = {"text/html; image", "AxesImage"}
 
 
 def modules() -> list[Path]:
@@ -59,8 +57,7 @@ def words(file: Path) -> list[tuple[int, str]]:
     for token in tokenize.generate_tokens(io.StringIO(file.read_text()).readline):
         documents = token.type == tokenize.STRING and before in (tokenize.NEWLINE, tokenize.INDENT)
         if token.type == tokenize.NAME or (token.type == tokenize.STRING and not documents):
-            for word in re.findall(r"[A-Za-z_]\w*", token.string):
-                found.append((token.start[0], word))
+            found += [(token.start[0], w) for w in re.findall(r"[A-Za-z_]\w*", token.string)]
         if token.type not in (tokenize.COMMENT, tokenize.NL, tokenize.DEDENT):
             before = token.type
     return found

@@ -13,10 +13,6 @@ from wolter.errors import InputError
 from wolter.registry import mlflow_store, pretrained
 from wolter.registry.checkpoint import Card, load_model, provenance
 
-KEPT = (
-    "n", "exposure_s", "mfe_percent", "rmse", "excess_mfe", "excess_rmse", "coverage", "ks_p"
-)  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Export:
@@ -80,10 +76,10 @@ def _whole(card: Card, data: ShardDataset) -> dict[str, Any]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        values = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
+        summary: dict[str, Any] = json.loads(file.read_text())["summary"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{file}: not the JSON of `wolter evaluate` ({error})") from error
-    return {key: values[key] for key in KEPT if key in values}
+    return summary
 
 
 COMMAND = Export

@@ -135,6 +135,7 @@ class FamilyReport:
             "tables": [table.to_json(each) for each in self.tables],
             "dataset": dict(self.dataset),
             "remarks": list(self.remarks),
+            "summary": {"n": self.n, **self.flat_metrics()},
         }
 
     def flat_metrics(self, model: int = 0) -> dict[str, float]:

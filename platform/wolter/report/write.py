@@ -55,7 +55,7 @@ class Report(Protocol):
         """Figures by file name."""
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as JSON."""
+        """Everything as JSON; `summary` is what the card of exported weights keeps."""
 
     def flat_metrics(self, model: int = 0) -> dict[str, float]:
         """Metrics of one model under flat names, `<split>/<metric>`, for MLflow."""

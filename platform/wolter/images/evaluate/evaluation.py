@@ -202,6 +202,7 @@ class ImageEvaluation:
             "tables": [table.to_json(each) for each in self.tables],
             "dataset": dict(self.dataset),
             "remarks": list(self.remarks),
+            "summary": {"n": self.n, **self.flat_metrics()},
         }
 
     def _network_json(self, network: Network) -> dict[str, Any]:

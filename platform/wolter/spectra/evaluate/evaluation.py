@@ -28,6 +28,9 @@ from wolter.spectra.evaluate.metrics import (
 from wolter.spectra.schema import Parameter
 from wolter.spectra.simulator import SimulateConfig
 
+SUMMARY = (  # what the card of pretrained weights tells
+    "n", "exposure_s", "mfe_percent", "rmse", "excess_mfe", "excess_rmse", "coverage", "ks_p"
+)  # fmt: skip
 NOTES = """
 MFE is the mean of |y − ŷ| / |y|, RMSE the root of the mean of (y − ŷ)². Each is that of its own
 estimator: the MFE of the estimate that makes it smallest, the RMSE of the posterior mean's.
@@ -165,7 +168,7 @@ class Evaluation:
         where the name says so; an interval is [low, high] under its level, 68 or 95 percent.
         """
         exposure_N = self.predictions.exposure_N
-        return {
+        values = {
             **self._model_json(self.models[0]),
             "n": self.n,
             "exposure_s": self.exposure_s,
@@ -181,6 +184,7 @@ class Evaluation:
             "dataset": dict(self.dataset),
             "remarks": list(self.remarks),
         }
+        return values | {"summary": {key: values[key] for key in SUMMARY if key in values}}
 
     def _model_json(self, model: Evaluated) -> dict[str, Any]:
         errors, components = model.errors, model.components
