@@ -6,11 +6,11 @@ from typing import Literal
 
 import tyro
 
+from wolter.data.shards import REJECTS
 from wolter.home import home
 from wolter.images.ingest import ImageIngestConfig, ingest_image_dataset
+from wolter.options import numbers, print_rejects
 from wolter.progress import bar
-from wolter.spectra.commands.ingest import print_rejects
-from wolter.spectra.commands.simulate import numbers
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class IngestImages:
             f"{result.pairs} pairs of {result.used} files in {result.dataset.manifest.rows} "
             f"records, {len(result.rejects)} rejected, {result.others} other files: {self.out}"
         )
-        print_rejects(result.rejects, self.out)
+        print_rejects(result.rejects, self.out / REJECTS)
         return 0
 
 

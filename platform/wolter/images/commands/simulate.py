@@ -6,8 +6,8 @@ from pathlib import Path
 from wolter.home import default_dataset
 from wolter.images.simulate import simulate_image_dataset
 from wolter.images.simulator import ImageSimulateConfig, tile_corners
+from wolter.options import numbers
 from wolter.progress import bar
-from wolter.spectra.commands.simulate import numbers
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,10 @@ import tyro
 
 from wolter.data.shards import REJECTS
 from wolter.home import home
+from wolter.options import print_rejects
 from wolter.progress import bar
 from wolter.spectra.ingest import IngestConfig, ingest_dataset
 from wolter.xray.instruments.instrument import DEFAULT
-
-SHOWN = 10  # rejects that are printed
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class IngestSpectra:
             f"{result.read} spectra read, {len(result.rejects)} rejected, "
             f"{result.backgrounds} backgrounds, {_other_files(result.others)}: {self.out}"
         )
-        print_rejects(result.rejects, self.out)
+        print_rejects(result.rejects, self.out / REJECTS)
         if self.list_other:
             for file, what in result.others:
                 print(f"  other {file}: {what}")
@@ -71,14 +70,6 @@ def _other_files(others: Sequence[tuple[str, str]]) -> str:
     kinds = Counter(what for _, what in others)
     listed = ", ".join(f"{n} {what}" for what, n in kinds.most_common())
     return f"{len(others)} other files" + (f" ({listed})" if kinds else "")
-
-
-def print_rejects(rejects: Sequence[tuple[str, str]], out: Path) -> None:
-    """Tell the first files that an ingest rejected, with the reasons, and where the rest are."""
-    for file, reason in rejects[:SHOWN]:
-        print(f"  rejected {reason if reason.startswith(file) else f'{file}: {reason}'}")
-    if len(rejects) > SHOWN:
-        print(f"  and {len(rejects) - SHOWN} more in {out / REJECTS}")
 
 
 COMMAND = IngestSpectra

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wolter.errors import InputError
 from wolter.home import default_dataset
+from wolter.options import numbers
 from wolter.progress import bar
 from wolter.spectra.augment import Augmentation
 from wolter.spectra.response_variation import ResponseVariation
@@ -89,22 +89,6 @@ class SimulateSpectra:
             )
         print(f"{dataset.manifest.rows} spectra in {len(dataset.files)} shards: {dataset.path}")
         return 0
-
-
-def numbers(option: str, text: str, example: str) -> tuple[float, float]:
-    """Both ends of `LOW,HIGH`, or one number twice.
-
-    Raises:
-        InputError: it is neither.
-    """
-    try:
-        values = [float(word) for word in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) not in (1, 2):
-        form = "SECONDS or LOW,HIGH" if option == "exposure" else "LOW,HIGH"
-        raise InputError(f"--{option} {text}: give {form}, e.g. {example}")
-    return values[0], values[-1]
 
 
 COMMAND = SimulateSpectra
