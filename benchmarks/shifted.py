@@ -205,7 +205,7 @@ def _real(models: dict[str, Model]) -> dict[str, Any] | None:
     if not folder.is_dir():
         return None
     spec = next(iter(models.values())).card.spec
-    how = FileFits(spec, None, FitConfig(), spec.model, spec.fixed)  # type: ignore[arg-type]
+    how = FileFits(spec, None, FitConfig())  # type: ignore[arg-type]
     found = {}
     for file in sorted(folder.rglob("*")):
         if not file.is_file():

@@ -44,8 +44,7 @@ def by_predict(pha: Path) -> np.ndarray:
 
 def by_fit(pha: Path) -> np.ndarray:
     """As `wolter fit` reads them."""
-    model = SimulateConfig()
-    how = FileFits(SPEC, FromPrior(REFERENCE_PRIOR), FitConfig("wstat"), model.model, model.fixed)
+    how = FileFits(SPEC, FromPrior(REFERENCE_PRIOR), FitConfig("wstat"))
     return how.read(pha)[1].counts_BC[0].numpy()
 
 

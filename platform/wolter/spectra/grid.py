@@ -10,6 +10,18 @@ PHOTONS_KEV = tuple(float(energy) for energy in np.geomspace(0.3, 10.0, 49)[1::2
 RECORDED_SHARES = (0.16, 0.5, 0.84)  # quantiles of a photon's recorded energy
 
 
+def energy_grid(low_kev: float, high_kev: float, channels: int) -> tuple[float, ...]:
+    """Edges in keV of channels whose widths grow as the root of energy, as a CCD's resolution does.
+
+    Args:
+        low_kev: lowest edge.
+        high_kev: highest edge.
+        channels: number of channels.
+    """
+    edges = np.linspace(low_kev**0.5, high_kev**0.5, channels + 1) ** 2
+    return tuple(float(edge) for edge in np.round(edges, 6))
+
+
 def default_grid() -> tuple[float, ...]:
     """Edges in keV of the 256 channels from 0.3 to 10 keV that the pretrained families read.
 

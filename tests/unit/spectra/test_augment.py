@@ -224,8 +224,9 @@ def test_a_model_without_a_line_has_no_width():
 
 def test_the_options_of_the_command_line_reach_the_config():
     words = "--augment.gain-slope 0.005 --augment.line-width 0.02 0.2 --augment.extra-share 0.3"
-    shifted = "--gain 1.01 -5 --background-factor 3 --fixed brems_kt 4 brems_norm 1e-4"
-    config = tyro.cli(SimulateSpectra, args=[*words.split(), *shifted.split()]).config()
+    shifted = "--gain 1.01 -5 --background-factor 3 --fixed brems_kt 4 --fixed brems_norm 1e-4"
+    model = ["--model", "wabs * (powerlaw + gaussian + bbody + bremss)"]
+    config = tyro.cli(SimulateSpectra, args=[*words.split(), *shifted.split(), *model]).config()
     own = Augmentation(gain_slope=0.005, line_width=(0.02, 0.2), extra_share=0.3)
     assert config.augment == own
     assert config.gain == (1.01, -5.0)

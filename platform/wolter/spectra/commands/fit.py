@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pyarrow as pa
 import tyro
@@ -15,8 +15,9 @@ from wolter.registry.pretrained import find
 from wolter.spectra.fitting.datasets import FitConfig, FromPrior, Start, fit_dataset
 from wolter.spectra.fitting.files import FileFits, FromNetwork, fit_files, to_astropy
 from wolter.spectra.grid import default_grid
+from wolter.spectra.priors import PriorOption, free_and_fixed
 from wolter.spectra.schema import Parameter, SpectraSpec
-from wolter.spectra.simulator import REFERENCE_PRIOR, SimulateConfig
+from wolter.spectra.simulator import SimulateConfig
 from wolter.xray.instruments.instrument import DEFAULT
 
 
@@ -43,6 +44,11 @@ class Fit:
         search: global search for lower minima across the range of each parameter; without it, a
             third of the fits from the prior miss the lowest minimum.
         intervals: 68 % profile-likelihood intervals, in ten times the time.
+        model: emission model of files in XSPEC's names, e.g. "tbabs * (powerlaw + diskbb)"; by
+            default the network's, or that of the pretrained families.
+        prior: NAME LOW HIGH [log|uniform|normal] of each free parameter of the model, given again
+            for each: bounds of the fit, and where it starts.
+        fixed: NAME VALUE of a parameter that is not fitted, given again for each.
         bounds: NAME=LOW,HIGH in place of a parameter's prior range.
         rmf: RMF to use for every file.
         arf: ARF to use for every file.
@@ -67,6 +73,9 @@ class Fit:
     method: Literal["lm", "simplex"] = "lm"
     search: bool = True
     intervals: bool = True
+    model: str = ""
+    prior: Annotated[tuple[PriorOption, ...], tyro.conf.UseAppendAction] = ()
+    fixed: Annotated[tuple[tuple[str, float], ...], tyro.conf.UseAppendAction] = ()
     bounds: tuple[str, ...] = ()
     rmf: Path | None = None
     arf: Path | None = None
@@ -109,15 +118,11 @@ class Fit:
 
     def _fit_files(self, rejects: list[tuple[str, str]]) -> tuple[pa.Table, tuple[Parameter, ...]]:
         network = self._network()
-        plain = SpectraSpec(default_grid(), REFERENCE_PRIOR)
-        spec = plain if network is None else network.model.card.spec
-        spec = replace(spec, parameters=_bounded(spec.parameters, self.bounds))
+        spec = self._spec(network)
         how = FileFits(
             spec=spec,
             start=self._start(spec, network),
             config=self._config("wstat"),
-            model=SimulateConfig().model,
-            fixed=SimulateConfig().fixed,
             rmf=self.rmf,
             arf=self.arf,
             background=self.background,
@@ -138,8 +143,29 @@ class Fit:
             raise InputError(f"none of {len(self.files)} spectra could be read: {first}")
         return table, spec.parameters
 
+    def _spec(self, network: FromNetwork | None) -> SpectraSpec:
+        """Model, parameters and grid of fits of files: the options', else the network's."""
+        plain = SimulateConfig()
+        spec = SpectraSpec(
+            default_grid(), plain.prior, model=plain.model, fixed=plain.fixed
+        )  # of networks whose cards name no model, too
+        if network is not None:
+            own = network.model.card.spec
+            spec = own if own.model else replace(own, model=spec.model, fixed=spec.fixed)
+        if self.model or self.prior or self.fixed:
+            same = self.model in ("", spec.model)
+            free = {option[0] for option in self.prior}
+            fixed = [pair for pair in spec.fixed.items() if same and pair[0] not in free]
+            parameters, values = free_and_fixed(
+                self.model or spec.model, self.prior, (*fixed, *self.fixed), spec.parameters
+            )
+            spec = replace(
+                spec, parameters=parameters, model=self.model or spec.model, fixed=values
+            )
+        return replace(spec, parameters=_bounded(spec.parameters, self.bounds))
+
     def _fit_dataset(self, data: Path) -> tuple[pa.Table, tuple[Parameter, ...]]:
-        for name in ("rmf", "arf", "background", "bounds"):
+        for name in ("rmf", "arf", "background", "bounds", "model", "prior", "fixed"):
             if getattr(self, name):
                 raise InputError(f"--{name}: not used with --data, which knows its own")
         dataset = open_dataset(data)

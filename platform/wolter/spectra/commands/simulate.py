@@ -2,21 +2,28 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from wolter.home import default_dataset
 from wolter.options import numbers
 from wolter.progress import bar
 from wolter.spectra.augment import Augmentation
+from wolter.spectra.grid import default_grid, energy_grid
+from wolter.spectra.priors import PriorOption, free_and_fixed
 from wolter.spectra.response_variation import ResponseVariation
 from wolter.spectra.simulate import simulate_dataset
-from wolter.spectra.simulator import SimulateConfig
+from wolter.spectra.simulator import REFERENCE_PRIOR, SimulateConfig
+
+BAND, CHANNELS = (0.3, 10.0), 256  # of the default grid
 
 
 @dataclass(frozen=True)
 class SimulateSpectra:
     """Simulate spectra into a shard dataset, with Ray Data.
 
-    Source and background are drawn with Poisson statistics from uniform priors. Without files the
+    Source and background are drawn with Poisson statistics from the priors. Without files the
     embedded response of the instrument and realistic backgrounds are used.
 
     Attributes:
@@ -31,11 +38,16 @@ class SimulateSpectra:
         backscal: BACKSCAL of the source region, for observed backgrounds; 0: the background's own.
         filter: filter of the embedded response: thin, medium or thick of EPIC-pn; the year of the
             contamination of ACIS; empty for the instrument's first.
-        model: emission model in XSPEC's names.
+        model: emission model in XSPEC's names, e.g. "tbabs * (powerlaw + diskbb)".
+        prior: NAME LOW HIGH [log|uniform|normal] of each free parameter of the model, given again
+            for each; log is log-uniform, normal has LOW and HIGH 3 standard deviations from its
+            mean. Models that have all parameters of the default one keep its uniform ranges.
+        band: LOW,HIGH in keV of the energy grid; empty for the grid of the pretrained models.
+        channels: of the energy grid; 0 for 256.
         components: store the noise-free components (DeepSpectra and fresh noise need them).
         variety: variation of effective area and background between the spectra.
-        fixed: NAME VALUE pairs of the model's parameters that are not drawn, beside sigma = 0.1
-            keV; a name that comes twice in a model is NAME_2 the second time.
+        fixed: NAME VALUE of a parameter of the model that is not drawn, given again for each; a
+            name that comes twice in a model is NAME_2 the second time.
         gain: slope and offset (eV) of the energy scale, for a miscalibrated detector: counts of
             nominal energy E are recorded at slope (E + offset).
         background_factor: factor on the rates of the backgrounds.
@@ -54,9 +66,12 @@ class SimulateSpectra:
     backscal: float = 0.0
     filter: str = ""
     model: str = SimulateConfig.model
+    prior: Annotated[tuple[PriorOption, ...], tyro.conf.UseAppendAction] = ()
+    band: str = ""
+    channels: int = 0
     components: bool = True
     variety: ResponseVariation = field(default_factory=ResponseVariation)
-    fixed: dict[str, float] = field(default_factory=dict)
+    fixed: Annotated[tuple[tuple[str, float], ...], tyro.conf.UseAppendAction] = ()
     gain: tuple[float, float] = SimulateConfig.gain
     background_factor: float = SimulateConfig.background_factor
     augment: Augmentation = field(default_factory=Augmentation)
@@ -64,8 +79,11 @@ class SimulateSpectra:
 
     def config(self) -> SimulateConfig:
         """Configuration of a simulation."""
+        prior, fixed = free_and_fixed(self.model, self.prior, self.fixed, REFERENCE_PRIOR)
         return SimulateConfig(
             model=self.model,
+            prior=prior,
+            energy_edges=self._grid(),
             exposure_s=numbers("exposure", self.exposure, "25000 or 5000,100000"),
             instrument=self.instrument,
             rmf=self.rmf,
@@ -75,11 +93,21 @@ class SimulateSpectra:
             source_backscal=self.backscal,
             components=self.components,
             variety=self.variety,
-            fixed={**SimulateConfig().fixed, **self.fixed},
+            fixed=fixed,
             gain=self.gain,
             background_factor=self.background_factor,
             augment=self.augment,
         )
+
+    def _grid(self) -> tuple[float, ...]:
+        if not self.band and not self.channels:
+            return default_grid()
+        low, high = numbers("band", self.band or f"{BAND[0]},{BAND[1]}", "0.5,8")
+        if not 0 < low < high or self.channels < 0:
+            raise InputError(
+                f"--band {self.band} --channels {self.channels}: give 0 < LOW < HIGH, in keV"
+            )
+        return energy_grid(low, high, self.channels or CHANNELS)
 
     def run(self) -> int:
         """Simulate, and say what was written."""

@@ -86,8 +86,6 @@ class FileFits:
         spec: energy grid that channels are summed into, and parameters with their bounds.
         start: starts of a batch.
         config: how to fit; C-stat takes the smoothed background as known.
-        model: emission model, in XSPEC's names.
-        fixed: values of its other parameters.
         rmf, arf, background: for every file in place of those that its header names.
         response: files, or embedded: that of `instrument`, which needs no files.
         instrument: name of the instrument of an embedded response.
@@ -96,8 +94,6 @@ class FileFits:
     spec: SpectraSpec
     start: Start
     config: FitConfig
-    model: str
-    fixed: dict[str, float]
     rmf: Path | None = None
     arf: Path | None = None
     background: Path | None = None
@@ -127,7 +123,9 @@ class FileFits:
     def fit(self, observation: Observation, batch: SpectraBatch) -> dict[str, np.ndarray]:
         """Columns of `fit_batch` for records of one response."""
         response = observation.response.to(dtype=torch.float32)
-        forward = Forward.of(components.parse(self.model), response, self.spec.names, self.fixed)
+        forward = Forward.of(
+            components.parse(self.spec.model), response, self.spec.names, self.spec.fixed
+        )
         channels = int(response.matrix_EC.any(0).sum())
         return fit_batch(
             forward, batch, self.spec.parameters, self.start(batch), self.config, channels

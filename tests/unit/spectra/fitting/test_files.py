@@ -21,16 +21,17 @@ from wolter.xray.spectral.fakeit import fakeit
 from wolter.xray.spectral.observation import Observation, read_spectrum, write_spectrum
 
 NAMES = [p.name for p in REFERENCE_PRIOR]
+REFERENCE = SpectraSpec(
+    default_grid(), REFERENCE_PRIOR, model=SimulateConfig.model, fixed={"sigma": 0.1}
+)
 
 
 @pytest.fixture
 def how():
     return FileFits(
-        spec=SpectraSpec(default_grid(), REFERENCE_PRIOR),
+        spec=REFERENCE,
         start=FromPrior(REFERENCE_PRIOR),
         config=FitConfig("wstat", intervals=False),
-        model=SimulateConfig.model,
-        fixed={"sigma": 0.1},
     )
 
 
@@ -172,7 +173,7 @@ def test_bad_use_is_one_line(words, message, tmp_path, capsys):
 
 @pytest.mark.parametrize(("line_norm", "detected"), [(5e-5, True), (0.0, False)])
 def test_components_that_a_fit_can_do_without_are_not_detected(line_norm, detected):
-    spec = SpectraSpec(default_grid(), REFERENCE_PRIOR)
+    spec = REFERENCE
     response = epic_pn.response("medium")
     truth = {"nh": 0.2, "slope": 1.8, "pow_norm": 5e-4, "line_energy": 6.4, "kt": 0.15}
     truth |= {"bb_norm": 2e-5, "sigma": 0.1, "line_norm": line_norm}
@@ -182,9 +183,7 @@ def test_components_that_a_fit_can_do_without_are_not_detected(line_norm, detect
     observation = Observation(spectrum, response).rebin(spec.energy_edges)
     batch = to_record(Observation(spectrum, response), spec).batch
     batch.expected_background_BC = torch.zeros_like(batch.counts_BC)
-    how = FileFits(
-        spec, FromPrior(REFERENCE_PRIOR), FitConfig(), SimulateConfig.model, {"sigma": 0.1}
-    )
+    how = FileFits(spec, FromPrior(REFERENCE_PRIOR), FitConfig())
     (flag,) = how.fit(observation, batch)["flag"].tolist()
     flags = flag.split(";")
     assert ("not_detected:line_norm" not in flags) == detected
