@@ -60,7 +60,7 @@ _ESCAPE: Knots = (
 )  # fmt: skip
 
 # Attenuation length of X-rays in silicon, micrometres, from the same tables.
-_SILICON_LENGTH: Knots = (
+SILICON_LENGTH: Knots = (
     (0.05, 0.10), (0.10, 0.06), (0.15, 0.06), (0.20, 0.075), (0.30, 0.14), (0.40, 0.28),
     (0.50, 0.46), (0.60, 0.74), (0.80, 1.55), (1.0, 2.73), (1.5, 8.0), (1.839, 13.9),
     (1.839, 1.34), (2.0, 1.55), (3.0, 4.39), (4.0, 9.48), (5.0, 17.5), (6.0, 29.2), (8.0, 66.0),
@@ -106,7 +106,7 @@ class Ccd:
             energy_E.clamp(min=self.loss[0][0], max=self.loss[-1][0]), self.loss, log=False
         )
         kept_EQ = 1 - loss_E[:, None] * lost_Q
-        length_E1 = interpolate(energy_E, _SILICON_LENGTH)[:, None]
+        length_E1 = interpolate(energy_E, SILICON_LENGTH)[:, None]
         share_EQ = -torch.exp(-edge_Q1 / length_E1).diff(dim=1)
         share_EQ[:, -1] += torch.exp(-edge_Q1[-1] / length_E1[:, 0])  # all that goes deeper
 
