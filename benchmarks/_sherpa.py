@@ -32,7 +32,7 @@ def installed() -> bool:
 
 
 def optical_depth(energy_edges_E1: torch.Tensor) -> np.ndarray:
-    """Of the Wisconsin absorption at nh = 1, in every bin."""
+    """Optical depth of the Wisconsin absorption (wabs) at nh = 1, in every bin."""
     factor_E = parse("wabs")(energy_edges_E1, {"nh": 0.01})[0]
     return -100 * factor_E.log().numpy()
 

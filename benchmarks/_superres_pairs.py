@@ -1,4 +1,4 @@
-"""Pairs of the reference data that an enhanced image is judged by, as the reference shows them.
+"""Image pairs of the reference data for the comparison of enhanced images.
 
 Rates are those of Sweere et al. (2022): counts over exposure, with vignetting left in, and frames
 padded with zeros to 416 x 416 input pixels.

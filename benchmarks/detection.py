@@ -114,7 +114,7 @@ def _draw(
 def _strengths(
     model: Model, simulator: Simulator, batch: SpectraBatch, norms: Sequence[str]
 ) -> dict[str, dict[str, Array]]:
-    """How strongly each norm is detected, by norm and method."""
+    """Detection strength of each norm, by method."""
     spec, values = model.card.spec, estimate(model, batch)
     start_BP = torch.from_numpy(np.stack([values[name] for name in spec.names], 1)).double()
     bounds_2P = bounds_of(simulator.spec.parameters)

@@ -119,7 +119,7 @@ def _verdict(
     network: dict[str, float] | None,
     truth: dict[str, float] | None,
 ) -> dict[str, bool | None]:
-    """Whether the network's start is better than the prior's, and as good as the truth."""
+    """Verdict on the starts: network against prior and truth."""
     if prior is None or network is None or truth is None:
         return {"network_beats_prior": None, "network_near_truth": None}
     return {

@@ -56,7 +56,7 @@ COLUMNS = {  # name here -> of `wolter.images.evaluate.scores`
 def run(
     n: int = 36, epochs: int = 1, trials: int = 4, seed: int = SEED, sweep: Path | None = None
 ) -> dict[str, Any]:
-    """The table, of `n` fields to train on and a quarter as many to judge by."""
+    """Table of loss mixes from `n` training fields and a quarter as many test fields."""
     config = TrainConfig(epochs=epochs, batch_size=4, learning_rate=1e-3, seed=seed)
     given = None if sweep is None else _mix_of(sweep)
     threads = torch.get_num_threads()

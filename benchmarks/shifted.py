@@ -1,4 +1,4 @@
-"""What helps where observations differ from simulations: remedies on a shifted domain.
+"""Benchmark of domain adaptation: remedies where observations differ from simulations.
 
     wolter bench shifted --json FILE
 
@@ -82,7 +82,7 @@ EPOCHS, LEARNING_RATE = 4, 3e-4
 
 
 def run(n: int = 100_000) -> dict[str, Any]:
-    """Train every remedy on `n` simulated spectra, and judge it by some hundred shifted ones."""
+    """Train every remedy on `n` simulated spectra, and test it on some hundred shifted ones."""
     judged, observed = max(50, n // 250), max(1000, n // 10)
     with tempfile.TemporaryDirectory() as name, connected():
         return _run(Path(name), n, observed, judged)

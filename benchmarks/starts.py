@@ -1,4 +1,4 @@
-"""How often `wolter fit` ends above the lowest minimum: fits over the whole prior.
+"""Benchmark of local minima: share of fits that end above the lowest minimum.
 
     PYTHONPATH=platform:. python benchmarks/starts.py [N [EXPOSURE_S [STATISTIC]]]
 

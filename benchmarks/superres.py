@@ -1,4 +1,4 @@
-"""Enhanced images judged on the reference data, beside what needs no training.
+"""Benchmark of enhanced images on the reference data, beside baselines without training.
 
     wolter bench superres --json FILE [--n N] [--weights FOLDER] [--pictures] [--jolideco]
 

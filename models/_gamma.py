@@ -62,7 +62,7 @@ class GammaQuantiles(nn.Module):
 
 
 def _between(unit: Tensor, points: int) -> tuple[Tensor, Tensor]:
-    """Where 0 to 1 lies among even points: the one before, and the share of the way on."""
+    """Index and fraction of values in 0 to 1 among evenly spaced points."""
     place = unit * (points - 1)
     left = place.floor().clamp(0, points - 2)
     return left.long(), (place - left).clamp(0, 1)

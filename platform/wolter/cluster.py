@@ -150,7 +150,7 @@ def _patient() -> Iterator[None]:
 
 
 def _raylet_runs() -> bool:
-    """Whether the process that makes the node has not ended."""
+    """True while the process of the Ray node runs."""
     return any(
         each.name() == "raylet" and each.status() != psutil.STATUS_ZOMBIE
         for each in psutil.Process().children()

@@ -45,7 +45,7 @@ class Demonstration(Protocol):
 
     @property
     def title(self) -> str:
-        """What is simulated."""
+        """Description of the simulated records."""
 
     def simulate(self, n: int, folder: Path, advance: Advance) -> Path:
         """Simulate records into a dataset in a folder; return the dataset's folder."""
@@ -58,7 +58,7 @@ class Demonstration(Protocol):
 
 
 class Task(ABC):
-    """What models of some families are for.
+    """Base class of tasks: what models are for.
 
     The docstring of a subclass is the help of `wolter predict FAMILY`. Options are written once:
     the fields of the three dataclasses, with their docstrings and defaults, are options of
@@ -153,7 +153,7 @@ class Task(ABC):
         return None
 
     def problem(self, model: Model) -> str:
-        """Why a model does not answer a plain record; empty where it does."""
+        """Reason why a model fails on a plain record; empty where it answers."""
         try:
             found = self.plain_answer(model)
         except Exception as error:  # whatever a damaged network or others' code raises

@@ -65,7 +65,7 @@ class Export:
 
 
 def _whole(card: Card, data: ShardDataset) -> dict[str, Any]:
-    """How the training dataset was made, of which less may be given."""
+    """Provenance of the whole training dataset, of which `data` may be a part."""
     whole, given = card.dataset, provenance(data.manifest)
     config = whole.get("config", {})
     same = whole.get("seed") == given["seed"] and all(

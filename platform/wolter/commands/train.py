@@ -58,12 +58,12 @@ class Train:
     promote: bool = False
 
     def _config(self) -> dict[str, Any]:
-        """What differs from the family's defaults, which weights to start from may have changed."""
+        """Config values that differ from the family's defaults: only these override initial weights."""
         given, usual = (configs.to_dict(each) for each in (self.model, type(self.model)()))
         return {key: value for key, value in given.items() if value != usual[key]}
 
     def _device(self) -> str:
-        """What the workers will train on, as far as this process can tell."""
+        """Expected device of the workers."""
         if os.environ.get("RAY_ADDRESS", "local") != "local":
             return "as the cluster has it"
         enough = torch.cuda.device_count() >= self.scale.workers

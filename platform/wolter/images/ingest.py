@@ -79,12 +79,12 @@ class ImageIngestConfig:
 
     @property
     def tiling(self) -> Tiling:
-        """How pairs become records."""
+        """Tiling of pairs into records."""
         return Tiling(self.tile, self.overlap, self.scale)
 
     @property
     def cutting(self) -> Cutting:
-        """How event lists are cut."""
+        """Time slicing of event lists."""
         names = ("exposure_s", "target_exposure_s", "most", "coordinates", "pixel_arcsec", "scale")
         return Cutting(**{name: getattr(self, name) for name in names})
 
@@ -198,7 +198,7 @@ def _classify_block(block: dict[str, Any], config: dict[str, Any], maps: Maps) -
 
 
 def _work(looks: list[dict[str, Any]]) -> tuple[list[_Work], list[tuple[str, str]]]:
-    """What to make pairs of, and the images that are alone with their reason."""
+    """Pairs to make, and images without a partner, with the reason."""
     good = [row for row in looks if not row["reason"]]
     parents: dict[str, str] = {}  # files of one observation may name the object differently
     for row in good:
@@ -261,7 +261,7 @@ def make_pairs(short: Path, long: Path, config: ImageIngestConfig, maps: Maps) -
 
 @dataclass
 class _Made:
-    """What the pairs were made of."""
+    """Collected facts of the pairs: files, exposures, instruments."""
 
     files: set[str] = field(default_factory=set)
     pairs: int = 0
@@ -281,7 +281,7 @@ class _Made:
             self.instruments.add(row["instrument"])
 
     def spec(self, config: ImageIngestConfig) -> ImageSpec:
-        """What families must know of the pairs."""
+        """Description of the pairs for model families."""
         width = Psf().fwhm(0, math.sqrt(config.band_kev[0] * config.band_kev[1]))
         return ImageSpec(
             shape=(config.tile, config.tile),

@@ -28,7 +28,7 @@ MOST_BACKGROUND = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True)
 class Tiling:
-    """How images are cut: rows and columns of a tile, least overlap, target pixels a side."""
+    """Tiling of images: rows and columns of a tile, least overlap, target pixels a side."""
 
     tile: int = 128
     overlap: int = 32

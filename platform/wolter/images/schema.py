@@ -74,7 +74,7 @@ class ImageBatch(RecordBatch):
 
     @property
     def has_expected(self) -> bool:
-        """Whether noise-free counts are stored, around which noise can be drawn."""
+        """True if noise-free counts are stored, around which noise can be drawn."""
         return self.expected_BHW is not None and self.expected_target_BHW is not None
 
     def redraw(self, generator: torch.Generator) -> Self:

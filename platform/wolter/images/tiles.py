@@ -12,7 +12,7 @@ from wolter.images.schema import ImageBatch
 
 
 def tile_starts(size: int, tile: int, overlap: int) -> list[int]:
-    """Where tiles begin along one side, evenly spread; tile 0 is the whole side."""
+    """First pixels of tiles along one side, evenly spread; tile 0 is the whole side."""
     if not tile or tile >= size:
         return [0]
     n = math.ceil((size - overlap) / (tile - overlap))

@@ -96,7 +96,7 @@ class Model:
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """What the family predicts of the records that the model was trained on."""
+        """Outputs of the model for records like its training records."""
         config = configs.from_dict(self.family.config, self.card.config)
         return self.family.outputs(config, self.card.spec)
 

@@ -1,4 +1,4 @@
-"""What all figures share: labels, colours and sizes, set on each figure and never globally.
+"""Figure style: labels, colours and sizes, set on each figure and never globally.
 
 Colours are Okabe and Ito's (2008), told apart under every common colour blindness.
 """

@@ -45,7 +45,7 @@ class Report(Protocol):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a reader must know before comparing numbers."""
+        """Remarks on the comparability of numbers."""
 
     @property
     def facts(self) -> Mapping[str, Mapping[str, Any]]:
@@ -122,7 +122,7 @@ def file_name(label: str) -> str:
 
 
 def training_facts(model: Model) -> dict[str, Any]:
-    """How a model was trained."""
+    """Training facts of a model, for a report."""
     card = model.card
     return {
         "config": card.config,
@@ -133,7 +133,7 @@ def training_facts(model: Model) -> dict[str, Any]:
 
 
 def dataset_facts(dataset: ShardDataset, split: str) -> dict[str, Any]:
-    """Which rows of which dataset a model was evaluated on."""
+    """Dataset facts of an evaluation, for a report."""
     manifest = dataset.manifest
     return {
         "name": dataset.path.resolve().name,

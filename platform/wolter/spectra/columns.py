@@ -39,7 +39,7 @@ OWN = (  # of every table
 
 
 def estimates_parameters(model: Model) -> bool:
-    """Whether a model gives an estimate of every parameter of the spectra it was trained on."""
+    """True if a model estimates every parameter of its training spectra."""
     wanted = set(model.card.spec.names)
     return bool(wanted) and wanted <= {output.name for output in model.outputs}
 
@@ -114,7 +114,7 @@ def to_table(model: Model, parts: Sequence[dict[str, Any]], version: str = "") -
 
 
 def _declared(model: Model) -> dict[str, Output]:
-    """What the columns of a table are, by name; those of a vector by the vector's."""
+    """Declared outputs by column name; the columns of a vector by the vector's name."""
     parts = [
         Output(f"component_{name}", f"counts of the {name} component", "count", "C")
         for name in model.card.spec.components

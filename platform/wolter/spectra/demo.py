@@ -41,7 +41,7 @@ class SpectraDemonstration:
 
     @property
     def title(self) -> str:
-        """What is simulated."""
+        """Description of the simulated records."""
         return f"{instruments.load(self.instrument).title} spectra of 25 ks"
 
     def simulate(self, n: int, folder: Path, advance: Advance) -> Path:

@@ -181,7 +181,7 @@ def _instrument_flags(observation: Observation, spec: SpectraSpec) -> list[str]:
 
 
 def _is_other(own: tuple[str, str], trained: tuple[str, str]) -> bool:
-    """Whether two pairs of telescope and detector, where both are known, are of two instruments.
+    """True if two known pairs of telescope and detector are different instruments.
 
     The archive's files do not say which part of ACIS they are of, and what is simulated does.
     """

@@ -94,7 +94,7 @@ class SpectraSpec:
         return Prior(low_P, high_P, tuple(p.prior for p in self.parameters))
 
     def scales_with_flux_P(self) -> Tensor:
-        """Which parameters are proportional to the counts of a component."""
+        """Mask of parameters (P) that are proportional to the counts of a component."""
         return torch.tensor([bool(p.scales_with_flux) for p in self.parameters])
 
     def bounds_2P(self) -> Tensor:
@@ -140,7 +140,7 @@ class SpectraBatch(RecordBatch):
 
     @property
     def has_expected(self) -> bool:
-        """Whether noise-free counts are stored, around which noise can be drawn."""
+        """True if noise-free counts are stored, around which noise can be drawn."""
         return self.expected_BKC is not None
 
     def redraw(self, generator: torch.Generator) -> Self:

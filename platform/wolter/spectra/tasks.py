@@ -80,7 +80,7 @@ class ParameterOptions(SpectraOptions):
 
     @property
     def checked(self) -> bool:
-        """Whether answers are held against their spectra."""
+        """True if goodness of fit is asked for."""
         return self.check or self.refine or self.plots is not None
 
 

@@ -23,7 +23,7 @@ class LocalTorchConfig(TorchConfig):  # type: ignore[misc]  # Ray is untyped
 
     @property
     def backend_cls(self) -> type[Backend]:
-        """What starts and ends the group."""
+        """Backend class that starts and ends the group."""
         return _LocalBackend
 
 

@@ -1,4 +1,4 @@
-"""Searches of a family's configs on Ray Tune, judged by several metrics of the validation split.
+"""Hyperparameter searches on Ray Tune by several validation metrics.
 
 A trial trains one config for the same number of epochs on the same rows as the others; those that
 do worst are ended early (ASHA, Li et al. 2018, arXiv:1810.05934). What is worth having of those
@@ -47,7 +47,7 @@ class SearchResult:
     recommended: int
 
     def changed(self, number: int) -> dict[str, Any]:
-        """What differs from the family's defaults in a trial's config."""
+        """Config values of a trial that differ from the family's defaults."""
         usual = configs.to_dict(families.load(self.sweep.job.family).config())
         config = self.sweep.points[number]
         return {key: value for key, value in config.items() if value != usual[key]}

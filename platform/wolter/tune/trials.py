@@ -61,7 +61,7 @@ def run_trial(values: dict[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended.
+    """Outcome of a trial.
 
     Attributes:
         number: of the trial.
@@ -117,7 +117,7 @@ class Tracker(tune.Callback):  # type: ignore[misc]  # Ray is untyped
             self.user(number, epoch)
 
     def outcome(self, trial: Any) -> Outcome | None:
-        """How a trial ended, which its run is told; None if it did not."""
+        """Record the outcome of a trial with its run; None for an unfinished trial."""
         number, last = trial.config["number"], trial.last_result or {}
         if trial.status not in ("TERMINATED", "ERROR"):
             return None

@@ -54,7 +54,7 @@ class IngestImages:
     overlap: int = ImageIngestConfig.overlap
 
     def config(self) -> ImageIngestConfig:
-        """How to make pairs."""
+        """Configuration of the ingest of image pairs."""
         return ImageIngestConfig(
             exposure_s=self.exposure,
             target_exposure_s=self.target_exposure or None,

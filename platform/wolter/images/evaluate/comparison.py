@@ -120,6 +120,6 @@ def _shift(
 
 
 def _vertex(heights: NDArray[np.float64]) -> float:
-    """Where the parabola through three heights is highest, from the middle."""
+    """Vertex of the parabola through three heights, relative to the middle one."""
     bend = heights[0] - 2 * heights[1] + heights[2]
     return float(0.5 * (heights[0] - heights[2]) / bend) if bend < 0 else 0.0

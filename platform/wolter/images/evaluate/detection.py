@@ -148,7 +148,7 @@ def peaks(image_HW: Array, least: float, radius: float) -> tuple[Array, Array]:
 
 
 def _vertex(before_N: Array, at_N: Array, after_N: Array) -> Array:
-    """Where parabolas through three heights are highest, pixels from the middle."""
+    """Vertices of parabolas through three heights, pixels from the middle ones."""
     bend_N = np.minimum(before_N - 2 * at_N + after_N, -1e-12)
     place_N: Array = (0.5 * (before_N - after_N) / bend_N).clip(-0.499, 0.499)
     return place_N

@@ -52,7 +52,7 @@ class Matched:
 
     @classmethod
     def joined(cls, parts: Sequence["Matched"]) -> "Matched":
-        """Of several fields."""
+        """Join the sources of several fields."""
         starts = np.cumsum([0, *(len(each.flux_N) for each in parts)])
         columns = {
             name: np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])

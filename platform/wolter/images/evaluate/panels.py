@@ -32,7 +32,7 @@ RING_ARCSEC, RING_SHARE = 12.0, 0.02  # least radius around a source, and that o
 
 @dataclass(frozen=True)
 class Sky:
-    """What is drawn over a picture.
+    """Overlay of an image: compass, scale bar, sources.
 
     Attributes:
         north_xy: direction to the north, in columns and rows; None: not known.

@@ -111,7 +111,7 @@ def _against_training(model: Model, dataset: ShardDataset, split: str) -> list[s
 
 
 def config_of(folder: Path) -> SimulateConfig:
-    """How a simulated dataset was made.
+    """Simulation config of a dataset.
 
     Raises:
         InputError: there is no dataset, or it was not simulated.

@@ -109,7 +109,7 @@ def published(family: str) -> tuple[Row, Row]:
 
 
 def same_prior(parameters: Sequence[Parameter]) -> bool:
-    """Whether a dataset was drawn from the prior of the published and limit rows."""
+    """True if a dataset was drawn from the prior of the published and limit rows."""
     own = {p.name: (p.low, p.high) for p in parameters}
     return set(own) == set(PRIOR) and all(
         math.isclose(a, b, rel_tol=1e-6)

@@ -38,7 +38,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How to fit.
+    """Fit settings.
 
     Attributes:
         statistic: cstat (background known) or wstat (background measured).

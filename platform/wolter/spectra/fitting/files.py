@@ -80,7 +80,7 @@ def _loaded(folder: Path) -> Model:
 
 @dataclass(frozen=True)
 class FileFits:
-    """How to fit PHA files.
+    """Fit settings and readers of PHA files.
 
     Attributes:
         spec: energy grid that channels are summed into, and parameters with their bounds.

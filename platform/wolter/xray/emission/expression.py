@@ -55,7 +55,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a parameter of a component measures.
+    """Physical quantity of a component's parameter.
 
     Attributes:
         unit: of the parameter; empty where it has none.
@@ -116,7 +116,7 @@ class Expression:
 
     @property
     def additive(self) -> bool:
-        """Whether the model gives photon fluxes (else factors)."""
+        """True for models of photon fluxes, False for factors."""
         return bool(self.groups[0][1])
 
     def __mul__(self, other: "Expression") -> "Expression":
@@ -174,7 +174,7 @@ class Expression:
 
     @cached_property
     def quantities(self) -> dict[str, Quantity]:
-        """What each parameter measures."""
+        """Physical quantity of each parameter."""
         return {
             name: component.quantities.get(plain, Quantity())
             for component, names in zip(self.components, self.names, strict=True)

@@ -248,7 +248,7 @@ def _subshell(
 
 
 def _reaches(energy_E: Tensor, threshold: float) -> Tensor:
-    """Whether an energy is at or above a threshold, in single precision, as XSPEC compares them.
+    """Compare energies with a threshold in single precision, as XSPEC does.
 
     Rounding can then not put the edge of a bin that lies on the threshold below it.
     """

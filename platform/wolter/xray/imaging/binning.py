@@ -60,7 +60,7 @@ class Grid:
     outside_HW: Tensor | None = field(default=None, compare=False)
 
     def finer(self, scale: int) -> "Grid":
-        """The same field in pixels of 1/scale the side."""
+        """Grid of the same field with pixels of 1/scale the side."""
         rows, columns = self.shape
         step, pixel = self.step / scale, self.pixel_arcsec / scale
         outside_HW = self.outside_HW

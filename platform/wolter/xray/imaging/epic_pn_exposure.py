@@ -121,7 +121,7 @@ def find(path: Path, header: "fits.Header", shape: tuple[int, ...]) -> EpicPn | 
 
 
 def is_epic_pn(header: "fits.Header") -> bool:
-    """Whether a header is EPIC-pn's, whose camera is known pixel by pixel."""
+    """True for a header of EPIC-pn."""
     instrument = of_header(header)
     imaging = None if instrument is None else instrument.imaging
     return imaging is not None and imaging.camera is epic_pn_camera
@@ -188,6 +188,6 @@ def _ccd_time(path: Path, header: "fits.Header", key: str) -> float | None:
 
 
 def _windowed(header: "fits.Header") -> bool:
-    """Whether only a part of the camera was read out."""
+    """True for window modes, where a part of the camera is read out."""
     mode = str(header.get("SUBMODE", "")).upper()
     return "WINDOW" in mode and "FULLWINDOW" not in mode

@@ -71,7 +71,7 @@ class Ellipse:
         return self.radius_squared(x_1F, y_F1).sqrt()
 
     def radius_squared(self, x_1F: Tensor, y_F1: Tensor) -> Tensor:
-        """Its square."""
+        """Square of the elliptical radius (F, F)."""
         x, y = x_1F - self.x, y_F1 - self.y
         cos, sin, q2 = math.cos(self.angle), math.sin(self.angle), self.axis_ratio**2
         xx, yy, xy = cos**2 + sin**2 / q2, sin**2 + cos**2 / q2, 2 * cos * sin * (1 - 1 / q2)

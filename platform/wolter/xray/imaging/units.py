@@ -41,7 +41,7 @@ def parsed(text: str) -> Any:
 
 
 def is_counts(text: str) -> bool | None:
-    """Whether pixels in this unit are counts (of a pixel); None where it is no known unit."""
+    """True if the unit is counts (per pixel); None for an unknown unit."""
     from astropy import units
 
     unit = parsed(text)

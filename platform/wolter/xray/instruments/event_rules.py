@@ -35,7 +35,7 @@ class EventRules:
 
 
 def no_flag(values: Array) -> Flags:
-    """Events of which no flag is set; a row may hold several."""
+    """Mask of events without any flag set; a row may hold several flags."""
     clear: Flags = values == 0 if values.ndim == 1 else (values == 0).all(1)
     return clear
 

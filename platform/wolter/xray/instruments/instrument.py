@@ -53,7 +53,7 @@ class Camera(Protocol):
 
 @dataclass(frozen=True)
 class Imaging:
-    """How an instrument makes images.
+    """Imaging properties of an instrument.
 
     Attributes:
         psf: point-spread function of its mirrors.
@@ -157,7 +157,7 @@ class Instrument:
         return background.draw_backgrounds(self.background, response, n, generator, region_arcmin2)
 
     def is_of(self, telescope: str, detector: str) -> bool:
-        """Whether TELESCOP and INSTRUME of a file are its own; files may leave TELESCOP out."""
+        """True if TELESCOP (or none) and INSTRUME of a file are this instrument's."""
         telescope, detector = telescope.strip().upper(), detector.strip().upper()
         return detector in self.detectors and (
             not telescope or telescope.startswith(self.telescope)

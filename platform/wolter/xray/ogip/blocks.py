@@ -60,7 +60,7 @@ def count_hdus(file: IO[bytes], size: int, name: str) -> int:
 
 
 def _begins_hdu(word: bytes) -> bool:
-    """Whether an extension begins here, which may be cut short within its first word."""
+    """True if an extension begins here, even one truncated within its first word."""
     return b"XTENSION".startswith(word.rstrip(b"\0\n") or b"-")
 
 

@@ -171,7 +171,7 @@ class Response:
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> "Response":
-        """The same response on another device or with a matrix of another precision."""
+        """Move the response to another device or precision."""
         return replace(
             self,
             energy_edges_E1=self.energy_edges_E1.to(device),

@@ -19,7 +19,7 @@ DETECTED = 7.0
 def rise_without(
     model: Model, data: Counted, best_BP: Tensor, bounds_2P: Tensor, norm: int
 ) -> Tensor:
-    """Rise of the statistic (B) where a norm is 0 and all other parameters are fitted anew.
+    """Rise of the statistic (B) with a norm fixed at 0 and all other parameters refitted.
 
     Args:
         model: expected source counts of parameters and exposures.

@@ -83,7 +83,7 @@ def optimal(box: UnitBox, data: Counted, point_BP: Tensor) -> Tensor:
 
 
 def _known(gradient_BP: Tensor, fisher_BPP: Tensor, free_BP: Tensor) -> Tensor:
-    """Whether slopes are numbers, and the spectrum tells of any free parameter at all: (B)."""
+    """Mask of spectra (B) with finite slopes and any sensitivity to a free parameter."""
     number_B = fisher_BPP.isfinite().all((1, 2)) & gradient_BP.isfinite().all(1)
     told_BP = free_BP & (fisher_BPP.diagonal(dim1=1, dim2=2) > 0)
     known_B: Tensor = number_B & (told_BP.any(1) | ~free_BP.any(1))

@@ -1,4 +1,4 @@
-"""How figures name parameters and components of spectra."""
+"""Labels of parameters and components of spectra in figures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from wolter.spectra.schema import Parameter
 
 @dataclass(frozen=True)
 class Label:
-    """How a parameter is drawn: its name, and its unit as `factor` in the parameter's own."""
+    """Axis label of a parameter: name, unit, and the factor to that unit."""
 
     name: str
     unit: str
