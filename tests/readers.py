@@ -17,7 +17,7 @@ from wolter.spectra.headers import FileKind, classify
 from wolter.spectra.ingest import IngestConfig, read_spectra
 from wolter.spectra.reading import read_record
 from wolter.spectra.schema import SpectraSpec
-from wolter.spectra.simulator import REFERENCE_PRIOR, SimulateConfig
+from wolter.spectra.simulator import REFERENCE_PRIOR
 from wolter.xray.ogip import tables
 from wolter.xray.ogip.pha import read_spectrum
 

@@ -58,7 +58,7 @@ class Train:
     promote: bool = False
 
     def _config(self) -> dict[str, Any]:
-        """Config values that differ from the family's defaults: only these override initial weights."""
+        """Config values that differ from the family's defaults: they override initial weights."""
         given, usual = (configs.to_dict(each) for each in (self.model, type(self.model)()))
         return {key: value for key, value in given.items() if value != usual[key]}
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from wolter.errors import InputError
 from wolter.home import default_dataset
 from wolter.options import numbers
 from wolter.progress import bar
