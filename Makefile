@@ -15,7 +15,7 @@ OBSERVED = --backscal 2010100 --rmf $(NGC7793)/PN.rmf --arf $(NGC7793)/PN.arf \
 	--background $(NGC7793)/PNbackground_spectrum.fits
 PEERS_APT := bison byacc flex g++ libfftw3-dev pkg-config
 
-.PHONY: help setup demo test mutation lint format types imports docs wheel peers standard weights clean
+.PHONY: help setup demo test check mutation lint format types imports docs wheel peers standard weights clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -36,6 +36,10 @@ demo: setup ## simulate -> train -> evaluate -> register -> serve -> answer
 
 test: setup ## all tests but the long proofs; ARGS="-k word" for some
 	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint types imports ## what a change needs before it is shown: lint, types, imports, its own unit tests
+	@tests="$$($(BIN)/python tests/changed.py)"; \
+		if [ -n "$$tests" ]; then $(BIN)/python -m pytest -q $$tests; else echo 'no unit test of what changed'; fi
 
 mutation: setup ## the share of small changes to the code that tests notice; ARGS="xray/ogip/pha.py --n 20"
 	@$(PIP) install -c constraints.txt -e '.[dev,mutation]'
