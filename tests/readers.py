@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from wolter.answering.uploads import Upload
 from wolter.errors import InputError
 from wolter.serve.config import ServeConfig
-from wolter.serve.reading import Job, Upload, read_job
 from wolter.serve.uploads import store
 from wolter.spectra.fitting.datasets import FitConfig, FromPrior
 from wolter.spectra.fitting.files import FileFits
@@ -18,6 +18,7 @@ from wolter.spectra.ingest import IngestConfig, read_spectra
 from wolter.spectra.reading import read_record
 from wolter.spectra.schema import SpectraSpec
 from wolter.spectra.simulator import REFERENCE_PRIOR
+from wolter.spectra.uploads import Job, read_job
 from wolter.xray.ogip import tables
 from wolter.xray.ogip.pha import read_spectrum
 

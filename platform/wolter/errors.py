@@ -17,6 +17,14 @@ class InputError(ValueError):
         super().__init__(printable(message))
 
 
+class TooLargeError(InputError):
+    """Input beyond the limits of what is done for one request; over HTTP 413."""
+
+
+class UnavailableError(Exception):
+    """What an answer needs does not work now, through no fault of the input; over HTTP 503."""
+
+
 def printable(text: str) -> str:
     """Printable text on one line; other characters become question marks."""
     spaced = "".join(" " if c.isspace() else c for c in text)

@@ -26,6 +26,7 @@ from wolter.family import Family
 from wolter.registry.checkpoint import Model
 
 if TYPE_CHECKING:
+    from wolter.answering.contract import Serving
     from wolter.report.write import Report
 
 Advance = Callable[[int], None]
@@ -151,6 +152,18 @@ class Task(ABC):
     def demonstration(self) -> type[Demonstration] | None:
         """Steps of `wolter demo`; None where the task has none."""
         return None
+
+    def serving(self) -> "Serving | None":
+        """How models answer over HTTP; None where they do not."""
+        return None
+
+    def reader(self) -> Callable[[Any], Any]:
+        """Reader of one record of a request, for a process of its own: plain JSON to plain JSON.
+
+        Its argument is the job that a model of `serving` hands to
+        `wolter.answering.contract.Stored.read`.
+        """
+        raise NotImplementedError(f"models for {self.name} read no uploads")
 
     def problem(self, model: Model) -> str:
         """Reason why a model fails on a plain record; empty where it answers."""

@@ -3,10 +3,13 @@
 import csv
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
 import pytest
 from astropy.io.votable import parse_single_table
 from tests.processes import PYTHON, environment
@@ -30,19 +33,19 @@ def site(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wolter(site, tmp_path_factory):
-    """The command line of a user who installed the package; returns what it prints."""
+def user(site, tmp_path_factory):
+    """Folder and environment of a user who installed the package."""
     home = tmp_path_factory.mktemp("home")
     path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    return {"cwd": home, "env": environment(home, PYTHONPATH=path)}
+
+
+@pytest.fixture(scope="module")
+def wolter(user):
+    """The command line of a user who installed the package; returns what it prints."""
 
     def run(*words: str) -> str:
-        done = subprocess.run(
-            [*PYTHON, *map(str, words)],
-            env=environment(home, PYTHONPATH=path),
-            cwd=home,
-            capture_output=True,
-            text=True,
-        )
+        done = subprocess.run([*PYTHON, *map(str, words)], **user, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -124,3 +127,50 @@ def test_predictions_are_its_own_outputs_with_units(wolter, promoted, pha, tmp_p
     assert table.get_field_by_id("p_hard").description == "probability that the spectrum is hard"
     for name in (*latents, "p_hard", "mean_energy"):
         assert table.array[name][0] == pytest.approx(float(row[name]), rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def client(user, promoted):
+    """Client of the user's server."""
+    command = [*PYTHON, "serve", "--port", "0", "--parsers", "1"]
+    with subprocess.Popen(
+        command, **user, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        line = process.stdout.readline()
+        found = re.search(r"serving at (http://\S+)", line)
+        assert found, line
+        with httpx2.Client(base_url=found[1], timeout=60) as client:
+            yield client
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+def test_served_answers_are_its_own_outputs(client, wolter, pha, tmp_path):
+    url = "/v1/spectra/embedding"
+    files = {
+        "pha": pha,
+        "rmf": pha.with_name("pn.rsp"),
+        "background": pha.with_name("background.pha"),
+    }
+    response = client.post(url, files={k: (v.name, v.read_bytes()) for k, v in files.items()})
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert (answer["model_name"], answer["model_version"]) == ("hardness", "1")
+    (spectrum,) = answer["spectra"]
+    wolter("predict", "hardness", pha, "--out", tmp_path / "found.csv")
+    (row,) = csv.DictReader((tmp_path / "found.csv").read_text().splitlines())
+    told = spectrum["values"]
+    assert set(told) == {"latent", "p_soft", "p_hard", "mean_energy"}
+    assert told["latent"] == pytest.approx([float(row[f"latent_{i}"]) for i in range(8)], rel=1e-4)
+    assert told["mean_energy"] == pytest.approx(float(row["mean_energy"]), rel=1e-5)
+    assert ";".join(spectrum["flags"]) == row["flag"]
+
+
+def test_the_served_interface_documents_its_outputs(client):
+    told = {each["model_name"]: each for each in client.get("/v1/models").json()}
+    units = {each["name"]: each["unit"] for each in told["hardness"]["outputs"]}
+    assert units == {"latent": "", "p_soft": "", "p_hard": "", "mean_energy": "keV"}
+    assert {"posterior", "superres"} <= told.keys()
+    paths = client.get("/openapi.json").json()["paths"]
+    response = paths["/v1/spectra/embedding"]["post"]["responses"]["200"]
+    assert "mean energy of the counts (keV)" in json.dumps(response)

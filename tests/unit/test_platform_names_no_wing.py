@@ -14,6 +14,7 @@ from wolter.data.record_kinds import names as wings
 ROOT = Path(wolter.__file__).parent
 # What belongs to the platform: modules, and packages with all that is in them.
 PLATFORM = (
+    "answering",
     "cli.py",
     "commands",
     "data",
@@ -22,6 +23,7 @@ PLATFORM = (
     "outputs.py",
     "registry",
     "report",
+    "serve",
     "task.py",
     "train",
     "tune",

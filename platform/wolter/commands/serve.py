@@ -13,8 +13,8 @@ from wolter.serve.config import ServeConfig
 class Serve:
     """Serve the champions over HTTP until interrupted.
 
-    POST PHA files or counts to /v1/spectra/parameters; /docs explains, /readyz tells which models
-    answer.
+    /docs explains the routes of the models, /v1/models lists the models, /readyz tells which of
+    them answer.
     """
 
     config: Annotated[ServeConfig, tyro.conf.arg(name="")] = field(default_factory=ServeConfig)

@@ -1,6 +1,6 @@
 """Tasks of models of images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from wolter.task import Advance, Task
 from wolter.xray.imaging.counts_image import read_counts_image
 
 if TYPE_CHECKING:
+    from wolter.answering.contract import Serving
     from wolter.report.write import Report
 
 FIELDS = 200  # of the default dataset
@@ -173,6 +174,18 @@ class EnhanceTask(Task):
             with bar("simulating", FIELDS * len(tile_corners(config))) as advance:
                 simulate_image_dataset(config, FIELDS, path, on_shard=advance)
         return path
+
+    def serving(self) -> "Serving":
+        """See `Task`."""
+        from wolter.images.serving import ImagesServing
+
+        return ImagesServing()
+
+    def reader(self) -> Callable[[Any], Any]:
+        """See `Task`."""
+        from wolter.images.uploads import read
+
+        return read
 
 
 def _plot(out: Path, options: EnhanceOptions) -> Path | None:

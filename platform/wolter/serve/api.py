@@ -1,29 +1,32 @@
 """The HTTP interface: the application with its routes, limits and errors."""
 
-from typing import Annotated
+from functools import reduce
+from operator import or_
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
-from pydantic import Field
 
 from wolter import __version__
-from wolter.serve import health, images, problems, spectra
+from wolter.answering.contract import ModelInfo
+from wolter.serve import health, problems, routes
 from wolter.serve.config import MB, REQUEST_TIMEOUT_S
-from wolter.serve.images import ServedImages
 from wolter.serve.limits import Admit, LimitBody
-from wolter.serve.models import ServedModel
-from wolter.serve.schemas import ImagesInfo, ParameterInfo, SpectraInfo
-from wolter.serve.service import Service
+from wolter.serve.service import Service, serving_of
 
 _ABOUT = """
-Parameters of X-ray spectra and better X-ray images, by networks that learnt from simulated ones.
-Send PHA files with their RMF, ARF and background, or counts as JSON; or FITS images of photons.
+Models of X-ray astronomy, which learnt from simulated observations.
+Send files, or JSON where a route takes it; `/v1/models` tells what each model was trained on, and
+what it answers.
 """
 
 
 def build_app(service: Service) -> FastAPI:
     """The application that answers from a service."""
-    app = FastAPIOffline(title="wolter", description=_ABOUT, version=__version__, redoc_url=None)
+    servings = {task: serving_of(task) for task in service.served_tasks}
+    about = "\n".join([_ABOUT, *(f"- `/v1/{task}`: {s.about}" for task, s in servings.items())])
+    app = FastAPIOffline(title="wolter", description=about, version=__version__, redoc_url=None)
     config = service.config
     most, most_json = int(config.max_request_mb * MB), int(config.max_json_mb * MB)
     app.add_middleware(LimitBody, max_bytes=most, max_json=most_json)
@@ -33,51 +36,21 @@ def build_app(service: Service) -> FastAPI:
         waiting=config.max_queued,
         timeout_s=REQUEST_TIMEOUT_S,
     )
-    problems.add_handlers(app)
+    words = {k: v for serving in servings.values() for k, v in serving.words.items()}
+    problems.add_handlers(app, words)
     health.add_routes(app, service.watch)
+    info: Any = reduce(or_, dict.fromkeys(s.Info for s in servings.values()) or (ModelInfo,))
 
-    @app.get("/v1/models")
-    async def models() -> list[Annotated[SpectraInfo | ImagesInfo, Field(discriminator="kind")]]:
-        """The models, with what they were trained on: parameters and grids, or pixels."""
-        described = [
-            _spectra(name, served, name == service.default)
-            for name, served in service.models.items()
-        ]
-        return [*described, *(_images(name, served) for name, served in service.images.items())]
+    @app.get("/v1/models", response_model=list[info])
+    async def models() -> JSONResponse:
+        """The models that are served: what they were trained on, and what they predict."""
+        defaults = {task: service.default(task) for task in servings}
+        told = []
+        for name, served in service.models.items():
+            info = served.info(default=name == defaults[service.tasks[name]])
+            told.append(info.model_dump(mode="json"))
+        return JSONResponse(told)
 
-    images.add_route(app, service)
-    spectra.add_route(app, service)
+    for task in servings:
+        routes.add_route(app, service, task)
     return app
-
-
-def _spectra(name: str, served: ServedModel, default: bool) -> SpectraInfo:
-    spec = served.spec
-    return SpectraInfo(
-        kind="spectra",
-        model_name=name,
-        model_version=served.version,
-        default=default,
-        parameters=[
-            ParameterInfo(name=p.name, unit=p.unit, low=p.low, high=p.high) for p in spec.parameters
-        ],
-        components=list(spec.components),
-        energy_edges=list(spec.energy_edges),
-        instrument=spec.instrument,
-        exposure_s=None if spec.exposure_s is None else list(spec.exposure_s),
-    )
-
-
-def _images(name: str, served: ServedImages) -> ImagesInfo:
-    spec = served.spec
-    return ImagesInfo(
-        kind="images",
-        model_name=name,
-        model_version=served.version,
-        task=name.partition("-")[2] or name,
-        default=name == images.FAMILY,
-        scale=spec.scale,
-        pixel_arcsec=spec.pixel_arcsec,
-        band_kev=list(spec.band_kev),
-        instrument=spec.instrument,
-        exposure_s=None if spec.exposure_s is None else list(spec.exposure_s),
-    )

@@ -2,41 +2,33 @@
 
 from dataclasses import dataclass, field
 
+from wolter.answering.contract import Limits
 from wolter.errors import InputError
 
 MB = 2**20
 REQUEST_TIMEOUT_S = 120.0  # longest time to an answer
-ANSWER_S = 15.0  # of that, what is left to write the answer of spectra that are refined unasked
-LEAST_S = 1e-6  # shortest exposure that is taken for one
-MOST = 1e12  # largest count, exposure (s) or scale that is taken for one
 
 
 @dataclass(frozen=True)
-class ServeConfig:
+class ServeConfig(Limits):
     """What to serve, where, and within which limits.
 
     Attributes:
         host: address to listen on; 0.0.0.0 for every network.
         port: port to listen on; 0 takes a free one.
-        models: checkpoint folder of each family to serve; empty serves all champions of the
+        models: checkpoint folder of each model to serve; empty serves all champions of the
             registry.
         replicas: processes that answer, each with all models.
         parsers: processes of each replica that read uploads.
         max_file_mb: largest upload, as sent.
         max_inflated_mb: largest sum of a request's uploads once inflated.
         max_request_mb: largest request of files.
-        max_json_mb: largest request of counts.
-        max_spectra: spectra a request.
-        max_components: numbers of the component spectra of an answer.
-        max_pixels: of an image to enhance.
-        max_refined: spectra a request whose posteriors are refined, seconds each.
-        refine_s: longest time that a request spends on posteriors that are refined unasked; later
-            ones keep the network's answer and its flags.
-        parse_cpu_s: processor time to read one spectrum or image with its files.
+        max_json_mb: largest request in JSON.
+        parse_cpu_s: processor time to read one record with its files.
         request_cpu_s: processor time to read all files of a request.
         parse_timeout_s: time after which a reader is taken for lost, and replaced; a busy machine
             alone must not reach it.
-        parse_memory_mb: memory to read one spectrum or image with its files.
+        parse_memory_mb: memory to read one record with its files.
         max_ongoing: requests at once in a replica.
         max_queued: requests that wait in a replica; further ones are answered 429.
     """
@@ -50,11 +42,6 @@ class ServeConfig:
     max_inflated_mb: float = 200.0
     max_request_mb: float = 100.0
     max_json_mb: float = 16.0
-    max_spectra: int = 10_000
-    max_components: int = 1_000_000
-    max_pixels: int = 2048 * 2048
-    max_refined: int = 16
-    refine_s: float = 30.0
     parse_cpu_s: int = 10
     request_cpu_s: float = 60.0
     parse_timeout_s: float = 60.0

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 ALIVE = {"status": "alive"}
 _LINES = {
     404: "nothing is served at this path; see /docs",
-    408: "the request took too long; send fewer files or spectra",
+    408: "the request took too long; send fewer files or records",
     429: "too many requests wait; try again in a few seconds",
     503: "the service is not ready; try again in a few seconds",
 }

@@ -6,25 +6,30 @@ A thread asks the models now and then; requests read what it found last, and run
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI
 
+from wolter.errors import UnavailableError
 from wolter.serve.edge import ALIVE
-from wolter.serve.errors import UnavailableError
 from wolter.serve.schemas import Health, Problem
 
 EVERY_S = 60.0  # between two checks of all models
 
 
-class Checked(Protocol):
-    """A model that can be asked whether it answers."""
+@dataclass(frozen=True)
+class Checked:
+    """A model that can be asked whether it answers.
+
+    Attributes:
+        version: of the model.
+        check: why it does not answer; empty where it does.
+    """
 
     version: str
-
-    def check(self) -> str:
-        """Why it does not answer; empty where it does."""
+    check: Callable[[], str]
 
 
 class Watch:

@@ -31,7 +31,7 @@ class LimitBody:
         headers = dict(scope["headers"])
         kind = headers.get(b"content-type", b"").strip().lower()
         most = self.max_bytes if kind.startswith(b"multipart/") else self.max_json
-        line = f"the request is larger than {most / MB:g} MB; send fewer files or spectra"
+        line = f"the request is larger than {most / MB:g} MB; send fewer files or records"
         announced = headers.get(b"content-length", b"0")
         if announced.isdigit() and (len(announced) > 18 or int(announced) > most):
             await problem(413, line)(scope, receive, send)
@@ -98,7 +98,7 @@ class Admit:
         except TimeoutError:
             if started:
                 raise
-            line = f"no answer within {self.timeout_s:g} s; send fewer files or spectra, or later"
+            line = f"no answer within {self.timeout_s:g} s; send fewer files or records, or later"
             await problem(408, line)(scope, receive, send)
         finally:
             self._here -= 1

@@ -1,7 +1,9 @@
 """A small pool of processes that read uploads (see `wolter.serve.sandbox`).
 
-Jobs and answers are lines of JSON, never pickles: a hostile file may rule the process that reads
-it. A reader that dies or hangs is replaced; whether its file is to blame is told by how it ended.
+Jobs and answers are lines of JSON: a hostile file may rule the process that reads it, and the
+pickles of `multiprocessing`, concurrent.futures or pebble (LGPL) would let it rule the server, too.
+Limits of processor time are each job's own, and how a reader ended tells whether its file is to
+blame; no pool of a library knows either. A reader that dies or hangs is replaced.
 """
 
 import contextlib
@@ -12,20 +14,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from wolter import config as configs
-from wolter.errors import InputError
-from wolter.images.reading import load_picture
+from wolter.errors import InputError, TooLargeError, UnavailableError
 from wolter.serve.config import ServeConfig
-from wolter.serve.errors import TooLargeError, UnavailableError
-from wolter.serve.reading import ImageJob, Job
-from wolter.serve.sandbox import from_json
-from wolter.spectra.reading import Record
-from wolter.xray.imaging.counts_image import CountsImage
 
 START_TIMEOUT_S = 120.0  # imports on a busy machine
 TRIES = 2
@@ -63,11 +59,31 @@ class Allowance:
                 )
 
 
-class Reader:
-    """One reading process; started when first needed, and again after it ended."""
+@dataclass(frozen=True)
+class Reading:
+    """A record to read.
 
-    def __init__(self, config: ServeConfig) -> None:
-        self.config = config
+    Attributes:
+        task: whose reader reads it.
+        name: of the record, for messages.
+        job: what the reader takes; a dataclass that JSON can hold.
+    """
+
+    task: str
+    name: str
+    job: Any
+
+
+class Reader:
+    """One reading process; started when first needed, and again after it ended.
+
+    Args:
+        config: limits.
+        tasks: names of those whose records it reads.
+    """
+
+    def __init__(self, config: ServeConfig, tasks: Sequence[str] = ()) -> None:
+        self.config, self.tasks = config, tuple(tasks)
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -81,7 +97,7 @@ class Reader:
         self.stop()
         limits = (self.config.parse_memory_mb, self.config.parse_cpu_s)
         self.process = subprocess.Popen(
-            [sys.executable, *SANDBOX, *map(str, limits)],
+            [sys.executable, *SANDBOX, *map(str, limits), *self.tasks],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -89,14 +105,14 @@ class Reader:
         )
         self._exchange("", START_TIMEOUT_S)
 
-    def ask(self, job: Job | ImageJob) -> dict[str, Any]:
-        """The answer to a job.
+    def ask(self, reading: Reading) -> dict[str, Any]:
+        """The answer to what is to be read.
 
         Raises:
             LostError: the process ended, or was ended since it took longer than `parse_timeout_s`.
         """
         self.start()
-        line = json.dumps(configs.to_dict(job)) + "\n"
+        line = json.dumps(configs.to_dict(reading)) + "\n"
         return self._exchange(line, self.config.parse_timeout_s)
 
     def _exchange(self, sent: str, timeout_s: float) -> dict[str, Any]:
@@ -135,11 +151,16 @@ class Reader:
 
 
 class ReaderPool:
-    """Readers that take jobs from any thread; the call waits for a free one."""
+    """Readers that take records from any thread; the call waits for a free one.
 
-    def __init__(self, config: ServeConfig) -> None:
+    Args:
+        config: limits, and the number of readers.
+        tasks: names of those whose records are read.
+    """
+
+    def __init__(self, config: ServeConfig, tasks: Sequence[str] = ()) -> None:
         self.config = config
-        self._readers = [Reader(config) for _ in range(config.parsers)]
+        self._readers = [Reader(config, tasks) for _ in range(config.parsers)]
         self._free: queue.LifoQueue[Reader] = queue.LifoQueue()
         for reader in self._readers:
             self._free.put(reader)
@@ -157,11 +178,11 @@ class ReaderPool:
         with ThreadPoolExecutor(len(self._readers)) as threads:
             list(threads.map(Reader.start, self._readers))
 
-    def read(self, job: Job, allowance: Allowance | None = None) -> Record:
-        """Read the spectrum of a job.
+    def read(self, reading: Reading, allowance: Allowance | None = None) -> Any:
+        """What the task's reader answers, in plain JSON.
 
         Args:
-            job: what to read.
+            reading: what to read.
             allowance: takes the processor time that was used.
 
         Raises:
@@ -169,22 +190,18 @@ class ReaderPool:
                 memory.
             UnavailableError: readers are lost, through no fault of the files.
         """
-        answer = self._answer(job, job.pha.name)
+        answer = self._answer(reading)
         if allowance is not None:
             allowance.take(answer["cpu_s"])
-        return from_json(answer["record"])
+        return answer["read"]
 
-    def read_image(self, job: ImageJob) -> CountsImage:
-        """Read the image of a job; see `read`."""
-        self._answer(job, job.image.name)
-        return load_picture(Path(job.result))
-
-    def _answer(self, job: Job | ImageJob, name: str) -> dict[str, Any]:
+    def _answer(self, reading: Reading) -> dict[str, Any]:
+        name = reading.name
         ends = []
         for _ in range(TRIES):
             try:
                 with self._taken() as reader:
-                    answer = reader.ask(job)
+                    answer = reader.ask(reading)
             except LostError as error:
                 if error.signal == signal.SIGXCPU:
                     raise TooLargeError(

@@ -2,7 +2,8 @@
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,9 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from wolter.errors import InputError
+from wolter.answering.values import one_line
+from wolter.errors import InputError, TooLargeError, UnavailableError
 from wolter.files import why_full
-from wolter.serve.errors import TooLargeError, UnavailableError
 from wolter.serve.schemas import Problem
 
 RETRY_AFTER = {"retry-after": "2"}
@@ -21,7 +22,7 @@ _WHY = {
     400: "The request is not well-formed multipart",
     408: "The request took too long",
     413: "A file or the request is too large, or takes too long to read",
-    415: "Neither multipart/form-data nor application/json",
+    415: "A body of a type that is not taken",
     422: "A file or value cannot be used; says which and why",
     429: "Too many requests wait; try again after the seconds of Retry-After",
     500: "A fault of the server",
@@ -32,42 +33,25 @@ RESPONSES: Mapping[int | str, dict[str, Any]] = {
 }
 
 
-# Remedies of the library, and what they are over HTTP.
+# Remedies of the library, and what they are over HTTP; tasks have further ones.
 _WORDS = {
-    r"\bgive (background|rmf|arf) FILE( or none)?": r"send it in the field \1",
-    r"\bpass the RMF and ARF of this spectrum": (
-        "send its RMF and ARF in the fields rmf and arf, and ask for response=files"
-    ),
-    r"\bpass the RMF of this spectrum": "send its RMF in the field rmf",
-    r"\bpass its ARF": "send its ARF in the field arf",
-    r'\bpass "none" as ARF': "send no ARF, with ANCRFILE NONE",
     r" If this is really a FITS file, try with ignore_missing_simple=True\.?": "",
     r"([;:]) pass ": r"\1 send ",
 }
 
 
-def one_line(errors: Iterable[Any]) -> str:
-    """The first of pydantic's errors: where, what, and the value."""
-    error = next(iter(errors))
-    parts = [str(part) for part in error["loc"]]
-    place = ".".join(part for part in parts if part not in ("body", "query"))
-    value = error.get("input")
-    # An integer of thousands of digits cannot be told.
-    short = isinstance(value, float) or (isinstance(value, str) and len(value) < 50)
-    short = short or (isinstance(value, int) and abs(value) < 10**50)
-    got = f" (got {value!r})" if short else ""
-    said = error["msg"].replace("a valid list", "a valid array")
-    said = re.sub(r"a valid dictionary.*", "an object", said)
-    return " ".join(f"{place or 'body'}: {said}{got}".split())[:500]
+def in_http(message: str, words: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A message of the library in one line that speaks of query parameters, not of options.
 
-
-def in_http(message: str) -> str:
-    """A message of the library in one line that speaks of query parameters, not of options."""
+    Args:
+        message: of an error.
+        words: regular expressions of remedies -> the remedy over HTTP, besides those of all tasks.
+    """
     # Names of files may hold two dashes, too.
     option = r"(?<![^\s(`])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)"
     plain = re.sub(option, lambda found: found[1].replace("-", "_"), message)
-    for words, said in _WORDS.items():
-        plain = re.sub(words, said, plain)
+    for pattern, said in {**words, **_WORDS}.items():
+        plain = re.sub(pattern, said, plain)
     return " ".join(plain.split())
 
 
@@ -77,12 +61,18 @@ def problem(status: int, line: str) -> JSONResponse:
     return JSONResponse({"detail": in_http(line)}, status, headers)
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Answer every error of an application as JSON with one line."""
+def add_handlers(app: FastAPI, words: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Answer every error of an application as JSON with one line.
+
+    Args:
+        app: the application.
+        words: see `in_http`.
+    """
 
     @app.exception_handler(InputError)
     async def bad_input(_: Request, error: InputError) -> JSONResponse:
-        return problem(413 if isinstance(error, TooLargeError) else 422, str(error))
+        line = in_http(str(error), words)
+        return problem(413 if isinstance(error, TooLargeError) else 422, line)
 
     @app.exception_handler(RequestValidationError)
     async def bad_value(_: Request, error: RequestValidationError) -> JSONResponse:

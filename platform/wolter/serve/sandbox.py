@@ -1,7 +1,7 @@
 """The process that reads uploads: bounded in memory and processor time, one job after the other.
 
-`python -m wolter.serve.sandbox MEMORY_MB CPU_S` reads one JSON job a line and answers with one JSON
-line. Whatever a hostile file does to it, it can be ended and started again.
+`python -m wolter.serve.sandbox MEMORY_MB CPU_S TASK...` reads one JSON job of a task a line and
+answers with one JSON line. Whatever a hostile file does to it, it can be ended and started again.
 """
 
 import json
@@ -10,59 +10,19 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from wolter import config as configs
-from wolter.errors import InputError
-from wolter.serve.config import MB
-from wolter.serve.errors import TooLargeError
-from wolter.serve.reading import ImageJob, Job, read_image_job, read_job
-from wolter.spectra.reading import Record
-from wolter.spectra.schema import SpectraBatch
+from wolter import task as tasks
+from wolter.errors import InputError, TooLargeError
+
+MB = 2**20
 
 NICE = 5  # below what answers requests
 LARGEST_FILE = 2**30  # bytes that the process may write into one file
-
-
-def to_json(record: Record) -> dict[str, Any]:
-    """A record as JSON can hold it; float32 survives unchanged."""
-    batch = record.batch
-    return {
-        "name": record.name,
-        "flags": list(record.flags),
-        "counts": batch.counts_BC.squeeze(0).tolist(),
-        "background": batch.background_BC.squeeze(0).tolist(),
-        "background_scale": batch.background_scale_B.item(),
-        "exposure_s": batch.exposure_B.item(),
-        "areascale": record.areascale,
-        "area": _row(batch.area_BA),
-        "redistribution": _row(batch.redistribution_BQA),
-    }
-
-
-def _row(values: Tensor | None) -> list[Any] | None:
-    return None if values is None else values.squeeze(0).tolist()
-
-
-def _batch(row: list[Any] | None) -> Tensor | None:
-    return None if row is None else torch.tensor([row])
-
-
-def from_json(values: dict[str, Any]) -> Record:
-    """The record of `to_json`."""
-    batch = SpectraBatch(
-        counts_BC=torch.tensor([values["counts"]]),
-        background_BC=torch.tensor([values["background"]]),
-        background_scale_B=torch.tensor([values["background_scale"]]),
-        exposure_B=torch.tensor([values["exposure_s"]]),
-        area_BA=_batch(values["area"]),
-        redistribution_BQA=_batch(values["redistribution"]),
-    )
-    return Record(values["name"], batch, tuple(values["flags"]), values["areascale"])
 
 
 def main() -> None:
@@ -74,12 +34,14 @@ def main() -> None:
     os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+    # Before the limits, which are of reading alone.
+    readers = {name: tasks.load(name).reader() for name in sys.argv[3:]}
     limit_memory(int(sys.argv[1]) * MB)
     print(json.dumps({"ready": True}), file=answers, flush=True)
     for line in sys.stdin:
         before = time.process_time()
         limit_cpu(int(sys.argv[2]))
-        answer = _answer(line)
+        answer = _answer(line, readers)
         print(
             json.dumps({**answer, "cpu_s": time.process_time() - before}), file=answers, flush=True
         )
@@ -87,14 +49,17 @@ def main() -> None:
             break
 
 
-def _answer(line: str) -> dict[str, Any]:
+def _answer(line: str, readers: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    """What the reader of a task makes of a job.
+
+    Args:
+        line: JSON of `wolter.serve.pool.Reading`.
+        readers: by task.
+    """
     values = json.loads(line)
-    name = values["image" if "image" in values else "pha"]["name"]
+    name = values["name"]
     try:
-        if "image" in values:
-            read_image_job(configs.from_dict(ImageJob, values))
-            return {"image": name}
-        return {"record": to_json(read_job(configs.from_dict(Job, values)))}
+        return {"read": readers[values["task"]](values["job"])}
     except InputError as error:
         return {"error": str(error), "too_large": isinstance(error, TooLargeError)}
     except Exception as error:

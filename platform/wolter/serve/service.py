@@ -2,18 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from wolter import family as families
+from wolter import task as tasks
+from wolter.answering.batches import Join
+from wolter.answering.contract import Served, Serving
 from wolter.errors import InputError
 from wolter.registry.checkpoint import load_model
 from wolter.serve.config import ServeConfig
-from wolter.serve.health import Watch
-from wolter.serve.images import ServedImages
-from wolter.serve.models import DEFAULT_FAMILIES, Join, ServedModel, ServedRef
+from wolter.serve.health import Checked, Watch
+from wolter.serve.models import ServedRef
 from wolter.serve.requests import UploadReader
 
 T = TypeVar("T")
@@ -25,15 +29,15 @@ class Service:
 
     Attributes:
         config: limits.
-        models: of spectra, by name.
-        images: models of images, by name.
+        models: that were loaded, by name.
+        tasks: of all models, those that could not be loaded among them: name of the model -> task.
         uploads: what reads files.
         watch: which of the models answer.
     """
 
     config: ServeConfig
-    models: dict[str, ServedModel]
-    images: dict[str, ServedImages]
+    models: Mapping[str, Served]
+    tasks: Mapping[str, str]
     uploads: UploadReader
     watch: Watch
     _lone: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), repr=False)
@@ -47,25 +51,26 @@ class Service:
         Args:
             chosen: the models.
             config: limits.
-            join: see `wolter.serve.models.ServedModel`.
+            join: see `wolter.answering.contract.Serving.load`.
         """
-        models: dict[str, ServedModel] = {}
-        images: dict[str, ServedImages] = {}
+        models: dict[str, Served] = {}
         unloaded = {}
         for each in chosen:
             try:
                 if each.problem:
                     raise InputError(each.problem)
                 model = load_model(Path(each.folder))
-                if each.kind == "spectra":
-                    models[each.name] = ServedModel(model, each.version, join)
-                else:
-                    images[each.name] = ServedImages(model, each.version)
+                models[each.name] = serving_of(each.task).load(model, each.version, join)
             except Exception as error:
                 logging.getLogger(__name__).exception("%s version %s", each.name, each.version)
                 unloaded[each.name] = _reason(error)
-        watch = Watch({**models, **images}, unloaded)
-        return cls(config, models, images, UploadReader(config), watch)
+        named = {each.name: each.task for each in chosen if each.task}
+        checked = {
+            name: Checked(served.version, partial(tasks.load(named[name]).problem, served.model))
+            for name, served in models.items()
+        }
+        uploads = UploadReader(config, sorted(set(named.values())))
+        return cls(config, models, named, uploads, Watch(checked, unloaded))
 
     def start(self) -> None:
         """Check the models, and start what reads uploads."""
@@ -82,36 +87,62 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._lone, work, *arguments)
 
     @property
-    def default(self) -> str:
-        """The family that answers for spectra where none is asked for."""
-        known = {**self.models, **self.watch.problems}
-        chosen = next((name for name in DEFAULT_FAMILIES if name in known), None)
-        return chosen or next(iter(self.models), "")
+    def served_tasks(self) -> tuple[str, ...]:
+        """Names of the tasks that have models, whether or not these answer."""
+        return tuple(sorted(set(self.tasks.values())))
 
-    def spectra(self, family: str | None) -> ServedModel:
-        """The model of a family, or the default one.
+    def of_task(self, task: str) -> dict[str, Served]:
+        """The loaded models of a task, by name."""
+        return {name: each for name, each in self.models.items() if self.tasks[name] == task}
+
+    def default(self, task: str) -> str:
+        """The family that answers for a task where none is asked for."""
+        # Those that are loaded come first; one that does not answer may be the default still.
+        names = sorted(self.tasks, key=lambda name: name not in self.models)
+        found = [families.load(name) for name in names if self.tasks[name] == task]
+        return serving_of(task).default(found).name
+
+    def ask(self, task: str, family: str | None, query: Any) -> Served:
+        """The model that answers a query.
+
+        Args:
+            task: of the model.
+            family: name of the family; None or empty for the default one.
+            query: an instance of the `Query` of the task's `Serving`.
 
         Raises:
             InputError: no such model is served.
-            UnavailableError: it does not answer now.
+            UnavailableError: the model does not answer now.
         """
-        name = family or self.default
-        self.watch.require(name)
-        if name not in self.models:
+        served, wanted = self.of_task(task), family or self.default(task)
+        known = _families(name for name, each in self.tasks.items() if each == task)
+        if wanted not in known:
             raise InputError(
-                f"family: {name[:50]!r} is not served; choose one of "
-                f"{', '.join(self.models) or '(none)'}"
+                f"family: {wanted[:50]!r} is not served; choose one of "
+                f"{', '.join(_families(served)) or '(none)'}"
             )
-        return self.models[name]
+        name = tasks.load(task).model_name(families.load(wanted), query)
+        self.watch.require(name)
+        if name not in served:
+            raise InputError(f"no {name} is served; choose one of {', '.join(served) or '(none)'}")
+        return served[name]
 
-    def enhancer(self, name: str) -> ServedImages:
-        """A model of images; see `spectra`."""
-        self.watch.require(name)
-        if name not in self.images:
-            raise InputError(
-                f"task: no {name} is served; choose one of {', '.join(self.images) or '(none)'}"
-            )
-        return self.images[name]
+
+def serving_of(task: str) -> Serving:
+    """How models of a task answer requests.
+
+    Raises:
+        InputError: they do not, or the task is unknown.
+    """
+    serving = tasks.load(task).serving()
+    if serving is None:
+        raise InputError(f"models for {task} answer no requests")
+    return serving
+
+
+def _families(names: Iterable[str]) -> dict[str, None]:
+    """Names of the families of models, in their order."""
+    return dict.fromkeys(families.load(name).name for name in names)
 
 
 def _reason(error: Exception) -> str:

@@ -3,24 +3,16 @@
 Nothing here trusts a name, a size or a header of the client's.
 """
 
-import re
 import zlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import BinaryIO
 
-from wolter.errors import InputError
+from wolter.errors import InputError, TooLargeError
 from wolter.serve.config import MB, ServeConfig
-from wolter.serve.errors import TooLargeError
 from wolter.xray.ogip.blocks import count_hdus
 
 PIECE = 2**18
-
-
-def plain_name(name: str | None) -> str:
-    """The last part of a client's file name, printable and short, to repeat in answers."""
-    last = PureWindowsPath(PurePosixPath(name or "").name).name
-    return re.sub(r"[^\w .()+\-\[\]]", "_", last)[:100].strip() or "unnamed"
 
 
 def measure(uploads: Iterable[tuple[BinaryIO, str]], config: ServeConfig) -> None:

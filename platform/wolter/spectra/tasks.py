@@ -1,6 +1,6 @@
 """Tasks of models of spectra: parameters, and embeddings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from wolter.task import Advance, Demonstration, Task
 from wolter.xray.instruments.instrument import DEFAULT
 
 if TYPE_CHECKING:
+    from wolter.answering.contract import Serving
     from wolter.report.write import Report
     from wolter.spectra.schema import SpectraBatch
 
@@ -195,6 +196,18 @@ class SpectraTask(Task):
                 simulate_dataset(SimulateConfig(), DEFAULT_SPECTRA, path, on_shard=advance)
         return path
 
+    def serving(self) -> "Serving":
+        """See `Task`."""
+        from wolter.spectra.serving import SpectraServing
+
+        return SpectraServing()
+
+    def reader(self) -> Callable[[Any], Any]:
+        """See `Task`."""
+        from wolter.spectra.uploads import read
+
+        return read
+
 
 class EmbeddingTask(SpectraTask):
     """Latents and classes of PHA files: a table with one row a file.
@@ -296,6 +309,12 @@ class ParametersTask(SpectraTask):
                 progress=advance,
                 translator=translator,
             )
+
+    def serving(self) -> "Serving":
+        """See `Task`."""
+        from wolter.spectra.parameters_serving import ParametersServing
+
+        return ParametersServing()
 
     def demonstration(self) -> type[Demonstration]:
         """See `Task`."""

@@ -54,7 +54,7 @@ def test_other_answers_pass_the_edge_as_they_are():
     ("status", "line"),
     [
         (404, "nothing is served at this path; see /docs"),
-        (408, "the request took too long; send fewer files or spectra"),
+        (408, "the request took too long; send fewer files or records"),
         (429, "too many requests wait; try again in a few seconds"),
         (500, "the server failed on this request; try again"),
         (503, "the service is not ready; try again in a few seconds"),

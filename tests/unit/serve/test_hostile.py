@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings(
 @pytest.fixture(scope="module")
 def client(untrained, enhancer, one_thread, tmp_path_factory):
     """The application without Ray; what it stores lies in a folder of its own."""
-    config = ServeConfig(parsers=2, max_inflated_mb=20.0, max_pixels=100_000)
+    config = ServeConfig(parsers=2, max_inflated_mb=20.0, max_elements=100_000)
     chosen = [ServedRef(name, str(untrained(name))) for name in ("mlp", "posterior")]
     chosen.append(ServedRef("superres", str(enhancer(2)), "1"))
     service = Service.load(chosen, config)

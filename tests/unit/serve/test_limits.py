@@ -236,7 +236,7 @@ def test_limits_are_told_in_megabytes(announced):
     app = LimitBody(echo, max_bytes=3 * 2**19, max_json=10 * 2**20)
     headers = [(b"content-length", str(size).encode())] if announced else []
     task, sent = run(app, headers=headers, chunks=(bytes(size),))
-    line = "the request is larger than 1.5 MB; send fewer files or spectra"
+    line = "the request is larger than 1.5 MB; send fewer files or records"
     if announced:
         asyncio.run(task)
         status, _, content = told(sent)

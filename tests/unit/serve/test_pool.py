@@ -6,27 +6,26 @@ import signal
 
 import numpy as np
 import pytest
-import torch
 from astropy.io import fits
 
-from wolter.errors import InputError
+from wolter.answering.uploads import Upload
+from wolter.errors import InputError, TooLargeError, UnavailableError
+from wolter.images.reading import load_picture
+from wolter.images.uploads import Job as ImageJob
 from wolter.serve import pool as pools
 from wolter.serve.config import MB, ServeConfig
-from wolter.serve.errors import TooLargeError, UnavailableError
-from wolter.serve.pool import Allowance, LostError, Reader, ReaderPool
-from wolter.serve.reading import ImageJob, Job, Upload, read_job
-from wolter.serve.sandbox import from_json
+from wolter.serve.pool import Allowance, LostError, Reader, ReaderPool, Reading
 from wolter.spectra.grid import default_grid
 from wolter.spectra.schema import SpectraSpec
+from wolter.spectra.uploads import Job, read_job, to_json
 
 SPEC = SpectraSpec(default_grid())
+TASKS = ("spectra/parameters", "images/enhance")
 QUICK = """
 import json, sys
 print(json.dumps({"ready": True}), flush=True)
-record = {"flags": [], "counts": [1.0], "background": [0.0], "background_scale": 0.0,
-          "exposure_s": 1.0, "areascale": 1.0, "area": None, "redistribution": None}
 for line in sys.stdin:
-    answer = {"record": {**record, "name": json.loads(line)["pha"]["name"]}, "cpu_s": 0.0}
+    answer = {"read": {"name": json.loads(line)["job"]["pha"]["name"]}, "cpu_s": 0.0}
     print(json.dumps(answer), flush=True)
 """
 
@@ -35,26 +34,29 @@ for line in sys.stdin:
 def job(pha):
     files = {"rmf": pha.with_name("pn.rsp"), "background": pha.with_name("background.pha")}
     uploads = {role: (Upload(path.name, str(path)),) for role, path in files.items()}
-    return Job(Upload(pha.name, str(pha)), SPEC, **uploads)
+    return Reading(TASKS[0], pha.name, Job(Upload(pha.name, str(pha)), SPEC, **uploads))
+
+
+def changed(reading, **changes):
+    return dataclasses.replace(reading, job=dataclasses.replace(reading.job, **changes))
 
 
 @pytest.fixture(scope="module")
 def pool():
-    pool = ReaderPool(ServeConfig(parsers=1, parse_memory_mb=100))
+    pool = ReaderPool(ServeConfig(parsers=1, parse_memory_mb=100), TASKS)
     pool.start()
     yield pool
     pool.stop()
 
 
 def test_the_pool_reads_the_same(pool, job):
-    record = pool.read(job)
-    assert torch.equal(record.batch.counts_BC, read_job(job).batch.counts_BC)
+    assert pool.read(job) == to_json(read_job(job.job))
 
 
 def test_the_pool_reports_bad_files_and_goes_on(pool, job):
     with pytest.raises(InputError, match="is not among the uploads"):
-        pool.read(dataclasses.replace(job, rmf=()))
-    assert pool.read(job).name == "source.pha"
+        pool.read(changed(job, rmf=()))
+    assert pool.read(job)["name"] == "source.pha"
 
 
 def test_reading_is_bounded_in_memory_and_the_reader_replaced(pool, job, tmp_path):
@@ -62,12 +64,13 @@ def test_reading_is_bounded_in_memory_and_the_reader_replaced(pool, job, tmp_pat
     fits.writeto(tmp_path / "large.fits", np.ones((4096, 4096), np.uint8))
     image = Upload("large.fits", str(tmp_path / "large.fits"))
     hungry = ImageJob(image, str(tmp_path / "read"), 2**24, exposure_s=1e4)
+    hungry = Reading(TASKS[1], image.name, hungry)
     (reader,) = pool._readers
     pool.read(job)
     before = reader.process.pid
     with pytest.raises(TooLargeError, match=r"^large\.fits: reading it takes too much memory"):
-        pool.read_image(hungry)
-    assert pool.read(job).name == "source.pha"
+        pool.read(hungry)
+    assert pool.read(job)["name"] == "source.pha"
     assert reader.process.pid != before
 
 
@@ -83,12 +86,14 @@ def test_a_reader_has_its_limits(pool, job):
 
 def test_processor_time_is_bounded_for_each_job(picture_file, tmp_path):
     """What the reader uses counts, not how long it takes on a busy machine."""
-    pool = ReaderPool(ServeConfig(parsers=1, parse_cpu_s=1))
+    pool = ReaderPool(ServeConfig(parsers=1, parse_cpu_s=1), TASKS)
     (reader,) = pool._readers
 
     def read(path):
         image = Upload(path.name, str(path))
-        return pool.read_image(ImageJob(image, str(tmp_path / "read"), 2**24))
+        job = ImageJob(image, str(tmp_path / "read"), 2**24)
+        pool.read(Reading(TASKS[1], path.name, job))
+        return load_picture(tmp_path / "read")
 
     for _ in range(2):
         used = reader.process and resource.prlimit(reader.process.pid, resource.RLIMIT_CPU)[0]
@@ -141,7 +146,7 @@ def test_a_reader_that_hangs_is_ended_in_time_and_replaced(quick, job):
         within(30, lambda: reader.ask(job))
     assert lost.value.signal == signal.SIGKILL
     reader.config = ServeConfig()
-    assert from_json(reader.ask(job)["record"]).name == "source.pha"
+    assert reader.ask(job)["read"]["name"] == "source.pha"
     reader.stop()
 
 
@@ -150,7 +155,7 @@ def test_a_job_too_long_for_the_pipe_does_not_hang(quick, job):
     reader.start()
     os.kill(reader.process.pid, signal.SIGSTOP)
     with pytest.raises(LostError):
-        reader.ask(dataclasses.replace(job, rmf=job.rmf * 10_000))
+        reader.ask(changed(job, rmf=job.job.rmf * 10_000))
     reader.stop()
 
 
@@ -175,7 +180,7 @@ def ending(quick, monkeypatch):
 def test_a_file_is_tried_again_when_its_reader_dies(ending, job):
     pool, ends = ending
     ends.append(signal.SIGKILL)
-    assert pool.read(job).name == "source.pha"
+    assert pool.read(job)["name"] == "source.pha"
     assert not ends
 
 
@@ -184,7 +189,7 @@ def test_readers_that_die_again_are_no_fault_of_the_file(ending, job):
     ends += [signal.SIGKILL] * 2
     with pytest.raises(UnavailableError, match=r"^source\.pha: could not be read now; try again"):
         pool.read(job)
-    assert pool.read(job).name == "source.pha"
+    assert pool.read(job)["name"] == "source.pha"
 
 
 def test_a_file_that_breaks_every_reader_is_refused(ending, job):
@@ -202,7 +207,7 @@ def test_the_pool_keeps_readers_that_do_not_start(quick, job, monkeypatch):
         pool.read(job)
     assert pool._free.qsize() == 1
     monkeypatch.setattr(pools, "SANDBOX", starts)
-    assert pool.read(job).name == "source.pha"
+    assert pool.read(job)["name"] == "source.pha"
     pool.stop()
 
 
@@ -226,7 +231,7 @@ def test_a_reader_has_two_minutes_to_start_and_the_configured_time_to_read(quick
     reader = Reader(ServeConfig(parse_timeout_s=7.0))
     assert reader.stop() == 0  # it never ran
     for _ in range(2):
-        assert reader.ask(job)["record"]["name"] == "source.pha"
+        assert reader.ask(job)["read"]["name"] == "source.pha"
     assert asked == [120.0, 7.0, 7.0]
     reader.stop()
     assert reader.process is None

@@ -4,23 +4,20 @@ import asyncio
 import io
 import threading
 import time
-from functools import partial
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from starlette.datastructures import FormData, UploadFile
 from tests.refusals import refused
 
-from wolter.errors import InputError
-from wolter.serve import requests
+from wolter.answering.contract import FileField
+from wolter.errors import InputError, TooLargeError
 from wolter.serve.config import ServeConfig
-from wolter.serve.errors import TooLargeError
-from wolter.serve.reading import Job, Upload
-from wolter.serve.requests import MAX_FILES, UploadReader
-from wolter.spectra.grid import default_grid
-from wolter.spectra.schema import SpectraSpec
+from wolter.serve.pool import Allowance
+from wolter.serve.requests import StoredFiles, UploadReader, uploads_of
+from wolter.serve.routes import MAX_FILES
 
-SPEC = SpectraSpec(default_grid())
+FIELDS = (FileField("record", "whole ones", many=True), FileField("map", "of seconds"))
 
 
 def form(**files):
@@ -33,67 +30,19 @@ def form(**files):
     return FormData(items)
 
 
-@pytest.fixture
-def reader(monkeypatch):
-    """One whose work is told and not done."""
-    reader = UploadReader(ServeConfig(parsers=1, max_refined=2))
-
-    async def told(_, *arguments):
-        return arguments
-
-    monkeypatch.setattr(reader, "_in_thread", told)
-    return reader
-
-
-def test_so_many_spectra_may_be_refined(reader):
-    def asked(n):
-        return asyncio.run(reader.gridded(form(pha=n), partial(Job, spec=SPEC)))
-
-    uploads, _ = asked(2)
-    assert len(uploads["pha"]) == 2
-    with pytest.raises(InputError, match=r"^refine: 3 spectra; send at most 2$"):
-        asked(3)
-
-
-def test_a_job_is_as_asked(reader):
-    for use_background in (True, False):
-        asked = partial(Job, spec=SPEC, response="embedded", use_background=use_background)
-        for read in (reader.records, reader.gridded):
-            _, how = asyncio.run(read(form(pha=1), asked))
-            expected = Job(Upload("a", "b"), SPEC, use_background=use_background)
-            assert how(Upload("a", "b"), response="files") == expected
-            assert how(Upload("a", "b")).response == "embedded"
-
-
-def test_an_image_comes_with_one_map_of_a_kind(reader):
-    uploads, exposure_s = asyncio.run(reader.picture(form(image=1, mask=1, exposure_map=1), 5.0))
-    assert {role: len(each) for role, each in uploads.items()} == {
-        "image": 1, "exposure_map": 1, "mask": 1
-    }  # fmt: skip
-    assert exposure_s == 5.0
-    for twice in ({"image": 2}, {"image": 1, "mask": 2}, {"image": 1, "exposure_map": 2}):
-        with pytest.raises(
-            InputError, match=r"^send one file in each of image, exposure_map, mask"
-        ):
-            asyncio.run(reader.picture(form(**twice), None))
-    with pytest.raises(InputError, match=r"^no image; send a FITS file in the field image$"):
-        asyncio.run(reader.picture(form(mask=1), None))
-
-
-def test_fields_are_checked(reader):
-    def read(given):
-        return asyncio.run(reader.records(given, partial(Job, spec=SPEC)))
-
-    with pytest.raises(
-        InputError, match=r"^unknown field 'image'; send pha, rmf, arf, background$"
-    ):
-        read(form(pha=1, image=1))
-    with pytest.raises(InputError, match=r"^field rmf: not a file; send it as a file$"):
-        read(FormData([*form(pha=1).multi_items(), ("rmf", "words")]))
-    with pytest.raises(
-        InputError, match=r"^no spectrum; send one or more PHA files in the field p"
-    ):
-        read(form(rmf=1))
+def test_fields_are_checked():
+    found = uploads_of(form(record=2, map=1), FIELDS)
+    assert {name: len(each) for name, each in found.items()} == {"record": 2, "map": 1}
+    assert uploads_of(form(record=1), FIELDS)["map"] == []
+    for bad, line in (
+        (form(record=1, image=1), r"^unknown field 'image'; send record, map$"),
+        (form(map=1), r"^no file in the field record; send whole ones$"),
+        (form(record=1, map=2), r"^field map: 2 files; send one file$"),
+        (FormData([*form(record=1).multi_items(), ("map", "words")]),
+         r"^field map: not a file; send it as a file$"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=line):
+            uploads_of(bad, FIELDS)
 
 
 def test_so_many_requests_are_read_at_once():
@@ -101,7 +50,7 @@ def test_so_many_requests_are_read_at_once():
     reader = UploadReader(ServeConfig(parsers=3))
     lock, now, most = threading.Lock(), [0], [0]
 
-    def work():
+    def work(stored):
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
@@ -110,55 +59,67 @@ def test_so_many_requests_are_read_at_once():
             now[0] -= 1
 
     async def ask():
-        await asyncio.gather(*(reader._in_thread(work) for _ in range(20)))
+        await asyncio.gather(*(reader.read("kind/what", {}, work) for _ in range(20)))
 
     asyncio.run(ask())
     assert most == [6]
 
 
-@pytest.mark.parametrize("error", [InputError("bad"), TooLargeError("large"), KeyboardInterrupt()])
-def test_no_spectrum_is_read_after_a_bad_one(error):
-    reader, read = UploadReader(ServeConfig(parsers=1)), []
+def stored_of(**config):
+    """Files whose jobs are read by returning them."""
+    pool = SimpleNamespace(
+        config=ServeConfig(**config), read=lambda reading, allowance: (reading, allowance)
+    )
+    return StoredFiles("kind/what", {}, None, pool, Allowance(pool.config.request_cpu_s))
 
-    def one(job, allowance):
-        read.append(job)
+
+@pytest.mark.parametrize("error", [InputError("bad"), TooLargeError("large"), KeyboardInterrupt()])
+def test_no_record_is_read_after_a_bad_one(error):
+    read = []
+
+    def one(item):
+        read.append(item)
         time.sleep(0.05)
         if len(read) == 2:
             raise error
-        return job
+        return item
 
     with pytest.raises(type(error)):
-        reader._read([1, 2, 3, 4, 5, 6], one)
+        stored_of(parsers=1).each(one, [1, 2, 3, 4, 5, 6])
     assert read in ([1, 2], [1, 2, 3])  # the next one may have begun
 
 
-def test_spectra_of_a_request_share_its_processor_time():
-    reader = UploadReader(ServeConfig(parsers=2, request_cpu_s=3.0))
+def test_records_of_a_request_share_its_processor_time():
+    stored = stored_of(parsers=2, request_cpu_s=3.0)
+    reading, allowance = stored.read({"x": 1}, "a.fits")
+    assert (reading.task, reading.name, reading.job) == ("kind/what", "a.fits", {"x": 1})
+    assert stored.read({}, "b.fits")[1] is allowance
 
-    def one(job, allowance):
-        allowance.take(job)
-        return job
+    def one(seconds):
+        allowance.take(seconds)
+        return seconds
 
-    assert reader._read([1.0, 1.0, 1.0], one) == [1.0, 1.0, 1.0]
+    assert stored.each(one, [1.0, 1.0, 1.0]) == [1.0, 1.0, 1.0]
     with pytest.raises(TooLargeError, match="more than 3 s"):
-        reader._read([1.0, 1.0, 1.5], one)
+        stored.each(one, [0.5])
 
 
 def test_uploads_are_files_of_their_own_while_they_are_read(pha, picture_file):
     reader = UploadReader(ServeConfig(parsers=1))
     files = [(path.read_bytes(), path.name) for path in (pha, picture_file)]
     given = {
-        "pha": [UploadFile(io.BytesIO(data), filename=f"x/{name}") for data, name in files],
-        "rmf": [],
+        "record": [UploadFile(io.BytesIO(data), filename=f"x/{name}") for data, name in files],
+        "map": [],
     }
-    with reader._stored(given) as (stored, folder):
-        assert [each.name for each in stored["pha"]] == [name for _, name in files]
-        kept = [(folder / f"pha-{i}.fits").read_bytes() for i in range(2)]
-        assert [each.path for each in stored["pha"]] == [
-            str(folder / f"pha-{i}.fits") for i in range(2)
+    with reader._stored("kind/what", given) as stored:
+        folder = stored.folder
+        assert [each.name for each in stored.files["record"]] == [name for _, name in files]
+        kept = [(folder / f"record-{i}.fits").read_bytes() for i in range(2)]
+        assert [each.path for each in stored.files["record"]] == [
+            str(folder / f"record-{i}.fits") for i in range(2)
         ]
         assert kept == [data for data, _ in files]
-        assert stored["rmf"] == ()
+        assert stored.files["map"] == ()
     assert not folder.exists()
 
 
@@ -170,45 +131,3 @@ def test_so_many_files_may_be_sent(client):
     assert refused(post(MAX_FILES), 422).startswith("a.pha: not a FITS file")
     assert MAX_FILES == 256
     assert "256" in refused(post(257), 400)
-
-
-def test_evidence_is_kept_of_the_first_ones_alone(reader, monkeypatch):
-    """Of five spectra beyond the training, where two may be refined."""
-    asked = []
-    monkeypatch.setattr(
-        requests.GriddedObservation, "load", lambda path, record: (path.name, record)
-    )
-
-    def read(job, allowance):
-        asked.append(bool(job.gridded))
-        if job.gridded and "1" not in job.pha.name:  # the second is within the training
-            Path(job.gridded).touch()
-        return job.pha.name
-
-    monkeypatch.setattr(reader.pool, "read", read)
-    monkeypatch.setattr(requests, "measure", lambda *_: None)
-    monkeypatch.setattr(requests, "store", lambda *_: None)
-    uploads = {
-        role: form(**{role: 5 if role == "pha" else 0}).getlist(role)
-        for role in ("pha", "rmf", "arf", "background")
-    }
-    records, few = reader._beyond(uploads, partial(Job, spec=SPEC))
-    assert records == [f"pha{i}.fits" for i in range(5)]
-    assert asked == [True, True, True, False, False]
-    assert few == {
-        0: ("pha-0.fits.safetensors", "pha0.fits"), 2: ("pha-2.fits.safetensors", "pha2.fits")
-    }  # fmt: skip
-
-
-def test_an_image_is_read_within_its_bounds(monkeypatch):
-    reader = UploadReader(ServeConfig(parsers=1, max_pixels=77))
-    monkeypatch.setattr(requests, "measure", lambda *_: None)
-    monkeypatch.setattr(requests, "store", lambda *_: None)
-    monkeypatch.setattr(reader.pool, "read_image", lambda job: job)
-    uploads = {role: form(**{role: 1}).getlist(role) for role in ("image", "exposure_map", "mask")}
-    job = reader._picture(uploads, 5.0)
-    assert (job.image.name, job.max_pixels, job.exposure_s) == ("image0.fits", 77, 5.0)
-    assert [each.name for each in job.exposure_map] == ["exposure_map0.fits"]
-    assert [each.name for each in job.mask] == ["mask0.fits"]
-    folder = Path(job.image.path).parent
-    assert Path(job.result) == folder / "picture.safetensors"

@@ -1,6 +1,5 @@
 """What reads uploads: its limits, and what it answers to what goes wrong."""
 
-import dataclasses
 import json
 import os
 import resource
@@ -8,76 +7,41 @@ import subprocess
 import sys
 
 import pytest
-import torch
-from tests.synthetic import make_batch
 
-from wolter import config as configs
-from wolter.errors import InputError
+from wolter.errors import InputError, TooLargeError
 from wolter.serve import sandbox
 from wolter.serve.config import MB, ServeConfig
-from wolter.serve.errors import TooLargeError
 from wolter.serve.pool import Reader
-from wolter.serve.reading import ImageJob, Job, Upload
-from wolter.spectra.grid import default_grid
-from wolter.spectra.reading import Record
-from wolter.spectra.schema import SpectraSpec
 
-JOB = Job(Upload("a.pha", "/nowhere"), SpectraSpec(default_grid()))
-IMAGE = ImageJob(Upload("a.fits", "/nowhere"), "/none", 10)
+JOB = json.dumps({"task": "kind/what", "name": "a.fits", "job": {"x": 1}})
 
 
-def test_records_survive_json_bit_by_bit():
-    one = make_batch(3, seed=4)[1:2]
-    batch = dataclasses.replace(one, redistribution_BQA=torch.rand(one.redistribution_BQA.shape))
-    record = Record("a", batch, ("anomalous", "few_counts"), 0.3)
-    again = sandbox.from_json(json.loads(json.dumps(sandbox.to_json(record))))
-    assert (again.name, again.flags, again.areascale) == ("a", ("anomalous", "few_counts"), 0.3)
-    for name in (
-        "counts_BC", "background_BC", "background_scale_B", "exposure_B", "area_BA",
-        "redistribution_BQA",
-    ):  # fmt: skip
-        assert torch.equal(getattr(again.batch, name), getattr(batch, name)), name
-    bare = dataclasses.replace(batch, area_BA=None, redistribution_BQA=None)
-    again = sandbox.from_json(sandbox.to_json(dataclasses.replace(record, batch=bare)))
-    assert again.batch.area_BA is None
-    assert again.batch.redistribution_BQA is None
-
-
-@pytest.mark.parametrize("job", [JOB, IMAGE])
 @pytest.mark.parametrize(
     ("error", "told"),
     [
         (InputError("x: bad"), {"error": "x: bad", "too_large": False}),
         (TooLargeError("x: large"), {"error": "x: large", "too_large": True}),
-        (KeyError("secret"), {"error": "{}: not readable (KeyError); check its files"}),
-        (RuntimeError("secret"), {"error": "{}: not readable (RuntimeError); check its files"}),
+        (KeyError("secret"), {"error": "a.fits: not readable (KeyError); check its files"}),
+        (RuntimeError("secret"), {"error": "a.fits: not readable (RuntimeError); check its files"}),
         *[
-            (error, {"error": "{}: reading it takes too much memory; send smaller files",
+            (error, {"error": "a.fits: reading it takes too much memory; send smaller files",
                      "too_large": True, "spent": True})
             for error in (MemoryError(), RuntimeError("you can't allocate memory: x"))
         ],
     ],
 )  # fmt: skip
-def test_what_goes_wrong_is_told_in_one_line(monkeypatch, job, error, told):
+def test_what_goes_wrong_is_told_in_one_line(error, told):
     def read(_):
         raise error
 
-    monkeypatch.setattr(sandbox, "read_job", read)
-    monkeypatch.setattr(sandbox, "read_image_job", read)
-    name = "a.pha" if job is JOB else "a.fits"
-    answer = sandbox._answer(json.dumps(configs.to_dict(job)))
-    assert answer == told | {"error": told["error"].format(name)}
+    assert sandbox._answer(JOB, {"kind/what": read}) == told
 
 
-def test_jobs_are_read_by_their_kind(monkeypatch):
-    read = []
-    record = Record("a", make_batch(1))
-    monkeypatch.setattr(sandbox, "read_job", lambda job: read.append(job) or record)
-    monkeypatch.setattr(sandbox, "read_image_job", lambda job: read.append(job))
-    answers = [sandbox._answer(json.dumps(configs.to_dict(job))) for job in (JOB, IMAGE)]
-    assert read == [JOB, IMAGE]
-    assert answers[0].keys() == {"record"}
-    assert answers[1] == {"image": "a.fits"}
+def test_jobs_are_read_by_the_reader_of_their_task():
+    readers = {"kind/what": lambda job: [job, "what"], "kind/other": lambda job: [job, "other"]}
+    assert sandbox._answer(JOB, readers) == {"read": [{"x": 1}, "what"]}
+    other = JOB.replace("kind/what", "kind/other")
+    assert sandbox._answer(other, readers) == {"read": [{"x": 1}, "other"]}
 
 
 def test_a_reader_is_bounded_in_all_it_may_use():
@@ -120,7 +84,10 @@ NOISY = """
 import sys
 from wolter.serve import sandbox
 sys.argv = ["sandbox", "500", "10"]
-sandbox._answer = lambda line: print("a library's words", flush=True) or {"record": line.strip()}
+def answer(line, readers):
+    print("a library's words", flush=True)
+    return {"read": line.strip()}
+sandbox._answer = answer
 sandbox.main()
 """
 
@@ -131,6 +98,6 @@ def test_what_libraries_print_is_no_answer():
     )
     ready, *answers = map(json.loads, run.stdout.splitlines())
     assert ready == {"ready": True}
-    assert [answer["record"] for answer in answers] == ["a", "b"]
+    assert [answer["read"] for answer in answers] == ["a", "b"]
     assert all(0 <= answer["cpu_s"] < 60 for answer in answers)
     assert run.stderr.count("a library's words") == 2

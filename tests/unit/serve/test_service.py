@@ -10,14 +10,12 @@ import pytest
 import torch
 from fastapi.testclient import TestClient
 from tests.refusals import refused
-from tests.synthetic import IMAGES
 
-from wolter.errors import InputError
-from wolter.registry.checkpoint import load_model
-from wolter.serve import api, service
+from wolter import family as families
+from wolter.errors import InputError, UnavailableError
+from wolter.serve import service
 from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
-from wolter.serve.errors import UnavailableError
 from wolter.serve.health import Watch
 from wolter.serve.models import ServedRef
 from wolter.serve.service import Service
@@ -26,11 +24,13 @@ from wolter.xray.spectral.observation import read_spectrum, write_spectrum
 URL = "/v1/spectra/parameters"
 
 
-def bare(models=(), images=(), problems=()):
+def bare(models=(), problems=()):
     """A service of models in name alone."""
-    models, images = ({name: name.upper() for name in names} for names in (models, images))
+    named = {name: families.load(name).task for name in (*models, *problems)}
     watch = Watch({}, dict.fromkeys(problems, "broken"))
-    return Service(ServeConfig(parsers=1), models, images, None, watch)
+    return Service(
+        ServeConfig(parsers=1), {name: name.upper() for name in models}, named, None, watch
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,33 +39,40 @@ def bare(models=(), images=(), problems=()):
         (("mlp", "deepspectra", "posterior"), (), "posterior"),
         (("mlp", "deepspectra"), (), "deepspectra"),
         (("mlp", "deepspectra"), ("posterior",), "posterior"),
-        (("mlp", "cnn"), (), "mlp"),
-        ((), (), ""),
+        (("mlp", "superres", "cnn"), (), "mlp"),
+        (("mlp",), ("cnn",), "mlp"),
+        ((), ("cnn",), "cnn"),
     ],
 )
-def test_the_default_is_the_one_with_intervals(models, problems, default):
-    assert bare(models, problems=problems).default == default
+def test_the_default_family_is_its_task_s(models, problems, default):
+    assert bare(models, problems).default("spectra/parameters") == default
 
 
 def test_models_are_found_by_name():
-    found = bare(("mlp", "posterior"), ("superres",), ("cnn",))
-    assert found.spectra("mlp") == "MLP"
-    assert found.spectra(None) == found.spectra("") == "POSTERIOR"
-    assert found.enhancer("superres") == "SUPERRES"
+    names = "mlp", "posterior", "superres", "superres-denoise"
+    found, task, query = bare(names, ("cnn",)), "spectra/parameters", SimpleNamespace(task="")
+    assert found.served_tasks == ("images/enhance", task)
+    assert list(found.of_task("images/enhance")) == ["superres", "superres-denoise"]
+    assert found.ask(task, "mlp", query) == "MLP"
+    assert found.ask(task, None, query) == found.ask(task, "", query) == "POSTERIOR"
+    assert found.ask("images/enhance", None, query) == "SUPERRES"
+    asked = SimpleNamespace(task="denoise")
+    assert found.ask("images/enhance", None, asked) == "SUPERRES-DENOISE"
     with pytest.raises(InputError) as caught:
-        found.spectra("x" * 60)
+        found.ask(task, "x" * 60, query)
     assert str(caught.value) == (
         f"family: {'x' * 50!r} is not served; choose one of mlp, posterior"
     )
-    with pytest.raises(InputError, match=r"^task: no x is served; choose one of superres$"):
-        found.enhancer("x")
+    with pytest.raises(InputError, match=r"^family: 'superres' is not served"):
+        found.ask(task, "superres", query)
+    with pytest.raises(
+        InputError, match=r"^no superres-denoise is served; choose one of superres$"
+    ):
+        bare(names[:3]).ask("images/enhance", None, asked)
+    with pytest.raises(UnavailableError, match=r"^cnn does not answer now"):
+        found.ask(task, "cnn", query)
     with pytest.raises(InputError, match=r"choose one of \(none\)$"):
-        bare().spectra("mlp")
-    with pytest.raises(InputError, match=r"choose one of \(none\)$"):
-        bare().enhancer("mlp")
-    for ask in (found.spectra, found.enhancer):
-        with pytest.raises(UnavailableError, match=r"^cnn does not answer now"):
-            ask("cnn")
+        bare(problems=("cnn",)).ask(task, "mlp", query)
 
 
 @pytest.mark.parametrize(
@@ -105,31 +112,16 @@ def test_models_are_loaded_by_kind(untrained, enhancer, tmp_path):
         ServedRef("cnn", str(tmp_path)), ServedRef("posterior", "", problem="posterior: gone"),
     ]  # fmt: skip
     loaded = Service.load(chosen, ServeConfig(parsers=1), join=None)
-    assert {name: each.version for name, each in loaded.models.items()} == {"mlp": "3"}
-    assert {name: each.version for name, each in loaded.images.items()} == {"superres": "4"}
+    assert {name: each.version for name, each in loaded.models.items()} == {
+        "mlp": "3", "superres": "4"
+    }  # fmt: skip
+    assert loaded.tasks == {
+        "mlp": "spectra/parameters", "superres": "images/enhance", "cnn": "spectra/parameters",
+        "posterior": "spectra/parameters",
+    }  # fmt: skip
     assert set(loaded.watch.problems) == {"cnn", "posterior"}
     assert loaded.watch.problems["posterior"] == "posterior: gone"
     assert loaded.watch.versions == {"mlp": "3", "superres": "4"}
-
-
-@pytest.mark.parametrize("exposure_s", [(2e4, 3e4), None])
-def test_what_is_told_of_models(untrained, exposure_s):
-    spec = dataclasses.replace(load_model(untrained("mlp")).card.spec, exposure_s=exposure_s)
-    told = api._spectra("mlp", SimpleNamespace(spec=spec, version="3"), default=True)
-    assert (told.model_name, told.model_version, told.default) == ("mlp", "3", True)
-    assert told.exposure_s == (None if exposure_s is None else [2e4, 3e4])
-    assert told.instrument == "XMM/EPN/Medium"
-    assert [p.name for p in told.parameters] == list(spec.names)
-    assert told.components == ["powerlaw", "gaussian", "bbody"]
-    assert told.energy_edges == list(spec.energy_edges)
-    for name, task, default in (
-        ("superres", "superres", True), ("superres-denoise", "denoise", False)
-    ):  # fmt: skip
-        images = dataclasses.replace(IMAGES, scale=2, exposure_s=exposure_s)
-        told = api._images(name, SimpleNamespace(spec=images, version="4"))
-        assert (told.task, told.default, told.scale) == (task, default, 2)
-        assert told.exposure_s == (None if exposure_s is None else [2e4, 3e4])
-        assert told.band_kev == list(images.band_kev)
 
 
 def test_the_application_has_the_limits_of_the_config():
@@ -200,12 +192,13 @@ def test_kinds_of_bodies(client, kind, status):
     assert response.status_code == status, response.text
     if status == 415:
         assert refused(response, 415) == (
-            "send multipart/form-data (PHA files) or application/json"
+            "send multipart/form-data (spectra (OGIP PHA type I) in the field pha) or "
+            "application/json"
         )
 
 
 def test_so_many_spectra_may_be_sent(service):
-    config = dataclasses.replace(service.config, max_spectra=2)
+    config = dataclasses.replace(service.config, max_records=2)
     client = TestClient(build_app(dataclasses.replace(service, config=config)))
     for n, status in ((2, 200), (3, 422)):
         sent = {"counts": [[1] * 256] * n, "exposure_s": 25_000}

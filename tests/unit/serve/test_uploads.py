@@ -8,11 +8,10 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wolter.errors import InputError
+from wolter.errors import InputError, TooLargeError
 from wolter.serve import uploads
 from wolter.serve.config import ServeConfig
-from wolter.serve.errors import TooLargeError
-from wolter.serve.uploads import PIECE, measure, plain_name, store
+from wolter.serve.uploads import PIECE, measure, store
 from wolter.xray.ogip.blocks import BLOCK, CARD, MAX_CARDS
 
 CONFIG = ServeConfig(max_file_mb=0.5, max_inflated_mb=2.0)
@@ -154,23 +153,6 @@ def test_any_bytes_are_refused_in_one_line(tmp_path_factory, data):
         with pytest.raises(InputError) as caught:
             kept(folder, sent)
         assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "plain"),
-    [
-        ("a.pha", "a.pha"),
-        ("../../etc/passwd", "passwd"),
-        ("C:\\data\\a b.fits", "a b.fits"),
-        ("/abs/x\n.fits", "x_.fits"),
-        ("", "unnamed"),
-        (None, "unnamed"),
-        ("a" * 300, "a" * 100),
-        ("<script>", "_script_"),
-    ],
-)
-def test_names_are_made_plain(name, plain):
-    assert plain_name(name) == plain
 
 
 def test_what_looks_like_gzip_after_the_first_piece_is_kept_as_it_is(tmp_path):

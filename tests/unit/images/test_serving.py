@@ -11,15 +11,17 @@ import torch
 from astropy.io import fits
 from fastapi.testclient import TestClient
 from tests.refusals import refused
+from tests.synthetic import IMAGES
 
+from wolter import task as tasks
 from wolter.errors import InputError
+from wolter.images import serving as images
 from wolter.images.fits_output import to_hdus
 from wolter.images.predict import enhance_picture
+from wolter.images.serving import EnhanceQuery, ServedImages
 from wolter.registry.checkpoint import fingerprint, load_model
-from wolter.serve import images
 from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
-from wolter.serve.images import Asked, ServedImages, attachment
 from wolter.serve.models import ServedRef
 from wolter.serve.service import Service
 from wolter.xray.imaging.counts_image import read_counts_image
@@ -30,7 +32,7 @@ URL = "/v1/images/enhance"
 @pytest.fixture(scope="module")
 def client(enhancer, one_thread):
     """The application without Ray, with models of images alone."""
-    config = ServeConfig(parsers=1, max_pixels=4000)
+    config = ServeConfig(parsers=1, max_elements=4000)
     names = (("superres", 2), ("superres-denoise", 1))
     chosen = [ServedRef(name, str(enhancer(scale)), "1") for name, scale in names]
     service = Service.load(chosen, config)
@@ -92,11 +94,14 @@ def test_bad_requests_are_refused_in_one_line(client, picture_file):
     for exposure in (-1, 0, "inf", "nan", 1e13, "long"):
         assert post(params={"exposure": exposure}).startswith("exposure: ")
     assert "exposures: Extra inputs" in post(params={"exposures": 1})
-    assert "no image; send a FITS file" in post({"mask": ("mask.fits", picture_file.read_bytes())})
+    assert "no file in the field image; send FITS image of counts" in post(
+        {"mask": ("mask.fits", picture_file.read_bytes())}
+    )
     assert "unknown field" in post(image(picture_file) | {"pha": ("a", b"b")})
     assert "not a FITS file" in post({"image": ("field.fits", b"words" * 1000)})
     assert "multipart" in refused(client.post(URL, json={}), 415)
-    assert "not served" in refused(client.post("/v1/spectra/parameters", json={}), 422)
+    assert "not served" in post(params={"family": "mlp"})
+    assert refused(client.post("/v1/spectra/parameters", json={}), 404)  # no model of it
     twice = [("image", (picture_file.name, picture_file.read_bytes()))] * 2
     assert "one file" in post(twice)
     with fits.open(picture_file, mode="update") as hdus:
@@ -115,12 +120,6 @@ def test_names_in_any_script_come_back(client, picture_file, name):
     assert told.isascii()
     with fits.open(io.BytesIO(response.content)) as served:
         assert served[0].data.shape == (122, 100)
-
-
-def test_attachments_are_named_in_ascii_and_utf_8():
-    assert attachment("a.fits") == 'attachment; filename="a.fits"'
-    told = attachment("é b.fits")
-    assert told == "attachment; filename=\"_ b.fits\"; filename*=UTF-8''%C3%A9%20b.fits"
 
 
 @pytest.mark.parametrize("value", [3e38, 2e12, np.inf])
@@ -158,27 +157,25 @@ def test_a_version_that_nobody_numbered_is_a_fingerprint(served):
     assert ServedImages(served.model, "5").version == "5"
 
 
-def test_a_model_is_asked_for_an_even_image(served, monkeypatch):
-    """One count in each of 16 x 16 pixels, in 10 ks, and half a count of background."""
-    asked, bad = [], []
+def test_what_is_told_of_models(served):
+    spec = dataclasses.replace(IMAGES, scale=2, exposure_s=(5e3, 1e5))
+    told = served.info(default=True)
+    assert (told.path, told.task, told.default, told.scale) == (URL, "superres", True, 2)
+    assert told.exposure_s == [5e3, 1e5]
+    assert told.band_kev == list(spec.band_kev)
+    assert {each.name for each in told.outputs} >= {"rate"}
+    card = dataclasses.replace(served.model.card, spec=dataclasses.replace(spec, exposure_s=None))
+    served.model = dataclasses.replace(served.model, card=card)
+    assert served.info(default=False).exposure_s is None
 
-    def enhance(family, module, batch, scale):
-        asked.append((batch, scale))
-        rate_BHW = torch.ones(1, 32, 32)
-        broken_BHW = rate_BHW.clone()
-        broken_BHW[0, 3, 4] = torch.inf
-        return {"rate": rate_BHW, "lower": broken_BHW if bad else rate_BHW}
 
-    monkeypatch.setattr(images, "enhance", enhance)
-    assert served.check() == ""
-    batch, scale = asked[0]
-    assert scale == 2
-    first, *others = (getattr(batch, field.name) for field in dataclasses.fields(batch)[:3])
-    assert torch.equal(first, torch.ones(1, 16, 16))
-    assert torch.equal(others[0], torch.full((1, 16, 16), 1e4))
-    assert torch.equal(others[1], torch.full((1, 16, 16), 0.5))
-    bad.append(True)
-    assert served.check() == "no finite rates of an even image"
+def test_a_model_without_finite_rates_has_a_problem(enhancer):
+    model, task = load_model(enhancer(2)), tasks.load("images/enhance")
+    assert task.problem(model) == ""
+    bad = {"rate": torch.full((1, 32, 32), torch.inf)}
+    family = dataclasses.replace(model.family, predict=lambda *_: bad)
+    broken = dataclasses.replace(model, family=family)
+    assert task.problem(broken) == "no finite rate of a plain record"
 
 
 @pytest.mark.parametrize("error", [ValueError("x" * 300), TypeError(), LookupError("y")])
@@ -214,11 +211,11 @@ def test_images_are_enhanced_one_at_a_time(served, monkeypatch):
 
 def test_exposures_at_their_limits_are_taken():
     for exposure in (1e-6, 1e12, None):
-        assert Asked(exposure=exposure).exposure == exposure
-    assert (Asked().task, Asked().exposure) == ("superres", None)
+        assert EnhanceQuery(exposure=exposure).exposure == exposure
+    assert (EnhanceQuery().task, EnhanceQuery().exposure) == ("", None)
     for exposure in (0.99e-6, 1.01e12):
         with pytest.raises(ValueError, match="exposure"):
-            Asked(exposure=exposure)
+            EnhanceQuery(exposure=exposure)
 
 
 def test_answers_are_named_after_the_file(client, picture_file):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from wolter.errors import InputError
-from wolter.serve.counts import records_of_counts
+from wolter.spectra.counts_request import records_of_counts
 from wolter.spectra.schema import Parameter, SpectraSpec
 
 SPEC = SpectraSpec((1.0, 2.0, 4.0, 8.0), (Parameter("nh", 0.0, 1.0),))

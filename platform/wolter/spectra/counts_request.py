@@ -1,4 +1,4 @@
-"""Counts of a request, sent as JSON, as records.
+"""Counts of a request in JSON as records.
 
 Shapes: B batch, C channels of the request.
 """
@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 from torch import Tensor
 
+from wolter.answering.values import one_line
 from wolter.errors import InputError
-from wolter.serve.problems import one_line
-from wolter.serve.schemas import Counts
+from wolter.spectra.http_schemas import Counts
 from wolter.spectra.reading import Record, covers
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.xray.spectral.response import rebin_channels

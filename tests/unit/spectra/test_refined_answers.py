@@ -9,10 +9,9 @@ from fastapi.testclient import TestClient
 from tests.refusals import refused
 
 from wolter.registry.checkpoint import load_model
-from wolter.serve import requests
-from wolter.serve import spectra as routes
 from wolter.serve.api import build_app
 from wolter.serve.config import REQUEST_TIMEOUT_S
+from wolter.spectra import parameters_serving, upload_requests
 from wolter.spectra.check_files import check_files
 from wolter.spectra.gridded import GriddedObservation
 from wolter.xray.spectral.observation import read_spectrum, write_spectrum
@@ -53,7 +52,7 @@ def test_no_more_evidence_is_stored_than_is_refined(client, parts, holed, tmp_pa
         seen.append(len([*stored.glob("wolter-*/*.safetensors")]))
         return load(path, record)
 
-    monkeypatch.setattr(requests.GriddedObservation, "load", noted)
+    monkeypatch.setattr(upload_requests.GriddedObservation, "load", noted)
     good = parts.pop("pha")
     files = [*parts.items(), ("pha", good), *[("pha", holed)] * 6]
     spectra = client.post(URL, files=files).json()["spectra"]
@@ -73,7 +72,7 @@ def test_where_no_time_is_left_the_network_s_answer_stays(
     if spent == "the time to refine":
         config = dataclasses.replace(config, refine_s=0.0)
     else:
-        monkeypatch.setattr(routes, "ANSWER_S", REQUEST_TIMEOUT_S)
+        monkeypatch.setattr(parameters_serving, "ANSWER_S", REQUEST_TIMEOUT_S)
     hurried = TestClient(build_app(dataclasses.replace(service, config=config)))
     response = hurried.post(URL, files=parts | {"pha": holed})
     assert response.status_code == 200, response.text

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from wolter.errors import InputError
-from wolter.serve import answers as told
-from wolter.serve.answers import answers, check_components, joined, refined_answer, whole
-from wolter.serve.errors import TooLargeError
+from wolter.errors import InputError, TooLargeError
+from wolter.spectra import answers as told
+from wolter.spectra.answers import answers, check_components, joined, refined_answer, whole
 from wolter.spectra.reading import Record
 from wolter.spectra.schema import Parameter, SpectraBatch, SpectraSpec
 
@@ -19,7 +18,8 @@ SPEC = SpectraSpec(
     ("powerlaw", "bbody"),
 )  # fmt: skip
 SERVED = SimpleNamespace(
-    spec=SPEC, version="7", model=SimpleNamespace(card=None, family=SimpleNamespace(name="mine"))
+    version="7",
+    model=SimpleNamespace(card=SimpleNamespace(spec=SPEC), family=SimpleNamespace(name="mine")),
 )
 FIGURES = {
     "cstat": 3.0, "cstat_expected": 2.0, "cstat_sigma": 1.0, "p_value": 0.5, "effective": 0.25

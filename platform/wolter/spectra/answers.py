@@ -1,6 +1,7 @@
-"""What a model says of spectra, as the JSON of an answer.
+"""JSON of the parameters of spectra.
 
-It is made in parts: samples of posteriors and objects of pydantic fill far more memory than it.
+An answer is made in parts: samples of posteriors and objects of pydantic fill far more memory than
+the text.
 """
 
 import math
@@ -8,12 +9,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from wolter.errors import InputError
-from wolter.serve.errors import TooLargeError
-from wolter.serve.models import Estimates, ServedModel
-from wolter.serve.schemas import Answer, Estimate, Fit, SpectrumAnswer
+from wolter.answering.batches import Values
+from wolter.answering.contract import Served
+from wolter.errors import InputError, TooLargeError
 from wolter.spectra.flags import estimate_flags
 from wolter.spectra.gridded import GriddedObservation
+from wolter.spectra.http_schemas import Answer, Estimate, Fit, SpectrumAnswer
 from wolter.spectra.model_check import ModelCheck
 from wolter.spectra.reading import Record
 from wolter.spectra.schema import Parameter, SpectraBatch, SpectraSpec
@@ -25,9 +26,9 @@ def joined(records: Sequence[Record]) -> SpectraBatch:
 
 
 def answers(
-    served: ServedModel,
+    served: Served,
     records: Sequence[Record],
-    values: Estimates,
+    values: Values,
     components: bool = False,
     checked: Mapping[int, ModelCheck] | None = None,
 ) -> bytes:
@@ -44,16 +45,16 @@ def answers(
         InputError: an estimate is not finite.
     """
     for i, record in enumerate(records):
-        _check_finite(served.spec, record, values, i)
+        _check_finite(served.model.card.spec, record, values, i)
     flags = estimate_flags(served.model.card, joined(records), values)
     spectra = []
     for i, record in enumerate(records):
         if checked and i in checked:
-            spectra.append(_checked(served.spec, record, checked[i]))
+            spectra.append(_checked(served.model.card.spec, record, checked[i]))
             continue
-        spectrum = _spectrum(served.spec, record, values, i, flags[i])
+        spectrum = _spectrum(served.model.card.spec, record, values, i, flags[i])
         if components and "components" in values:
-            names = served.spec.components
+            names = served.model.card.spec.components
             spectrum.components = {
                 name: values["components"][i, k].tolist() for k, name in enumerate(names)
             }
@@ -61,15 +62,15 @@ def answers(
     return _json(spectra)
 
 
-def whole(served: ServedModel, parts: Sequence[bytes]) -> bytes:
-    """JSON of an answer (see `wolter.serve.schemas.Answer`) from those of its spectra."""
+def whole(served: Served, parts: Sequence[bytes]) -> bytes:
+    """JSON of an answer (see `wolter.spectra.http_schemas.Answer`) from those of its spectra."""
     name = served.model.family.name
     empty = Answer(model_name=name, model_version=served.version, spectra=[])
     start = empty.model_dump_json().encode().removesuffix(b"]}")
     return start + b",".join(parts) + b"]}"
 
 
-def check_components(values: Estimates, n: int, most: int) -> None:
+def check_components(values: Values, n: int, most: int) -> None:
     """Check that the component spectra of an answer are not too many.
 
     Args:
@@ -91,12 +92,12 @@ def check_components(values: Estimates, n: int, most: int) -> None:
 
 
 def refined_answer(
-    served: ServedModel, gridded: Sequence[GriddedObservation], checked: Sequence[ModelCheck]
+    served: Served, gridded: Sequence[GriddedObservation], checked: Sequence[ModelCheck]
 ) -> bytes:
     """JSON of the exact posteriors of spectra, each held against its spectrum; see `whole`."""
     spectra = []
     for each, found in zip(gridded, checked, strict=True):
-        spectra.append(_checked(served.spec, each.record, found))
+        spectra.append(_checked(served.model.card.spec, each.record, found))
     return whole(served, [_json(spectra)])
 
 
@@ -113,14 +114,14 @@ def _json(spectra: list[SpectrumAnswer]) -> bytes:
     return b",".join(each.model_dump_json().encode() for each in spectra)
 
 
-def _check_finite(spec: SpectraSpec, record: Record, values: Estimates, i: int) -> None:
+def _check_finite(spec: SpectraSpec, record: Record, values: Values, i: int) -> None:
     bad = next((p.name for p in spec.parameters if not np.isfinite(values[p.name][i])), None)
     if bad:
         raise InputError(f"{record.name}: the model gives no finite {bad} of it; check its values")
 
 
 def _spectrum(
-    spec: SpectraSpec, record: Record, values: Estimates, i: int, flags: list[str]
+    spec: SpectraSpec, record: Record, values: Values, i: int, flags: list[str]
 ) -> SpectrumAnswer:
     return SpectrumAnswer(
         file=record.name,
@@ -139,7 +140,7 @@ def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _estimate(values: Estimates, parameter: Parameter, i: int) -> Estimate:
+def _estimate(values: Values, parameter: Parameter, i: int) -> Estimate:
     def value(suffix: str) -> float | None:
         column = values.get(parameter.name + suffix)
         return None if column is None else _known(float(column[i]))

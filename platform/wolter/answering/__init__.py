@@ -1,0 +1,1 @@
+"""Answers to requests: the contract between a task and a server, without HTTP."""

@@ -1,0 +1,130 @@
+"""The route of a task: one POST that takes files or JSON, documented from the task's `Serving`."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
+
+from fastapi import FastAPI, HTTPException, Query, Request, Response
+from pydantic import Field, create_model
+from starlette.datastructures import UploadFile
+
+from wolter.answering.contract import JSON, FileField, Limits, Reply, Serving, Stored
+from wolter.serve.problems import RESPONSES
+from wolter.serve.requests import uploads_of
+from wolter.serve.service import Service, serving_of
+
+T = TypeVar("T")
+MAX_FILES = 256  # of a request
+FILES = "multipart/form-data"
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """A request to one model; see `wolter.answering.contract.Request`."""
+
+    service: Service
+    task: str
+    query: Any
+    ends: float
+    body: bytes | None = None
+    uploads: Mapping[str, list[UploadFile]] | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """Limits of the request."""
+        return self.service.config
+
+    @property
+    def sent(self) -> Mapping[str, int]:
+        """Number of files by field."""
+        return {field: len(each) for field, each in (self.uploads or {}).items()}
+
+    async def read(self, work: Callable[[Stored], T]) -> T:
+        """Store the files and do work on them, in a thread."""
+        return await self.service.uploads.read(self.task, self.uploads or {}, work)
+
+    async def alone(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do bulky work in a thread, one request's at a time."""
+        return await self.service.alone(work, *arguments)
+
+    def left_s(self) -> float:
+        """Time until the answer must be complete, s."""
+        return self.ends - asyncio.get_running_loop().time()
+
+
+def add_route(app: FastAPI, service: Service, task: str) -> None:
+    """Serve `POST /v1/TASK`."""
+    serving = serving_of(task)
+    fields = serving.fields
+    most = MAX_FILES if any(field.many for field in fields) else len(fields)
+    asked_type = create_model(
+        f"Query of {task}",
+        __base__=serving.Query,
+        family=(
+            str | None,
+            Field(None, description="model family to ask; /v1/models tells the default one"),
+        ),
+    )
+    taken = f"{FILES} ({fields[0].about} in the field {fields[0].name})"
+    taken += f" or {JSON}" if serving.Body else ""
+
+    async def answer(request: Request, asked: Any) -> Response:
+        served = service.ask(task, asked.family, asked)
+        one = ModelRequest(service, task, asked, request.scope["answer_by"])
+        kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+        if kind == JSON and serving.Body:
+            return _response(await served.answer(replace(one, body=await request.body())))
+        if kind != FILES:
+            raise HTTPException(415, f"send {taken}")
+        async with request.form(max_files=most, max_fields=len(fields)) as form:
+            return _response(await served.answer(replace(one, uploads=uploads_of(form, fields))))
+
+    documented = serving.documented(list(service.of_task(task).values()))
+    answer.__annotations__["asked"] = Annotated[asked_type, Query()]
+    app.post(
+        f"/v1/{task}",
+        summary=serving.about,
+        response_class=Response,
+        responses={
+            **RESPONSES,
+            200: dict(documented),
+        },
+        openapi_extra={"requestBody": _body(serving)},
+    )(answer)
+
+
+def attachment(name: str) -> str:
+    """Value of Content-Disposition that names a file in any script (RFC 6266)."""
+    plain = name.encode("ascii", "replace").decode().replace("?", "_")
+    more = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
+    return f'attachment; filename="{plain}"{more}'
+
+
+def _response(reply: Reply) -> Response:
+    headers = {"content-disposition": attachment(reply.file)} if reply.file else None
+    return Response(reply.content, media_type=reply.media_type, headers=headers)
+
+
+def _body(serving: Serving) -> dict[str, Any]:
+    """Files or JSON, in the words of OpenAPI."""
+    properties = {field.name: _file(field) for field in serving.fields}
+    if serving.fields[0].many:
+        properties[serving.fields[0].name]["minItems"] = 1
+    form = {
+        "type": "object",
+        "required": [serving.fields[0].name],
+        "additionalProperties": False,
+        "properties": properties,
+    }
+    content: dict[str, Any] = {FILES: {"schema": form}}
+    if serving.Body is not None:
+        content[JSON] = {"schema": serving.Body.model_json_schema()}
+    return {"required": True, "content": content}
+
+
+def _file(field: FileField) -> dict[str, Any]:
+    file = {"type": "string", "format": "binary"}
+    told = {"type": "array", "items": file} if field.many else file
+    return {**told, "description": field.about}

@@ -1,0 +1,148 @@
+"""Parameters of spectra over HTTP, with exact posteriors where they are asked for or needed."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+
+from wolter.answering.batches import PIECE, Join, Values
+from wolter.answering.contract import Reply, Request, Served
+from wolter.errors import InputError
+from wolter.family import Family
+from wolter.registry.checkpoint import Model
+from wolter.spectra.answers import answers, check_components, joined, refined_answer, whole
+from wolter.spectra.columns import estimates_parameters
+from wolter.spectra.gridded import GriddedObservation
+from wolter.spectra.http_schemas import Answer, ParametersQuery
+from wolter.spectra.model_check import ModelCheck, check_model
+from wolter.spectra.predict import estimate
+from wolter.spectra.reading import Record
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
+from wolter.spectra.serving import ServedSpectra, SpectraServing
+from wolter.spectra.simulator import REFERENCE_PRIOR
+
+ANSWER_S = 15.0  # left to write the answer of spectra that are refined unasked
+
+
+class ServedParameters(ServedSpectra):
+    """A model that answers with parameters of spectra."""
+
+    def __init__(self, model: Model, version: str = "", join: Join | None = None) -> None:
+        super().__init__(model, version, join)
+        self._checkers = ThreadPoolExecutor(1)  # each uses all cores
+
+    async def answer(self, request: Request) -> Reply:
+        """Parameters of one or many spectra as JSON.
+
+        Raises:
+            InputError: a file or value is bad; `TooLargeError` beyond the limits.
+            UnavailableError: readers are lost.
+        """
+        if request.query.refine:
+            return await self._refined(request)
+        components, limits = request.query.components, request.limits
+        records, beyond = await self._records(request)
+        parts = []
+        for start in range(0, len(records), PIECE):
+            piece = records[start : start + PIECE]
+            values = await self.estimate(joined(piece))
+            if components:
+                check_components(values, len(records), limits.max_values)
+            exact: dict[int, ModelCheck] = {}
+            if beyond and "samples" in values:  # posteriors can be refined
+                left_s = min(request.left_s() - ANSWER_S, limits.refine_s)
+                exact = await self.refine_within(beyond, left_s)
+            parts.append(await request.alone(answers, self, piece, values, components, exact))
+        return Reply(whole(self, parts))
+
+    async def _refined(self, request: Request) -> Reply:
+        if request.body is not None:
+            raise InputError("refine: counts come without a response; send PHA files")
+        gridded = await self.reader(request).gridded(request)
+        checked = [await self.check_model(each, refined=True) for each in gridded]
+        return Reply(await request.alone(refined_answer, self, gridded, checked))
+
+    async def _records(
+        self, request: Request
+    ) -> tuple[list[Record], dict[int, GriddedObservation]]:
+        """Spectra, and by index those that the model was not trained for."""
+        trained = self.model.card.trained
+        if request.body is not None or trained is None:
+            return await self.records(request), {}
+        return await self.reader(request).beyond(request, trained)
+
+    async def check_model(self, gridded: GriddedObservation, refined: bool) -> ModelCheck:
+        """Check the answer against its spectrum, one at a time (`wolter.spectra.model_check`).
+
+        Raises:
+            InputError: there is none; the response or the counts make no sense.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._checkers, self._check_model, gridded, refined)
+
+    async def refine_within(
+        self, gridded: Mapping[int, GriddedObservation], seconds: float
+    ) -> dict[int, ModelCheck]:
+        """Exact posteriors by index, in their order, of as many spectra as the time suffices for.
+
+        Raises:
+            InputError: see `check_model`.
+        """
+        found: dict[int, ModelCheck] = {}
+        if seconds <= 0:
+            return found
+        try:
+            async with asyncio.timeout(seconds):
+                for i, each in gridded.items():
+                    found[i] = await self.check_model(each, refined=True)
+        except TimeoutError:
+            logging.getLogger(__name__).info(
+                "%d of %d spectra refined in %g s", len(found), len(gridded), seconds
+            )
+        return found
+
+    def _check_model(self, gridded: GriddedObservation, refined: bool) -> ModelCheck:
+        try:
+            return check_model(self.model, gridded, refined)
+        except InputError:
+            raise
+        except (ValueError, RuntimeError, ArithmeticError) as error:
+            name = gridded.record.name
+            # The model answers plain spectra, or it would not be asked.
+            logging.getLogger(__name__).exception("%s cannot be checked", name)
+            raise InputError(
+                f"{name}: no likelihood of it ({type(error).__name__}); check its response"
+            ) from error
+
+    def _predict(self, batch: SpectraBatch) -> Values:
+        return estimate(self.model, batch)
+
+
+class ParametersServing(SpectraServing):
+    """How models that estimate parameters of spectra answer requests."""
+
+    about = "Parameters of one or many spectra, sent as PHA files or as counts."
+    Query: ClassVar[type[BaseModel]] = ParametersQuery
+
+    def load(self, model: Model, version: str = "", join: Join | None = None) -> Served:
+        """A model that answers; one that estimates no parameters tells what it declares."""
+        kind = ServedParameters if estimates_parameters(model) else ServedSpectra
+        return kind(model, version, join)
+
+    def documented(self, served: Sequence[Served]) -> Mapping[str, Any]:  # noqa: ARG002
+        """The answers in the words of OpenAPI."""
+        return {"model": Answer, "description": "Parameters of the spectra, in their order"}
+
+    def default(self, families: Sequence[Family]) -> Family:
+        """The one that gives posteriors, else component spectra, else the first."""
+        return max(families, key=_wealth)
+
+
+def _wealth(family: Family) -> tuple[bool, bool]:
+    """Whether a family gives samples of posteriors, and whether component spectra."""
+    plain = SpectraSpec((1.0, 2.0), REFERENCE_PRIOR, ("powerlaw",))
+    axes = "".join(output.axes for output in family.outputs(family.config(), plain))
+    return "S" in axes, "K" in axes

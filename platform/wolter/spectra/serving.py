@@ -1,0 +1,129 @@
+"""Predictions of spectra over HTTP, by any family: JSON from what the family declares."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+
+from wolter.answering.batches import PIECE, Join, Joined, Values
+from wolter.answering.contract import JSON, FileField, Reply, Request, Served, Serving
+from wolter.answering.from_outputs import check_size, records_json, schema, whole_json
+from wolter.registry.checkpoint import Model
+from wolter.spectra.answers import joined
+from wolter.spectra.counts_request import records_of_counts
+from wolter.spectra.flags import record_flags
+from wolter.spectra.http_schemas import Counts, ParameterInfo, SpectraInfo, SpectraQuery
+from wolter.spectra.predict import predict_batch
+from wolter.spectra.reading import Record
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
+from wolter.spectra.upload_requests import SpectrumReader
+from wolter.xray.instruments.instrument import load
+
+LISTED = "spectra"  # key of the answers
+WORDS = {
+    r"\bgive (background|rmf|arf) FILE( or none)?": r"send it in the field \1",
+    r"\bpass the RMF and ARF of this spectrum": (
+        "send its RMF and ARF in the fields rmf and arf, and ask for response=files"
+    ),
+    r"\bpass the RMF of this spectrum": "send its RMF in the field rmf",
+    r"\bpass its ARF": "send its ARF in the field arf",
+    r'\bpass "none" as ARF': "send no ARF, with ANCRFILE NONE",
+}
+
+
+class ServedSpectra(Served):
+    """A model that answers for spectra: all that its family declares, with units in OpenAPI."""
+
+    def __init__(self, model: Model, version: str = "", join: Join | None = None) -> None:
+        super().__init__(model, version)
+        self.estimate = Joined(self._predict, join)
+
+    @property
+    def spec(self) -> SpectraSpec:
+        """The spectra that the model reads."""
+        spec: SpectraSpec = self.model.card.spec
+        return spec
+
+    async def answer(self, request: Request) -> Reply:
+        """Predictions of one or many spectra as JSON.
+
+        Raises:
+            InputError: a file or value is bad; `TooLargeError` beyond the limits.
+            UnavailableError: readers are lost.
+        """
+        parts, records = [], await self.records(request)
+        for start in range(0, len(records), PIECE):
+            piece = records[start : start + PIECE]
+            values = await self.estimate(joined(piece))
+            check_size(self.outputs, values, len(records), request.limits.max_values)
+            parts.append(await request.alone(self._part, piece, values))
+        return Reply(whole_json(self.name, self.version, LISTED, parts))
+
+    async def records(self, request: Request) -> list[Record]:
+        """The spectra of a request, sent as counts or as files."""
+        if request.body is not None:
+            most = request.limits.max_records
+            return await request.alone(records_of_counts, request.body, self.spec, most)
+        return await self.reader(request).records(request)
+
+    def reader(self, request: Request) -> SpectrumReader:
+        """What reads the files of a request.
+
+        Raises:
+            InputError: the instrument is unknown.
+        """
+        query = request.query
+        return SpectrumReader(
+            self.spec,
+            response=query.response,
+            instrument=load(query.instrument).name,
+            use_background=not query.no_background,
+        )
+
+    def _predict(self, batch: SpectraBatch) -> Values:
+        return predict_batch(self.model, batch)
+
+    def _part(self, records: Sequence[Record], values: Values) -> bytes:
+        flags = record_flags(self.model.card, joined(records), values)
+        told = [[*record.flags, *found] for record, found in zip(records, flags, strict=True)]
+        return records_json(self.outputs, values, [record.name for record in records], told)
+
+    def info(self, default: bool) -> SpectraInfo:
+        """Description of the model."""
+        spec = self.spec
+        return SpectraInfo(
+            **self.told(default),
+            parameters=[
+                ParameterInfo(name=p.name, unit=p.unit, low=p.low, high=p.high)
+                for p in spec.parameters
+            ],
+            components=list(spec.components),
+            energy_edges=list(spec.energy_edges),
+            instrument=spec.instrument,
+            exposure_s=None if spec.exposure_s is None else list(spec.exposure_s),
+        )
+
+
+class SpectraServing(Serving):
+    """How models of spectra answer requests."""
+
+    about = "Predictions of one or many spectra, sent as PHA files or as counts."
+    fields = (
+        FileField("pha", "spectra (OGIP PHA type I)", many=True),
+        FileField("rmf", "one for all, or as RESPFILE names them", many=True),
+        FileField("arf", "one for all, or as ANCRFILE names them", many=True),
+        FileField("background", "one for all, or as BACKFILE names them", many=True),
+    )
+    Query: ClassVar[type[BaseModel]] = SpectraQuery
+    Body = Counts
+    Info = SpectraInfo
+    words = WORDS
+
+    def load(self, model: Model, version: str = "", join: Join | None = None) -> Served:
+        """A model that answers."""
+        return ServedSpectra(model, version, join)
+
+    def documented(self, served: Sequence[Served]) -> Mapping[str, Any]:
+        """The answers of models in the words of OpenAPI."""
+        schemas = [schema(each.name, each.outputs, LISTED) for each in served]
+        return {"description": self.about, "content": {JSON: {"schema": {"anyOf": schemas}}}}

@@ -1,0 +1,1 @@
+from tests.served import client, parts, service  # noqa: F401  # fixtures
