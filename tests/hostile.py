@@ -16,6 +16,7 @@ NUMBERS: list[Any] = [
 QUERIES = {
     "family": ["posterior", "mlp", "cnn", "", "a" * 5000, "../x", "é", "\0", "nan"],
     "response": ["files", "embedded", "mine", "", "inf"],
+    "instrument": ["epic_pn", "acis_s", "hubble", "", "a" * 5000, "../x", "\0"],
     "no_background": ["true", "false", "2", "", "nan", "-1"],
     "components": ["true", "1", "maybe"],
     "refine": ["true", "false", "inf", "yes", "[]"],

@@ -126,6 +126,10 @@ def test_bad_uploads_are_refused_in_one_line_and_leave_nothing(
     assert "the embedded response has 4096" in post(
         422, "?response=embedded&no_background=true", rmf=None
     )
+    assert (
+        "XMM EPN, the embedded response is that of CHANDRA ACIS-S; ask for instrument epic_pn"
+        in (post(422, "?response=embedded&instrument=acis_s&no_background=true", rmf=None))
+    )
     inflated = gzip.compress(source + bytes(2 * 2**20))
     many = [(field, file) for field, file in parts.items()]
     many += [("pha", (f"{i}.pha.gz", inflated)) for i in range(2)]
@@ -141,6 +145,7 @@ def test_queries_are_checked_in_the_words_of_http(client, parts):
         ("components=inf", "components: Input should be"),
         ("family=%00", "family: "),
         ("response=nan", "response: Input should be 'files' or 'embedded'"),
+        ("response=embedded&instrument=hubble", "unknown instrument 'hubble'; choose one of: acis"),
     ):
         assert refused(client.post(f"{URL}?{query}", files=parts), 422).startswith(line)
 

@@ -2,16 +2,22 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from astropy.table import Table
 
 from wolter import config as configs
 from wolter import family as families
+from wolter.cli import main
 from wolter.errors import InputError
 from wolter.registry.checkpoint import Card, load_model, save_model
+from wolter.spectra.commands.simulate import SimulateSpectra
 from wolter.spectra.flags import estimate_flags
+from wolter.spectra.ingest import IngestConfig, ingest_dataset, read_spectra
 from wolter.spectra.predict import estimate, predict_files
 from wolter.spectra.reading import read_record
+from wolter.spectra.response_variation import ResponseVariation
 from wolter.spectra.simulator import SimulateConfig, Simulator
 from wolter.spectra.training_ranges import TrainingRanges
 from wolter.train.loop import TrainConfig, Trainer, build
@@ -28,7 +34,7 @@ TRUTH = {
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory, one_thread):
+def model_folder(tmp_path_factory, one_thread):
     """The mlp after one epoch of 1,024 spectra, in the plain loop."""
     simulator = Simulator(CONFIG)
     batch = simulator.draw(0, 0)
@@ -49,7 +55,12 @@ def model(tmp_path_factory, one_thread):
     trained = TrainingRanges.of(batch)
     card = Card("mlp", configs.to_dict(family.config()), simulator.spec, trained=trained)
     save_model(folder, card, module)
-    return load_model(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(model_folder):
+    return load_model(model_folder)
 
 
 def write(folder, name="acis_s", filter_name="2004", **words):
@@ -127,3 +138,48 @@ def test_simulated_records_are_those_of_files(model, tmp_path):
         record.batch.redistribution_BQA, batch.redistribution_BQA[:1], rtol=0, atol=1e-4,
         equal_nan=True,
     )  # fmt: skip
+
+
+def test_every_command_takes_the_instrument(model_folder, tmp_path, capsys):
+    pha = write(tmp_path, date="2004-05-01")
+    asked = ("--response", "embedded", "--instrument", "acis_s")
+    for name, options in (
+        ("predict", ("mlp", "--checkpoint", str(model_folder))),
+        ("fit", ("--no-search", "--no-intervals")),
+    ):
+        out = tmp_path / f"{name}.csv"
+        command = [name, *options, str(pha), *asked, "--out", str(out)]
+        assert main(command) == 0, capsys.readouterr().err
+        (row,) = Table.read(out)
+        assert row["file"] == str(pha)
+        assert row["nh"] > 0
+        assert main([*command[:-4], "--instrument", "hubble", *command[-2:]]) == 2
+        assert "unknown instrument 'hubble'; choose one of: acis_i" in capsys.readouterr().err
+
+
+def test_ingested_records_are_those_that_are_predicted(model, tmp_path):
+    pha = write(tmp_path, date="2004-05-01")
+    config = IngestConfig(response="embedded", instrument="acis_s")
+    rows = read_spectra([str(pha)], ["a source"], config)
+    assert rows["reason"].to_pylist() == [""]
+    record = read_record(pha, model.card.spec, response="embedded", instrument="acis_s")
+    area_A = np.array(rows["area"].chunk(0).to_numpy_ndarray()[0])
+    assert area_A == pytest.approx(record.batch.area_BA[0].numpy())
+    with pytest.raises(InputError, match="unknown instrument 'acis'"):
+        ingest_dataset([pha], tmp_path / "out", IngestConfig(instrument="acis"))
+
+
+def test_a_dataset_is_of_the_instrument_that_is_asked_for():
+    asked = SimulateSpectra(instrument="acis_i", filter="2010").config()
+    assert (asked.instrument, asked.filter) == ("acis_i", "2010")
+    assert Simulator(asked).spec.instrument == "CHANDRA/ACIS-I/"
+    with pytest.raises(InputError, match="unknown ACIS-I filter 'thin'; use 2000, 2001"):
+        Simulator(SimulateConfig(instrument="acis_i", filter="thin"))
+
+
+def test_variety_draws_from_the_instruments_own_filters():
+    varied = replace(CONFIG, variety=ResponseVariation(filters=("2000", "2020")), n_backgrounds=2)
+    area_BA = Simulator(varied).draw(0, 0).area_BA
+    soft_B = area_BA[:, 4] / area_BA[:, 15]  # under the contamination, and above it
+    assert len(soft_B.round(decimals=3).unique()) == 2
+    assert float(soft_B.max() / soft_B.min()) > 2
