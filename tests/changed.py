@@ -26,7 +26,7 @@ def changed() -> set[str]:
     return {name for name in (*listed, *_git("ls-files", "-z", "-o", "--exclude-standard")) if name}
 
 
-def tests_of(path: str) -> list[Path]:
+def unit_tests_of(path: str) -> list[Path]:
     """Unit tests of one file; a test is its own."""
     file = Path(path)
     if file.suffix != ".py":
@@ -42,7 +42,7 @@ def tests_of(path: str) -> list[Path]:
 
 def main() -> int:
     """Print the files, one a line."""
-    found = {test for path in changed() for test in tests_of(path) if test.is_file()}
+    found = {test for path in changed() for test in unit_tests_of(path) if test.is_file()}
     print("\n".join(str(test.relative_to(ROOT)) for test in sorted(found)))
     return 0
 

@@ -1,10 +1,10 @@
 """`make check` finds the tests of a file by where it lies."""
 
-from tests.changed import ROOT, tests_of
+from tests.changed import ROOT, unit_tests_of
 
 
 def names(path: str) -> list[str]:
-    return [str(test.relative_to(ROOT)) for test in tests_of(path)]
+    return [str(test.relative_to(ROOT)) for test in unit_tests_of(path)]
 
 
 def test_unit_tests_mirror_the_package():
