@@ -13,6 +13,7 @@ from wolter.registry.checkpoint import Model
 from wolter.report.bootstrap import Array
 from wolter.spectra.evaluate import reference
 from wolter.spectra.simulator import SimulateConfig
+from wolter.xray.instruments.instrument import DEFAULT, find, load
 
 FEW = 2000  # spectra below which heavy tails leave an error uncertain by several percent
 
@@ -37,7 +38,11 @@ def shift(dataset: ShardDataset) -> dict[str, Any]:
     }
     augment = config.get("augment", {})
     changed = {k: v for k, v in augment.items() if v != plain["augment"].get(k)}
-    return found | ({"augment": changed} if changed else {})
+    found |= {"augment": changed} if changed else {}
+    own = dataset.spec.instrument
+    telescope, detector = f"{own}/".split("/")[:2]
+    is_known = own and load(DEFAULT) in find(telescope, detector)
+    return found if is_known or not own else found | {"instrument": own.rstrip("/")}
 
 
 def _sigma(dataset: ShardDataset) -> float | None:

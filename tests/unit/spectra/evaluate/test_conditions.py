@@ -48,6 +48,24 @@ def test_another_line_width_is_told(make_dataset, sigma, told):
     assert not is_standard(dataset, STANDARD)
 
 
+@pytest.mark.parametrize(
+    ("instrument", "told"),
+    [
+        ("XMM/EPN/Thin", ""),
+        ("", ""),
+        ("CHANDRA/ACIS-S/", "CHANDRA/ACIS-S"),
+        ("XMM/EMOS1/Thin", "XMM/EMOS1"),
+    ],
+)
+def test_the_limits_are_those_of_epic_pn(make_dataset, instrument, told):
+    dataset = make_dataset()
+    spec = replace(dataset.spec, instrument=instrument)
+    dataset = replace(dataset, manifest=replace(dataset.manifest, spec=spec))
+    found = remarks([], dataset, "test", STANDARD)
+    assert about(f"exact limits: instrument {told}", found) is bool(told)
+    assert is_standard(dataset, STANDARD) is not bool(told)
+
+
 def test_an_embedded_response_is_told(make_dataset):
     dataset = make_dataset(config={"fixed": {"sigma": 0.1}})
     assert about("Embedded response", remarks([], dataset, "test", STANDARD))
