@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Train a spectral family: `ray job submit jobs/train_spectra.py`.
+"""Train a spectral family, deepspectra where none is named: `ray job submit jobs/train_spectra.py`.
 
 Options are those of `wolter train`:
 `ray job submit --working-dir . -- python jobs/train_spectra.py --help`.
@@ -10,4 +10,4 @@ import sys
 from wolter.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main(["train", *sys.argv[1:]]))
+    sys.exit(main(["train", *(sys.argv[1:] or ["deepspectra"])]))
