@@ -33,7 +33,7 @@ from wolter import config as configs
 from wolter.cluster import connected, cores
 from wolter.spectra.simulate import simulate_dataset
 from wolter.spectra.simulator import SimulateConfig
-from wolter.xray.instruments import epic_pn
+from wolter.xray.instruments.instrument import DEFAULT, load
 from wolter.xray.spectral.response import Response, read_response
 from wolter.xray.spectral.writing import write_response
 
@@ -42,20 +42,27 @@ BAND_KEV = (0.3, 10.0)
 TURNS = {"wolter": 32 * 1024, "sherpa": 1000, "jaxspec": 5_000}
 
 
-def run(n: int = 200_000, rounds: int = 3) -> dict[str, Any]:
-    """Run both races; `n` spectra in the job."""
+def run(n: int = 200_000, rounds: int = 3, instrument: str = "") -> dict[str, Any]:
+    """Run both races, of an observation's response or of an embedded one.
+
+    Args:
+        n: spectra in the job.
+        rounds: turns of each contestant.
+        instrument: name of the instrument whose embedded response they fold.
+    """
     # Ray lowers its workers' priority, which on a busy machine is all that would be measured.
     os.environ.setdefault("RAY_worker_niceness", "0")
-    observation = _observation()
+    observation = None if instrument else _observation()
+    embedded = load(instrument or DEFAULT)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        full = read_response(*observation[:2]) if observation else epic_pn.response()
+        full = read_response(*observation[:2]) if observation else embedded.response()
         grouped = full.rebin(np.geomspace(*BAND_KEV, 111).tolist())
         races = [
             _race(full.band(*BAND_KEV), folder / "full.rsp", n, rounds),
             _race(grouped, folder / "grouped.rsp", n, rounds),
         ]
-        config = SimulateConfig()
+        config = SimulateConfig(instrument=embedded.name)
         if observation:
             rmf, arf, background = map(str, observation)
             config = SimulateConfig(rmf=rmf, arf=arf, backgrounds=(background,))

@@ -22,6 +22,8 @@ class Bench:
         name: the benchmark: simulate, train, optimisers, fit, starts, detection, coverage, infer,
             observed, shifted, images, superres, losses, liveness or hostile (both of a served
             application).
+        instrument: name of the instrument whose embedded response the benchmark `simulate` folds, in
+            place of an observation's.
         json: also write the results to this file, and plots, if any, beside it. Results are always
             printed.
         n: size of the benchmark; 0: its default.
@@ -36,6 +38,7 @@ class Bench:
     name: tyro.conf.Positional[str]
     json: tuple[()] | tuple[Path] | None = None
     n: int = 0
+    instrument: str = ""
     pha: Path | None = None
     weights: Path | None = None
     pictures: bool = False
@@ -47,7 +50,7 @@ class Bench:
         for file in self.json or ():
             check_out(file, [self.pha, self.weights])
         race = _load(self.name)
-        names = ("n", "pha", "weights", "pictures", "jolideco", "sweep")
+        names = ("n", "instrument", "pha", "weights", "pictures", "jolideco", "sweep")
         given = {name: value for name in names if (value := getattr(self, name))}
         figures = race(**given)
         pictures = figures.pop("pictures", {})
