@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,18 @@ def test_every_file_that_it_names_exists(page: str) -> None:
     files = re.findall(r"\]\(([^)h][^)]*)\)", (ROOT / page).read_text())
     assert files
     assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+def test_contributing_states_the_import_contract() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (contract,) = (
+        each
+        for each in project["tool"]["importlinter"]["contracts"]
+        if each["name"] == "Imports go one way"
+    )
+    text = (ROOT / "CONTRIBUTING.md").read_text().replace("\n> ", " ")
+    (sentence,) = re.findall(r"`(cli > [^`]+)`", text)
+    *layers, ground = sentence.split(" > ")
+    assert ground == "ground"
+    assert layers == contract["layers"][: len(layers)]
+    assert contract["layers"][len(layers)] == "local_ray"  # the first of the ground
