@@ -22,7 +22,7 @@ class TooLargeError(InputError):
 
 
 class UnavailableError(Exception):
-    """What an answer needs does not work now, through no fault of the input; over HTTP 503."""
+    """Service temporarily unavailable, through no fault of the input; over HTTP 503."""
 
 
 def printable(text: str) -> str:

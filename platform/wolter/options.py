@@ -9,7 +9,7 @@ SHOWN = 10  # rejects that are printed
 
 
 def numbers(option: str, text: str, example: str) -> tuple[float, float]:
-    """Both ends of `LOW,HIGH`, or one number twice.
+    """Parse `LOW,HIGH`, or one number for both.
 
     Raises:
         InputError: it is neither.

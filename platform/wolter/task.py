@@ -154,7 +154,7 @@ class Task(ABC):
         return None
 
     def serving(self) -> "Serving | None":
-        """How models answer over HTTP; None where they do not."""
+        """HTTP answers of the task's models; None where they are not served."""
         return None
 
     def reader(self) -> Callable[[Any], Any]:

@@ -1,4 +1,4 @@
-"""Requests that share a forward pass: concurrent ones are joined, long ones are cut.
+"""Batching of requests: concurrent ones share a forward pass, long ones are split.
 
 Shapes: B batch.
 """
@@ -32,7 +32,7 @@ class Joined:
         self._ask = self._alone if join is None else join(self._together)
 
     async def __call__(self, batch: RecordBatch) -> Values:
-        """What is predicted of a batch, first axis B."""
+        """Predict a batch, first axis B."""
         return await self._ask(batch)
 
     async def _alone(self, batch: RecordBatch) -> Values:

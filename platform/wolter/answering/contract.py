@@ -71,7 +71,7 @@ class Stored(Protocol):
         """Folder of the files, for what reading makes of them; removed afterwards."""
 
     def read(self, job: Any, name: str) -> Any:
-        """What the task's reader answers to a job, in a process that is bounded (plain JSON).
+        """Read a job with the task's reader, in a bounded process (plain JSON).
 
         Args:
             job: dataclass that JSON can hold.
@@ -94,7 +94,7 @@ class Request(Protocol):
 
     @property
     def query(self) -> Any:
-        """How to answer: an instance of `Serving.Query`."""
+        """Query of the request: an instance of `Serving.Query`."""
 
     @property
     def limits(self) -> Limits:
@@ -165,7 +165,7 @@ class Served(ABC):
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """What the model predicts."""
+        """Outputs of the model."""
         return self.model.outputs
 
     @abstractmethod
@@ -198,7 +198,7 @@ class Served(ABC):
 
 
 class Serving(ABC):
-    """How the models of a task answer requests.
+    """Base class: HTTP answers of a task's models.
 
     Attributes:
         about: one line of documentation.
@@ -218,7 +218,7 @@ class Serving(ABC):
 
     @abstractmethod
     def load(self, model: Model, version: str = "", join: Join | None = None) -> Served:
-        """A model that answers.
+        """Load a model for requests.
 
         Args:
             model: loaded.
@@ -236,5 +236,5 @@ class Serving(ABC):
         """
 
     def default(self, families: Sequence[Family]) -> Family:
-        """Which of several families answers where none is asked for."""
+        """Default family of a task's models."""
         return families[0]

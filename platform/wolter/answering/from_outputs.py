@@ -1,4 +1,4 @@
-"""Answers in JSON, and their OpenAPI, from what a family declares of its outputs.
+"""JSON answers and their OpenAPI schema, from a family's declared outputs.
 
 An answer is made in parts: Python's objects fill far more memory than the text.
 
@@ -31,7 +31,7 @@ class OutputInfo(BaseModel):
 
 
 def describe(outputs: Iterable[Output]) -> list[OutputInfo]:
-    """Outputs as JSON tells them."""
+    """Describe outputs for JSON."""
     return [
         OutputInfo(name=o.name, unit=o.unit, description=o.about, axes=o.axes, ucd=o.ucd)
         for o in outputs

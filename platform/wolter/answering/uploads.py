@@ -1,4 +1,4 @@
-"""Uploaded files: the client's names of them, and where they are stored."""
+"""Uploaded files: client's names and stored paths."""
 
 import re
 from collections.abc import Iterable

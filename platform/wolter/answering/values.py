@@ -1,4 +1,4 @@
-"""Values of requests: their bounds, and the one line that tells of a bad one."""
+"""Validation of request values, with one-line errors."""
 
 import re
 from collections.abc import Iterable

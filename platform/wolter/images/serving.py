@@ -68,7 +68,7 @@ class ServedImages(Served):
 
     @property
     def task(self) -> str:
-        """What a request asks the family for to be answered by this model."""
+        """Value of the query `task` that this model answers."""
         return self.name.partition("-")[2] or self.name
 
     async def answer(self, request: Request) -> Reply:
@@ -121,7 +121,7 @@ class ServedImages(Served):
 
 
 class ImagesServing(Serving):
-    """How models that enhance images answer requests."""
+    """HTTP answers of models that enhance images."""
 
     about = "Denoise or super-resolve an image of photons: FITS in, FITS out, on the same sky."
     fields = (
@@ -138,11 +138,11 @@ class ImagesServing(Serving):
         version: str = "",
         join: Join | None = None,  # noqa: ARG002  # images are enhanced one at a time
     ) -> ServedImages:
-        """A model that answers."""
+        """Load a model for requests."""
         return ServedImages(model, version)
 
     def documented(self, served: Sequence[Served]) -> Mapping[str, Any]:  # noqa: ARG002
-        """The answer in the words of OpenAPI."""
+        """OpenAPI description of the answer."""
         return {
             "description": "FITS: the rate in ct/s per pixel, with extensions UNCERTAINTY, LOWER, "
             "UPPER, CHECK, EXPMAP and BACKGROUND; comments of its header say what was assumed",

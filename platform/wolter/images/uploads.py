@@ -1,4 +1,4 @@
-"""Uploaded images: read by a process of its own, which keeps the image in a file.
+"""Reading of uploaded images in a sandbox process, which stores the image in a file.
 
 Shapes: H and W rows and columns.
 """
@@ -87,7 +87,7 @@ def read_job(job: Job) -> None:
 
 
 def _check_pixels(upload: Upload, most: int) -> None:
-    """Check the sizes that the headers of an image tell, before any pixel is read."""
+    """Check the image sizes in the headers, before any pixel is read."""
     with open_fits(Path(upload.path)) as hdus:
         for hdu in hdus:
             if hdu.is_image and hdu.header.get("NAXIS") == 2:

@@ -35,7 +35,7 @@ def tracking_uri() -> str:
 
 
 def has_store() -> bool:
-    """Whether there is a store to ask: an address, or the file of runs made on this machine."""
+    """True if there is a tracking store: an address, or the local file of runs."""
     return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (home() / DATABASE).is_file()
 
 

@@ -1,4 +1,4 @@
-"""What to serve, where, and within which limits."""
+"""Server settings: models, address, limits."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ REQUEST_TIMEOUT_S = 120.0  # longest time to an answer
 
 @dataclass(frozen=True)
 class ServeConfig(Limits):
-    """What to serve, where, and within which limits.
+    """Server settings: models, address, limits.
 
     Attributes:
         host: address to listen on; 0.0.0.0 for every network.

@@ -1,4 +1,4 @@
-"""What the HTTP proxy of Ray Serve answers itself: liveness, and errors that Ray makes.
+"""Middleware of Ray Serve's HTTP proxy: liveness, and Ray's errors as JSON.
 
 The proxy imports `middlewares` by the name in an environment variable (see
 `wolter.serve.application`), so that `/livez` needs neither a replica nor its queue.
@@ -19,7 +19,7 @@ FAULT = "the server failed on this request; try again"
 
 
 def middlewares() -> list[Middleware]:
-    """What the proxy puts around its application."""
+    """Middlewares of the proxy, by the name in its environment variable."""
     return [Middleware(Edge)]
 
 

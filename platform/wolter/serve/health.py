@@ -33,7 +33,7 @@ class Checked:
 
 
 class Watch:
-    """Which models answer, as a thread finds it.
+    """Health watch: a thread that checks the models.
 
     Args:
         models: by name.
@@ -53,7 +53,7 @@ class Watch:
         return {name: self._models[name].version for name in answering}
 
     def check(self) -> None:
-        """Ask every model now."""
+        """Check every model now."""
         found = dict(self._unloaded)
         for name, served in self._models.items():
             if why := _check(name, served):
@@ -61,7 +61,7 @@ class Watch:
         self.problems, self.checked_at = found, time.time()
 
     def start(self) -> None:
-        """Ask every model now, and again and again in a thread until `stop`."""
+        """Check every model now, and repeatedly in a thread until `stop`."""
         self.check()
         threading.Thread(target=self._watch, daemon=True).start()
 

@@ -30,7 +30,7 @@ class ServedRef:
 
     @property
     def task(self) -> str:
-        """What the model is for; empty where its family cannot be imported."""
+        """Task of the model; empty where its family cannot be imported."""
         try:
             return families.load(self.name).task
         except InputError:
@@ -38,7 +38,7 @@ class ServedRef:
 
 
 def answers_requests(family: Family) -> bool:
-    """Whether models of a family answer requests.
+    """True if models of a family are served.
 
     Raises:
         InputError: the family is of an unknown task.

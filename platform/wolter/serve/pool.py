@@ -1,4 +1,4 @@
-"""A small pool of processes that read uploads (see `wolter.serve.sandbox`).
+"""Process pool of upload readers (see `wolter.serve.sandbox`).
 
 Jobs and answers are lines of JSON: a hostile file may rule the process that reads it, and the
 pickles of `multiprocessing`, concurrent.futures or pebble (LGPL) would let it rule the server, too.
@@ -39,7 +39,7 @@ class LostError(Exception):
 
 
 class Allowance:
-    """Processor time that is left to a request, s; threads take from it."""
+    """Processor time budget of a request, s, shared by threads."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._left = seconds, seconds
@@ -179,7 +179,7 @@ class ReaderPool:
             list(threads.map(Reader.start, self._readers))
 
     def read(self, reading: Reading, allowance: Allowance | None = None) -> Any:
-        """What the task's reader answers, in plain JSON.
+        """Read a record with the task's reader, in plain JSON.
 
         Args:
             reading: what to read.

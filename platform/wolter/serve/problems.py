@@ -1,4 +1,4 @@
-"""Every error of the HTTP interface: JSON with one line, in the words of HTTP."""
+"""HTTP errors as JSON with one line."""
 
 import logging
 import re
@@ -41,7 +41,7 @@ _WORDS = {
 
 
 def in_http(message: str, words: Mapping[str, str] = MappingProxyType({})) -> str:
-    """A message of the library in one line that speaks of query parameters, not of options.
+    """Convert an error message from command-line options to query parameters.
 
     Args:
         message: of an error.
@@ -56,7 +56,7 @@ def in_http(message: str, words: Mapping[str, str] = MappingProxyType({})) -> st
 
 
 def problem(status: int, line: str) -> JSONResponse:
-    """The answer that tells of a problem."""
+    """JSON response of a problem."""
     headers = RETRY_AFTER if status in (429, 503) else None
     return JSONResponse({"detail": in_http(line)}, status, headers)
 

@@ -1,4 +1,4 @@
-"""A request to a model: its query, its body or its files, and what reads these."""
+"""Request parsing: query, JSON body, uploaded files."""
 
 import asyncio
 import contextlib
@@ -61,7 +61,7 @@ class UploadReader:
         self._threads = ThreadPoolExecutor(2 * config.parsers)
 
     async def read(self, task: str, uploads: Uploads, work: Callable[[Stored], T]) -> T:
-        """Do work on the files of a request, while they are stored.
+        """Store the files of a request and work on them.
 
         Args:
             task: whose reader reads them.
@@ -112,7 +112,7 @@ class StoredFiles:
     allowance: Allowance
 
     def read(self, job: Any, name: str) -> Any:
-        """What the task's reader answers to a job."""
+        """Read a job with the task's reader."""
         return self.pool.read(Reading(self.task, name, job), self.allowance)
 
     def each(self, read: Callable[[T], U], of: Sequence[T]) -> list[U]:

@@ -108,7 +108,7 @@ def _response(reply: Reply) -> Response:
 
 
 def _body(serving: Serving) -> dict[str, Any]:
-    """Files or JSON, in the words of OpenAPI."""
+    """OpenAPI description of the body: files or JSON."""
     properties = {field.name: _file(field) for field in serving.fields}
     if serving.fields[0].many:
         properties[serving.fields[0].name]["minItems"] = 1

@@ -1,4 +1,4 @@
-"""The process that reads uploads: bounded in memory and processor time, one job after the other.
+"""Sandbox process that reads uploads, with limits on memory and processor time.
 
 `python -m wolter.serve.sandbox MEMORY_MB CPU_S TASK...` reads one JSON job of a task a line and
 answers with one JSON line. Whatever a hostile file does to it, it can be ended and started again.
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _answer(line: str, readers: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
-    """What the reader of a task makes of a job.
+    """Answer of a task's reader to a job.
 
     Args:
         line: JSON of `wolter.serve.pool.Reading`.

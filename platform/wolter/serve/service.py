@@ -1,4 +1,4 @@
-"""All that a replica answers from: its models, how they are, and what reads uploads."""
+"""Service of a replica: models, health watch, upload readers."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Service:
-    """What a replica answers from.
+    """Models, health watch and upload readers of a replica.
 
     Attributes:
         config: limits.
@@ -103,7 +103,7 @@ class Service:
         return serving_of(task).default(found).name
 
     def ask(self, task: str, family: str | None, query: Any) -> Served:
-        """The model that answers a query.
+        """Model that answers a query.
 
         Args:
             task: of the model.
@@ -129,7 +129,7 @@ class Service:
 
 
 def serving_of(task: str) -> Serving:
-    """How models of a task answer requests.
+    """HTTP answers of a task's models.
 
     Raises:
         InputError: they do not, or the task is unknown.
@@ -146,7 +146,7 @@ def _families(names: Iterable[str]) -> dict[str, None]:
 
 
 def _reason(error: Exception) -> str:
-    """Why a model cannot be loaded, without the folders of this machine."""
+    """Reason why a model cannot be loaded, without local folders."""
     if isinstance(error, InputError):
         first, _, rest = str(error).partition(": ")
         return rest if "/" in first and rest else str(error)

@@ -32,7 +32,7 @@ def answers(
     components: bool = False,
     checked: Mapping[int, ModelCheck] | None = None,
 ) -> bytes:
-    """JSON of what a model estimates of records: a part of `whole`.
+    """JSON of the estimates of records: a part of `whole`.
 
     Args:
         served: the model.
@@ -94,7 +94,7 @@ def check_components(values: Values, n: int, most: int) -> None:
 def refined_answer(
     served: Served, gridded: Sequence[GriddedObservation], checked: Sequence[ModelCheck]
 ) -> bytes:
-    """JSON of the exact posteriors of spectra, each held against its spectrum; see `whole`."""
+    """JSON of exact posteriors with goodness of fit; see `whole`."""
     spectra = []
     for each, found in zip(gridded, checked, strict=True):
         spectra.append(_checked(served.model.card.spec, each.record, found))

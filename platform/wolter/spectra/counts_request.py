@@ -62,7 +62,7 @@ def records_of_counts(body: bytes, spec: SpectraSpec, max_spectra: int) -> list[
 
 
 def _parsed(body: bytes, max_spectra: int) -> Counts:
-    """The body as it must be; the first fault alone is told, since there may be millions."""
+    """Parse and validate the body; only the first error is reported."""
     try:
         values = from_json(body)
     except ValueError as error:

@@ -122,7 +122,7 @@ class ServedParameters(ServedSpectra):
 
 
 class ParametersServing(SpectraServing):
-    """How models that estimate parameters of spectra answer requests."""
+    """HTTP answers of models that estimate parameters of spectra."""
 
     about = "Parameters of one or many spectra, sent as PHA files or as counts."
     Query: ClassVar[type[BaseModel]] = ParametersQuery
@@ -142,7 +142,7 @@ class ParametersServing(SpectraServing):
 
 
 def _wealth(family: Family) -> tuple[bool, bool]:
-    """Whether a family gives samples of posteriors, and whether component spectra."""
+    """Capabilities of a family: posterior samples, component spectra."""
     plain = SpectraSpec((1.0, 2.0), REFERENCE_PRIOR, ("powerlaw",))
     axes = "".join(output.axes for output in family.outputs(family.config(), plain))
     return "S" in axes, "K" in axes

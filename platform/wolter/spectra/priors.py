@@ -91,7 +91,7 @@ def _parameter(expression: Expression, option: PriorOption) -> Parameter:
 
 
 def _proposal(expression: Expression, model: str, names: Sequence[str]) -> str:
-    """What to give for parameters without a prior: ranges that suit most sources."""
+    """Suggested priors for parameters without one: ranges that suit most sources."""
     options = []
     for name in names:
         quantity = expression.quantities[name]

@@ -1,4 +1,4 @@
-"""Predictions of spectra over HTTP, by any family: JSON from what the family declares."""
+"""HTTP predictions of spectra by any family: JSON from the declared outputs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -32,7 +32,7 @@ WORDS = {
 
 
 class ServedSpectra(Served):
-    """A model that answers for spectra: all that its family declares, with units in OpenAPI."""
+    """Served model of spectra: all declared outputs, with units in OpenAPI."""
 
     def __init__(self, model: Model, version: str = "", join: Join | None = None) -> None:
         super().__init__(model, version)
@@ -67,7 +67,7 @@ class ServedSpectra(Served):
         return await self.reader(request).records(request)
 
     def reader(self, request: Request) -> SpectrumReader:
-        """What reads the files of a request.
+        """Reader of the files of a request.
 
         Raises:
             InputError: the instrument is unknown.
@@ -105,7 +105,7 @@ class ServedSpectra(Served):
 
 
 class SpectraServing(Serving):
-    """How models of spectra answer requests."""
+    """HTTP answers of models of spectra."""
 
     about = "Predictions of one or many spectra, sent as PHA files or as counts."
     fields = (
@@ -120,10 +120,10 @@ class SpectraServing(Serving):
     words = WORDS
 
     def load(self, model: Model, version: str = "", join: Join | None = None) -> Served:
-        """A model that answers."""
+        """Load a model for requests."""
         return ServedSpectra(model, version, join)
 
     def documented(self, served: Sequence[Served]) -> Mapping[str, Any]:
-        """The answers of models in the words of OpenAPI."""
+        """OpenAPI description of the answers of models."""
         schemas = [schema(each.name, each.outputs, LISTED) for each in served]
         return {"description": self.about, "content": {JSON: {"schema": {"anyOf": schemas}}}}

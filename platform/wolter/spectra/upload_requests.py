@@ -49,7 +49,7 @@ class SpectrumReader:
         return await request.read(read)
 
     async def gridded(self, request: Request) -> list[GriddedObservation]:
-        """What the likelihoods of the uploaded spectra need; see `records`."""
+        """Inputs of the likelihoods of the uploaded spectra; see `records`."""
         n, most = request.sent["pha"], request.limits.max_refined
         if n > most:
             raise InputError(f"refine: {n} spectra; send at most {most}")

@@ -1,4 +1,4 @@
-"""Reading of uploaded spectra by a process of their own, which answers in plain JSON."""
+"""Reading of uploaded spectra in a sandbox process, in plain JSON."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +98,7 @@ def read_job(job: Job) -> Record:
 
 
 def to_json(record: Record) -> dict[str, Any]:
-    """A record as JSON can hold it; float32 survives unchanged."""
+    """Convert a record to JSON; float32 survives unchanged."""
     batch = record.batch
     return {
         "name": record.name,
@@ -161,6 +161,6 @@ def _find(job: Job, uploads: tuple[Upload, ...], named: str, what: str, keyword:
 
 
 def _same(named: str, uploaded: str) -> bool:
-    """Whether a header's name means an upload, whatever their folders and gzip suffixes."""
+    """True if a header's file name matches an upload, without folders and gzip suffix."""
     whole, cut = named.strip(), named.split("[")[0].split("{")[0].strip()  # as ogip.beside
     return uploaded.removesuffix(".gz") in [plain_name(n).removesuffix(".gz") for n in (whole, cut)]
