@@ -31,7 +31,7 @@ class Pair:
     """Photons of one sky, twice; no photon is in both.
 
     Attributes:
-        name: of the object or observation.
+        name: name of the object or observation.
         picture: the input, as a user gives it.
         scale: target pixels along a side of an input pixel, S.
         seen: the input over its plain exposure (B, H, W), for what needs no training.

@@ -48,7 +48,7 @@ class Case:
     Attributes:
         response: in place of the simulator's.
         rate: factor of the background's rate.
-        scale: of the background; the simulator's where None.
+        scale: scale of the background; the simulator's where None.
     """
 
     response: Response | None = None

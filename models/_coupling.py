@@ -31,7 +31,7 @@ def invert(flow: Any, context_BC: Tensor, base_PS: Tensor) -> tuple[Tensor, Tens
 
     Args:
         flow: a `zuko.flows.NSF` of two passes.
-        context_BC: of each spectrum.
+        context_BC: context vector of each spectrum.
         base_PS: samples of the base.
 
     Returns:

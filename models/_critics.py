@@ -57,7 +57,7 @@ def adversarial(
     """The generator's loss and the critic's.
 
     Args:
-        critic: of images.
+        critic: image critic.
         real: real samples, which the critic must distinguish from `made`.
         made: by the generator.
         penalty: weight of the critic's squared slope at `real`.

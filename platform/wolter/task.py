@@ -110,11 +110,11 @@ class Task(ABC):
 
         Args:
             model: loaded.
-            version: of the model; empty for the fingerprint of its weights.
+            version: version of the model; empty for the fingerprint of its weights.
             files: the records.
             out: file to write.
-            inputs: of the type `Inputs`: the files that go with every record.
-            options: of the type `Options`.
+            inputs: instance of `Inputs`: the files that go with every record.
+            options: instance of `Options`.
             advance: told of the files done.
 
         Raises:
@@ -135,11 +135,11 @@ class Task(ABC):
 
         Args:
             models: loaded; the first is in question, the others stand beside it.
-            versions: of the models.
-            dataset: of the task's kind of record.
+            versions: versions of the models.
+            dataset: dataset of the task's kind of record.
             split: "test", "validation", "train" or "all".
             limit: evaluate on at most so many records.
-            options: of the type `EvaluateOptions`.
+            options: instance of `EvaluateOptions`.
 
         Raises:
             InputError: a model does not fit the dataset, or the split is empty.

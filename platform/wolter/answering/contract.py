@@ -29,7 +29,7 @@ class FileField:
     """A field of a form that takes files.
 
     Attributes:
-        name: of the field.
+        name: name of the field.
         about: what the files are.
         many: it takes several; otherwise one.
     """
@@ -75,7 +75,7 @@ class Stored(Protocol):
 
         Args:
             job: dataclass that JSON can hold.
-            name: of the record, for messages.
+            name: name of the record, for messages.
 
         Raises:
             InputError: a file is bad; `TooLargeError` where reading takes too much time or memory.
@@ -124,7 +124,7 @@ class Reply:
 
     Attributes:
         content: bytes of it.
-        media_type: of the content.
+        media_type: media type of the content.
         file: name to keep the content under; empty where it is none.
     """
 

@@ -45,7 +45,7 @@ def check_size(
 
     Args:
         outputs: that are told.
-        values: of some records (B, ...).
+        values: values of some records (B, ...).
         n: records of the whole answer.
         most: numbers.
 
@@ -72,8 +72,8 @@ def records_json(
     Args:
         outputs: to tell.
         values: by name (B, ...); null in JSON where they are not finite.
-        names: of the records (B).
-        flags: of each record (B).
+        names: names of the records (B).
+        flags: flags of each record (B).
     """
     rows = []
     for i, name in enumerate(names):

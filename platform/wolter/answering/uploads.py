@@ -12,7 +12,7 @@ class Upload:
 
     Attributes:
         name: the client's, see `plain_name`.
-        path: of the file.
+        path: path of the file.
     """
 
     name: str

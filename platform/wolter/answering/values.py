@@ -17,7 +17,7 @@ def check_bounds(name: str, what: str, *values: Tensor | float, least: float = 0
     """Check that numbers are finite and none is beyond `least` and `MOST`.
 
     Args:
-        name: of the file, for the message.
+        name: name of the file, for the message.
         what: the numbers are.
         values: the numbers.
         least: the smallest one taken.

@@ -70,9 +70,9 @@ def parse(
 
     Args:
         cls: frozen dataclass of the options.
-        arguments: of the command line.
+        arguments: arguments of the command line.
         prog: the command's name in messages.
-        values: of the file.
+        values: values of the file.
         file: that the values are from; None where there is none.
 
     Raises:

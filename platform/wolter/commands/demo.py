@@ -35,7 +35,7 @@ class Demo:
     Attributes:
         n: records to simulate.
         epochs: training epochs.
-        steps: of the records.
+        steps: options of the wing's demonstration.
         port: port of the server; 0 takes a free one.
         keep: go on serving until interrupted; by default where the output is a terminal.
         folder: folder of the dataset and of the example files.

@@ -133,7 +133,7 @@ def with_family(
 
     Args:
         base: the command, which reads `model` and `train`.
-        arguments: of the command line.
+        arguments: arguments of the command line.
         usual: how a family is trained unless told otherwise.
 
     Raises:

@@ -251,7 +251,7 @@ def ray_reader(iterator: Any, config: BatchConfig, n_kept: int | None, kind: str
         config: how to cut its rows.
         n_kept: how many rows it has, to keep them in memory; None streams. The same for all
             workers, since Ray Data waits for every worker to start an epoch.
-        kind: of its records.
+        kind: kind of its records.
     """
 
     def stream(_epoch: int | None) -> Iterator[RecordBatch]:

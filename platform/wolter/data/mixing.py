@@ -39,7 +39,7 @@ class MixedReader:
             simulated: batches of `config.size` rows.
             observed: records, see `wolter.data.record_kinds.Observed`.
             n_observed: rows to add to a full batch, and as many in proportion to a smaller one.
-            config: of the simulated batches.
+            config: config of the simulated batches.
         """
         self.simulated, self.config = simulated, config
         self.observed, self.n_observed = observed.to(config.device), n_observed

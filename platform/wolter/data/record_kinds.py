@@ -38,7 +38,7 @@ class RecordKind:
     """Description of one kind of record.
 
     Attributes:
-        name: of the wing.
+        name: name of the wing.
         spec: class of the description of a data set.
         batch: class of its batches.
         columns: column of a shard -> attribute of a batch.

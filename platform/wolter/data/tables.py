@@ -43,7 +43,7 @@ def check_table(
     """Check the path and format of a table before any work.
 
     Args:
-        path: of the table; what cannot be read goes beside it.
+        path: path of the table; what cannot be read goes beside it.
         inputs: files that are read; see `wolter.data.out_paths.check_out`.
         vectors: whether the table is to hold columns of vectors.
 
@@ -63,7 +63,7 @@ def check_suffix(path: Path, vectors: bool = False) -> str:
     """Check the suffix of a table file.
 
     Args:
-        path: of the table.
+        path: path of the table.
         vectors: whether the table is to hold columns of vectors.
 
     Raises:

@@ -45,7 +45,7 @@ class FileHeader:
         source: the observation: OBS_ID, or else the object or the file's name.
         parent: the observed object, or the observation where OBJECT is blank.
         group: what images must have in common to make a pair.
-        exposure_s: of an image.
+        exposure_s: exposure of an image.
         reason: why a file that ought to give a pair cannot.
     """
 
@@ -157,10 +157,10 @@ def classify(
     """Classify a file: event list, counts image (read completely) or something else.
 
     Args:
-        path: of the file.
+        path: path of the file.
         maps: exposure maps and masks.
         pixel_arcsec: side of a pixel, that images must have.
-        band_kev: of the photons, where an image tells its own.
+        band_kev: band of the photons, where an image tells its own.
     """
     try:
         with open_fits(path) as hdus:

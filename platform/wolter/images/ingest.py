@@ -36,11 +36,11 @@ class ImageIngestConfig:
     """Configuration of the ingest of image pairs.
 
     Attributes:
-        exposure_s: of the inputs that are cut from event lists, s.
+        exposure_s: exposure of the inputs that are cut from event lists, s.
         target_exposure_s: of their targets, s; None: all the rest of the observation.
         most: pairs of an event list at most.
         band_kev: energies of the photons; images that tell no band are taken to be in it.
-        coordinates: of the images of event lists.
+        coordinates: coordinates of the images of event lists.
         pixel_arcsec: side of an input pixel; images must have it.
         scale: target pixels along a side of an input pixel; images give 1.
         exposure_map, mask: a FITS image for all, or a folder of them, found by OBS_ID.
@@ -94,8 +94,8 @@ class IngestedImages:
     """Summary of an ingest: rows, rejects, other files.
 
     Attributes:
-        dataset: of the pairs' tiles.
-        pairs: of images.
+        dataset: dataset of the pairs' tiles.
+        pairs: pairs of images.
         used: files that pairs were made of.
         others: files that are no images of photons.
         rejects: file and reason of each that gave no pair.

@@ -39,7 +39,7 @@ def pair_table(pair: Pair, index: int, tiling: Tiling, words: Mapping[str, str])
     """Rows of the tiles in which input and target have exposure.
 
     Args:
-        pair: of images; those smaller than a tile are padded with pixels that saw nothing.
+        pair: pair of images; those smaller than a tile are padded with pixels that saw nothing.
         index: counts the pairs of the input's file.
         tiling: how to cut.
         words: columns of their own.

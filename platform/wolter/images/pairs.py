@@ -36,10 +36,10 @@ class Cutting:
     """Configuration of the time slicing of event lists.
 
     Attributes:
-        exposure_s: of the input.
-        target_exposure_s: of the target; None: all the rest of the observation.
+        exposure_s: exposure of the input.
+        target_exposure_s: exposure of the target; None: all the rest of the observation.
         most: pairs of an observation at most.
-        coordinates: of the images, "detector" or "sky".
+        coordinates: coordinates of the images, "detector" or "sky".
         pixel_arcsec: side of an input pixel.
         scale: target pixels along a side of an input pixel.
     """
@@ -61,7 +61,7 @@ def pairs_of_events(
     """Split an observation in time into disjoint inputs and targets.
 
     Args:
-        events: of the whole observation.
+        events: events of the whole observation.
         cutting: how long and what images.
         spread_HW: how the exposure is spread over the input's pixels; see `picture_of`.
         mask_HW: which of them to use.

@@ -40,7 +40,7 @@ class Enhanced:
         expected_HW: in all (H, W).
         needed_HW: whether the photons need a source (H, W).
         fold: from the answer to the counts expected in the input.
-        agreement: of photons and answer, in two figures.
+        agreement: agreement of photons and answer, in two figures.
         model_name, model_version: what answered.
         remarks: what the user must know.
     """
@@ -65,7 +65,7 @@ def variant_name(family: Family, task: str) -> str:
     """Name of the model of a family for a task: the family's own name, or a variant's.
 
     Args:
-        family: of images.
+        family: family of models for images.
         task: its name or one of its variants; empty for the family's own name.
 
     Raises:

@@ -28,7 +28,7 @@ class ImageSpec:
         target_exposure_s: that of the target; None where pairs differ.
         target_background: the target holds the background too.
         instrument: "telescope/instrument/filter".
-        psf_fwhm_arcsec: of the input on the axis, and of the target.
+        psf_fwhm_arcsec: FWHM of the PSF of the input on the axis, and of the target.
     """
 
     shape: tuple[int, int]

@@ -39,7 +39,7 @@ class ImageSimulateConfig:
             observation would.
         band_kev: energies of the photons.
         instrument: name of the instrument; its camera must be known.
-        filter: of the instrument; empty for its first.
+        filter: filter of the instrument; empty for its first.
         background: log-uniform range, counts/s in an input pixel on the axis.
         particles: uniform range of the background's share that is not vignetted.
         background_error: relative scatter of the background that records store for families.

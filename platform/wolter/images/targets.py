@@ -49,7 +49,7 @@ def clamp_of(spec: ImageSpec, scale: int | None = None) -> float:
     """ct/s at which Sweere et al. (2022) clamp, for pixels of any size.
 
     Args:
-        spec: of the images.
+        spec: spec of the images.
         scale: pixels for one of the input, along a side; None: as many as the target has.
 
     Raises:
@@ -65,7 +65,7 @@ def targets(batch: ImageBatch, spec: ImageSpec, background: bool = False) -> Tar
 
     Args:
         batch: pairs.
-        spec: of the images.
+        spec: spec of the images.
         background: answers hold the background where targets do; else only sources.
 
     Raises:

@@ -76,7 +76,7 @@ def enhance(
     """Predictions of a family for whole images, in tiles, on the module's device.
 
     Args:
-        family: of the module.
+        family: family of the module.
         module: trained.
         batch: whole images; the answer lies on their device.
         scale: rows and columns of an answer for one of the input, as in the module's spec.
@@ -109,7 +109,7 @@ def holds_background(spec: ImageSpec, config: Mapping[str, Any]) -> bool:
     Those of the reference's scalings do where the targets did.
 
     Args:
-        spec: of the images it learnt from.
+        spec: spec of the images it learnt from.
         config: its family's.
     """
     return spec.target_background and config.get("scaling", "counts") != "counts"

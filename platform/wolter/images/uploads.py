@@ -40,7 +40,7 @@ def read_image(stored: Stored, exposure_s: float | None, max_pixels: int) -> Cou
     Args:
         stored: files of the request.
         exposure_s: in place of the header's.
-        max_pixels: of the image and of its maps.
+        max_pixels: most pixels of the image, and of each map.
 
     Raises:
         InputError: a file is bad; `TooLargeError` where an image has too many pixels.

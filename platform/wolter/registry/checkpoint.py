@@ -36,18 +36,18 @@ class Card:
 
     Attributes:
         family: its name.
-        config: of the family.
-        spec: of the records it was trained on.
+        config: config of the family.
+        spec: spec of the records it was trained on.
         dataset_sha256: hash of the training dataset's manifest.
-        seed: of weights, order and noise.
-        code_version: of the code that trained it.
+        seed: seed of weights, order and noise.
+        code_version: version of the code that trained it.
         dataset: how the training dataset was made; see `provenance`.
         trainable: parts that learnt from it; empty for all of them.
         lineage: `dataset_sha256`, `seed`, `dataset` and `trainable` of what the weights to start
             from were trained on, the latest first.
         metrics: how well it does, by name.
         trained: what the training dataset covers; None where it is not known.
-        layout: of fields and tensors, see `wolter.registry.migrations`.
+        layout: layout version of fields and tensors, see `wolter.registry.migrations`.
     """
 
     family: str

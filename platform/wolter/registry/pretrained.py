@@ -96,7 +96,7 @@ def with_ranges(model: Model, dataset: ShardDataset) -> Model:
     """Model whose card has the ranges of its training dataset, computed if missing.
 
     Args:
-        model: of any kind.
+        model: loaded model of any kind.
         dataset: that it was trained on, or a part of it.
     """
     kind = record_kind(dataset.manifest.kind)

@@ -37,9 +37,9 @@ class Measured:
     Attributes:
         label: family and version.
         family: name of the family.
-        version: of the model.
+        version: version of the model.
         metrics: that the family declares.
-        values: of each metric that was measured, by name.
+        values: values of each metric that was measured, by name.
         training: how the model was trained.
     """
 
@@ -156,7 +156,7 @@ def evaluate(
 
     Args:
         models: loaded, of the dataset's kind of record.
-        versions: of the models.
+        versions: versions of the models.
         dataset: that the families can measure: with the labels that they need.
         split: "test", "validation", "train" or "all".
         limit: records at most.

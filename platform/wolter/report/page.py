@@ -36,7 +36,7 @@ def render(
     """HTML page of a report.
 
     Args:
-        report: of an evaluation.
+        report: report of an evaluation.
         figures: by file name, in the order in which they appear.
         facts: titles of tables of facts, and their rows; empty values are left out.
     """

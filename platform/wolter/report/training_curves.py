@@ -26,8 +26,8 @@ def training_curves(
     Args:
         history: of one run; names begin with `train/` or `validation/`, as the training loop's
             epochs do.
-        metrics: of the family, a panel each. Metrics NAME_PART stand in the panel of NAME.
-        title: of the figure.
+        metrics: metrics of the family, a panel each. Metrics NAME_PART stand in the panel of NAME.
+        title: title of the figure.
     """
     train, validation = _group(history, "train/"), _group(history, "validation/")
     panels = {

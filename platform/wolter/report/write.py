@@ -70,7 +70,7 @@ def write(
     """Write `evaluation.json`, `report.html` and the figures, each atomically, the JSON last.
 
     Args:
-        report: of an evaluation.
+        report: report of an evaluation.
         folder: created if missing; figures of an earlier evaluation there are replaced.
         training: further figures: the training curves of the models, by label.
         run: facts of the run that was evaluated.

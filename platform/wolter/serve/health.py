@@ -24,7 +24,7 @@ class Checked:
     """A model that can be asked whether it answers.
 
     Attributes:
-        version: of the model.
+        version: version of the model.
         check: why it does not answer; empty where it does.
     """
 

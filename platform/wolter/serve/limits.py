@@ -16,8 +16,8 @@ class LimitBody:
 
     Args:
         app: what answers.
-        max_bytes: of a body.
-        max_json: of a body of JSON, which fills many times its size once it is parsed.
+        max_bytes: largest body, bytes.
+        max_json: largest body of JSON, bytes; parsed, it fills many times its size.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, max_json: int) -> None:

@@ -17,7 +17,7 @@ class ServedRef:
     """A model to serve.
 
     Attributes:
-        name: of the model, see `wolter.family.Family.model_name`.
+        name: name of the model, see `wolter.family.Family.model_name`.
         folder: its checkpoint.
         version: empty for the fingerprint of its weights.
         problem: why there is no such folder; then requests for this model alone are refused.

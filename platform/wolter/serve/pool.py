@@ -65,7 +65,7 @@ class Reading:
 
     Attributes:
         task: whose reader reads it.
-        name: of the record, for messages.
+        name: name of the record, for messages.
         job: what the reader takes; a dataclass that JSON can hold.
     """
 

@@ -44,7 +44,7 @@ def in_http(message: str, words: Mapping[str, str] = MappingProxyType({})) -> st
     """Convert an error message from command-line options to query parameters.
 
     Args:
-        message: of an error.
+        message: message of an error.
         words: regular expressions of remedies -> the remedy over HTTP, besides those of all tasks.
     """
     # Names of files may hold two dashes, too.

@@ -106,7 +106,7 @@ class Service:
         """Model that answers a query.
 
         Args:
-            task: of the model.
+            task: task of the model.
             family: name of the family; None or empty for the default one.
             query: an instance of the `Query` of the task's `Serving`.
 

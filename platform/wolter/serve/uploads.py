@@ -45,7 +45,7 @@ def store(upload: BinaryIO, path: Path, name: str, config: ServeConfig) -> None:
     Args:
         upload: the bytes as sent.
         path: where to keep them; removed when they are refused.
-        name: of the file, for messages.
+        name: name of the file, for messages.
         config: limits.
 
     Raises:

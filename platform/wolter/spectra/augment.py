@@ -132,7 +132,7 @@ class Nuisance:
         sigma_B: width of the gaussian, keV.
         extra_B: counts of the extra component over the model's; 0 for none.
         line_B: whether it is a line.
-        energy_B: of the line, or temperature, as a share of its logarithmic range.
+        energy_B: energy of the line, or temperature, as a share of its logarithmic range.
     """
 
     slope_B: Tensor
@@ -192,7 +192,7 @@ class Augmenter:
 
         Args:
             nuisance: drawn.
-            parameters_BP: of the model.
+            parameters_BP: parameters of the model.
             exposure_B: s.
             throughput_BE: known factor on the area at the energies of the response; None for 1.
             background_BC: counts in the source region, as the background spectrum tells them.

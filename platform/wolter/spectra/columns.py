@@ -57,9 +57,9 @@ def to_columns(
     Args:
         model: that predicted.
         records: what was read.
-        batch: of all records.
+        batch: batch of all records.
         values: predicted of the batch, by output.
-        flags: of each record, besides its own.
+        flags: flags of each record, besides its own.
         components: add the counts of components, where the family predicts them.
     """
     spec = model.card.spec
@@ -89,7 +89,7 @@ def to_table(model: Model, parts: Sequence[dict[str, Any]], version: str = "") -
     Args:
         model: that predicted.
         parts: columns as of `to_columns`; empty ones have no rows.
-        version: of the model; empty for the fingerprint of its weights.
+        version: version of the model; empty for the fingerprint of its weights.
     """
     from astropy.table import Column, Table
 

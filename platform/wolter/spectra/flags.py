@@ -72,7 +72,7 @@ def record_flags(card: Card, batch: SpectraBatch, values: Values) -> list[list[s
       good the predictions are (`training_ranges_unknown` where the model cannot tell).
 
     Args:
-        card: of the model.
+        card: card of the model.
         batch: the spectra.
         values: what the model predicts of them.
     """
@@ -122,9 +122,9 @@ def estimate_flags(
       `wolter.spectra.model_check` for the likelihood's word.
 
     Args:
-        card: of the model.
+        card: card of the model.
         batch: the spectra.
-        values: of `wolter.spectra.predict.estimate`.
+        values: values of `wolter.spectra.predict.estimate`.
         exact: they are exact posteriors, which need no prior in their place.
     """
     spec, flags = card.spec, record_flags(card, batch, values)

@@ -53,7 +53,7 @@ class Ingested:
     """Summary of an ingest: rows, rejects, other files.
 
     Attributes:
-        dataset: of the spectra that were read, and how many:
+        dataset: dataset of the spectra that were read, and how many:
         read: spectra.
         backgrounds: files that belong to the record of another.
         others: file and what it is, of each that was passed over.

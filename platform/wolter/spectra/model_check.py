@@ -127,7 +127,7 @@ class ModelCheck:
             posterior, which flags on what the network was trained on do not limit.
         sets: (S, P) samples by label, of equal weight.
         best_P: the best fit.
-        likelihood: of the spectrum.
+        likelihood: likelihood of the spectrum.
     """
 
     values: dict[str, NDArray[np.float32]]
@@ -156,7 +156,7 @@ def check_model(model: Model, gridded: GriddedObservation, refined: bool = False
 
     Args:
         model: a loaded model of a spectra family that was trained on simulated spectra.
-        gridded: of the spectrum, on the model's grid.
+        gridded: the spectrum on the model's grid, with its response and background.
         refined: give the exact posterior in place of the network's; families of posteriors only.
 
     Raises:

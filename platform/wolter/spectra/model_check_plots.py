@@ -83,9 +83,9 @@ def draw(checked: ModelCheck, spec: SpectraSpec, place: Path, width_C: Tensor) -
 
     Args:
         checked: a spectrum's answer.
-        spec: of the model.
+        spec: spec of the model.
         place: folder and name, as of `picture_stems`.
-        width_C: of the instrument's channels in each channel of the model's grid, keV.
+        width_C: total width of the instrument's channels in each channel of the model's grid, keV.
     """
     likelihood, best_P = checked.likelihood, checked.best_P
     record = likelihood.gridded.record

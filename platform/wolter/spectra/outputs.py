@@ -25,7 +25,7 @@ def estimate_outputs(spec: SpectraSpec, components: bool = False) -> tuple[Outpu
     """Two point estimates of every parameter, `<name>` and `<name>_mfe`, and the anomaly.
 
     Args:
-        spec: of the spectra.
+        spec: spec of the spectra.
         components: also the expected counts of each component.
     """
     counts = Output("components", "expected counts of each component", "count", "KC")

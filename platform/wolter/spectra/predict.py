@@ -122,7 +122,7 @@ def predict_files(
         background: see `read_record`.
         response: "files", or "embedded" for the response that needs no files of
         instrument: by its name.
-        version: of the model, see `predict_records`.
+        version: version of the model, see `predict_records`.
         components: add the component spectra, see `predict_records`.
         translator: carries the spectra to the simulated domain before the model reads them.
         chunk: spectra a forward pass.
@@ -185,7 +185,7 @@ def predict_to_file(
         out: see `write_table`.
         on_error: "reject", or "raise" at the first file that cannot be read.
         table_of: what makes the table, with the arguments of `predict_files`, which is the default.
-        options: of `predict_files`.
+        options: options of `predict_files`.
 
     Raises:
         InputError: no file could be read, the output cannot be written, or `on_error` says so.

@@ -29,7 +29,7 @@ def free_and_fixed(
 
     Args:
         model: expression in XSPEC's names, which gives names, units and order of the parameters.
-        priors: of free parameters; of two with one name the latter counts.
+        priors: priors of free parameters; of two with one name the latter counts.
         fixed: name and value of other parameters.
         usual: priors of parameters that are not named, for models that have all of them.
 

@@ -29,7 +29,7 @@ class Record:
     """Spectrum as a model's input record.
 
     Attributes:
-        name: of the file.
+        name: name of the file.
         batch: one row, on the model's grid.
         flags: what the user must know of how it was read: `other_instrument:<name>` and
             `other_filter:<name>` than the model was trained on, `band_not_covered`,
@@ -86,13 +86,13 @@ def read_record(
 
     Args:
         pha: spectrum (OGIP PHA type I).
-        spec: of the model.
+        spec: spec of the model.
         rmf: redistribution matrix in place of the one that the header names.
         arf: effective area in place of the one that the header names; "none" for none.
         background: spectrum in place of the one that the header names; "none" for none.
         response: "files", or "embedded" for the response of `instrument` that needs no files.
         instrument: name of the instrument of an embedded response.
-        name: of the record; the path where none is given.
+        name: name of the record; the path where none is given.
 
     Raises:
         InputError: a file is missing or bad, or the spectrum does not fit the response or grid.

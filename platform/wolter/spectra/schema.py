@@ -18,10 +18,10 @@ class Parameter:
     """A model parameter and its prior.
 
     Attributes:
-        name: of the parameter.
+        name: name of the parameter.
         low: lower bound of the prior, in `unit`.
         high: upper bound of the prior, in `unit`.
-        unit: of the parameter; empty where it has none.
+        unit: unit of the parameter; empty where it has none.
         prior: shape of the prior between the bounds, see `wolter.xray.stats.prior.Prior`.
         scales_with_flux: the counts of a component are proportional to the parameter, as to its
             norm. None: told by a name that ends in "norm", as in records of earlier layouts.

@@ -50,7 +50,7 @@ class SimulateConfig:
         exposure_s: fixed exposure (low = high) or a log-uniform range, s.
         instrument: name of the instrument whose embedded response is used where no RMF is given.
         rmf, arf: response files, of any instrument.
-        filter: of the embedded response; empty for the instrument's first.
+        filter: filter of the embedded response; empty for the instrument's first.
         variety: variation of effective areas and backgrounds, which records store for families.
         augment: random deviations of each spectrum, which records do not store.
         gain: slope and offset (eV) of the energy scale, for a domain with a wrong response: counts

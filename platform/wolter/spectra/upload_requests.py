@@ -23,9 +23,9 @@ class SpectrumReader:
     """Reads the spectra of a request.
 
     Attributes:
-        spec: of the model.
+        spec: spec of the model.
         response: see `wolter.spectra.reading.read_record`.
-        instrument: of an embedded response.
+        instrument: instrument of an embedded response.
         use_background: read the background, too.
     """
 

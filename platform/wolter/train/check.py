@@ -19,9 +19,9 @@ def check_family(family: Family, config: Any, module: nn.Module, spec: Any) -> N
 
     Args:
         family: to check.
-        config: of the module.
+        config: config of the module.
         module: built from the config; it need not be trained.
-        spec: of the records.
+        spec: spec of the records.
 
     Raises:
         InputError: no outputs or metrics are declared, or plain records are not predicted as the

@@ -22,7 +22,7 @@ def optimisers(
             than others: a posterior that is narrow in one parameter and wide in another.
         learning_rate: the peak's; Muon's steps are scaled to the root mean square of AdamW's
             (Liu et al. 2025), so that one rate serves both.
-        weight_decay: of matrices and kernels, not of biases and norms.
+        weight_decay: weight decay of matrices and kernels, not of biases and norms.
     """
     assert name in OPTIMISERS
     learning = [p for p in module.parameters() if p.requires_grad]

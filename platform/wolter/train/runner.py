@@ -32,11 +32,11 @@ class TrainedRun:
     """A finished run.
 
     Attributes:
-        run_id: of MLflow.
+        run_id: MLflow run id.
         model_name: the family's, or its variant's.
         model_version: in the registry, of that name.
         checkpoint: folder of the last epoch, from which training could go on.
-        metrics: of the last epoch.
+        metrics: metrics of the last epoch.
     """
 
     run_id: str
@@ -117,7 +117,7 @@ def train(
     Args:
         family: name of the family.
         dataset: folder of the shard dataset.
-        config: of the family, or a dictionary of those keys that differ from its defaults.
+        config: config of the family, or a dictionary of those keys that differ from its defaults.
         train: how to train.
         scale: how many workers, and what they may use.
         start: checkpoint folder or card of weights to start from, which keep their config and
@@ -125,7 +125,7 @@ def train(
         observed: folder of a dataset of observed records, of which every batch holds the share
             `train.observed_fraction`; labels that were estimated are used, others are not looked
             at.
-        experiment: of MLflow; empty for the name of the kind of record.
+        experiment: MLflow experiment; empty for the name of the kind of record.
         on_epoch: called in this process after each epoch.
         on_step: called in this process with the epochs done, parts of one included, now and then.
         on_start: called in this process with the run's id, before the training.

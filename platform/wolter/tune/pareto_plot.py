@@ -33,10 +33,10 @@ def front_plot(
 
     Args:
         values_NM: what trials reached.
-        names: of the metrics.
+        names: names of the metrics.
         modes: "min" or "max", which way is better.
         kinds: keys of `KINDS` (N).
-        numbers: of the trials (N).
+        numbers: numbers of the trials (N).
         heading: above all.
     """
     columns = list(range(1, len(names))) or [0]

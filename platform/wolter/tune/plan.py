@@ -63,7 +63,7 @@ class Sweep:
 
     Attributes:
         run_id: the parent run of MLflow.
-        experiment: of MLflow.
+        experiment: MLflow experiment.
         job: what all trials have in common.
         points: complete configs of the trials; the first is the one that was given.
         over: keys that differ between them.
@@ -119,7 +119,7 @@ def plan(
         train: how each trial is trained: its budget.
         search: how to search.
         observed: folder of observed records to mix in; see `runner.train`.
-        experiment: of MLflow; empty for the name of the kind of record.
+        experiment: MLflow experiment; empty for the name of the kind of record.
 
     Raises:
         InputError: bad input; see `make_job`, `draw` and `subspace`.

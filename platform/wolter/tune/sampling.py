@@ -45,7 +45,7 @@ def draw(
         base: keys that differ from the family's defaults; those of the space are replaced.
         space: what to vary.
         n: configs.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Raises:
         InputError: the base is not a config, or the space holds fewer than `n`.

@@ -36,7 +36,7 @@ class SearchResult:
 
     Attributes:
         sweep: what was done.
-        outcomes: of all trials.
+        outcomes: outcomes of all trials.
         front: numbers of the finished trials that no other finished trial dominates.
         recommended: the one of them with the best mean rank.
     """

@@ -64,12 +64,12 @@ class Outcome:
     """Outcome of a trial.
 
     Attributes:
-        number: of the trial.
+        number: number of the trial.
         config: its own, complete.
         status: "finished" its epochs, "stopped" early, or "failed".
         epochs: done.
-        metrics: of the validation split after the last of them.
-        seconds: of training.
+        metrics: metrics of the validation split after the last epoch.
+        seconds: seconds of training.
         run_id: child run of MLflow.
         reason: why it failed.
     """

@@ -59,7 +59,7 @@ def compare(other: Other, rate_HW: Image, needed_HW: NDArray[np.bool_], fine: An
 
     Args:
         other: on the answer's pixels.
-        rate_HW: of the answer, ct/s in every pixel (S H, S W).
+        rate_HW: rate of the answer, ct/s in every pixel (S H, S W).
         needed_HW: whether photons need a source there.
         fine: sky coordinates of these pixels.
     """

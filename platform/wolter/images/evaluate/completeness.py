@@ -102,7 +102,7 @@ def summary(
     """Summary of source detection at a purity.
 
     Args:
-        matched: of all fields.
+        matched: matched sources of all fields.
         purity: share of detections that are sources.
         at_flux: give the completeness at these fluxes, too, under their names.
     """

@@ -34,9 +34,9 @@ class Image:
         rate_HW: ct/s in every pixel, background subtracted.
         exposure_HW: s; 0 where nothing is recorded.
         background_HW: expected counts in the exposure: the noise.
-        psf: of the image.
+        psf: PSF of the image.
         pixel_arcsec: side of a pixel.
-        energy_kev: of the photons.
+        energy_kev: energy of the photons.
     """
 
     rate_HW: Array
@@ -111,7 +111,7 @@ def detect(image: Image, wider: float = WIDER) -> Detections:
     image is smoother than that, the scores are low, but their order holds.
 
     Args:
-        image: of photons, or enhanced.
+        image: image of photons, or enhanced.
         wider: width of the filter over that of the point-spread function.
     """
     live_HW = image.exposure_HW > 0

@@ -277,7 +277,7 @@ def evaluate_images(
 
     Args:
         models: loaded; the first is in question.
-        dataset: of images with targets.
+        dataset: dataset of images with targets.
         split: "test", "validation", "train" or "all".
         limit: judge by at most so many pairs.
         versions: the models' versions, for the report.

@@ -30,7 +30,7 @@ class Matched:
         flux_N: erg cm^-2 s^-1.
         counts_N: expected in the exposure.
         theta_N: arcmin.
-        score_N: of its detection; -inf where there is none.
+        score_N: score of its detection; -inf where there is none.
         offset_N: arcsec from its detection; NaN.
         ratio_N: measured over true rate, at the true place; NaN where not measured.
         alone_N: True for isolated sources, without a comparable one nearby.
@@ -76,7 +76,7 @@ def match(
     """Find sources in an image and compare with the true ones, brightest first.
 
     Args:
-        image: of one field.
+        image: image of one field.
         point_N3: x, y (arcsec) and flux of the true sources.
         counts_per_flux: ct/s on the axis per erg cm^-2 s^-1.
         find: detects.

@@ -29,7 +29,7 @@ class Other:
     """Another image on the answer's pixels.
 
     Attributes:
-        name: of its file.
+        name: name of its file.
         image_HW: (S H, S W), NaN where it does not reach.
         unit: its own.
         arcsec: side of its own pixels.

@@ -54,7 +54,7 @@ class Panel:
         image_HW: NaN where there is nothing.
         kind: "rate" (ct/s, drawn per arcsec^2), "sigma", or "other", in a unit of its own.
         arcsec: side of a pixel.
-        unit: of other values.
+        unit: unit of other values.
         sky: what is drawn over it; None: nothing.
     """
 

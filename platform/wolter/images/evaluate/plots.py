@@ -72,7 +72,7 @@ def coverage(covered: Mapping[str, Sequence[Mapping[str, Any]]], title: str) -> 
 
     Args:
         covered: `wolter.images.evaluate.coverage.Coverage.deciles` by "answer" and "truth".
-        title: of the figure.
+        title: title of the figure.
     """
     figure = style.new_figure(5.2, 3.6)
     style.title(figure, title)

@@ -48,7 +48,7 @@ def detect_photons(image: Image) -> Detections:
     """Detect sources in a counts image; the score is sqrt(2 delta log-likelihood).
 
     Args:
-        image: of photons: rate times exposure plus background are whole numbers.
+        image: image of photons: rate times exposure plus background are whole numbers.
     """
     live_HW = image.exposure_HW > 0
     background_HW = np.where(live_HW, image.background_HW.clip(min=NOTHING), 0.0)

@@ -44,7 +44,7 @@ class SimulateSpectra:
             for each; log is log-uniform, normal has LOW and HIGH 3 standard deviations from its
             mean. Models that have all parameters of the default one keep its uniform ranges.
         band: LOW,HIGH in keV of the energy grid; empty for the grid of the pretrained models.
-        channels: of the energy grid; 0 for 256.
+        channels: channels of the energy grid; 0 for 256.
         components: store the noise-free components (DeepSpectra and fresh noise need them).
         variety: variation of effective area and background between the spectra.
         fixed: NAME VALUE of a parameter of the model that is not drawn, given again for each; a

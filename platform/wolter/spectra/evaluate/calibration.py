@@ -24,7 +24,7 @@ class Coverage:
     """Coverage of central credible intervals.
 
     Attributes:
-        percent_P: of the spectra, for each parameter.
+        percent_P: percentage of the spectra, for each parameter.
         error_P: its binomial standard error, percent; never zero, for one more spectrum on each
             side is counted (Laplace's rule).
     """
@@ -38,8 +38,8 @@ class Calibration:
     """Calibration of the posteriors of N spectra.
 
     Attributes:
-        names: of the parameters.
-        ranks_NP: of the truth among the samples.
+        names: names of the parameters.
+        ranks_NP: ranks of the truth among the samples.
         n_samples: S.
     """
 

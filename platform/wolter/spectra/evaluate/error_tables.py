@@ -17,7 +17,7 @@ def mfe_table(errors: Mapping[str, Errors], parameters: Sequence[Parameter]) -> 
 
     Args:
         errors: evaluated models by label.
-        parameters: of the models, in the order of the columns.
+        parameters: parameters of the models, in the order of the columns.
     """
     columns = tuple(Column(p.name, _heading(p.name), "%") for p in parameters)
     measured = [

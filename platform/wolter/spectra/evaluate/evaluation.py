@@ -49,10 +49,10 @@ class Evaluated:
         label: names it in tables and figures: family and version.
         family: its family's name.
         version: its version, as the caller gave it.
-        errors: of its estimates.
-        components: of its decomposition; None where the family or the dataset has none.
+        errors: errors of its estimates.
+        components: errors of its decomposition; None where the family or the dataset has none.
         ratio: the first model's mean MFE over this one's, paired; below 1 the first is better.
-        calibration: of its intervals; None where it gives point estimates alone.
+        calibration: calibration of its intervals; None where it gives point estimates alone.
         training: facts of its training, for the report.
     """
 

@@ -35,10 +35,10 @@ class Row:
 
     Attributes:
         label: names the method.
-        errors: of its estimates.
+        errors: errors of its estimates.
         excess_mfe: its MFE over the exact posterior's, by parameter.
         excess_rmse: its RMSE over the exact posterior's.
-        calibration: of its intervals; None where it gives point estimates alone.
+        calibration: calibration of its intervals; None where it gives point estimates alone.
         effective: median effective share of the samples behind a refined posterior.
         shift_P: median distance of its mean from the exact one, in exact standard deviations.
         width_P: median ratio of its standard deviation to the exact one.
@@ -60,9 +60,9 @@ class Comparison:
 
     Attributes:
         n: number of spectra.
-        names: of the parameters.
+        names: names of the parameters.
         exact: the exact posterior's own row, whose excess is 1.
-        rows: of the models, and of refined posteriors.
+        rows: results of the models, and of refined posteriors.
         r_hat: the largest median of Gelman & Rubin's ratio over the parameters.
     """
 
@@ -104,12 +104,12 @@ def compare(
 
     Args:
         models: loaded, with the dataset's parameters.
-        labels: of the models.
+        labels: labels of the models.
         dataset: simulated with components and one response.
-        split: of the dataset.
+        split: split of the dataset.
         n: how many spectra.
         resamples: bootstrap resamples.
-        seed: of the sampler and the bootstrap.
+        seed: seed of the sampler and the bootstrap.
         progress: called with the number of spectra that were sampled.
         assumed: what somebody who does not know how the spectra were made takes for it; its exact
             posterior gets a row, and posteriors are refined with its likelihood.

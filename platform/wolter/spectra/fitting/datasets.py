@@ -93,7 +93,7 @@ def fit_batch(
     Args:
         model: expected source counts; a `Forward` of the records' response, or an emulator.
         batch: with `expected_background_BC` for C-stat.
-        parameters: of the model, in its order.
+        parameters: parameters of the model, in its order.
         start: (B, P) or (B, R, P).
         config: how to fit.
         channels: that can hold counts, for the degrees of freedom; by default all.
@@ -160,7 +160,7 @@ def fit_dataset(
     """Fit simulated spectra with Ray Data: the columns of `fit_batch` after `file`, the source.
 
     Args:
-        dataset: of simulated spectra.
+        dataset: dataset of simulated spectra.
         config: how to fit; C-stat takes the expected background as known.
         start: starts of a batch; by default the middle of the prior.
         split: which spectra.

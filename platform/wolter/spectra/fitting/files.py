@@ -40,7 +40,7 @@ class FromNetwork:
     """Starts from a model's estimates; the model is loaded once in every process.
 
     Attributes:
-        folder: of the model's checkpoint.
+        folder: folder of the model's checkpoint.
     """
 
     folder: Path

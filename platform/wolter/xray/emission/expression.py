@@ -58,7 +58,7 @@ class Quantity:
     """Physical quantity of a component's parameter.
 
     Attributes:
-        unit: of the parameter; empty where it has none.
+        unit: unit of the parameter; empty where it has none.
         typical: lower and upper bound of a range that suits most sources; None where none does.
         logarithmic: the range spans orders of magnitude.
     """

@@ -172,8 +172,8 @@ def picture_of(
     exposed, and a remark says so.
 
     Args:
-        events: of a whole observation or a slice.
-        grid: of the whole observation.
+        events: events of a whole observation or a slice.
+        grid: grid of the whole observation.
         spread_HW: how the exposure is spread, 1 at its highest.
         mask_HW: pixels to use.
 

@@ -36,9 +36,9 @@ class ForwardImage:
     Attributes:
         scale: pixels along a side of a pixel of the input.
         pixel_arcsec: side of an input pixel.
-        psf: of the input.
+        psf: PSF of the input.
         sharpness: how much sharper the enhanced image's is: 1 where it was denoised alone.
-        energy_kev: of the photons.
+        energy_kev: energy of the photons.
         axis_yx: row and column of the optical axis in input pixels, from the lower left corner;
             None: the on-axis kernel serves everywhere.
     """
@@ -216,7 +216,7 @@ def significance(
         counts_HW: seen.
         expected_HW: known beforehand.
         exposure_HW: pixels without exposure are left out of the discs, and are NaN.
-        radius: of the disc, pixels.
+        radius: radius of the disc, pixels.
     """
     seen_HW = exposure_HW > 0
     at = torch.arange(-math.floor(radius), math.floor(radius) + 1)

@@ -50,7 +50,7 @@ class CountsImage:
         exposure_s: on the axis.
         pixel_arcsec: side of a pixel.
         axis_yx: row and column of the optical axis, from the lower left corner; None: not known.
-        header: of the image, with its world coordinates.
+        header: header of the image, with its world coordinates.
         remarks: what was assumed where the file does not say.
         out_of_time: share of the events that moved along columns of the image; see `moving_share`.
     """
@@ -70,7 +70,7 @@ def moving_share(header: "fits.Header", columns: bool) -> tuple[float, float, tu
     """Share of the events that the instrument reads out while they move.
 
     Args:
-        header: of the image or of its events, with INSTRUME and SUBMODE.
+        header: header of the image or of its events, with INSTRUME and SUBMODE.
         columns: whether they move along columns of the image: it is in detector coordinates.
 
     Returns:

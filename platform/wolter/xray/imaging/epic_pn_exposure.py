@@ -39,7 +39,7 @@ def off_native(position_HW2: Array, seconds_C: Tensor, energy_kev: float) -> tup
     Args:
         position_HW2: DETX and DETY.
         seconds_C: live time of the CCDs 1 to 12.
-        energy_kev: of the photons, for the vignetting.
+        energy_kev: energy of the photons, for the vignetting.
     """
     native_HW2 = np.floor((position_HW2 - np.array(CORNER_DET)) / NATIVE_STEP + 0.5)
     native_HW2 = native_HW2.clip(-1e6, 1e6).astype(np.int64)

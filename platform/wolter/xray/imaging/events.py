@@ -34,7 +34,7 @@ class Axis:
     """A pair of position columns and the coordinates that they count.
 
     Attributes:
-        ctype: of the image, e.g. ("RA---TAN", "DEC--TAN") or ("DETX", "DETY").
+        ctype: CTYPE of the image, e.g. ("RA---TAN", "DEC--TAN") or ("DETX", "DETY").
         crpix, crval, cdelt: position, in the columns' units, with the coordinate `crval`; and the
             coordinate's step for a step of 1 in the column (deg; 1 for detector coordinates).
     """
@@ -51,8 +51,8 @@ class Events:
 
     Attributes:
         file: where they came from.
-        header: of the EVENTS table.
-        band_kev: of the photons.
+        header: header of the EVENTS table.
+        band_kev: band of the photons.
         time_N: s of the mission's clock.
         sky_N2: X and Y.
         detector_N2: DETX and DETY, 0.05 arcsec for EPIC; None where the list has none.
@@ -98,7 +98,7 @@ class Events:
         Exposure is that of the CCD with most of it; other CCDs may have less in the same time.
 
         Args:
-            exposure_s: of each, s.
+            exposure_s: exposure of each slice, s.
             most: of them; None: all that there are.
         """
         most_M2 = gti.within(gti.longest(self.times), self.window)

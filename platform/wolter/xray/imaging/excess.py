@@ -60,7 +60,7 @@ def point_significance(
 
     Args:
         place_N2: rows and columns (N, 2).
-        rate_HW: of the image, on the photons' pixels, ct/s; NaN counts as 0.
+        rate_HW: rate of the image, on the photons' pixels, ct/s; NaN counts as 0.
         counts_HW: photons.
         expected_HW: in all, by the image seen through the telescope.
         background_HW: expected without the image.

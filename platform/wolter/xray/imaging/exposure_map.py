@@ -78,8 +78,8 @@ def read_exposure_map(
     Args:
         path: FITS image of the map.
         image: whose exposure it is.
-        header: of the image.
-        shape: of the image.
+        header: header of the image.
+        shape: shape of the image.
         given_s: exposure that the user gave; for relative maps alone.
         known_s: exposure by the image's header, against which a map without a unit is held.
 

@@ -81,7 +81,7 @@ def _missing(empty_HW: Mask, away_HW: Array, radius: float) -> tuple[Mask, float
     Args:
         empty_HW: pixels without a photon.
         away_HW: distance to the nearest photon.
-        radius: of the discs.
+        radius: radius of the discs.
     """
     from scipy import ndimage
 

@@ -74,7 +74,7 @@ class Imager:
         Args:
             psfs: name of each image to make -> its point-spread function and scale (1 or 2);
                 default: `input` at 1 and a sharper `target` at 2.
-            energy_kev: of the photons, for the point-spread function and vignetting.
+            energy_kev: energy of the photons, for the point-spread function and vignetting.
             pixel_arcsec: side of a native pixel on the sky.
         """
         self.psfs = psfs or {"input": (Psf(), 1), "target": (Psf(sharpness=TARGET_SHARPNESS), FINE)}

@@ -18,7 +18,7 @@ def scaled_header(header: "fits.Header", scale: int, world_only: bool = False) -
     without CDELT) and with polynomials of distortion (SIP).
 
     Args:
-        header: of the image with the fewer pixels.
+        header: header of the image with the fewer pixels.
         scale: pixels for one of it, along a side.
         world_only: keep its coordinates alone.
     """

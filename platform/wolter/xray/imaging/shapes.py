@@ -53,7 +53,7 @@ class Ellipse:
     Attributes:
         x, y: of the centre, arcsec.
         axis_ratio: minor over major.
-        angle: of the major axis, radian.
+        angle: angle of the major axis, radian.
     """
 
     x: float
@@ -102,7 +102,7 @@ def shell(draw: Draw, x_1F: Tensor, y_F1: Tensor, size: float, thickness: float)
         x_1F: columns from the centre, arcsec.
         y_F1: rows from the centre, arcsec.
         size: outer radius, arcsec.
-        thickness: of the shell, as a share of it.
+        thickness: thickness of the shell, as a share of it.
     """
     azimuth_FF = torch.atan2(y_F1, x_1F)
     dent_FF = torch.ones_like(azimuth_FF)

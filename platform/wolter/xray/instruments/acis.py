@@ -92,7 +92,7 @@ def area(energy_E: Tensor, detector: str = "s", year: float = 2000.0) -> Tensor:
     Args:
         energy_E: keV, 0.2-11.
         detector: s (S3) or i (I3).
-        year: of the observation, for the contamination; 1999.6 is a clean detector.
+        year: year of the observation, for the contamination; 1999.6 is a clean detector.
     """
     if detector not in _DETECTORS:
         raise InputError(f"unknown ACIS detector '{detector}'; use {', '.join(_DETECTORS)}")
@@ -112,8 +112,8 @@ def response(
 
     Args:
         detector: s (S3) or i (I3).
-        year: of the observation, for the contamination.
-        dtype: of the matrix.
+        year: year of the observation, for the contamination.
+        dtype: dtype of the matrix.
     """
     energy_edges_E1 = energy_grid([(0.2, 0.005), (2.0, 0.01)], 11.0)
     energy_E = (energy_edges_E1[1:] + energy_edges_E1[:-1]) / 2

@@ -22,7 +22,7 @@ class BackgroundLevels:
     """Background of one detector per square arcminute of sky.
 
     Attributes:
-        continuum: of cosmic-ray particles at 6 keV, counts/s/keV; its photon index.
+        continuum: continuum of cosmic-ray particles at 6 keV, counts/s/keV; its photon index.
         protons: range of the soft-proton continuum at 1 keV, counts/s/keV.
         lines: fluorescence of the detector and its housing (keV, counts/s).
         noise: electronic noise at 0.2 keV, counts/s/keV.
@@ -55,8 +55,8 @@ def draw_backgrounds(
     halo (continuum and oxygen lines), folded through the response.
 
     Args:
-        levels: of the instrument's background.
-        response: of the same instrument.
+        levels: levels of the instrument's background.
+        response: response of the same instrument.
         n: number of backgrounds.
         generator: random state; the draws depend on nothing else.
         region_arcmin2: log-uniform range of the area of the source region; default: what is usual

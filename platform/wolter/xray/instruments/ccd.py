@@ -85,7 +85,7 @@ class Ccd:
         channel_edges_C1: keV.
         fwhm: core of the collected energy, (keV, eV).
         loss: fraction of the charge that is lost at the window (keV, fraction).
-        depth: of the lossy layer, micrometres.
+        depth: depth of the lossy layer, micrometres.
         power: how sharply it ends.
         shelf: depth in micrometres of the layer of the flat shelf, below and above the Si K edge.
     """

@@ -116,7 +116,7 @@ def response(filter: str = "thin", dtype: torch.dtype = torch.float32) -> Respon
 
     Args:
         filter: thin, medium or thick.
-        dtype: of the matrix.
+        dtype: dtype of the matrix.
     """
     energy_edges_E1 = energy_grid([(0.05, 0.003), (1.1, 0.005), (4.0, 0.01)], 16.0)
     energy_E = (energy_edges_E1[1:] + energy_edges_E1[:-1]) / 2

@@ -207,7 +207,7 @@ def streaks(
     Args:
         counts_HW: in detector coordinates, without background.
         live_HW: pixels that record photons.
-        share: of all events that are out of time.
+        share: share of out-of-time events in all events.
         axis_row: row of the boresight, from the lower edge.
         pixel_arcsec: side of a pixel.
     """

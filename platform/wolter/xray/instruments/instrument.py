@@ -82,7 +82,7 @@ class Instrument:
         title: for people.
         telescope: how TELESCOP begins in the headers of its files.
         detectors: INSTRUME of its files; the first is that of the embedded response.
-        filters: of the embedded response, the default one first.
+        filters: filters of the embedded response, the default one first.
         band_kev: energies in which its spectra are of use.
         area: `(energies in keV, filter) -> on-axis effective area in cm^2`.
         make_response: `(filter, dtype) -> on-axis response`; see `response`.

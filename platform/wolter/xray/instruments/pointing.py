@@ -153,7 +153,7 @@ def farthest(own: "fits.Header", other: "fits.Header", shape: tuple[int, ...]) -
 
     Args:
         own: header of an image.
-        other: of one that ought to have the same pixels.
+        other: header of an image that should have the same pixels.
         shape: rows and columns.
 
     Returns:

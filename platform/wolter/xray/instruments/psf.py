@@ -87,7 +87,7 @@ class Psf:
             theta_N: off-axis angles, arcmin.
             phi_N: azimuths, radian from x to y.
             pixel_arcsec: side of a pixel.
-            energy_kev: of the photons.
+            energy_kev: energy of the photons.
 
         Returns:
             (N, K, K), rows along y, each of sum 1.

@@ -20,7 +20,7 @@ def find_hdus(file: IO[bytes], size: int, name: str) -> tuple[int, int]:
     Args:
         file: the open file.
         size: its length in bytes.
-        name: of the file, for messages.
+        name: name of the file, for messages.
 
     Raises:
         InputError: not FITS, truncated, or with a header that does not say its size.

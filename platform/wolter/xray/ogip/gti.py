@@ -115,7 +115,7 @@ def cut_points(intervals_M2: Array, seconds: float, most: int | None = None) -> 
 
     Args:
         intervals_M2: sorted and disjoint.
-        seconds: of each part.
+        seconds: seconds of each part.
         most: parts; None: all that there are.
     """
     end_M = np.cumsum(intervals_M2[:, 1] - intervals_M2[:, 0])

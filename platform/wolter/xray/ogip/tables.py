@@ -130,7 +130,7 @@ def edges(path: Path, low: Array, high: Array, what: str, *, gaps: bool = False)
     Bins of no width are kept: standard responses hold some.
 
     Args:
-        path: of the file, for messages.
+        path: path of the file, for messages.
         low: bounds of the bins, and so
         high: in the same order.
         what: they are, for messages.

@@ -28,10 +28,10 @@ class _Term:
     """One component: its parameters (columns), its norm's column, and its expansion.
 
     Attributes:
-        columns: of the parameters that the expansion is in.
+        columns: columns of the expanded parameters.
         norm: column of the norm; None where it is fixed.
         orders: number of polynomials of each parameter.
-        coefficient_JC: of the products of polynomials.
+        coefficient_JC: coefficients of the products of polynomials.
         floor: what a logarithmic expansion was flattened by; None for a linear one.
     """
 

@@ -21,9 +21,9 @@ def fakeit(
     """Draw source and background spectra with Poisson statistics.
 
     Args:
-        response: of the instrument.
+        response: response of the instrument.
         flux_E: photons cm^-2 s^-1 in each energy bin.
-        exposure_s: of both spectra.
+        exposure_s: exposure of both spectra.
         generator: source of randomness.
         background_rate_C: expected background in the source region, counts/s; None for none.
         background_scale: area of the source region over that of the background region.

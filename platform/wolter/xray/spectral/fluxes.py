@@ -31,8 +31,8 @@ def counts_per_flux(
 
     Args:
         model: emission model; its norm drops out.
-        parameters: of the model.
-        response: of the instrument.
+        parameters: parameters of the model.
+        response: response of the instrument.
         band_kev: the channels that are counted, nominal energies.
         flux_band_kev: energies in which the flux is given; default: the same band.
         photons_kev: only photons of these energies exist, as where a spectrum was cut.

@@ -23,7 +23,7 @@ class Forward:
     Attributes:
         model: prepared on the energies of the response.
         response: float32, or float64 for exact work.
-        names: of the free parameters, the columns of `parameters_BP`.
+        names: names of the free parameters, the columns of `parameters_BP`.
         fixed: values of the other parameters.
     """
 

@@ -33,7 +33,7 @@ def regain(
 
     Args:
         counts_BKC: counts, 0 or more.
-        edges_C1: of the channels, ascending.
+        edges_C1: edges of the channels, ascending.
         slope_B: 1 for the nominal gain.
         offset_B: keV.
         blur_B: standard deviation of an extra normal scatter of the recorded energies, keV.

@@ -191,10 +191,10 @@ def observation_of(
 
     Args:
         spectrum: channels in the order of its file.
-        response: of the same channels.
-        background: of the same channels, or None.
-        source: of the response, for messages.
-        name: of the observation.
+        response: response of the same channels.
+        background: background of the same channels, or None.
+        source: source of the response, for messages.
+        name: name of the observation.
 
     Raises:
         InputError: the channels differ, or the scale of the background is no number.

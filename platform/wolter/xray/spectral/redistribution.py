@@ -18,8 +18,8 @@ def recorded_offsets(
 
     Args:
         response: on the channels of its own, before they are summed into a grid.
-        energies_kev: of the photons; the energy bin that holds one stands for it.
-        shares: of its counts that are recorded below, between 0 and 1.
+        energies_kev: energies of the photons; the energy bin that holds one stands for it.
+        shares: cumulative shares of the recorded counts, between 0 and 1.
 
     Returns:
         Offsets, linear within a channel; NaN where the response sees no such photon.

@@ -304,7 +304,7 @@ def width_in_bins(
     It is not the bin's where channels do not nest in the bins.
 
     Args:
-        channel_edges_C1: of the channels, keV.
+        channel_edges_C1: edges of the channels, keV.
         edges_kev: G + 1 ascending edges of the bins, keV.
         good_C: channels that count; None: all.
     """

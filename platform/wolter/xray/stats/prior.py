@@ -25,7 +25,7 @@ class Prior:
     Attributes:
         low_P: lower bounds.
         high_P: upper bounds.
-        kinds: of the P priors; all are uniform where it is empty.
+        kinds: kinds of the P priors; all are uniform where it is empty.
     """
 
     low_P: Tensor

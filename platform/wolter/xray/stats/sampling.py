@@ -30,7 +30,7 @@ class Samples:
         parameters_BSP: the samples.
         r_hat_BP: Gelman & Rubin's ratio of the parameters' normal quantiles over groups of
             walkers and halves of the chain; near 1 when they agree.
-        acceptance_B: of the final steps.
+        acceptance_B: acceptance of the final steps.
     """
 
     parameters_BSP: Tensor
@@ -68,7 +68,7 @@ class Sampler:
 
         Args:
             rows_B: the spectra, as the likelihood numbers them.
-            steps: of every walker at full likelihood; the first quarter is not kept.
+            steps: steps of every walker at full likelihood; the first quarter is not kept.
             thin: every so many steps are kept.
             moves: steps at each temperature.
         """
@@ -202,7 +202,7 @@ def at_least_wide(parameters_BSP: Tensor, width_BP: Tensor, prior: Prior) -> Ten
 
     Args:
         parameters_BSP: samples.
-        width_BP: of their 68 % intervals.
+        width_BP: widths of the samples' 68 % intervals.
         prior: of all spectra (P) or of each (B, P).
     """
     least_BP = LEAST_WIDTH * prior.slope(parameters_BSP.mean(1))
@@ -273,7 +273,7 @@ def refine(
     hardly any do, from the prior.
 
     Args:
-        sampler: of the exact posterior.
+        sampler: sampler of the exact posterior.
         rows_B: the spectra, as the sampler's likelihood numbers them.
         parameters_BSP: approximate samples.
         log_density_BS: their log density in normal quantiles.

@@ -18,8 +18,8 @@ def summarise(
 
     Args:
         samples_BSP: posterior samples.
-        names: of the parameters.
-        weights_BS: of the samples, adding up to 1; equal ones where None.
+        names: names of the parameters.
+        weights_BS: weights of the samples, adding up to 1; equal ones where None.
 
     Returns:
         `<name>`, the mean, which has the least squared error; `<name>_mfe`, the median weighted by

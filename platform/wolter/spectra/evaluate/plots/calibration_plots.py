@@ -38,7 +38,7 @@ def rank_plot(
     Args:
         ranks_NP: ranks of the truth among the samples, 0 to S (see `calibration.ranks`).
         n_samples: S.
-        names: of the parameters.
+        names: names of the parameters.
         title: what is shown.
     """
     n_columns = min(4, len(names))
@@ -93,7 +93,7 @@ def coverage_plot(
     Args:
         ranks_NP: ranks of the truth among the samples, 0 to S (see `calibration.ranks`).
         n_samples: S.
-        names: of the parameters.
+        names: names of the parameters.
         title: what is shown.
     """
     figure = style.new_figure(4.6, 6.6)

@@ -80,12 +80,12 @@ def predictive(
         edges_kev: C + 1 edges of the channels.
         expected_SC: expected counts of source and background together of posterior samples.
         components_KC: expected counts of each component, as of the posterior mean.
-        names: of the K components.
+        names: names of the K components.
         title: what is shown.
         group_counts: channels are added for display until so many counts are expected in a group;
             groups that end where the observed counts are high would be biased. None: 20, or fewer
             in faint spectra (`least_counts`).
-        seed: of the replicated counts.
+        seed: seed of the replicated counts.
         widths_kev: of the instrument's channels whose counts are in each channel, keV, where these
             do not nest (C); None: the channels' own.
         quoted: what the heading says; None: C-stat of the posterior mean of the expected counts
@@ -161,7 +161,7 @@ def group_starts(
     Args:
         expected_C: counts.
         minimum: counts of a group.
-        widths_C: of the channels; a group has some width, where any is left.
+        widths_C: widths of the channels; a group has some width, where any is left.
     """
     widths_C = np.ones_like(expected_C) if widths_C is None else widths_C
     starts, total, width = [0], 0.0, 0.0
