@@ -43,9 +43,9 @@ class Family:
 
     Attributes:
         name: the file's name in `models/`, or that of an entry point.
-        task: what it is for, "KIND/WHAT": a name of `wolter.task`. The record kind is a name of
+        task: task of the models, "KIND/WHAT": a name of `wolter.task`. The record kind is a name of
             `wolter.data.record_kinds`, whose spec and batches the functions take.
-        config: its frozen config dataclass, every field with a default.
+        config: frozen config dataclass, every field with a default.
         build: `(config, spec) -> nn.Module`.
         normalise: `(module, batch)`: sets the module's data-derived buffers from a sample of the
             training set, once, before training.
@@ -53,7 +53,7 @@ class Family:
         predict: `(module, batch) -> {output name: tensor}`, first axis B.
         outputs: `(config, spec) -> outputs`: exactly what `predict` returns of such records.
         measure: `(module, batch) -> {name: scalar}` on held-out batches.
-        metrics: those of `measure` that models are compared by, the first one before the others.
+        metrics: metrics of `measure` to compare models by, the most important one first.
         search_space: config key -> what a search may try.
         defaults: keys of `wolter.train.loop.TrainConfig` whose defaults are others for it.
         presets: configs by name, such as those of published networks.
@@ -61,7 +61,7 @@ class Family:
             "denoise"; each has a champion of its own (see `model_name`).
         variant: `(spec) -> word`, empty for the main question.
         needs_observed: it learns from observed records beside simulated ones.
-        abilities: what else it can do, as typed values that wings define; see `ability`.
+        abilities: further abilities, as typed values that wings define; see `ability`.
     """
 
     name: str

@@ -21,7 +21,7 @@ class Output:
     Attributes:
         name: key in the dictionary that `Family.predict` returns; column of tables.
         about: description in a few words.
-        unit: unit of FITS and VOTable; empty for a pure number.
+        unit: unit in the syntax of FITS and VOTable; empty for a pure number.
         axes: see `Axes`.
         ucd: IVOA Unified Content Descriptor (UCD1+); empty where none fits.
     """
@@ -44,7 +44,7 @@ class Metric:
 
     Attributes:
         name: key in the dictionary that `Family.measure` returns.
-        better: which values are.
+        better: better values: lower or higher.
         about: description in a few words.
         unit: unit of the value; empty for a pure number.
         headline: shown after each epoch.

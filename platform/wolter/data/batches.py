@@ -44,7 +44,7 @@ class BatchConfig:
         seed: seed of order and noise.
         rank: number of the worker, which draws an order and noise of its own.
         cache_bytes: keep rows in memory if they take at most this many bytes.
-        device: where the rows are kept and batches are made.
+        device: device of kept rows and batches.
     """
 
     size: int = 512
@@ -72,8 +72,8 @@ class EpochReader:
 
         Args:
             stream: blocks of an epoch; of no epoch (None) in the order of the files.
-            config: how to cut them.
-            n_kept: how many rows the stream has, to keep them in memory; None streams.
+            config: batch settings.
+            n_kept: number of rows in the stream, to keep them in memory; None streams.
         """
         self.stream, self.config, self.n_kept = stream, config, n_kept
         self.rows: RecordBatch | None = None
@@ -248,8 +248,8 @@ def ray_reader(iterator: Any, config: BatchConfig, n_kept: int | None, kind: str
 
     Args:
         iterator: from `ray.train.get_dataset_shard`.
-        config: how to cut its rows.
-        n_kept: how many rows it has, to keep them in memory; None streams. The same for all
+        config: batch settings.
+        n_kept: number of rows, to keep them in memory; None streams. The same for all
             workers, since Ray Data waits for every worker to start an epoch.
         kind: kind of its records.
     """

@@ -46,7 +46,7 @@ class RecordKind:
         ranges: class of what a sample of training records covers, by which answers to others are
             flagged, with a constructor `of(batch)`; None where nothing is.
         example: `(spec, n)`: plain records, for health checks and tests.
-        observed: how observed records are mixed in; None where they are not.
+        observed: mixing of observed records into training; None where there is none.
     """
 
     name: str

@@ -45,7 +45,7 @@ def check_table(
     Args:
         path: path of the table; what cannot be read goes beside it.
         inputs: files that are read; see `wolter.data.out_paths.check_out`.
-        vectors: whether the table is to hold columns of vectors.
+        vectors: True if the table has columns of vectors.
 
     Returns:
         The path of what cannot be read.
@@ -64,7 +64,7 @@ def check_suffix(path: Path, vectors: bool = False) -> str:
 
     Args:
         path: path of the table.
-        vectors: whether the table is to hold columns of vectors.
+        vectors: True if the table has columns of vectors.
 
     Raises:
         InputError: no format has this suffix, or it cannot hold vectors.

@@ -34,15 +34,15 @@ class Enhanced:
             where nothing was seen.
         lower_HW, upper_HW: ends of its 68 % interval; None where the model gives none. The lower
             one is 0 where the photons need no source (`wolter.xray.imaging.excess.needs_source`).
-        check_HW: how far the input's photons lie from the answer, seen through the telescope, in
+        check_HW: deviation of the input's photons from the answer, seen through the telescope, in
             sigma (H, W); NaN where nothing was seen.
         background_HW: expected counts in the input besides the answer (H, W).
         expected_HW: in all (H, W).
-        needed_HW: whether the photons need a source (H, W).
-        fold: from the answer to the counts expected in the input.
+        needed_HW: True where the photons need a source (H, W).
+        fold: forward model from the answer to the counts expected in the input.
         agreement: agreement of photons and answer, in two figures.
-        model_name, model_version: what answered.
-        remarks: what the user must know.
+        model_name, model_version: name and version of the model.
+        remarks: assumptions and warnings.
     """
 
     picture: CountsImage

@@ -35,18 +35,18 @@ class Card:
     """Model card: config, data description and provenance of a checkpoint.
 
     Attributes:
-        family: its name.
+        family: name of the family.
         config: config of the family.
         spec: spec of the records it was trained on.
         dataset_sha256: hash of the training dataset's manifest.
         seed: seed of weights, order and noise.
         code_version: version of the code that trained it.
-        dataset: how the training dataset was made; see `provenance`.
+        dataset: provenance of the training dataset; see `provenance`.
         trainable: parts that learnt from it; empty for all of them.
         lineage: `dataset_sha256`, `seed`, `dataset` and `trainable` of what the weights to start
             from were trained on, the latest first.
-        metrics: how well it does, by name.
-        trained: what the training dataset covers; None where it is not known.
+        metrics: evaluation metrics by name.
+        trained: ranges that the training dataset covers; None where unknown.
         layout: layout version of fields and tensors, see `wolter.registry.migrations`.
     """
 
@@ -138,7 +138,7 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
 
     Args:
         folder: of a checkpoint; or the card `NAME.json` of weights `NAME.safetensors` beside it.
-        device: to compute on.
+        device: device of the module.
 
     Raises:
         InputError: a file is missing or damaged, or the family or its config is unknown.

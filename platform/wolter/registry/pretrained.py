@@ -29,7 +29,7 @@ def find(family: str, which: str) -> tuple[Path, str]:
     """A model's folder (or its card, of pretrained weights) and version.
 
     Args:
-        family: its name.
+        family: name of the family or model.
         which: see `wolter.registry.mlflow_store.find`; "pretrained" for the package's own. Without
             a champion, the pretrained weights are it.
 
@@ -71,10 +71,10 @@ def export(
     """Write weights in half precision, normalisation in full, and a card that says it all.
 
     Args:
-        model: to ship.
+        model: model to export.
         folder: `models/weights`.
-        dataset: how its training data were made.
-        metrics: how well it does.
+        dataset: provenance of its training data.
+        metrics: evaluation metrics by name.
 
     Returns:
         The files of the weights and of the card.
@@ -110,7 +110,7 @@ def backfill(model: Model, dataset: ShardDataset) -> bool:
     """Fill data-derived buffers that earlier weights lack (NaN); True if there were any.
 
     Args:
-        model: whose module is changed, and nothing of it but those buffers.
+        model: model whose buffers are filled; nothing else of it changes.
         dataset: that it was trained on.
 
     Raises:

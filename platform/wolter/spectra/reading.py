@@ -31,7 +31,7 @@ class Record:
     Attributes:
         name: name of the file.
         batch: one row, on the model's grid.
-        flags: what the user must know of how it was read: `other_instrument:<name>` and
+        flags: remarks on how it was read: `other_instrument:<name>` and
             `other_filter:<name>` than the model was trained on, `band_not_covered`,
             `fractional_counts`: no Poisson counts, but expected, weighted or corrected ones, of
             whose noise nothing is known, and `background_scale_varies` by channel: the background's

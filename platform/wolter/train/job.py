@@ -62,7 +62,7 @@ class Job:
     Attributes:
         family: name of the family.
         config: complete config of the family.
-        train: how to train.
+        train: training settings.
         dataset: absolute path of the shard dataset.
         rows: records of its training split.
         validation_rows: records of its validation split.
@@ -92,8 +92,8 @@ class Prepared:
         trainer: trainer with the module.
         card: card of its checkpoints.
         dataset: simulated records.
-        train: how to cut their training split into batches, to which `n_observed` are added.
-        validation: how to cut their validation split.
+        train: batch settings of the training split, to which `n_observed` rows are added.
+        validation: batch settings of the validation split.
         observed: records to mix in; None for none.
         n_observed: rows of each full batch that are observed.
     """
@@ -197,7 +197,7 @@ def prepare(
     """Build the trainer of one of `world` workers, with the same weights on all workers.
 
     Args:
-        job: what to train.
+        job: training job.
         rank: number of this worker.
         world: number of workers.
         device: of this worker; None takes the job's.

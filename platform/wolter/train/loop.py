@@ -157,8 +157,8 @@ class Trainer:
 
         Args:
             family: the family of the module.
-            module: from `build`, with its normalisation learnt.
-            config: how to train.
+            module: module of `build`, with learnt normalisation.
+            config: training settings.
             rows: rows of the training split over all workers, which sets the schedule's length.
             rank: number of this worker.
 

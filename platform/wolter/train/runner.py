@@ -118,8 +118,8 @@ def train(
         family: name of the family.
         dataset: folder of the shard dataset.
         config: config of the family, or a dictionary of those keys that differ from its defaults.
-        train: how to train.
-        scale: how many workers, and what they may use.
+        train: training settings.
+        scale: number and resources of the workers.
         start: checkpoint folder or card of weights to start from, which keep their config and
             normalisation; None for fresh ones.
         observed: folder of a dataset of observed records, of which every batch holds the share

@@ -43,7 +43,7 @@ class CountsImage:
     """An image of photons.
 
     Attributes:
-        file: where it came from.
+        file: file that it was read from.
         counts_HW: photons.
         exposure_HW: exposure times vignetting (1 on the axis) and the share of the events that
             stay in place, s; 0 where nothing was seen.
@@ -51,7 +51,7 @@ class CountsImage:
         pixel_arcsec: side of a pixel.
         axis_yx: row and column of the optical axis, from the lower left corner; None: not known.
         header: header of the image, with its world coordinates.
-        remarks: what was assumed where the file does not say.
+        remarks: assumptions where the file does not say.
         out_of_time: share of the events that moved along columns of the image; see `moving_share`.
     """
 

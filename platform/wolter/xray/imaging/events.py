@@ -50,7 +50,7 @@ class Events:
     """Good photons of one observation in one band.
 
     Attributes:
-        file: where they came from.
+        file: file that they were read from.
         header: header of the EVENTS table.
         band_kev: band of the photons.
         time_N: s of the mission's clock.
@@ -60,7 +60,7 @@ class Events:
         sky: celestial coordinates of X and Y; None where the header has none.
         times: good time intervals of every CCD.
         live: share of good time in which photons are recorded (dead time, out-of-time events).
-        window: from when to when; photons outside were left out.
+        window: first and last time; photons outside were left out.
     """
 
     file: str

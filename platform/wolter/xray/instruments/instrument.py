@@ -78,17 +78,17 @@ class Instrument:
     """One X-ray instrument, with a response and backgrounds that need no files.
 
     Attributes:
-        name: by which it is asked for.
-        title: for people.
-        telescope: how TELESCOP begins in the headers of its files.
+        name: name for `--instrument` and `load`.
+        title: name for people, in messages and figures.
+        telescope: first letters of TELESCOP in the headers of its files.
         detectors: INSTRUME of its files; the first is that of the embedded response.
         filters: filters of the embedded response, the default one first.
-        band_kev: energies in which its spectra are of use.
+        band_kev: energy band in which its spectra are useful.
         area: `(energies in keV, filter) -> on-axis effective area in cm^2`.
         make_response: `(filter, dtype) -> on-axis response`; see `response`.
         background: levels of its background, and the usual source region.
-        events: which events of its lists are good photons.
-        imaging: how it makes images; None: it makes none that the package knows of.
+        events: rules that select good photons from its event lists.
+        imaging: imaging properties; None where the package knows no images of it.
         filter_is_year: the filter is a calendar year (of a growing contamination), which the date
             of a file tells and its FILTER does not.
     """

@@ -24,7 +24,7 @@ def rise_without(
     Args:
         model: expected source counts of parameters and exposures.
         data: the spectra.
-        best_BP: their best fits.
+        best_BP: best fits of the spectra.
         bounds_2P: lowest and highest values of the fits.
         norm: index of the norm.
 

@@ -26,8 +26,8 @@ class Goodness:
 
     Attributes:
         statistic: C-stat.
-        expected: its mean over Poisson counts drawn from the expected ones.
-        sigma: its standard deviation over the same.
+        expected: mean of C-stat over Poisson counts drawn from the expected ones.
+        sigma: standard deviation of C-stat over the same counts.
         z: (statistic - expected) / sigma; a standard normal deviate in many channels or counts.
             Fitting P parameters to the counts lowers the statistic by about P.
     """

@@ -243,9 +243,9 @@ class Refined:
 
     Attributes:
         parameters_BSP: the samples.
-        weights_BS: their weights, adding up to 1.
+        weights_BS: weights of the samples, adding up to 1.
         share_B: effective share of the approximate samples that were weighted.
-        moved_B: whether weights did not do, and the samples come from an ensemble.
+        moved_B: True where weights did not suffice and the samples come from an ensemble.
     """
 
     parameters_BSP: Tensor
@@ -276,7 +276,7 @@ def refine(
         sampler: sampler of the exact posterior.
         rows_B: the spectra, as the sampler's likelihood numbers them.
         parameters_BSP: approximate samples.
-        log_density_BS: their log density in normal quantiles.
+        log_density_BS: log density of the samples in normal quantiles.
         least: effective share of the samples below which an ensemble is run.
     """
     n, s, size = parameters_BSP.shape
