@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from wolter.errors import InputError
+from wolter.spectra.grid import AREA_EDGES, default_grid
+from wolter.spectra.reading import read_record
+from wolter.spectra.schema import SpectraSpec
 from wolter.xray.emission.components import parse
 from wolter.xray.instruments import acis, epic_pn
 from wolter.xray.spectral.response import Response, read_response
@@ -88,3 +92,32 @@ def test_acis_s_predicts_the_counts_of_real_responses(reference_data, name, year
     ratio = band_counts(acis.response("s", year), BANDS["acis"]) / band_counts(real, BANDS["acis"])
     assert np.abs(ratio.mean(0) - 1).max() < 0.06
     assert np.abs(ratio - 1).max() < 0.12
+
+
+@pytest.mark.parametrize(
+    ("file", "instrument", "within"),
+    [
+        ("low_counts/bubble.pi", "acis_s", 0.04),
+        ("low_counts/obs1.pi", "acis_s", 0.09),
+        ("acisf04487/acisf04487_001N023_r0009_pha3.fits.gz", "acis_s", 0.13),
+        ("acisf01575/acisf01575_001N001_r0085_pha3.fits.gz", "acis_s", 0.20),
+        ("qso/qso.pi", "acis_i", 0.18),  # weighted over an extended region, off axis
+    ],
+)
+def test_spectra_of_the_archive_find_their_year(reference_data, file, instrument, within):
+    """Areas of records with the embedded response, 0.8-8 keV, over those with the file's own."""
+    spec, pha = SpectraSpec(default_grid()), reference_data / "chandra" / file
+    own = read_record(pha, spec, background="none").batch.area_BA[0]
+    embedded = read_record(
+        pha, spec, background="none", response="embedded", instrument=instrument
+    ).batch.area_BA[0]
+    middle = np.sqrt(np.multiply(AREA_EDGES[1:], AREA_EDGES[:-1]))
+    inside = (middle > 0.8) & (middle < 8)
+    ratio = (embedded / own).numpy()[inside]
+    assert np.abs(ratio - 1).max() < within
+
+
+def test_the_embedded_acis_is_without_gratings(reference_data):
+    pha = reference_data / "chandra" / "3c273" / "3c273.pi"
+    with pytest.raises(InputError, match="taken behind the grating HETG"):
+        read_record(pha, SpectraSpec(default_grid()), response="embedded", instrument="acis_s")

@@ -133,6 +133,11 @@ def _read_with_embedded(
             f"{instrument.telescope} {instrument.detectors[0]}; {remedy}pass the RMF and ARF of "
             "this spectrum"
         )
+    if spectrum.grating.upper() not in ("", "NONE"):
+        raise InputError(
+            f"{pha}: taken behind the grating {spectrum.grating}, which the embedded response does "
+            "not have; pass the RMF and ARF of this spectrum"
+        )
     filter_name = instrument.filter_of(spectrum.filter, spectrum.date)
     if not filter_name:
         key, word = "FILTER", spectrum.filter

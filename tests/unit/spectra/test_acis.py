@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from astropy.io import fits
 from astropy.table import Table
 
 from wolter import config as configs
@@ -126,6 +127,17 @@ def test_a_file_without_a_date_has_no_embedded_response(model, tmp_path):
         read_record(pha, model.card.spec, response="embedded", instrument="acis_s")
     with pytest.raises(InputError, match="unknown instrument 'acis'"):
         read_record(pha, model.card.spec, response="embedded", instrument="acis")
+
+
+def test_a_spectrum_behind_a_grating_has_no_embedded_response(model, tmp_path):
+    pha = write(tmp_path, date="2004-05-01")
+    with fits.open(pha, mode="update") as hdus:
+        hdus[1].header["GRATING"] = "NONE"
+    read_record(pha, model.card.spec, response="embedded", instrument="acis_s")
+    with fits.open(pha, mode="update") as hdus:
+        hdus[1].header["GRATING"] = "HETG"
+    with pytest.raises(InputError, match="taken behind the grating HETG"):
+        read_record(pha, model.card.spec, response="embedded", instrument="acis_s")
 
 
 def test_simulated_records_are_those_of_files(model, tmp_path):

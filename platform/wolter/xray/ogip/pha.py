@@ -24,6 +24,7 @@ _WORDS = {
     "instrument": "INSTRUME",
     "filter": "FILTER",
     "date": "DATE-OBS",
+    "grating": "GRATING",
     "respfile": "RESPFILE",
     "ancrfile": "ANCRFILE",
     "backfile": "BACKFILE",
@@ -43,8 +44,8 @@ class Spectrum:
         grouping_C: OGIP flags (1 starts a group, -1 continues it, 0 is a channel alone), or None.
         quality_C: OGIP flags (0 good), or None.
         source: path of the file, or empty.
-        telescope, instrument, filter, date, respfile, ancrfile, backfile: as in the file; empty for
-            none.
+        telescope, instrument, filter, date, grating, respfile, ancrfile, backfile: as in the file;
+            empty for none.
         descending: channels are turned round from the file's order, to ascend in energy (gratings).
     """
 
@@ -60,6 +61,7 @@ class Spectrum:
     instrument: str = ""
     filter: str = ""
     date: str = ""
+    grating: str = ""
     respfile: str = ""
     ancrfile: str = ""
     backfile: str = ""
