@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wolter import config as configs
-from wolter.answering.contract import Stored
 from wolter.answering.uploads import Upload, with_names
 from wolter.answering.values import LEAST_S, check_bounds
 from wolter.errors import InputError, TooLargeError
@@ -20,6 +19,8 @@ from wolter.xray.ogip.tables import open_fits
 
 if TYPE_CHECKING:
     from astropy.io import fits
+
+    from wolter.answering.contract import Stored
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Job:
     exposure_s: float | None = None
 
 
-def read_image(stored: Stored, exposure_s: float | None, max_pixels: int) -> CountsImage:
+def read_image(stored: "Stored", exposure_s: float | None, max_pixels: int) -> CountsImage:
     """The image of a request, with its maps.
 
     Args:

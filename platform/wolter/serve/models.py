@@ -17,7 +17,7 @@ class ServedRef:
     """A model to serve.
 
     Attributes:
-        name: name of the model, see `wolter.family.Family.model_name`.
+        name: of the model, see `wolter.family.Family.model_name`.
         folder: its checkpoint.
         version: empty for the fingerprint of its weights.
         problem: why there is no such folder; then requests for this model alone are refused.
@@ -30,15 +30,16 @@ class ServedRef:
 
     @property
     def task(self) -> str:
-        """Task of the model; empty where its family cannot be imported."""
+        """Task of the model; empty where its family or task is not known, or is not served."""
         try:
-            return families.load(self.name).task
+            family = families.load(self.name)
+            return family.task if answers_requests(family) else ""
         except InputError:
             return ""
 
 
 def answers_requests(family: Family) -> bool:
-    """True if models of a family are served.
+    """Whether models of a family answer requests.
 
     Raises:
         InputError: the family is of an unknown task.

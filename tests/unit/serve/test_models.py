@@ -1,10 +1,15 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
+from wolter import family as families
 from wolter.errors import InputError
 from wolter.registry import mlflow_store, pretrained
 from wolter.registry.checkpoint import load_model
 from wolter.serve.config import ServeConfig
 from wolter.serve.models import ServedRef, choose
+from wolter.serve.service import Service
 
 
 @pytest.fixture
@@ -64,3 +69,24 @@ def test_a_champion_that_is_not_found_leaves_the_others(registry, tmp_path, monk
         "posterior", "", problem="posterior: its artifact is gone"
     )
     assert found["mlp"] == ServedRef("mlp", str(tmp_path / "mlp"), "mlp-3")
+
+
+def test_families_of_others_that_cannot_be_served_leave_ours(registry, tmp_path, monkeypatch):
+    """One that fails to import, with a champion or without, and one of a task that nobody knows."""
+    broken = SimpleNamespace(load=lambda: 1 / 0, value="other:FAMILY")
+    lost = replace(families.load("mlp"), name="lost", task="spectra/lost")
+    others = {"broken": broken, "never": broken, "lost": SimpleNamespace(load=lambda: lost)}
+    monkeypatch.setattr(families, "_others", lambda: others)
+    monkeypatch.setattr(
+        mlflow_store, "has_champion", lambda name: name in ("broken", "lost", "mlp")
+    )
+    monkeypatch.setattr(pretrained, "names", tuple)
+    monkeypatch.setattr(pretrained, "find", lambda name, _: (tmp_path / name, "1"))
+    found = {each.name: each for each in choose(ServeConfig())}
+    assert set(found) == {"broken", "lost", "mlp"}
+    assert found["mlp"].problem == ""
+    assert found["broken"].problem.startswith("family broken (other:FAMILY) cannot be imported")
+    assert found["lost"].problem.startswith("unknown task 'spectra/lost'")
+    service = Service.load([found["broken"], found["lost"]], ServeConfig(parsers=1))
+    assert set(service.watch.problems) == {"broken", "lost"}
+    assert service.served_tasks == ()
