@@ -23,6 +23,7 @@ from wolter.data.record_kinds import names as wings
 from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
 from wolter.family import Family
+from wolter.outputs import mismatch
 from wolter.registry.checkpoint import Model
 
 if TYPE_CHECKING:
@@ -169,6 +170,8 @@ class Task(ABC):
         """Reason why a model fails on a plain record; empty where it answers."""
         try:
             found = self.plain_answer(model)
+        except InputError as error:
+            return str(error)
         except Exception as error:  # whatever a damaged network or others' code raises
             told = " ".join(str(error).split())[:200]
             return f"fails on a plain record: {type(error).__name__}: {told}"
@@ -176,9 +179,15 @@ class Task(ABC):
         return f"no finite {bad[0]} of a plain record" if bad else ""
 
     def plain_answer(self, model: Model) -> Mapping[str, Any]:
-        """Arrays that must be finite if a model is sound: what it predicts of a plain record."""
+        """Arrays that must be finite if a model is sound: what it predicts of a plain record.
+
+        Raises:
+            InputError: the predictions are not what the family declares.
+        """
         with torch.inference_mode():
             found = model.family.predict(model.module, self.kind.example(model.card.spec, 1))
+        if why := mismatch(model.outputs, found, 1):
+            raise InputError(f"a plain record's predictions are not as declared: {why}")
         return {name: value.cpu().numpy() for name, value in found.items()}
 
 

@@ -60,7 +60,10 @@ class Service:
                 if each.problem:
                     raise InputError(each.problem)
                 model = load_model(Path(each.folder))
-                models[each.name] = serving_of(each.task).load(model, each.version, join)
+                served = serving_of(each.task).load(model, each.version, join)
+                if not served.info(default=False).outputs:
+                    raise InputError(f"{each.name}: its family declares no outputs")
+                models[each.name] = served
             except Exception as error:
                 logging.getLogger(__name__).exception("%s version %s", each.name, each.version)
                 unloaded[each.name] = _reason(error)

@@ -14,6 +14,7 @@ from tests.refusals import refused
 from tests.synthetic import IMAGES
 
 from wolter import task as tasks
+from wolter.data.record_kinds import record_kind
 from wolter.errors import InputError
 from wolter.images import serving as images
 from wolter.images.fits_output import to_hdus
@@ -172,10 +173,15 @@ def test_what_is_told_of_models(served):
 def test_a_model_without_finite_rates_has_a_problem(enhancer):
     model, task = load_model(enhancer(2)), tasks.load("images/enhance")
     assert task.problem(model) == ""
-    bad = {"rate": torch.full((1, 32, 32), torch.inf)}
+    plain = record_kind("images").example(model.card.spec, 1)
+    with torch.inference_mode():
+        found = model.family.predict(model.module, plain)
+    bad = found | {"rate": torch.full_like(found["rate"], torch.inf)}
     family = dataclasses.replace(model.family, predict=lambda *_: bad)
     broken = dataclasses.replace(model, family=family)
     assert task.problem(broken) == "no finite rate of a plain record"
+    family = dataclasses.replace(model.family, predict=lambda *_: {"rate": found["rate"]})
+    assert "declared, and not predicted" in task.problem(dataclasses.replace(model, family=family))
 
 
 @pytest.mark.parametrize("error", [ValueError("x" * 300), TypeError(), LookupError("y")])

@@ -106,7 +106,7 @@ def test_one_bad_champion_leaves_the_others_to_answer(broken):
 
     assert ask("deepspectra").status_code == 200
     for family, why in (
-        ("mlp", "no finite nh"),
+        ("mlp", "no finite bb_norm"),
         ("cnn", "cannot be read"),
         ("posterior", "artifact is gone"),
         (None, "artifact is gone"),  # the default stays the one with intervals

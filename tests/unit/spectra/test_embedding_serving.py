@@ -1,6 +1,6 @@
 """A family of others, of another task than ours, is served from what it declares."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import pytest
@@ -157,3 +157,29 @@ def test_a_champion_that_does_not_answer_leaves_other_routes(model, untrained):
     ready = client.get("/readyz").json()
     assert ready["models"] == {"mlp": "6"}
     assert set(ready["problems"]) == {"toy"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "why"),
+    [
+        (lambda config, spec: (), "declares no outputs"),
+        (lambda config, spec: 1 / 0, "ZeroDivisionError"),
+        (lambda config, spec: outputs(config, spec)[1:], "latents: predicted, and not declared"),
+    ],
+)
+def test_families_that_declare_wrongly_leave_the_others(
+    model, untrained, monkeypatch, declared, why
+):
+    family = replace(FAMILY, outputs=declared)
+    point = SimpleNamespace(load=lambda: family, value="toy:FAMILY", name="toy")
+    monkeypatch.setattr(families, "_others", lambda: {"toy": point})
+    chosen = [ServedRef("toy", str(model), "5"), ServedRef("mlp", str(untrained("mlp")), "6")]
+    service = Service.load(chosen, ServeConfig(parsers=1))
+    service.watch.check()
+    client = TestClient(build_app(service), raise_server_exceptions=False)
+    assert why in client.get("/readyz").json()["problems"]["toy"]
+    counts = {"counts": [1] * 256, "exposure_s": 25_000}
+    assert why in refused(client.post(URL, json=counts), 503)
+    assert client.get("/v1/models").status_code == 200
+    assert client.get("/openapi.json").status_code == 200
+    assert client.post("/v1/spectra/parameters", json=counts).status_code == 200
