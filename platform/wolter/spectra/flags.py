@@ -119,7 +119,7 @@ def estimate_flags(
     - `at_prior_edge:<parameter>`: the truth may lie outside the range that was trained on.
     - `not_detected:<norm>`: the component may be absent, and its upper limit is the answer. The
       posterior's mean is less than `DETECTED` of its deviations above the prior's least norm; see
-      `wolter.spectra.model_check` for the likelihood's word.
+      `wolter.spectra.model_check` for the decision by likelihood.
 
     Args:
         card: card of the model.

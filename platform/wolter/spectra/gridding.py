@@ -50,9 +50,8 @@ def batch_of(observations: Sequence[Observation], energy_edges: tuple[float, ...
 def without_areascale(observation: Observation) -> Observation:
     """Apply AREASCAL to exposure and response, and set it to 1.
 
-    The exposure takes AREASCAL's mean over the good channels, the response what differs from it by
-    channel, so that all that reads exposure and response knows it. Expected counts of source and
-    background stay what they are.
+    The exposure is multiplied by the mean of AREASCAL over the good channels, the response by the
+    remaining factor of each channel. Expected counts of source and background do not change.
 
     Raises:
         InputError: AREASCAL is 0 in every good channel.
@@ -86,9 +85,9 @@ def one_background_scale(
 ) -> tuple[float, Tensor]:
     """Single background scale, and background counts (C) weighted for it.
 
-    A scale that varies by channel becomes its mean over the background's counts. Counts are then
-    weighted by their channel's own scale over that mean: they are as many in all, and times the
-    one scale they are the background expected in the source region of every channel.
+    A scale that varies by channel becomes its mean over the background's counts. The counts of each
+    channel are weighted by the channel's scale over that mean. Their total does not change, and the
+    weighted counts times the mean scale are the expected background of the source region.
     """
     if observation.background is None:
         return 0.0, torch.zeros(len(energy_edges) - 1, dtype=torch.float64)

@@ -89,7 +89,7 @@ class Likelihood:
     def best(self, start_P: Tensor, samples_SP: Tensor | None = None) -> Tensor:
         """Parameters (P) of the best fit: from a start, the best samples, and the prior's middle.
 
-        It is never worse than its starts, whose likelihood a network's answer need not be near.
+        The best fit is never worse than any of its starts.
         """
         data, bounds_2P = self._counted
         starts = [start_P[None], self.prior.at(torch.full_like(self.prior.low_P, 0.5))[None]]
@@ -117,8 +117,8 @@ class ModelCheck:
     """Goodness-of-fit check of one prediction.
 
     Attributes:
-        values: what the family predicts of the spectrum, first axis 1 (see `estimate`); of a
-            refined posterior the exact one's summary.
+        values: predictions of the family for the spectrum, first axis 1 (see `estimate`); the
+            summary of the exact posterior where refined.
         figures: `cstat` of the best fit near the answer, `cstat_expected` and `cstat_sigma`
             (Kaastra 2017), `p_value` (posterior-predictive, of posteriors) and `effective` (share
             of the network's samples that the likelihood keeps, where refined).

@@ -15,7 +15,7 @@ from wolter.spectra.schema import SpectraBatch
 class Translation:
     """Ability of families that translate observed spectra to the simulated domain.
 
-    Their `predict` translates first.
+    The family's own `predict` translates first.
 
     Attributes:
         translate: `(module, batch) -> batch`.

@@ -1,7 +1,7 @@
 """Consistency check of an enhanced image with its input photons: forward folding and residuals.
 
-The image is blurred from its own point-spread function to that of the photons, exposed as they
-were, and compared with their counts. What a network added or left out stands out, in sigma.
+The image is blurred from its own point-spread function to that of the photons, multiplied by the
+exposure, and compared with the counts. Invented and missing sources stand out, in sigma.
 Shapes: H rows and W columns of the photons' image, S H and S W those of the enhanced one, F those
 of the transforms, K rows and columns of a kernel, N kernels.
 """
@@ -37,7 +37,7 @@ class ForwardImage:
         scale: pixels along a side of a pixel of the input.
         pixel_arcsec: side of an input pixel.
         psf: PSF of the input.
-        sharpness: how much sharper the enhanced image's is: 1 where it was denoised alone.
+        sharpness: ratio of the PSF widths of input and enhanced image; 1 for a denoised image.
         energy_kev: energy of the photons.
         axis_yx: row and column of the optical axis in input pixels, from the lower left corner;
             None: the on-axis kernel serves everywhere.
@@ -53,8 +53,7 @@ class ForwardImage:
     def __call__(self, rate_HW: Tensor, exposure_HW: Tensor, background_HW: Tensor) -> Tensor:
         """Counts (H, W) expected in the input; float32.
 
-        Nothing is known of what lies beyond the exposed pixels and the image's edges: there the
-        image is taken to go on as it is inside.
+        Beyond the exposed pixels and the image's edges, the image is extrapolated from inside.
 
         Args:
             rate_HW: ct/s in every pixel (S H, S W) of the enhanced image, without background; NaN
@@ -169,9 +168,9 @@ class Agreement:
     """Summary of a consistency check: rms, and the share of pixels beyond 3 sigma.
 
     Attributes:
-        rms: root of its mean square, sigma: 1 for the truth, somewhat less for few photons and for
-            an answer that follows their noise.
-        beyond: share of its pixels beyond `FAR` sigma: 0.0027 for the truth.
+        rms: root mean square of the map, sigma: 1 for the truth, somewhat less for few photons and
+            for an answer that follows their noise.
+        beyond: share of the map's pixels beyond `FAR` sigma: 0.0027 for the truth.
         disc: share of the image that one disc takes: in small images, chance adds that much.
     """
 
