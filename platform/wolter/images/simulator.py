@@ -125,7 +125,7 @@ class ImageSimulator:
         self.kinds = (*config.scenes, *(f"map {Path(name).name}" for name in config.maps))
         instrument = instruments.load(config.instrument)
         imaging = instrument.imaging
-        if imaging is None or imaging.camera is None:
+        if imaging is None or imaging.camera is not camera:  # the only one that scenes are for
             raise InputError(
                 f"instrument {instrument.name}: its camera is not known, so that no image can "
                 f"be simulated; choose {instruments.DEFAULT}"

@@ -23,9 +23,8 @@ from wolter.xray.ogip.tables import Array
 if TYPE_CHECKING:
     from astropy.io import fits
 
-DETECTOR_ARCSEC = 0.05  # of a step of DETX and DETY
 CORNER_DET = (-18243.5, -17487.5)  # DETX, DETY of the first pixel of the pipeline's images
-NATIVE_STEP = epic_pn_camera.PIXEL_ARCSEC / DETECTOR_ARCSEC
+NATIVE_STEP = epic_pn_camera.PIXEL_ARCSEC / epic_pn_camera.DETECTOR_ARCSEC
 BORESIGHT_DET = (
     np.array(CORNER_DET) + (np.array(epic_pn_camera.BORESIGHT[::-1]) - 0.5) * NATIVE_STEP
 )
@@ -49,7 +48,8 @@ def off_native(position_HW2: Array, seconds_C: Tensor, energy_kev: float) -> tup
     last = epic_pn_camera.FRAME - 1
     inside_HW = (row_HW >= 0) & (row_HW <= last) & (column_HW >= 0) & (column_HW <= last)
     at = (row_HW.clamp(0, last), column_HW.clamp(0, last))
-    away_HW2 = (position_HW2 - BORESIGHT_DET).clip(-1e9, 1e9) * (DETECTOR_ARCSEC / 60)
+    step_arcmin = epic_pn_camera.DETECTOR_ARCSEC / 60
+    away_HW2 = (position_HW2 - BORESIGHT_DET).clip(-1e9, 1e9) * step_arcmin
     theta_HW = torch.from_numpy(np.hypot(away_HW2[..., 0], away_HW2[..., 1]).astype(np.float32))
     vignetting_HW = epic_pn_camera.vignetting(theta_HW, energy_kev)
     exposure_HW = seconds_C[epic_pn_camera.ccd_numbers()[at] - 1] * vignetting_HW

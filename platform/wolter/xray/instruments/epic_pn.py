@@ -148,7 +148,7 @@ INSTRUMENT = Instrument(
     imaging=Imaging(
         psf=Psf(),
         pixel_arcsec=4.1,
-        detector_arcsec=0.05,
+        detector_arcsec=epic_pn_camera.DETECTOR_ARCSEC,
         out_of_time=epic_pn_camera.OUT_OF_TIME,
         # The mean of NGC 1275, M87, NGC 1399 and NGC 1404 in four observations, which scatter by
         # 1.5 arcsec about it.

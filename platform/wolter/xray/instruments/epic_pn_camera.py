@@ -16,6 +16,7 @@ NATIVE = (411, 403)  # rows, columns of the pipeline's images
 N_CCD = 12
 CORNER = (2, 6)  # row, column of the frame where those begin
 PIXEL_ARCSEC = 4.0
+DETECTOR_ARCSEC = 0.05  # step of DETX and DETY
 FOCAL_MM = 7493.2
 BORESIGHT = (223.5, 243.5)  # row, column from the lower left corner of a native image
 AXIS_XY = (CORNER[1] + BORESIGHT[1], CORNER[0] + BORESIGHT[0])  # the same in a frame

@@ -34,7 +34,7 @@ DEFAULT = "epic_pn"
 class Camera(Protocol):
     """Detector of a focal plane; the module `epic_pn_camera` is one.
 
-    Images of it can be simulated, and its exposure is known pixel by pixel.
+    The exposure of its images is known pixel by pixel.
     """
 
     FRAME: int
@@ -62,7 +62,8 @@ class Imaging:
             something else.
         out_of_time: share of the events that are read out while they move, by SUBMODE.
         pointing: DETX and DETY, arcsec, of the direction RA_PNT and DEC_PNT; None: not known.
-        camera: CCDs, gaps and vignetting; None: images are taken as evenly exposed.
+        camera: CCDs, gaps and vignetting; None: images are taken as evenly exposed. Scenes are
+            simulated in the frame of EPIC-pn's camera alone.
     """
 
     psf: Psf
