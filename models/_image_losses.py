@@ -57,3 +57,6 @@ def poisson_deviance(counts: Tensor, expected: Tensor) -> Tensor:
     """Twice the log-likelihood that counts lack of that of a perfect fit, elementwise."""
     seen = torch.where(counts > 0, counts, 1.0)  # xlogy(0, 0) has a slope that is not a number
     return 2 * (expected - counts + counts * (seen / expected).log())
+
+
+BY_NAME = {"psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim}

@@ -6,8 +6,7 @@ brightness, which the network corrects; the answer is the expected rate of the s
 the likelihood of the target's photons, or of their expectation where it is known. Nothing is
 clamped, so no flux is lost. To super-resolve, the correction is a factor; what comes of it is then
 brought to the photons that were counted around every place. To denoise, it is a step between the
-smoothed image and the photons, and a few times their noise besides: however bright, no answer is
-far from what was counted.
+smoothed image and the photons, and a few times their noise besides.
 
 With the other scalings, the reference's (Sweere et al. 2022): brightness is clamped, divided by the
 clamp and stretched, and the network's output is a stretched image.
@@ -31,7 +30,7 @@ from wolter.family import Choice, Family, Range
 from wolter.images.outputs import LIMIT_NAMES, RATE_METRICS, rate_outputs
 from wolter.images.schema import ImageBatch, ImageSpec
 from wolter.images.targets import Targets, clamp_of, enlarge, targets
-from wolter.images.tiling import Tiled
+from wolter.images.tiling import BackgroundInRate, Tiled
 from wolter.models import _critics
 from wolter.models import _image_losses as losses
 from wolter.models import _smoothing as smoothing
@@ -44,11 +43,9 @@ EXPOSURE_S = 2e4  # unit of exposures
 SMOOTHINGS = (1.0, 2.0, 4.0, 8.0)  # deviations of the smoothed images that the network sees, pixels
 BACKBONE = 1  # which of them the answer starts from
 STEP = 2.0  # most that a denoised root differs from that of smoothed and counted photons
-# Share of the background and counts, below which sources are not told from none.
-SOFT, SMALL = 0.05, 1e-4
+SOFT, SMALL = 0.05, 1e-4  # share of the background, and counts: fainter sources are as none
 THIN = 4  # every so many rows and columns teach intervals
 NORMALISING = 64  # images whose pixels set the mean and deviation of each feature
-IMAGE_LOSSES = {"psnr": losses.psnr, "ssim": losses.ssim, "ms_ssim": losses.ms_ssim}
 
 
 @dataclass(frozen=True)
@@ -261,12 +258,11 @@ def loss(module: nn.Module, batch: ImageBatch) -> tuple[Tensor, dict[str, Tensor
     made_BHW = model.stretched(rate_BHW, model.scale)
     truth_BHW = target.truth if config.noise_free else None
     true_BHW = model.stretched(target.rate if truth_BHW is None else truth_BHW, model.scale)
-    # Where nothing was seen, nothing is wrong.
-    true_BHW = torch.where(target.valid, true_BHW, made_BHW.detach())
+    true_BHW = torch.where(target.valid, true_BHW, made_BHW.detach())  # unseen: nothing is wrong
     if config.l1:
         parts["l1"] = (made_BHW - true_BHW).abs().mean()
     with torch.autocast(rate_BHW.device.type, enabled=False):
-        for name, function in IMAGE_LOSSES.items():
+        for name, function in losses.BY_NAME.items():
             if getattr(config, name):
                 worth = function(made_BHW, true_BHW)
                 parts[name] = -worth if name == "psnr" else 1 - worth
@@ -395,5 +391,10 @@ FAMILY = Family(
     presets=PRESETS,
     variants=("denoise",),
     variant=lambda spec: "denoise" if spec.scale == 1 else "",
-    abilities=(Tiled(lambda module: cast("Superres", module).receptive_field),),
+    abilities=(
+        Tiled(lambda module: cast("Superres", module).receptive_field),
+        BackgroundInRate(
+            lambda config, spec: spec.target_background and config.scaling != "counts"
+        ),
+    ),
 )

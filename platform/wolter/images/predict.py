@@ -104,7 +104,7 @@ def enhance_picture(model: Model, picture: CountsImage, version: str = "") -> En
         energy_kev=math.sqrt(spec.band_kev[0] * spec.band_kev[1]),
         axis_yx=picture.axis_yx,
     )
-    if holds_background(spec, model.card.config):
+    if holds_background(model):
         background_HW = torch.zeros_like(background_HW)
     expected_HW = fold(found["rate"][0], exposure_HW, background_HW)
     check_HW = significance_around(counts_HW, expected_HW, exposure_HW, fold.pixel_arcsec)

@@ -3,7 +3,7 @@
 Shapes: B batch, H and W rows and columns of the input, S H and S W those of the answer.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from wolter.errors import InputError
 from wolter.family import Family
 from wolter.images.schema import ImageBatch, ImageSpec
+from wolter.registry.checkpoint import Model
 
 TILE = 416  # pixels along a side, without the margin, as of whole frames
 
@@ -28,6 +29,17 @@ class Tiled:
     """
 
     receptive_field: Callable[[nn.Module], int]
+
+
+@dataclass(frozen=True)
+class BackgroundInRate:
+    """Ability of families whose rates may include the background.
+
+    Attributes:
+        included: `(config, spec) -> bool`: whether they do, of a config and images of a spec.
+    """
+
+    included: Callable[[Any, ImageSpec], bool]
 
 
 Predict = Callable[[ImageBatch], dict[str, Tensor]]
@@ -103,16 +115,10 @@ def enlarged(image_HW: Tensor, scale: int) -> Tensor:
     return image_HW.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
 
 
-def holds_background(spec: ImageSpec, config: Mapping[str, Any]) -> bool:
-    """True if a model's rates include the background.
-
-    Those of the reference's scalings do where the targets did.
-
-    Args:
-        spec: spec of the images it learnt from.
-        config: its family's.
-    """
-    return spec.target_background and config.get("scaling", "counts") != "counts"
+def holds_background(model: Model) -> bool:
+    """True if a model's rates include the background."""
+    ability = model.family.ability(BackgroundInRate)
+    return ability is not None and ability.included(model.config, model.card.spec)
 
 
 def _spans(size: int, tile: int) -> Iterator[tuple[int, int]]:

@@ -95,10 +95,14 @@ class Model:
     module: nn.Module
 
     @property
+    def config(self) -> Any:
+        """The family's config, typed."""
+        return configs.from_dict(self.family.config, self.card.config)
+
+    @property
     def outputs(self) -> tuple[Output, ...]:
-        """Outputs of the model for records like its training records."""
-        config = configs.from_dict(self.family.config, self.card.config)
-        return self.family.outputs(config, self.card.spec)
+        """Outputs that the family predicts of the records that the model was trained on."""
+        return self.family.outputs(self.config, self.card.spec)
 
 
 def fingerprint(model: Model) -> str:

@@ -146,7 +146,7 @@ def _example(model: Model, dataset: ShardDataset, field: Field, title: str) -> E
     assert pair.target_exposure_BHW is not None
     exposure_HW = pair.target_exposure_BHW[0]
     background_HW = pair.background_BHW[0]
-    if holds_background(model.card.spec, model.card.config):
+    if holds_background(model):
         background_HW = torch.zeros_like(background_HW)
     check_HW = check_map(
         answer_HW,

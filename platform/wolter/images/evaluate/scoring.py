@@ -214,7 +214,7 @@ def _network(
     rate_BHW = answer["rate"]
     found = scores.scores(rate_BHW, target)
     level_BHW = batch.background_BHW
-    if holds_background(model.card.spec, model.card.config):
+    if holds_background(model):
         level_BHW = torch.zeros_like(level_BHW)
     found["chi2"] = torch.tensor(
         [

@@ -2,39 +2,20 @@
 
 import json
 import math
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from tests.synthetic import IMAGES, make_image_dataset, make_images
-from torch import nn
 
 from wolter import family as families
 from wolter.cli import main
 from wolter.errors import InputError
-from wolter.family import Family
 from wolter.images.evaluate.evaluation import evaluate_images
 from wolter.images.evaluate.scoring import Judged
-from wolter.images.schema import ImageSpec
+from wolter.registry.checkpoint import Card, Model
 from wolter.report.write import write
-
-
-@dataclass(frozen=True)
-class Card:
-    spec: ImageSpec = IMAGES
-    config: dict[str, Any] = field(default_factory=dict)
-    dataset_sha256: str = "feed"
-    seed: int = 3
-    code_version: str = "0.0"
-
-
-@dataclass(frozen=True)
-class Model:
-    family: Family
-    card: Any
-    module: nn.Module
 
 
 def superres(spec=IMAGES):
@@ -43,7 +24,8 @@ def superres(spec=IMAGES):
         torch.manual_seed(0)
         module = family.build(family.config(blocks=1, filters=8, growth=8), spec)
     family.normalise(module, make_images(16, spec=spec))
-    return Model(family, Card(spec), module)
+    config = {"blocks": 1, "filters": 8, "growth": 8}
+    return Model(family, Card("superres", config, spec), module)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Means over pairs of unequal weight, fields that are resampled whole, background once."""
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,21 +12,8 @@ from wolter import family as families
 from wolter.images.evaluate.coverage import Coverage
 from wolter.images.evaluate.evaluation import ImageEvaluation, Network
 from wolter.images.evaluate.scoring import Judged, _network, fold_of
-from wolter.images.schema import ImageSpec
 from wolter.images.targets import targets
-
-
-@dataclass(frozen=True)
-class Card:
-    spec: ImageSpec
-    config: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Model:
-    family: Any
-    card: Any
-    module: nn.Module
+from wolter.registry.checkpoint import Card, Model
 
 
 def test_the_flux_is_a_ratio_of_sums_and_fields_are_resampled_whole():
@@ -53,9 +39,8 @@ def test_the_background_of_an_answer_that_holds_it_is_not_added_again(scaling):
         rate_BHW = rate_BHW + target.background / target.exposure
     family = replace(families.load("superres"), predict=lambda module, batch: {"rate": rate_BHW})
     module = nn.Linear(1, 1)
-    found, _, limits = _network(
-        Model(family, Card(spec, {"scaling": scaling}), module), batch, target, fold_of(spec)
-    )
+    card = Card("superres", {"scaling": scaling, "interval": False}, spec)
+    found, _, limits = _network(Model(family, card, module), batch, target, fold_of(spec))
     assert float(found["chi2"].mean()) == pytest.approx(1, abs=0.25)
     assert not limits
 
