@@ -3,7 +3,6 @@
 Shapes: A band of the effective area, B batch, P parameter.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,7 +45,7 @@ def labels_of(table: pa.Table, parameters: Sequence[Parameter]) -> Labels:
     """Labels (P) by file name from a table, NaN where an estimate is uninformative.
 
     Nothing is said by a fit that failed, of a parameter at its bound, and where the error exceeds
-    the standard deviation of the parameter's uniform prior.
+    the standard deviation of the parameter's prior.
 
     Args:
         table: columns `file`, each parameter, and where there are any `<parameter>_err`, `flag`:
@@ -63,7 +62,7 @@ def labels_of(table: pa.Table, parameters: Sequence[Parameter]) -> Labels:
     for i, p in enumerate(parameters):
         if f"{p.name}_err" in table.column_names:
             error_B = table[f"{p.name}_err"].to_numpy()
-            values_BP[error_B > (p.high - p.low) / math.sqrt(12), i] = np.nan
+            values_BP[error_B > p.deviation, i] = np.nan
     if "flag" in table.column_names:
         names = [p.name for p in parameters]
         for row, text in enumerate(table["flag"].to_pylist()):

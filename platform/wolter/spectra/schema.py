@@ -3,10 +3,13 @@
 Shapes: A band of the effective area, B batch, C channel, P parameter, K component.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wolter.data.schema import RecordBatch
@@ -42,6 +45,19 @@ class Parameter:
             raise ValueError(f"parameter {self.name}: low {self.low} of a log prior is not above 0")
         if self.scales_with_flux is None:
             object.__setattr__(self, "scales_with_flux", self.name.endswith("norm"))
+
+    def quantiles(self, n: int) -> NDArray[np.float64]:
+        """Values (N) in the middles of `n` parts of the prior of equal probability."""
+        low_P, high_P = torch.tensor([[self.low], [self.high]], dtype=torch.float64)
+        middle_N = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+        return Prior(low_P, high_P, (self.prior,)).quantile(middle_N[:, None])[:, 0].numpy()
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the prior, in `unit`."""
+        if self.prior == "uniform":
+            return (self.high - self.low) / math.sqrt(12)
+        return float(self.quantiles(10_000).std())
 
 
 @dataclass(frozen=True)

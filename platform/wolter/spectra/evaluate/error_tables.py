@@ -24,8 +24,8 @@ def mfe_table(errors: Mapping[str, Errors], parameters: Sequence[Parameter]) -> 
         _measured(label, e.mfe_percent | {MEAN: e.mean_mfe_percent}, {})
         for label, e in errors.items()
     ]
-    rows: list[tuple[Group, Row]] = [("published", row) for row in reference.PUBLISHED_MFE]
-    rows += [("limit", r) for r in (*reference.LIMIT_MFE, reference.constant_mfe(parameters))]
+    rows = _rows(parameters, reference.PUBLISHED_MFE, reference.LIMIT_MFE)
+    rows.append(("limit", reference.constant_mfe(parameters)))
     known = [_known(group, row, columns, mean=True) for group, row in rows]
     return Table(
         "Mean fractional error (MFE), percent",
@@ -40,8 +40,8 @@ def rmse_table(errors: Mapping[str, Errors], parameters: Sequence[Parameter]) ->
     columns = tuple(Column(p.name, _heading(p.name), units[p.name].label) for p in parameters)
     factors = {name: unit.factor for name, unit in units.items()}
     measured = [_measured(label, e.rmse, factors) for label, e in errors.items()]
-    rows: list[tuple[Group, Row]] = [("published", row) for row in reference.PUBLISHED_RMSE]
-    rows += [("limit", r) for r in (*reference.LIMIT_RMSE, reference.constant_rmse(parameters))]
+    rows = _rows(parameters, reference.PUBLISHED_RMSE, reference.LIMIT_RMSE)
+    rows.append(("limit", reference.constant_rmse(parameters)))
     known = [_known(group, row, columns) for group, row in rows]
     return Table(
         "Root-mean-square error (RMSE)",
@@ -69,6 +69,15 @@ def component_tables(errors: Mapping[str, ComponentErrors]) -> tuple[Table, ...]
             tuple(roots),
         ),
     )
+
+
+def _rows(
+    parameters: Sequence[Parameter], published: Sequence[Row], limits: Sequence[Row]
+) -> list[tuple[Group, Row]]:
+    """Published and limit rows, which are of the reference's model alone."""
+    if not {p.name for p in parameters} <= set(reference.PARAMETERS):
+        return []
+    return [*[("published", row) for row in published], *[("limit", row) for row in limits]]
 
 
 def _heading(name: str) -> str:

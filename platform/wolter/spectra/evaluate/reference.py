@@ -8,7 +8,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from wolter.spectra.schema import Parameter
+
+_EVEN = 100_000  # quantiles of a prior that stand for it
 
 PARAMETERS = ("nh", "slope", "pow_norm", "line_energy", "line_norm", "kt", "bb_norm")
 
@@ -110,7 +114,7 @@ def published(family: str) -> tuple[Row, Row]:
 
 def same_prior(parameters: Sequence[Parameter]) -> bool:
     """True if a dataset was drawn from the prior of the published and limit rows."""
-    own = {p.name: (p.low, p.high) for p in parameters}
+    own = {p.name: (p.low, p.high) for p in parameters if p.prior == "uniform"}
     return set(own) == set(PRIOR) and all(
         math.isclose(a, b, rel_tol=1e-6)
         for name, bounds in PRIOR.items()
@@ -124,22 +128,30 @@ def rmse_unit(parameter: Parameter) -> Unit:
 
 
 def constant_mfe(parameters: Sequence[Parameter]) -> Row:
-    """MFE in percent of the best constant guess under a uniform prior [a, b], 0 < a.
+    """MFE in percent of the best constant guess under the prior.
 
-    The 1/theta-weighted median of the prior is sqrt(a b), and its error is
-    (sqrt(b) - sqrt(a)) / (sqrt(b) + sqrt(a)). Parameters whose prior is not positive are left out.
+    The best guess is the 1/theta-weighted median of the prior. Under a uniform prior [a, b] it is
+    sqrt(a b), and its error is (sqrt(b) - sqrt(a)) / (sqrt(b) + sqrt(a)). Parameters whose prior is
+    not positive are left out.
     """
     values = {}
     for p in parameters:
-        if p.low > 0:
+        if p.low <= 0:
+            continue
+        if p.prior == "uniform":
             low, high = math.sqrt(p.low), math.sqrt(p.high)
             values[p.name] = 100 * (high - low) / (high + low)
-    return Row("best constant guess", "closed form of the uniform prior: sqrt(a b)", values)
+        else:
+            theta_N = p.quantiles(_EVEN)
+            share_N = np.cumsum(1 / theta_N) / np.sum(1 / theta_N)
+            guess = theta_N[np.searchsorted(share_N, 0.5)]
+            values[p.name] = 100 * float(np.mean(np.abs(guess - theta_N) / theta_N))
+    return Row("best constant guess", "the prior alone: sqrt(a b) where it is uniform", values)
 
 
 def constant_rmse(parameters: Sequence[Parameter]) -> Row:
-    """RMSE of the best constant guess under a uniform prior: its deviation, width / sqrt(12)."""
-    values = {p.name: (p.high - p.low) / math.sqrt(12) / rmse_unit(p).factor for p in parameters}
+    """RMSE of the best constant guess under the prior: its standard deviation."""
+    values = {p.name: p.deviation / rmse_unit(p).factor for p in parameters}
     return Row(
-        "best constant guess", "closed form of the uniform prior: (b - a) / sqrt(12)", values
+        "best constant guess", "the prior alone: (b - a) / sqrt(12) where it is uniform", values
     )

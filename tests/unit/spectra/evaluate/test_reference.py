@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from wolter.spectra.evaluate import reference
 from wolter.spectra.schema import Parameter
@@ -52,6 +53,21 @@ def test_no_constant_beats_the_best_constant_guess():
     assert min(errors) == pytest.approx(best, abs=0.15)
     spread = reference.constant_rmse([parameter]).values["slope"] * 1e-2
     assert draws.std() == pytest.approx(spread, rel=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "distribution"),
+    [("log", stats.loguniform(1, 30)), ("normal", stats.truncnorm(-3, 3, 15.5, 29 / 6))],
+)
+def test_the_best_constant_guess_under_other_priors(kind, distribution):
+    parameter = Parameter("tin", 1.0, 30.0, prior=kind)
+    draws = distribution.ppf((np.arange(20_000) + 0.5) / 20_000)
+    guesses = np.linspace(1, 15, 141)
+    errors = [100 * np.mean(np.abs(draws - guess) / draws) for guess in guesses]
+    best = reference.constant_mfe([parameter]).values["tin"]
+    assert min(errors) == pytest.approx(best, rel=2e-3)
+    spread = reference.constant_rmse([parameter]).values["tin"]
+    assert distribution.std() == pytest.approx(spread, rel=1e-3)
 
 
 def test_a_prior_that_is_not_positive_has_no_constant_mfe():
