@@ -231,6 +231,8 @@ def test_its_images_have_all_their_parts(instrument):
 def test_an_unknown_instrument_is_refused_with_those_that_are_known():
     with pytest.raises(InputError, match=r"unknown instrument 'hubble'; choose one of: acis_i"):
         instruments.load("hubble")
+    with pytest.raises(InputError, match=f"unknown instrument '{'a' * 50}'; choose"):
+        instruments.load("a" * 5000)
     with pytest.raises(InputError, match="unknown instrument 'hubble'"):
         Simulator(SimulateConfig(instrument="hubble"))
 

@@ -122,7 +122,9 @@ class Instrument:
             InputError: the filter is unknown.
         """
         if name and name not in self.filters:
-            raise InputError(f"unknown {self.title} filter '{name}'; use {', '.join(self.filters)}")
+            raise InputError(
+                f"unknown {self.title} filter '{name[:50]}'; use {', '.join(self.filters)}"
+            )
         return name or self.filters[0]
 
     def filter_of(self, word: str, date: str = "") -> str:
@@ -187,7 +189,7 @@ def load(name: str) -> Instrument:
     if name in _own():
         return _own()[name]
     if name not in _others():
-        raise InputError(f"unknown instrument {name!r}; choose one of: {', '.join(names())}")
+        raise InputError(f"unknown instrument {name[:50]!r}; choose one of: {', '.join(names())}")
     point = _others()[name]
     try:
         found = point.load()
