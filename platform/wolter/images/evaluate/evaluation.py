@@ -1,6 +1,6 @@
 """Evaluation of networks that enhance images: numbers, tables and JSON.
 
-Shapes: N judged pairs.
+Shapes: N evaluated pairs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 from wolter.data.shards import ShardDataset
 from wolter.images.evaluate import fields
 from wolter.images.evaluate.fields import Example
-from wolter.images.evaluate.scoring import FLUX, Judged, judge, own
+from wolter.images.evaluate.scoring import FLUX, Scores, badness, score
 from wolter.images.evaluate.source_tables import source_tables
 from wolter.registry.checkpoint import Model
 from wolter.report import table
@@ -71,14 +71,14 @@ class ImageEvaluation:
 
     Attributes:
         networks: the network in question first.
-        judged: scores of networks and baselines.
+        scores: of networks and baselines.
         dataset: facts of the data set and split.
         remarks: what a reader must know before comparing numbers.
         resamples, seed: of the bootstrap.
     """
 
     networks: tuple[Network, ...]
-    judged: Judged
+    scores: Scores
     dataset: Mapping[str, Any]
     remarks: tuple[str, ...]
     resamples: int = 1000
@@ -87,7 +87,7 @@ class ImageEvaluation:
     @property
     def n(self) -> int:
         """Number of pairs."""
-        return self.judged.n
+        return self.scores.n
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -127,8 +127,8 @@ class ImageEvaluation:
 
         Fields are resampled, with all their pairs.
         """
-        best = {k: v for k, v in self.judged.best(method).items() if v[2].all()}
-        columns = [self.judged.by_field(each) for _, *both in best.values() for each in both]
+        best = {k: v for k, v in self.scores.best(method).items() if v[2].all()}
+        columns = [self.scores.by_field(each) for _, *both in best.values() for each in both]
         sums_RM = bootstrap_means(np.stack(columns, 1), self.resamples, self.seed)
         found = {}
         for i, (name, (setting, values_N, weights_N)) in enumerate(best.items()):
@@ -140,7 +140,7 @@ class ImageEvaluation:
     @property
     def tables(self) -> tuple[Table, ...]:
         """Scores by photons, then those of each kind of comparison."""
-        means = {method: self.means(method) for method in self.judged.methods}
+        means = {method: self.means(method) for method in self.scores.methods}
         found = [self._table("Photons", PHOTONS, means)]
         for prefix, title in TITLES.items():
             names = [
@@ -176,12 +176,12 @@ class ImageEvaluation:
         """The first network's scores over the best baseline's; for dB the difference."""
         first = self.means(self.networks[0].label)
         labels = {network.label for network in self.networks}
-        others = [self.means(m) for m in self.judged.methods if m not in labels]
+        others = [self.means(m) for m in self.scores.methods if m not in labels]
         found = {}
         for name, (_, estimate) in first.items():
             values = [each[name][1].value for each in others if name in each]
             if values:
-                best = min(values, key=lambda value: own(name, value))
+                best = min(values, key=lambda value: badness(name, value))
                 both = estimate.value, best
                 found[name] = both[0] - best if "psnr" in name else _over(*both)
         return found
@@ -194,7 +194,7 @@ class ImageEvaluation:
             "n": self.n,
             "baselines": {
                 method: self._scores_json(method)
-                for method in self.judged.methods
+                for method in self.scores.methods
                 if method not in labels
             },
             "over_best_baseline": self.ratios(),
@@ -210,7 +210,7 @@ class ImageEvaluation:
             "family": network.family,
             "model_version": network.version,
             "scores": self._scores_json(network.label),
-            "coverage_by_brightness": self.judged.coverage.get(network.label, {}),
+            "coverage_by_brightness": self.scores.coverage.get(network.label, {}),
             "sources": dict(network.sources),
             "completeness_at_half": network.sources.get("network", {}).get("completeness_at_half"),
             "training": dict(network.training),
@@ -246,7 +246,7 @@ def _over(value: float, best: float) -> float:
 def _column(name: str) -> Column:
     plain = name.removeprefix("masked_").removeprefix("true_")
     metric, _, stretch = plain.rpartition("_")
-    wanted = "most" if own(name, 1.0) < 0 else "least"
+    wanted = "most" if badness(name, 1.0) < 0 else "least"
     if metric in HEADINGS:
         unit = " ".join(filter(None, (UNITS.get(metric), stretch)))
         return Column(name, HEADINGS[metric], unit, "most" if wanted == "most" else "least")
@@ -279,7 +279,7 @@ def evaluate_images(
         models: loaded; the first is in question.
         dataset: dataset of images with targets.
         split: "test", "validation", "train" or "all".
-        limit: judge by at most so many pairs.
+        limit: pairs at most.
         versions: the models' versions, for the report.
         n_fields: fields of each kind in which sources are counted; 0: none, and no pictures.
         resamples: bootstrap resamples of the intervals.
@@ -290,7 +290,7 @@ def evaluate_images(
         InputError: a model makes other pixels, or the split is empty or has no targets.
     """
     labels = labels_of([model.family.name for model in models], versions)
-    judged = judge(models, labels, dataset, split, limit, progress=progress)
+    scores = score(models, labels, dataset, split, limit, progress=progress)
     networks = []
     for i, (model, label) in enumerate(zip(models, labels, strict=True)):
         networks.append(
@@ -312,7 +312,7 @@ def evaluate_images(
         "target_background": spec.target_background,
     }
     return ImageEvaluation(
-        tuple(networks), judged, facts, _remarks(models, dataset, judged.n), resamples, seed
+        tuple(networks), scores, facts, _remarks(models, dataset, scores.n), resamples, seed
     )
 
 

@@ -42,7 +42,7 @@ def figures(evaluation: "ImageEvaluation") -> dict[str, Figure]:
         if network.sources:
             drawing = plots.completeness(network.sources, f"{label}: completeness")
             add("sources", label, "completeness", drawing, FOUND)
-        covered = evaluation.judged.coverage.get(label)
+        covered = evaluation.scores.coverage.get(label)
         if covered:
             drawing = plots.coverage(covered, f"{label}: coverage by brightness")
             add("coverage", label, "coverage by brightness", drawing, COVERED)

@@ -1,6 +1,6 @@
 """Scores of families of images and of the baselines on every pair of a split.
 
-Shapes: B batch, H and W rows and columns, N judged pairs.
+Shapes: B batch, H and W rows and columns, N evaluated pairs.
 """
 
 import math
@@ -34,7 +34,7 @@ MADE, SEEN = "flux_made", "flux_seen"
 
 
 @dataclass(frozen=True)
-class Judged:
+class Scores:
     """Scores (N) by name, by method and setting; a network's setting is empty.
 
     Attributes:
@@ -58,7 +58,7 @@ class Judged:
         found = {}
         for name in _names(next(iter(settings.values()))):
             parts = {key: _parts(name, columns) for key, columns in settings.items()}
-            mean = {key: own(name, float(v.sum() / w.sum())) for key, (v, w) in parts.items()}
+            mean = {key: badness(name, float(v.sum() / w.sum())) for key, (v, w) in parts.items()}
             setting = min(mean, key=mean.__getitem__)
             found[name] = (setting, *parts[setting])
         return found
@@ -86,7 +86,7 @@ def _parts(name: str, columns: Mapping[str, Array]) -> tuple[Array, Array]:
     return np.where(known_N, values_N, 0.0), known_N * (1.0 if weights_N is None else weights_N)
 
 
-def own(name: str, value: float) -> float:
+def badness(name: str, value: float) -> float:
     """Badness of a score: lower is better for every score."""
     if name == FLUX:
         return abs(math.log(max(value, 1e-9)))
@@ -103,8 +103,8 @@ class _Columns:
         for name, value_B in values.items():
             own.setdefault(name, []).append(value_B)
 
-    def joined(self, n: int, fields: tuple[str, ...]) -> Judged:
-        return Judged(
+    def joined(self, n: int, fields: tuple[str, ...]) -> Scores:
+        return Scores(
             {
                 method: {
                     setting: {k: torch.cat(v).double().numpy() for k, v in columns.items()}
@@ -132,7 +132,7 @@ def fold_of(spec: ImageSpec, axis_yx: tuple[float, float] | None = None) -> Forw
     )
 
 
-def judge(
+def score(
     models: Sequence[Model],
     labels: Sequence[str],
     dataset: ShardDataset,
@@ -140,7 +140,7 @@ def judge(
     limit: int | None = None,
     batch_size: int = 4,
     progress: Callable[[int], None] | None = None,
-) -> Judged:
+) -> Scores:
     """Score models and baselines on the pairs of a split.
 
     Besides `scores.scores`: `chi2` of the input's photons under the folded image, and, where

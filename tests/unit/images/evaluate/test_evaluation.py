@@ -1,4 +1,4 @@
-"""A network and the baselines judged on a small data set: tables, JSON, page."""
+"""A network and the baselines scores on a small data set: tables, JSON, page."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from wolter import family as families
 from wolter.cli import main
 from wolter.errors import InputError
 from wolter.images.evaluate.evaluation import evaluate_images
-from wolter.images.evaluate.scoring import Judged
+from wolter.images.evaluate.scoring import Scores
 from wolter.registry.checkpoint import Card, Model
 from wolter.report.write import write
 
@@ -64,7 +64,7 @@ def test_the_best_setting_is_chosen_for_each_score():
         "1": {"deviance": np.array([1.0, 2.0]), "psnr_sqrt": np.array([20.0, 20.0])},
         "2": {"deviance": np.array([2.0, 2.0]), "psnr_sqrt": np.array([21.0, 22.0])},
     }
-    best = Judged({"Gaussian": settings}, 2).best("Gaussian")
+    best = Scores({"Gaussian": settings}, 2).best("Gaussian")
     assert {name: setting for name, (setting, *_) in best.items()} == {
         "deviance": "1",
         "psnr_sqrt": "2",

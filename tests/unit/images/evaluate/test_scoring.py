@@ -11,7 +11,7 @@ from torch import nn
 from wolter import family as families
 from wolter.images.evaluate.coverage import Coverage
 from wolter.images.evaluate.evaluation import ImageEvaluation, Network
-from wolter.images.evaluate.scoring import Judged, _network, fold_of
+from wolter.images.evaluate.scoring import Scores, _network, fold_of
 from wolter.images.targets import targets
 from wolter.registry.checkpoint import Card, Model
 
@@ -19,9 +19,9 @@ from wolter.registry.checkpoint import Card, Model
 def test_the_flux_is_a_ratio_of_sums_and_fields_are_resampled_whole():
     columns = {"flux_made": np.array([90.0, 2.0, 2.0]), "flux_seen": np.array([100.0, 1.0, 1.0])}
     columns["deviance"] = np.array([1.0, 3.0, 3.0])
-    judged = Judged({"net": {"": columns}}, 3, ("a", "b", "b"))
+    scores = Scores({"net": {"": columns}}, 3, ("a", "b", "b"))
     network = Network("net", "superres", "1", {})
-    means = ImageEvaluation((network,), judged, {}, (), resamples=400).means("net")
+    means = ImageEvaluation((network,), scores, {}, (), resamples=400).means("net")
     assert means["flux_ratio"][1].value == pytest.approx(94 / 102)
     assert means["deviance"][1].value == pytest.approx(7 / 3)
     # Two fields: all of the one, all of the other, or both.
