@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from wolter.registry.checkpoint import Model
 from wolter.spectra.columns import to_columns, to_table
 from wolter.spectra.gridded import GriddedObservation
 from wolter.spectra.model_check import ModelCheck, check_checkable, check_model
-from wolter.spectra.reading import ResponseChoice, read_observed
-from wolter.xray.instruments.instrument import DEFAULT
+from wolter.spectra.reading import Reading, read_observed
 from wolter.xray.spectral.response import width_in_bins
 
 if TYPE_CHECKING:
@@ -23,34 +22,26 @@ def check_files(
     model: Model,
     files: Sequence[Path],
     *,
-    rmf: Path | str | None = None,
-    arf: Path | str | None = None,
-    background: Path | str | None = None,
-    response: ResponseChoice = "files",
-    instrument: str = DEFAULT,
     version: str = "",
     components: bool = False,
     refined: bool = False,
     plots: Path | None = None,
     on_reject: Callable[[str, str], None] | None = None,
     on_files: Callable[[int], None] | None = None,
+    **reading: Unpack[Reading],
 ) -> "Table":
     """Table of `wolter.spectra.predict.predict_files` with goodness of fit, fits and refinement.
 
     Args:
         model: a loaded model of a spectra family that was trained on simulated spectra.
         files: PHA files.
-        rmf: see `predict_files`.
-        arf: see `predict_files`.
-        background: see `predict_files`.
-        response: see `predict_files`.
-        instrument: see `predict_files`.
-        version: see `predict_files`.
-        components: see `predict_files`.
+        version: version of the model; its fingerprint where none is given.
+        components: add the component spectra, counts on the grid, where the family predicts them.
         refined: give the exact posterior in place of the network's; families of posteriors only.
         plots: folder for pictures of each spectrum, named by `picture_stems`.
         on_reject: called with file and reason where a file cannot be read, in place of the error.
         on_files: called with the number of files as each is done.
+        reading: files and response for every spectrum, see `read_observed`.
 
     Returns:
         The table of `predict_files` with the `figures` and `flags` of
@@ -67,14 +58,7 @@ def check_files(
     parts = []
     for file, stem in zip(files, stems, strict=True):
         try:
-            observation = read_observed(
-                Path(file),
-                rmf=rmf,
-                arf=arf,
-                background=background,
-                response=response,
-                instrument=instrument,
-            )
+            observation = read_observed(Path(file), **reading)
             checked = check_model(
                 model, GriddedObservation.of(observation, spec, str(file)), refined
             )

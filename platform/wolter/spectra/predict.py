@@ -6,7 +6,7 @@ Shapes: B batch, C channel, K component.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 import torch
@@ -18,10 +18,9 @@ from wolter.registry.checkpoint import Model
 from wolter.spectra.columns import estimates_parameters, to_columns, to_table
 from wolter.spectra.flags import estimate_flags, prior_back, record_flags
 from wolter.spectra.gridding import batch_of
-from wolter.spectra.reading import Record, ResponseChoice, read_record, to_record
+from wolter.spectra.reading import Reading, Record, read_record, to_record
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.spectra.translation import translated
-from wolter.xray.instruments.instrument import DEFAULT
 from wolter.xray.spectral.observation import Observation
 
 if TYPE_CHECKING:
@@ -100,34 +99,26 @@ def predict_files(
     model: Model,
     files: Sequence[Path],
     *,
-    rmf: Path | str | None = None,
-    arf: Path | str | None = None,
-    background: Path | str | None = None,
-    response: ResponseChoice = "files",
-    instrument: str = DEFAULT,
     version: str = "",
     components: bool = False,
     translator: Model | None = None,
     chunk: int = CHUNK,
     on_reject: Callable[[str, str], None] | None = None,
     on_files: Callable[[int], None] | None = None,
+    **reading: Unpack[Reading],
 ) -> "Table":
-    """Table of the parameters of PHA files; see `predict_records` and `read_record`.
+    """Table of the parameters of PHA files; see `predict_records`.
 
     Args:
         model: a loaded model of a spectra family.
         files: PHA files.
-        rmf: for every file in place of the one that its header names, and so
-        arf: and
-        background: see `read_record`.
-        response: "files", or "embedded" for the response that needs no files of
-        instrument: by its name.
         version: version of the model, see `predict_records`.
         components: add the component spectra, see `predict_records`.
         translator: carries the spectra to the simulated domain before the model reads them.
         chunk: spectra a forward pass.
         on_reject: called with file and reason where a file cannot be read, in place of the error.
         on_files: called with the number of files as each chunk is done.
+        reading: files and response for every spectrum, see `read_observed`.
 
     Raises:
         InputError: the family does not read spectra, the translator does not fit it, or a file
@@ -144,15 +135,7 @@ def predict_files(
         records = []
         for file in files[start : start + chunk]:
             try:
-                record = read_record(
-                    Path(file),
-                    spec,
-                    rmf=rmf,
-                    arf=arf,
-                    background=background,
-                    response=response,
-                    instrument=instrument,
-                )
+                record = read_record(Path(file), spec, **reading)
             except InputError as error:
                 if on_reject is None:
                     raise

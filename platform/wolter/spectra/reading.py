@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -22,6 +22,16 @@ from wolter.xray.spectral.observation import (
 )
 
 ResponseChoice = Literal["files", "embedded"]
+
+
+class Reading(TypedDict, total=False):
+    """Keyword arguments of `read_observed`: files and response in place of the header's."""
+
+    rmf: Path | str | None
+    arf: Path | str | None
+    background: Path | str | None
+    response: ResponseChoice
+    instrument: str
 
 
 @dataclass(frozen=True)
@@ -72,35 +82,20 @@ def to_record(observation: Observation, spec: SpectraSpec, name: str = "") -> Re
 
 
 def read_record(
-    pha: Path,
-    spec: SpectraSpec,
-    *,
-    rmf: Path | str | None = None,
-    arf: Path | str | None = None,
-    background: Path | str | None = None,
-    response: ResponseChoice = "files",
-    instrument: str = instruments.DEFAULT,
-    name: str = "",
+    pha: Path, spec: SpectraSpec, *, name: str = "", **reading: Unpack[Reading]
 ) -> Record:
     """Read a spectrum file as a model's input record.
 
     Args:
         pha: spectrum (OGIP PHA type I).
         spec: spec of the model.
-        rmf: redistribution matrix in place of the one that the header names.
-        arf: effective area in place of the one that the header names; "none" for none.
-        background: spectrum in place of the one that the header names; "none" for none.
-        response: "files", or "embedded" for the response of `instrument` that needs no files.
-        instrument: name of the instrument of an embedded response.
         name: name of the record; the path where none is given.
+        reading: arguments of `read_observed`.
 
     Raises:
         InputError: a file is missing or bad, or the spectrum does not fit the response or grid.
     """
-    observation = read_observed(
-        pha, rmf=rmf, arf=arf, background=background, response=response, instrument=instrument
-    )
-    return to_record(observation, spec, name or str(pha))
+    return to_record(read_observed(pha, **reading), spec, name or str(pha))
 
 
 def read_observed(
@@ -112,7 +107,19 @@ def read_observed(
     response: ResponseChoice = "files",
     instrument: str = instruments.DEFAULT,
 ) -> Observation:
-    """Read one spectrum with its response and background; see `read_record`."""
+    """Read one spectrum with its response and background.
+
+    Args:
+        pha: spectrum (OGIP PHA type I).
+        rmf: redistribution matrix in place of the one that the header names.
+        arf: effective area in place of the one that the header names; "none" for none.
+        background: spectrum in place of the one that the header names; "none" for none.
+        response: "files", or "embedded" for the response of `instrument` that needs no files.
+        instrument: name of the instrument of an embedded response.
+
+    Raises:
+        InputError: a file is missing or bad.
+    """
     if response == "embedded":
         if rmf is not None or arf is not None:
             raise InputError(f"{rmf or arf}: not used with the embedded response; leave it out")
