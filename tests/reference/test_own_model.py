@@ -1,4 +1,4 @@
-"""The commands of docs/how-to/your-own-model.md, as they stand there, on the observation they name."""
+"""The commands of docs/how-to/your-own-model.md, run on the observation that they name."""
 
 import json
 import os
