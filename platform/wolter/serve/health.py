@@ -99,7 +99,7 @@ def add_routes(app: FastAPI, watch: Watch) -> None:
 
     @app.get("/livez")
     async def livez() -> dict[str, str]:
-        """Whether the service lives: always this answer."""
+        """Liveness of the service: always this answer."""
         return ALIVE
 
     unready: dict[int | str, dict[str, Any]] = {
@@ -109,7 +109,7 @@ def add_routes(app: FastAPI, watch: Watch) -> None:
     @app.get("/readyz", responses=unready)
     @app.get("/healthz", responses=unready)
     async def readyz() -> Health:
-        """Which models answer and which do not, as last seen: 200 while any of them does."""
+        """Readiness: models that answer, as last checked; 200 while any of them does."""
         if not watch.versions:
             raise UnavailableError(f"no model answers: {watch.problems or 'none is served'}")
         return Health(

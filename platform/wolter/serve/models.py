@@ -39,7 +39,7 @@ class ServedRef:
 
 
 def answers_requests(family: Family) -> bool:
-    """Whether models of a family answer requests.
+    """True if models of a family are served.
 
     Raises:
         InputError: the family is of an unknown task.

@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field
 
 
 class Health(BaseModel):
-    """Which models answer, as was found a while ago."""
+    """Health of the models, as last checked."""
 
     models: dict[str, str] = Field(description="versions of those that answer, by name")
     problems: dict[str, str] = Field(description="why others do not, by name")
@@ -12,6 +12,6 @@ class Health(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why a request was refused."""
+    """Error of a refused request."""
 
     detail: str = Field(description="one line that names the file or value and the remedy")

@@ -119,7 +119,7 @@ class Estimate(BaseModel):
 
 
 class Fit(BaseModel):
-    """How well the model of the spectra explains one, and what refining its posterior found."""
+    """Goodness of fit of a spectrum, and statistics of the refinement."""
 
     cstat: float = Field(description="C-stat of the best fit near the answer")
     cstat_expected: float = Field(description="its expectation where the model is true")
@@ -132,7 +132,7 @@ class Fit(BaseModel):
 
 
 class SpectrumAnswer(BaseModel):
-    """What the model says of one spectrum."""
+    """Estimates of one spectrum."""
 
     file: str
     parameters: dict[str, Estimate]
