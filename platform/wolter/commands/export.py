@@ -22,7 +22,7 @@ class Export:
     the dataset, and nothing else.
 
     Attributes:
-        family: name of the model: of a family, or its variant, such as superres-denoise.
+        family: name of the model: of a family, FAMILY, or of its variant, FAMILY-VARIANT.
         data: the dataset that it was trained on last, or its first shards, for the card.
         version: version, run id or alias of the model in the registry; "pretrained" for the weights
             that come with the package.

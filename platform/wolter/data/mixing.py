@@ -27,7 +27,7 @@ class MixedReader:
     """Adds a fixed share of observed rows, drawn with replacement, to each simulated batch.
 
     Observed sets are small and drawn at random, so that every worker holds all of one, read from
-    its files: a stream that deals rows out to the workers would give each of them a few spectra.
+    its files: a stream that deals rows out to the workers would give each of them a few records.
     """
 
     def __init__(

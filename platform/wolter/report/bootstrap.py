@@ -37,7 +37,7 @@ def bootstrap_means(values_NM: Array, resamples: int = RESAMPLES, seed: int = 0)
     """Means of the columns over bootstrap resamples of the rows (Efron 1979).
 
     The resamples depend on (N, resamples, seed) alone, so the means of two models on the same
-    spectra are paired.
+    records are paired.
 
     Returns:
         (R, M) means.
