@@ -9,10 +9,6 @@ ARGS ?=
 KEY := $(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | tr ' ' '-')
 STAMP := .venv/.setup-$(KEY)
 PEERS := .venv/.peers-$(KEY)
-STANDARD ?= .wolter/datasets/standard
-NGC7793 ?= $(or $(WOLTER_REFERENCE_DATA),../shared/data)/xmm/ngc7793_ulx4
-OBSERVED = --backscal 2010100 --rmf $(NGC7793)/PN.rmf --arf $(NGC7793)/PN.arf \
-	--background $(NGC7793)/PNbackground_spectrum.fits
 PEERS_APT := bison byacc flex g++ libfftw3-dev pkg-config
 
 .PHONY: help setup demo test check mutation lint format types imports docs wheel peers standard weights clean
@@ -87,48 +83,10 @@ $(PEERS): $(STAMP)
 	@rm -f .venv/.peers-* && touch $@
 
 standard: setup ## the table of docs/results.md: 200,000 spectra of the NGC 7793 response, three families
-	@$(BIN)/wolter simulate spectra --n 200000 --seed 1 --out $(STANDARD) $(OBSERVED)
-	@$(BIN)/wolter train mlp --data $(STANDARD) --train.epochs 14 --promote
-	@$(BIN)/wolter train cnn --data $(STANDARD) --train.epochs 14 --promote
-	@$(BIN)/wolter train deepspectra --data $(STANDARD) --train.epochs 24 --promote
-	@$(BIN)/wolter evaluate deepspectra cnn mlp --data $(STANDARD) --version champion --json standard.json
+	@$(BIN)/python jobs/publish_tables.py
 
-VARIED ?= .wolter/datasets/varied
-IMAGES ?= .wolter/datasets/images
-VARIETY = --exposure 4000,125000 $(OBSERVED) --variety.filters thin medium thick \
-	--variety.area 0.5 1.1 --variety.tilt 0.05 --variety.backgrounds
-ENHANCER = --train.batch-size 32 --promote
-ENHANCER_SIZE = --model.blocks 4 --model.filters 24 --model.growth 24
-
-weights: setup ## retrain, evaluate and write the pretrained weights (models/weights): an hour with a GPU, days on two cores
-	@$(BIN)/wolter simulate spectra --n 200000 --seed 1 --out $(STANDARD) $(OBSERVED)
-	@$(BIN)/wolter simulate spectra --n 1000000 --seed 2 --out $(VARIED) $(VARIETY)
-	@$(BIN)/wolter train mlp --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
-	@$(BIN)/wolter train cnn --data $(STANDARD) --train.seed 1 --train.epochs 14 --promote
-	@$(BIN)/wolter train deepspectra --data $(STANDARD) --train.seed 1 --train.epochs 24 --promote
-	@$(BIN)/wolter train posterior --data $(VARIED) --train.seed 1 --train.epochs 20 \
-		--train.batch-size 4096 --train.learning-rate 3e-3 --promote
-	@$(BIN)/wolter simulate spectra --n 1000000 --seed 7 --out $(VARIED)7 $(VARIETY)
-	@$(BIN)/wolter train posterior --data $(VARIED)7 --from champion --train.seed 2 --train.epochs 11 \
-		--train.batch-size 4096 --train.learning-rate 8e-4 --promote
-	@$(BIN)/wolter simulate spectra --n 1228800 --seed 8 --out $(VARIED)8 $(VARIETY)
-	@$(BIN)/wolter train posterior --data $(VARIED)8 --from champion --train.seed 3 --train.epochs 30 \
-		--train.batch-size 4096 --train.learning-rate 1.5e-3 --train.precision float32 --promote
-	@$(BIN)/wolter simulate images --n 900 --seed 4 --out $(IMAGES)
-	@$(BIN)/wolter train superres --data $(IMAGES) --train.seed 1 --train.epochs 6 $(ENHANCER) \
-		$(ENHANCER_SIZE) --train.learning-rate 1.5e-3
-	@$(BIN)/wolter train superres --data $(IMAGES) --from champion --train.seed 2 --train.epochs 3 $(ENHANCER) \
-		--train.learning-rate 6e-4
-	@$(BIN)/wolter export superres --data $(IMAGES)
-	@$(BIN)/wolter simulate images --n 450 --seed 5 --scale 1 --target-background --out $(IMAGES)1
-	@$(BIN)/wolter train superres --data $(IMAGES)1 --train.seed 1 --train.epochs 10 $(ENHANCER) \
-		$(ENHANCER_SIZE) --train.learning-rate 1.5e-3
-	@$(BIN)/wolter export superres-denoise --data $(IMAGES)1
-	@for family in mlp cnn deepspectra posterior; do \
-		if [ $$family = posterior ]; then data=$(VARIED)8; else data=$(STANDARD); fi; \
-		$(BIN)/wolter evaluate $$family --data $(STANDARD) --version champion --exact 1000 --json .wolter/$$family.json \
-		&& $(BIN)/wolter export $$family --data $$data --evaluation .wolter/$$family.json || exit; \
-	done
+weights: setup ## retrain, evaluate and write the pretrained weights (models/weights): an hour with a GPU, days on two cores; ARGS="mlp superres" for some
+	@$(BIN)/python jobs/publish_weights.py $(ARGS)
 
 clean: ## removes what make made; data and runs under .wolter stay
 	rm -rf .venv build dist platform/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -5,9 +5,7 @@ Options are those of `wolter ingest images`:
 `ray job submit --working-dir . -- python jobs/ingest_images.py --help`.
 """
 
-import sys
-
-from wolter.cli import main
+from _job import run
 
 if __name__ == "__main__":
-    sys.exit(main(["ingest", "images", *sys.argv[1:]]))
+    run("ingest", "images")

@@ -5,9 +5,7 @@ Options are those of `wolter simulate spectra`:
 `ray job submit --working-dir . -- python jobs/simulate_spectra.py --help`.
 """
 
-import sys
-
-from wolter.cli import main
+from _job import run
 
 if __name__ == "__main__":
-    sys.exit(main(["simulate", "spectra", *sys.argv[1:]]))
+    run("simulate", "spectra")

@@ -5,9 +5,7 @@ Options are those of `wolter train`:
 `ray job submit --working-dir . -- python jobs/train_spectra.py --help`.
 """
 
-import sys
-
-from wolter.cli import main
+from _job import run
 
 if __name__ == "__main__":
-    sys.exit(main(["train", *(sys.argv[1:] or ["deepspectra"])]))
+    run("train", otherwise="deepspectra")

@@ -5,9 +5,7 @@ Options are those of `wolter train superres`; `--from` goes on from weights, as 
 `ray job submit --working-dir . -- python jobs/train_sr.py --data DIR --from pretrained`.
 """
 
-import sys
-
-from wolter.cli import main
+from _job import run
 
 if __name__ == "__main__":
-    sys.exit(main(["train", "superres", *sys.argv[1:]]))
+    run("train", "superres")

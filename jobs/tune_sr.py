@@ -5,9 +5,7 @@ Options are those of `wolter tune superres`:
 `ray job submit --working-dir . -- python jobs/tune_sr.py --data DIR --trials 24 --over l1 poisson`.
 """
 
-import sys
-
-from wolter.cli import main
+from _job import run
 
 if __name__ == "__main__":
-    sys.exit(main(["tune", "superres", *sys.argv[1:]]))
+    run("tune", "superres")
