@@ -20,7 +20,7 @@ from wolter import family as families
 from wolter.images.schema import ImageBatch, ImageSpec
 from wolter.images.tiling import enhance
 from wolter.memory import keep_freed
-from wolter.models.superres import PRESETS
+from wolter.models.sweere2022 import PRESETS
 from wolter.train.loop import build
 
 FRAME, LARGE = 416, 2048
@@ -49,7 +49,7 @@ def _child(side: int, rounds: int) -> tuple[float, float]:
 def _told(side: int, rounds: int) -> None:
     keep_freed()  # as the command does
     module, batch = _network(), _frames(1, side)
-    family = families.load("superres")
+    family = families.load("sweere2022")
     seconds = _median(lambda: enhance(family, module, batch, 2), rounds)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(json.dumps([seconds, most]))
@@ -77,7 +77,7 @@ def on_gpu(size: int = 16, rounds: int = 20) -> dict[str, Any] | None:
 
 
 def _network() -> nn.Module:
-    return build(families.load("superres"), PRESETS["slides"], SPEC, 0).eval()
+    return build(families.load("sweere2022"), PRESETS["slides"], SPEC, 0).eval()
 
 
 def _frames(n: int, side: int) -> ImageBatch:

@@ -34,7 +34,7 @@ from wolter.tune import search
 from wolter.tune.plan import SearchConfig, plan
 
 NETWORK = {"blocks": 1, "filters": 16, "growth": 16}
-LOSSES = ("poisson", "l1", "psnr", "ssim", "ms_ssim", "adversarial", "interval", "scaling")
+LOSSES = ("poisson", "l1", "psnr", "ssim", "ms_ssim", "adversarial", "interval")
 SEED = 3  # its 36 fields have 6 of the validation split, which the search judges by
 MIXES: Mapping[str, Mapping[str, Any]] = {
     "L1": {"poisson": 0.0, "l1": 1.0, "interval": False},
@@ -109,7 +109,7 @@ def _searched(data: ShardDataset, config: TrainConfig, trials: int, seed: int) -
         "superres",
         data.path,
         config=NETWORK,
-        train=replace(config, share=0.25),
+        train=replace(config, fraction=0.25),
         search=SearchConfig(
             trials, over=LOSSES[:2] + LOSSES[4:7], parallel=1, seed=seed, grace=config.epochs
         ),

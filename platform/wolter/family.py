@@ -61,6 +61,7 @@ class Family:
             "denoise"; each has a champion of its own (see `model_name`).
         variant: `(spec) -> word`, empty for the main question.
         needs_observed: it learns from observed records beside simulated ones.
+        upgrade: a config of earlier releases -> one of this release, which stays as it is.
         abilities: further abilities, as typed values that wings define; see `ability`.
     """
 
@@ -80,6 +81,7 @@ class Family:
     variants: tuple[str, ...] = ()
     variant: Callable[[Any], str] | None = None
     needs_observed: bool = False
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]] = lambda config: config
     abilities: tuple[Any, ...] = ()
 
     @property

@@ -1,7 +1,8 @@
-"""What every model family must do; a new file in models/ is tested with no change here."""
+"""What every model family must do, and one of another package; new ones need no change here."""
 
 import math
 from dataclasses import fields
+from importlib.metadata import EntryPoint
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from tests.synthetic import RECORDS
 
 from wolter import config as configs
 from wolter import family as families
+from wolter import task as tasks
 from wolter.data.record_kinds import record_kind
 from wolter.errors import InputError
 from wolter.family import Choice, Range
@@ -20,8 +22,17 @@ from wolter.tune.sampling import draw
 LEARNT = 0.4  # least part of a metric that training on eight records gains
 
 
-@pytest.fixture(scope="module", params=families.names())
-def family(request):
+@pytest.fixture(scope="module")
+def another():
+    """A family of another package, as if it were installed."""
+    point = EntryPoint("hardness", "tests.other_family.hardness_autoencoder:FAMILY", families.GROUP)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(families, "_others", lambda: {point.name: point})
+        yield point.name
+
+
+@pytest.fixture(scope="module", params=[*families.names(), "hardness"])
+def family(request, another):
     return families.load(request.param)
 
 
@@ -144,6 +155,7 @@ def test_metrics_that_models_are_compared_by_are_measured(family, module, batch)
 def test_the_task_and_the_record_kind_exist(family):
     assert family.task.count("/") == 1
     assert record_kind(family.kind).name == family.kind
+    assert tasks.load(family.task).kind is record_kind(family.kind)
 
 
 def n_configs(space):

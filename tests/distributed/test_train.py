@@ -114,7 +114,7 @@ def test_two_workers_train_a_generator_and_its_critic(ray_session, store, tmp_pa
     run = train(
         "superres",
         images.path,
-        config={"blocks": 1, "filters": 8, "growth": 8, "critic": 4, "adversarial": 0.01},
+        config={"blocks": 1, "filters": 8, "growth": 8, "adversarial": 0.01},
         train=dataclasses.replace(CONFIG, batch_size=8),
         scale=TWO,
         on_epoch=epochs.append,

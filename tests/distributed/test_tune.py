@@ -29,7 +29,7 @@ def test_a_search_prints_and_keeps_its_front(ray_session, store, images, tmp_pat
     words = ["tune", "superres", "--data", str(images.path), "--trials", "3", "--json", str(out)]
     words += ["--over", "l1", "adversarial", "--train.epochs", "2", "--train.batch-size", "16"]
     words += ["--train.fraction", "0.5", "--train.device", "cpu", "--parallel", "2"]
-    assert cli.main([*words, *WORDS, "--model.critic", "4"]) == 0
+    assert cli.main([*words, *WORDS]) == 0
     text = capsys.readouterr().out
     found = json.loads(out.read_text())
     assert re.search(r"Pareto front: \d of 3 trials", text)

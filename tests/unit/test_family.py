@@ -102,6 +102,7 @@ A, B = Output("a", "one"), Output("b", "another")
         ({"outputs": lambda config, spec: (A, Output("b", "x", axes="L"))}, "declared with the"),
         ({"predict": broken}, "does not predict a plain record: KeyError: 'colour'"),
         ({"metrics": ()}, "has no metrics"),
+        ({"task": "spectra/poetry"}, "unknown task 'spectra/poetry'; choose one of: "),
     ],
 )
 def test_a_family_that_does_not_keep_its_word_is_named_before_it_trains(

@@ -151,6 +151,7 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
     weights = folder.with_suffix(".safetensors") if single else folder / WEIGHTS
     card = read_card(folder if single else folder / CARD)
     family = families.load(card.family)
+    card = replace(card, config=family.upgrade(card.config))
     with torch.random.fork_rng(devices=[]):  # initial weights are overwritten
         module = family.build(configs.from_dict(family.config, card.config), card.spec)
     try:

@@ -1,11 +1,11 @@
-"""Check a family before it is trained: its metrics, and its outputs of a plain record."""
+"""Check a family before it is trained: its task, its metrics, its outputs of a plain record."""
 
 from typing import Any
 
 import torch
 from torch import nn
 
-from wolter.data.record_kinds import record_kind
+from wolter import task as tasks
 from wolter.errors import InputError
 from wolter.family import Family
 from wolter.outputs import mismatch
@@ -24,9 +24,14 @@ def check_family(family: Family, config: Any, module: nn.Module, spec: Any) -> N
         spec: spec of the records.
 
     Raises:
-        InputError: no outputs or metrics are declared, or plain records are not predicted as the
-            outputs say.
+        InputError: the task is unknown, no outputs or metrics are declared, or plain records are
+            not predicted as the outputs say.
     """
+    if family.task not in tasks.names():
+        known = ", ".join(tasks.names())
+        raise InputError(
+            f"family {family.name}: unknown task {family.task!r}; choose one of: {known}"
+        )
     outputs = family.outputs(config, spec)
     if not outputs:
         raise InputError(f"family {family.name}: has no outputs; declare what it predicts")
@@ -36,7 +41,7 @@ def check_family(family: Family, config: Any, module: nn.Module, spec: Any) -> N
         )
     module.eval()
     try:
-        values = family.predict(module, record_kind(family.kind).example(spec, N))
+        values = family.predict(module, tasks.load(family.task).kind.example(spec, N))
     except Exception as error:  # whatever the family's code raises
         raise InputError(
             f"family {family.name}: does not predict a plain record: {type(error).__name__}: "

@@ -10,7 +10,7 @@ from wolter import config as configs
 from wolter import family as families
 from wolter.commands import train as command
 from wolter.errors import InputError
-from wolter.models.superres import PRESETS
+from wolter.models.sweere2022 import PRESETS
 from wolter.registry.checkpoint import load_model
 from wolter.train.job import make_job
 from wolter.train.loop import TrainConfig, default_config
@@ -105,15 +105,15 @@ def test_a_family_has_its_own_way_to_train(images):
 
 @pytest.mark.parametrize("arguments", [["--preset", "slides"], ["--preset=slides"]])
 def test_presets_are_configs_to_start_from(arguments):
-    made = command.command(["superres", *arguments])()
+    made = command.command(["sweere2022", *arguments])()
     assert made.model == PRESETS["slides"]
     given = made._config()
-    assert given["scaling"] == "sqrt"
+    assert given["adversarial"] == 0.01
     assert configs.from_dict(type(made.model), given) == PRESETS["slides"]
 
 
 def test_an_unknown_preset_is_an_error_that_lists_the_known():
-    with pytest.raises(InputError, match=r"--preset large: not one of superres's \(slides, publ"):
-        command.command(["superres", "--preset", "large"])()
+    with pytest.raises(InputError, match=r"--preset large: not one of sweere2022's \(slides, publ"):
+        command.command(["sweere2022", "--preset", "large"])()
     with pytest.raises(InputError, match="it has none"):
         command.command(["mlp", "--preset", "large"])()

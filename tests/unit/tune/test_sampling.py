@@ -19,7 +19,7 @@ SUPERRES, MLP = families.load("superres"), families.load("mlp")
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 30))
 def test_trials_are_different_valid_configs_of_the_space_and_the_first_is_the_given(seed, n):
-    space = subspace(SUPERRES, ("l1", "poisson", "interval", "scaling"))
+    space = subspace(SUPERRES, ("l1", "poisson", "interval"))
     base = {"blocks": 1, "adversarial": 0.01}
     drawn = draw(SUPERRES, base, space, n, seed)
     assert len(drawn) == n
@@ -50,8 +50,8 @@ def test_bad_spaces_are_errors():
         subspace(dataclasses.replace(MLP, search_space={}))
     with pytest.raises(InputError, match="6 trials, and depth give 4 different configs; use fewer"):
         draw(MLP, {}, {"depth": Choice((2, 3, 4, 5))}, 6)
-    with pytest.raises(InputError, match="has no interval; use interval = false"):
-        draw(SUPERRES, {}, {"scaling": Choice(("sqrt", "asinh"))}, 3)
+    with pytest.raises(InputError, match="an interval is learnt from photons"):
+        draw(SUPERRES, {}, {"poisson": Choice((0.0,))}, 3)
 
 
 @pytest.mark.parametrize("name", families.names())

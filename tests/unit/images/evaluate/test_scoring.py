@@ -29,17 +29,17 @@ def test_the_flux_is_a_ratio_of_sums_and_fields_are_resampled_whole():
     assert ratio.interval_95 == pytest.approx((0.9, 2.0))
 
 
-@pytest.mark.parametrize("scaling", ["sqrt", "counts"])
-def test_the_background_of_an_answer_that_holds_it_is_not_added_again(scaling):
+@pytest.mark.parametrize("name", ["sweere2022", "superres"])
+def test_the_background_of_an_answer_that_holds_it_is_not_added_again(name):
     spec = replace(IMAGES, target_background=True)
     batch = make_images(2, spec=spec, sources=0)
     target = targets(batch, spec)
     rate_BHW = target.truth
-    if scaling == "sqrt":
+    if name == "sweere2022":
         rate_BHW = rate_BHW + target.background / target.exposure
-    family = replace(families.load("superres"), predict=lambda module, batch: {"rate": rate_BHW})
+    family = replace(families.load(name), predict=lambda module, batch: {"rate": rate_BHW})
     module = nn.Linear(1, 1)
-    card = Card("superres", {"scaling": scaling, "interval": False}, spec)
+    card = Card(name, {}, spec)
     found, _, limits = _network(Model(family, card, module), batch, target, fold_of(spec))
     assert float(found["chi2"].mean()) == pytest.approx(1, abs=0.25)
     assert not limits
