@@ -11,6 +11,8 @@ import torch
 from astropy.io import fits
 
 from wolter.errors import InputError
+from wolter.spectra.grid import default_grid
+from wolter.spectra.ingest import IngestConfig
 from wolter.spectra.simulator import SimulateConfig, Simulator
 from wolter.xray.emission.components import parse
 from wolter.xray.instruments import instrument as instruments
@@ -191,6 +193,11 @@ def test_spectra_of_it_can_be_simulated(instrument):
     spec = simulator.spec
     filter_name = instrument.response().filter
     assert spec.instrument == f"{instrument.telescope}/{instrument.detectors[0]}/{filter_name}"
+    low, high = instrument.band_kev
+    assert spec.energy_edges == tuple(edge for edge in default_grid() if low <= edge <= high)
+    assert spec.energy_edges[0] == pytest.approx(low, abs=0.02)
+    assert spec.energy_edges[-1] == pytest.approx(high, abs=0.06)
+    assert IngestConfig(instrument=instrument.name).energy_edges == spec.energy_edges
     batch = simulator.draw(0, 0)
     assert bool((batch.counts_BC.sum(1) > 0).all())
     assert bool(batch.area_BA.isfinite().all())

@@ -22,6 +22,12 @@ def energy_grid(low_kev: float, high_kev: float, channels: int) -> tuple[float, 
     return tuple(float(edge) for edge in np.round(edges, 6))
 
 
+def grid_within(band_kev: tuple[float, float]) -> tuple[float, ...]:
+    """Edges of those channels of the default grid that lie within a band, keV."""
+    low, high = band_kev
+    return tuple(edge for edge in default_grid() if low <= edge <= high)
+
+
 def default_grid() -> tuple[float, ...]:
     """Edges in keV of the 256 channels from 0.3 to 10 keV that the pretrained families read.
 

@@ -1,7 +1,7 @@
 """Ingest of archive spectra into a shard dataset, with `rejects.parquet` for unreadable files."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from wolter.data.shards import (
 )
 from wolter.errors import InputError, is_utf8, printable
 from wolter.files import make_folder, write_atomically
-from wolter.spectra.grid import default_grid
+from wolter.spectra.grid import grid_within
 from wolter.spectra.gridding import batch_of
 from wolter.spectra.headers import FileHeader, FileKind, classify
 from wolter.spectra.reading import ResponseChoice, read_observed
@@ -36,8 +36,9 @@ class IngestConfig:
     Attributes:
         rmf, arf, background: files to use for every spectrum, instead of those that each names.
         response: files, or embedded: that of `instrument`, which needs no files.
-        instrument: name of the instrument of an embedded response.
-        energy_edges: keV, the grid of the records.
+        instrument: name of the instrument of an embedded response, and of the grid's band.
+        energy_edges: keV, the grid of the records; empty for the default grid within the band of
+            the instrument.
     """
 
     rmf: str | None = None
@@ -45,7 +46,17 @@ class IngestConfig:
     background: str | None = None
     response: ResponseChoice = "files"
     instrument: str = DEFAULT
-    energy_edges: tuple[float, ...] = field(default_factory=default_grid)
+    energy_edges: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Choose the grid.
+
+        Raises:
+            InputError: the instrument is unknown.
+        """
+        band_kev = load(self.instrument).band_kev
+        if not self.energy_edges:
+            object.__setattr__(self, "energy_edges", grid_within(band_kev))
 
 
 @dataclass(frozen=True)
@@ -141,7 +152,6 @@ def ingest_dataset(
     import ray
 
     config = config or IngestConfig()
-    load(config.instrument)  # a name that is unknown rejects no file
     found = list_files(sources)
     # A name that no table holds is none that Ray can hand to a task.
     files = [str(file) for file in found if is_utf8(str(file))]

@@ -12,7 +12,7 @@ from torch import Tensor
 from wolter.data.seeds import seed_of
 from wolter.errors import InputError
 from wolter.spectra.augment import Augmentation, Augmenter
-from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES, default_grid
+from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES, grid_within
 from wolter.spectra.response_variation import ResponseVariation, band_means, throughputs
 from wolter.spectra.schema import Parameter, SpectraBatch, SpectraSpec, poisson_counts
 from wolter.xray.emission import components as emission
@@ -60,7 +60,8 @@ class SimulateConfig:
         source_backscal: BACKSCAL of the source region for observed backgrounds; 0 takes the
             background's own, i.e. regions of equal area.
         n_backgrounds: number of realistic backgrounds to draw.
-        energy_edges: keV, the grid of the records.
+        energy_edges: keV, the grid of the records; empty for the default grid within the band of
+            the instrument.
         components: store the noise-free components, which DeepSpectra and fresh noise need.
     """
 
@@ -79,11 +80,14 @@ class SimulateConfig:
     augment: Augmentation = field(default_factory=Augmentation)
     gain: tuple[float, float] = (1.0, 0.0)
     background_factor: float = 1.0
-    energy_edges: tuple[float, ...] = field(default_factory=default_grid)
+    energy_edges: tuple[float, ...] = ()
     components: bool = True
 
     def __post_init__(self) -> None:
         """Check the values that need no file."""
+        if not self.energy_edges:  # what is written down says which grid it is
+            band_kev = instruments.load(self.instrument).band_kev
+            object.__setattr__(self, "energy_edges", grid_within(band_kev))
         low, high = self.exposure_s
         if not 0 < low <= high:
             raise InputError(f"exposure_s = {low}, {high}: give 0 < low <= high, in seconds")

@@ -15,7 +15,7 @@ from wolter.errors import InputError
 from wolter.registry.checkpoint import Card, load_model, save_model
 from wolter.spectra.commands.simulate import SimulateSpectra
 from wolter.spectra.flags import estimate_flags
-from wolter.spectra.ingest import IngestConfig, ingest_dataset, read_spectra
+from wolter.spectra.ingest import IngestConfig, read_spectra
 from wolter.spectra.predict import estimate, predict_files
 from wolter.spectra.reading import read_record
 from wolter.spectra.response_variation import ResponseVariation
@@ -178,13 +178,17 @@ def test_ingested_records_are_those_that_are_predicted(model, tmp_path):
     area_A = np.array(rows["area"].chunk(0).to_numpy_ndarray()[0])
     assert area_A == pytest.approx(record.batch.area_BA[0].numpy())
     with pytest.raises(InputError, match="unknown instrument 'acis'"):
-        ingest_dataset([pha], tmp_path / "out", IngestConfig(instrument="acis"))
+        IngestConfig(instrument="acis")
 
 
 def test_a_dataset_is_of_the_instrument_that_is_asked_for():
     asked = SimulateSpectra(instrument="acis_i", filter="2010").config()
     assert (asked.instrument, asked.filter) == ("acis_i", "2010")
-    assert Simulator(asked).spec.instrument == "CHANDRA/ACIS-I/"
+    spec = Simulator(asked).spec
+    assert spec.instrument == "CHANDRA/ACIS-I/"
+    assert 0.5 <= spec.energy_edges[0] < spec.energy_edges[-1] <= 8.0
+    wide = SimulateSpectra(instrument="acis_i", channels=9).config()
+    assert (wide.energy_edges[0], wide.energy_edges[-1]) == (0.5, 8.0)
     with pytest.raises(InputError, match="unknown ACIS-I filter 'thin'; use 2000, 2001"):
         Simulator(SimulateConfig(instrument="acis_i", filter="thin"))
 

@@ -30,7 +30,8 @@ class IngestSpectra:
         arf: ARF to use for every spectrum.
         background: background spectrum to use for every spectrum.
         response: files, or embedded for the response of the instrument that needs no files.
-        instrument: name of the instrument of an embedded response.
+        instrument: name of the instrument whose band the energy grid covers, and whose response is
+            the embedded one.
         list_other: list each file that is no spectrum, with its kind, as others.parquet does.
     """
 

@@ -11,13 +11,14 @@ from wolter.home import default_dataset
 from wolter.options import numbers
 from wolter.progress import bar
 from wolter.spectra.augment import Augmentation
-from wolter.spectra.grid import default_grid, energy_grid
+from wolter.spectra.grid import energy_grid
 from wolter.spectra.priors import PriorOption, free_and_fixed
 from wolter.spectra.response_variation import ResponseVariation
 from wolter.spectra.simulate import simulate_dataset
 from wolter.spectra.simulator import REFERENCE_PRIOR, SimulateConfig
+from wolter.xray.instruments.instrument import load
 
-BAND, CHANNELS = (0.3, 10.0), 256  # of the default grid
+CHANNELS = 256  # of the default grid
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class SimulateSpectra:
         prior: NAME LOW HIGH [log|uniform|normal] of each free parameter of the model, given again
             for each; log is log-uniform, normal has LOW and HIGH 3 standard deviations from its
             mean. Models that have all parameters of the default one keep its uniform ranges.
-        band: LOW,HIGH in keV of the energy grid; empty for the grid of the pretrained models.
+        band: LOW,HIGH in keV of the energy grid; empty for the instrument's, 0.3-10 keV of EPIC and
+            0.5-8 of ACIS, on the channels of the pretrained models.
         channels: channels of the energy grid; 0 for 256.
         components: store the noise-free components (DeepSpectra and fresh noise need them).
         variety: variation of effective area and background between the spectra.
@@ -102,8 +104,10 @@ class SimulateSpectra:
 
     def _grid(self) -> tuple[float, ...]:
         if not self.band and not self.channels:
-            return default_grid()
-        low, high = numbers("band", self.band or f"{BAND[0]},{BAND[1]}", "0.5,8")
+            return ()
+        low, high = load(self.instrument).band_kev
+        if self.band:
+            low, high = numbers("band", self.band, "0.5,8")
         if not 0 < low < high or self.channels < 0:
             raise InputError(
                 f"--band {self.band} --channels {self.channels}: give 0 < LOW < HIGH, in keV"
