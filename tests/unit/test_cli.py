@@ -39,7 +39,7 @@ def test_the_overview_lists_every_command(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["simulat"], "unknown command 'simulat'; choose one of: simulate spectra"),
+        (["simulat"], "unknown command 'simulat'; choose one of: simulate images"),
         (["simulate", "spectra", "--exposure", "long"], "--exposure long: give SECONDS"),
         (["simulate", "spectra", "--n", "0"], "n = 0: simulate at least one"),
         (["simulate", "spectra", "--rmf", "nowhere.rmf"], "nowhere.rmf: no such file"),
