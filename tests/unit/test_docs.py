@@ -65,3 +65,14 @@ def test_every_public_package_is_in_the_reference() -> None:
     packages = {path.parent.name for path in package.glob("*/__init__.py")} - {"commands", "xray"}
     packages |= {f"xray.{path.parent.name}" for path in package.glob("xray/*/__init__.py")}
     assert packages <= shown
+
+
+def test_jobs_and_make_targets_that_the_pages_name_exist() -> None:
+    text = "\n".join(page.read_text() for page in (*PAGES, ROOT / "CONTRIBUTING.md"))
+    jobs = set(re.findall(r"jobs/\w+\.py", text))
+    assert {job for job in jobs if not (ROOT / job).is_file()} == set()
+    targets = set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE))
+    rules = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert jobs
+    assert targets
+    assert targets <= rules
