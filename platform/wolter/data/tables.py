@@ -1,6 +1,7 @@
 """Result tables as parquet, CSV, VOTable or FITS, with units and descriptions."""
 
 import io
+import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -97,9 +98,17 @@ def vo_unit(text: str) -> Any:
     # XSPEC's blackbody norm takes distances in tens of kpc.
     plain = text.split(" at ")[0].replace("1e39 erg s^-1 (10 kpc)^-2", "1e37 erg s^-1 kpc^-2")
     try:
-        return Unit(plain) if plain else None
+        unit = Unit(plain) if plain else None
     except ValueError:
         return None
+    # FITS and VOTable know no scale but powers of ten, and none without a unit.
+    if (
+        unit is None
+        or not math.log10(unit.scale).is_integer()
+        or not (unit.bases or unit.scale == 1)
+    ):
+        return None
+    return unit
 
 
 def _write_parquet(table: "Table", stream: io.BytesIO) -> None:
