@@ -126,4 +126,5 @@ class SpectraServing(Serving):
     def documented(self, served: Sequence[Served]) -> Mapping[str, Any]:
         """OpenAPI description of the answers of models."""
         schemas = [schema(each.name, each.outputs, LISTED) for each in served]
-        return {"description": self.about, "content": {JSON: {"schema": {"anyOf": schemas}}}}
+        told = {"anyOf": schemas} if schemas else {"type": "object"}  # none could be loaded
+        return {"description": self.about, "content": {JSON: {"schema": told}}}
