@@ -1,4 +1,4 @@
-"""What the scripts of this folder share: each is one command of wolter with its options."""
+"""Run one command of wolter as a Ray job."""
 
 import sys
 

@@ -43,7 +43,7 @@ class Dataset:
 
     @property
     def folder(self) -> Path:
-        """Where it lies."""
+        """Folder of the dataset."""
         return home() / "datasets" / self.name
 
     def simulate(self) -> Path:
@@ -74,7 +74,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one model is made.
+    """Recipe of one published model.
 
     Attributes:
         name: of the recipe, under which it goes on.
@@ -129,7 +129,7 @@ class Recipe:
 
 
 def how(family: str, **changes: Any) -> TrainConfig:
-    """How a family trains: its own defaults, with changes."""
+    """Training settings: the family's defaults, with changes."""
     return replace(default_config(families.load(family)), **changes)
 
 

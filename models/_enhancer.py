@@ -1,4 +1,4 @@
-"""What the families of images share: generator, critic, the mix of losses, metrics.
+"""Shared parts of image families: generator, critic, mix of losses, metrics.
 
 Shapes: B batch, H and W rows and columns.
 """
@@ -96,7 +96,7 @@ class Enhancer(nn.Module, ABC):
     @property
     @abstractmethod
     def receptive_field(self) -> int:
-        """How far from an input pixel the answer at its place depends on others."""
+        """Receptive field in input pixels."""
 
     @abstractmethod
     def forward(self, batch: ImageBatch) -> tuple[Tensor, Tensor | None]:
@@ -107,11 +107,11 @@ class Enhancer(nn.Module, ABC):
         """A rate image of the target's pixels as image losses compare it."""
 
     def target(self, batch: ImageBatch) -> Targets:
-        """What the answer is judged by."""
+        """Target image of the loss."""
         return targets(batch, self.spec)
 
     def generated(self, inputs_BFHW: Tensor, batch: ImageBatch) -> Tensor:
-        """What the generator makes of its inputs, in the precision of the batch."""
+        """Generator output, in the precision of the batch."""
         inputs_BFHW = inputs_BFHW.contiguous(memory_format=torch.channels_last)
         return cast("Tensor", self.generator(inputs_BFHW).to(batch.counts_BHW.dtype))
 
@@ -170,7 +170,7 @@ def _lacking(target: Targets, rate_BHW: Tensor, noise_free: bool) -> Tensor:
 
 
 def measure_rates(model: Enhancer, target: Targets, rate_BHW: Tensor) -> dict[str, Tensor]:
-    """How well held-out targets are met.
+    """Metrics on held-out targets.
 
     `deviance` is the Poisson deviance of their photons a pixel. Against noise-free targets, where
     they are known: `psnr` and `psnr_sqrt` in dB, of linear brightness and of its root, clamped as

@@ -1,16 +1,18 @@
 """Super-resolution and denoising of X-ray images by residual dense blocks, from photons to rates.
 
-The network sees photons, exposure and expected background as they are, at any exposure; a smoothed
-image carries the brightness, which the network corrects; the answer is the expected rate of the
+The network reads photons, exposure and expected background as they are, at any exposure. A smoothed
+image carries the brightness, and the network corrects it. The answer is the expected rate of the
 sources, learnt by the likelihood of the target's photons, or of their expectation where it is
-known. Nothing is clamped, so no flux is lost. To super-resolve, the correction is a factor; what
-comes of it is then brought to the photons that were counted around every place. To denoise, it is a
-step between the smoothed image and the photons, and a few times their noise besides: however
-bright, no answer is far from what was counted.
+known. Nothing is clamped, so that no flux is lost.
+
+To super-resolve, the correction is a factor, and the result is scaled to the photons around every
+place. To denoise, the answer lies between the smoothed image and the photons, within a few times
+their noise: no answer is far from the counts, however bright.
 
 With `interval`, the expected rate of each pixel has a Gamma distribution, whose mean is the rate
-and whose shape the network gives as well; photons then are negative-binomial. To denoise, it is the
-rate of sources and background together. Intervals are quantiles learnt from known truths.
+and whose shape the network gives as well. Photons are then negative-binomial. When denoising, the
+distribution is that of sources and background together. Intervals are quantiles learnt from known
+truths.
 
 Shapes: B batch, F features, H and W rows and columns of the image at hand.
 """
@@ -94,7 +96,7 @@ class Superres(Enhancer):
         return smoothed if self.bounded else smoothed + smoothing.BALANCE_REACH
 
     def features(self, batch: ImageBatch) -> tuple[Tensor, Tensor]:
-        """What the network sees (B, F, H, W), and the logarithm of the rate that it corrects."""
+        """Input features (B, F, H, W), and the logarithm of the rate to correct."""
         counts_BHW, exposure_BHW = batch.counts_BHW, batch.exposure_BHW / EXPOSURE_S
         seen_BHW = exposure_BHW > 0
         smoothed = [smoothing.log_rate(counts_BHW, exposure_BHW, sigma) for sigma in SMOOTHINGS]

@@ -71,7 +71,7 @@ class Sweere2022(Enhancer):
         return self.generator.receptive_field
 
     def features(self, batch: ImageBatch) -> Tensor:
-        """What the network sees (B, F, H, W)."""
+        """Input features (B, F, H, W)."""
         exposure_BHW = batch.exposure_BHW / EXPOSURE_S
         seen_BHW = exposure_BHW > 0
         safe_BHW = torch.where(seen_BHW, exposure_BHW, 1.0) * EXPOSURE_S
