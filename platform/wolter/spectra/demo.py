@@ -63,7 +63,8 @@ class SpectraDemonstration:
         write_spectrum(background, region, "background", overwrite=True)
         named = dataclasses.replace(source, backfile=background.name, date=instrument.plain_date)
         write_spectrum(pha, named, overwrite=True)
-        query = f"/v1/spectra/parameters?response=embedded&instrument={self.instrument}"
+        asked = f"family={self.family}&response=embedded&instrument={self.instrument}"
+        query = f"/v1/spectra/parameters?{asked}"
         return query, {"pha": pha, "background": background}
 
     def show(self, answer: dict[str, Any]) -> None:
