@@ -139,6 +139,24 @@ def test_a_network_s_estimates_are_the_start(pha, untrained, how, tmp_path, caps
     assert "_lolim" not in out.read_text()
 
 
+def test_another_model_is_fitted_within_its_priors(pha, tmp_path, capsys):
+    out = tmp_path / "fits.parquet"
+    words = ["--model", "wabs * powerlaw", "--fixed", "nh", "0.2", "--no-search", "--no-intervals"]
+    words += ["--prior", "slope", "1", "4", "--prior", "pow_norm", "1e-6", "1e-2", "log"]
+    code, *_ = run(pha, *words, "--out", out, capsys=capsys)
+    assert code == 0
+    table = pq.read_table(out)
+    (row,) = table.to_pylist()
+    assert {"slope", "pow_norm"} <= row.keys()
+    assert not {"nh", "kt", "line_norm"} & row.keys()
+    assert row["converged"]
+    assert 1 <= row["slope"] <= 4
+    assert table.schema.field("pow_norm").metadata[b"unit"] == b"ph / (keV s cm2)"
+    code, _, err = run(pha, "--model", "tbabs * diskbb", "--out", out, capsys=capsys)
+    assert code == 2
+    assert "no prior of nh, tin, disk_norm" in err
+
+
 def test_known_background_random_starts_and_bounds(pha, tmp_path, capsys):
     out = tmp_path / "fits.parquet"
     words = ("--statistic", "cstat", "--start", "random", "--starts", 3, "--no-intervals")
