@@ -58,6 +58,9 @@ PRESETS = {
 }
 
 
+METRICS = RATE_METRICS[::-1]  # first the ratio of what the network stretches by default, the root
+
+
 class Sweere2022(Enhancer):
     """Generator of a stretched image from a stretched image."""
 
@@ -131,7 +134,7 @@ FAMILY = Family(
     predict=predict,
     outputs=lambda _config, _spec: rate_outputs(interval=False),
     measure=measure,
-    metrics=RATE_METRICS,
+    metrics=METRICS,
     search_space={**SEARCH_SPACE, "scaling": Choice(("linear", "sqrt", "asinh", "log"))},
     defaults={"batch_size": 16},
     presets=PRESETS,

