@@ -8,8 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
+
+import tests.shapes  # noqa: F401  # the hook finds the checker by its name
 
 ROOT = Path(__file__).parents[1]
+
+# Before anything of the package is imported.
+install_import_hook(
+    ["wolter.xray", "wolter.models", "wolter.spectra", "wolter.images"], "tests.shapes.checked"
+)
 
 
 @pytest.fixture(scope="session")
