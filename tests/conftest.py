@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from jaxtyping import install_import_hook
-
 import tests.shapes  # noqa: F401  # the hook finds the checker by its name
+from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).parents[1]
 

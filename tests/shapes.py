@@ -8,7 +8,7 @@ all other types. A digit is a length, `C1` is one more than `C`.
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ForwardRef, Literal, Self, get_args, get_origin
 
 from beartype import BeartypeConf, beartype
 from jaxtyping import Shaped, jaxtyped
@@ -50,6 +50,13 @@ def _type_of(name: str, kind: Any) -> Any:
     axes = shape_of(name)
     if axes and kind is Tensor:
         return Shaped[Tensor, axes]
-    # What cannot be checked outside its class, or is imported by type checkers alone.
-    unknown = kind is Self or isinstance(kind, str) or getattr(kind, "_is_protocol", False)
-    return Any if unknown or "Self" in str(kind) or "ForwardRef" in str(kind) else kind
+    return Any if _unknown(kind) else kind
+
+
+def _unknown(kind: Any) -> bool:
+    """Whether a type cannot be checked: it is known to type checkers alone, or to its class."""
+    if kind is Self or isinstance(kind, str | ForwardRef) or getattr(kind, "_is_protocol", False):
+        return True
+    if get_origin(kind) is Literal:
+        return False
+    return any(_unknown(each) for each in get_args(kind) if not isinstance(each, list))

@@ -1,7 +1,7 @@
 """Completeness check of FITS files: every announced HDU present to its last byte."""
 
 import re
-from typing import IO
+from io import BufferedIOBase
 
 from wolter.errors import InputError
 
@@ -11,7 +11,7 @@ MAX_COLUMNS = 999  # of a table, by the standard
 MAX_CARDS = 100_000  # of all headers of a file; real ones have hundreds
 
 
-def find_hdus(file: IO[bytes], size: int, name: str) -> tuple[int, int]:
+def find_hdus(file: BufferedIOBase, size: int, name: str) -> tuple[int, int]:
     """Walk the headers of a FITS file: the number of its HDUs, and the byte where the last ends.
 
     Bytes after the last HDU are allowed, as the standard says, and so is a last block that is not
@@ -54,7 +54,7 @@ def find_hdus(file: IO[bytes], size: int, name: str) -> tuple[int, int]:
     return found, min(position, size)
 
 
-def count_hdus(file: IO[bytes], size: int, name: str) -> int:
+def count_hdus(file: BufferedIOBase, size: int, name: str) -> int:
     """Number of HDUs of a FITS file that is whole; see `find_hdus`."""
     return find_hdus(file, size, name)[0]
 

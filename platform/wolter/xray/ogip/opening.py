@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from wolter.errors import InputError, is_utf8
 from wolter.xray.ogip.blocks import find_hdus
@@ -99,7 +99,7 @@ def _faults(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _stream(path: Path) -> Iterator[tuple[IO[bytes], int]]:
+def _stream(path: Path) -> Iterator[tuple[io.BufferedIOBase, int]]:
     """The bytes of a file, inflated where it is gzip, and their number."""
     try:
         if not is_utf8(str(path)):

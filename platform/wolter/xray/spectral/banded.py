@@ -96,6 +96,6 @@ class _BandedProduct(torch.autograd.Function):
         return banded_product(gradient_BC, matrix_EC.T, turned), None, None
 
     @staticmethod
-    def jvp(ctx: Any, tangent_BE: Tensor, *_: None) -> Tensor:
+    def jvp(ctx: Any, tangent_BE: Tensor, *_: Any) -> Tensor:
         (matrix_EC,) = ctx.saved_tensors
         return banded_product(tangent_BE, matrix_EC, ctx.bands)

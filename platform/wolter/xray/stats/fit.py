@@ -33,7 +33,7 @@ class Minimiser(Protocol):
         """Minimise."""
 
 
-_METHODS: Mapping[Method, Minimiser] = {"lm": minimise, "simplex": simplex}
+_METHODS: Mapping[str, Minimiser] = {"lm": minimise, "simplex": simplex}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def fit(
     start: Tensor,
     bounds_2P: Tensor,
     *,
-    method: Method = "lm",
+    method: str = "lm",
     search: bool = False,
     intervals: bool = False,
 ) -> Fit:

@@ -152,7 +152,7 @@ def test_rebinning_before_and_after_folding_is_the_same(edges, seed):
     torch.testing.assert_close(response.rebin(edges).fold(photons), after)
 
 
-@pytest.mark.parametrize("edges", [[3.0, 2.0], [1.0], [[1.0, 2.0]]])
+@pytest.mark.parametrize("edges", [[3.0, 2.0], [1.0], torch.tensor([[1.0, 2.0]])])
 def test_bad_edges_are_refused(edges):
     with pytest.raises(InputError, match="two or more ascending"):
         triangle(60, 11).rebin(edges)
