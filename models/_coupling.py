@@ -86,7 +86,7 @@ def _affine(weight_OI: Tensor, known_BO: Tensor, input_BIS: Tensor) -> Tensor:
 
 
 def _split(
-    network: Any, first_F: Tensor, second_F: Tensor, context_BC: Tensor
+    network: Any, first_F: Tensor, second_G: Tensor, context_BC: Tensor
 ) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
     """Part a coupling's masked network by what depends on the first half.
 
@@ -95,7 +95,7 @@ def _split(
         them for each spectrum; and the raw parameters (B, R, P) of the splines that do not (those
         of the second half are unfinished).
     """
-    n = len(first_F) + len(second_F)
+    n = len(first_F) + len(second_G)
     input_BI = torch.cat([context_BC.new_zeros(len(context_BC), n), context_BC], 1)
     moves_I = torch.zeros_like(input_BI[0], dtype=torch.bool)
     moves_I[first_F] = True
@@ -110,8 +110,8 @@ def _split(
     weight_OI = last.weight * last.mask
     weight_IRP = _raw(weight_OI.T, n)
     known_BRP = _raw(torch.addmm(last.bias, input_BI, weight_OI.T), n)
-    weight_IRF = weight_IRP[moves_I][..., second_F]
-    layers.append((weight_IRF.flatten(1).T, known_BRP[..., second_F].flatten(1)))
+    weight_IRF = weight_IRP[moves_I][..., second_G]
+    layers.append((weight_IRF.flatten(1).T, known_BRP[..., second_G].flatten(1)))
     return layers, known_BRP
 
 

@@ -14,9 +14,7 @@ from jaxtyping import install_import_hook
 ROOT = Path(__file__).parents[1]
 
 # Before anything of the package is imported.
-install_import_hook(
-    ["wolter.xray", "wolter.models", "wolter.spectra", "wolter.images"], "tests.shapes.checked"
-)
+install_import_hook(["wolter.xray", "wolter.models"], "tests.shapes.checked")
 
 
 @pytest.fixture(scope="session")

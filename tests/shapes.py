@@ -32,8 +32,10 @@ def shape_of(name: str) -> str:
 
 
 def _axis(letters: str) -> str:
-    # One more than another axis could be checked only where that one is known before.
-    return "_" if len(letters) == 2 else f"#{letters}" if letters.isalpha() else letters
+    # One more than another axis could be checked only where that one is known before; H and W are
+    # rows and columns of the image at hand, and may be two grids' in one call.
+    free = len(letters) == 2 or letters in "HW"
+    return "_" if free else f"#{letters}" if letters.isalpha() else letters
 
 
 def checked(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -47,7 +47,7 @@ class Matched:
     ratio_N: Array
     alone_N: Mask
     apart_N: Array
-    partner_N: Array
+    partner_N: NDArray[np.int_]
     false_M: Array
 
     @classmethod
@@ -133,7 +133,7 @@ def _alone(point_N3: Array) -> Mask:
     return alone_N
 
 
-def _pairs(point_N3: Array, n: int) -> tuple[Array, Array]:
+def _pairs(point_N3: Array, n: int) -> tuple[Array, NDArray[np.int_]]:
     """Distances and numbers (n) of mutual nearest neighbours among the brighter sources."""
     apart_N, partner_N = np.full(n, np.nan), np.full(n, -1)
     bright = np.flatnonzero(point_N3[:, 2] >= PAIRED)

@@ -119,7 +119,7 @@ def _missing(empty_HW: Mask, away_HW: Array, radius: float) -> tuple[Mask, float
     return dark_C[label_HW], float(density_C[dark_C] @ area_C[dark_C] / area_C[dark_C].sum())
 
 
-def _density(ring_HW: Mask, of_HW: Array, lit_HW: Mask, n: int, radius: float) -> Array:
+def _density(ring_HW: Mask, of_HW: NDArray[np.int32], lit_HW: Mask, n: int, radius: float) -> Array:
     """Pixels with photons per pixel of the ring around every region (C).
 
     It is the lower quartile of the ring's parts: a source does not speak for all surroundings.

@@ -118,7 +118,8 @@ def test_the_area_is_that_of_an_observation(mn_lup):
     real_E = torch.from_numpy(table["SPECRESP"].astype(float))
     ours_E = epic_mos.area(energy_E.clamp(min=0.06), "medium") * 0.83 * 0.965
     edges = [0.3, 0.5, 0.6, 0.8, 1.0, 1.5, 1.83, 2.2, 3.0, 5.0, 7.0, 8.0]
-    bin_E = channel_bins(np.append(table["ENERG_LO"], table["ENERG_HI"][-1]), edges)
+    edges_E1 = np.append(table["ENERG_LO"], table["ENERG_HI"][-1]).astype(float)
+    bin_E = channel_bins(edges_E1, edges)
     sums = torch.stack([torch.bincount(bin_E[bin_E >= 0], x[bin_E >= 0]) for x in (ours_E, real_E)])
     ratio = sums[0] / sums[1]
     assert ratio.tolist() == pytest.approx([1.0] * len(ratio), abs=0.08)
