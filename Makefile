@@ -11,7 +11,7 @@ STAMP := .venv/.setup-$(KEY)
 PEERS := .venv/.peers-$(KEY)
 PEERS_APT := bison byacc flex g++ libfftw3-dev pkg-config
 
-.PHONY: help setup demo test check mutation lint format types imports docs wheel peers standard weights clean
+.PHONY: help setup demo test shapes check mutation lint format types imports docs wheel peers standard weights clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -32,6 +32,9 @@ demo: setup ## simulate -> train -> evaluate -> register -> serve -> answer
 
 test: setup ## all tests but the long proofs; ARGS="-k word" for some
 	@$(BIN)/python -m pytest $(ARGS)
+
+shapes: setup ## tests of physics and models, with the shapes and types of all arguments checked
+	@WOLTER_SHAPES=1 $(BIN)/python -m pytest tests/unit/xray tests/unit/models tests/unit/images/test_tiling.py
 
 check: lint types imports ## what a change needs before it is shown: lint, types, imports, its own unit tests
 	@tests="$$($(BIN)/python tests/changed.py)"; \

@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import tests.shapes  # noqa: F401  # the hook finds the checker by its name
 from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).parents[1]
 
-# Before anything of the package is imported.
-install_import_hook(["wolter.xray", "wolter.models"], "tests.shapes.checked")
+if os.environ.get("WOLTER_SHAPES"):  # before anything of the package is imported
+    from jaxtyping import install_import_hook
+
+    # Ray cannot pickle what is checked, so that its tests run without.
+    install_import_hook(["wolter.xray", "wolter.models"], "tests.shapes.checked")
 
 
 @pytest.fixture(scope="session")
