@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).parents[1]
 
 if os.environ.get("WOLTER_SHAPES"):  # before anything of the package is imported
+    import tests.shapes  # noqa: F401  # the hook finds the checker by its name
     from jaxtyping import install_import_hook
 
     # Ray cannot pickle what is checked, so that its tests run without.
