@@ -21,10 +21,11 @@ def never(monkeypatch):
         raise AssertionError("worked before the output was checked")
 
     for name in (
-        "predict.load_model", "predict.find", "fit.fit_files", "evaluate.load_model",
-        "export.load_model", "tune.plan", "bench._load",
+        "commands.predict.load_model", "commands.predict.find", "spectra.commands.fit.fit_files",
+        "commands.evaluate.load_model", "commands.export.load_model", "commands.tune.plan",
+        "commands.bench._load",
     ):  # fmt: skip
-        monkeypatch.setattr(f"wolter.commands.{name}", reached)
+        monkeypatch.setattr(f"wolter.{name}", reached)
 
 
 @pytest.mark.usefixtures("never")

@@ -45,7 +45,7 @@ class Demo:
     n: int = 40_000
     epochs: int = 16
     port: int = 0
-    keep: bool = field(default_factory=sys.stdout.isatty)
+    keep: bool = field(default_factory=lambda: sys.stdout.isatty())
     folder: Path = field(default_factory=lambda: home() / "demo")
 
     def run(self) -> int:

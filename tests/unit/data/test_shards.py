@@ -67,7 +67,7 @@ def test_a_finished_shard_is_known_by_its_checksum(tmp_path):
 
 
 def test_open_dataset_checks_what_it_opens(tmp_path):
-    with pytest.raises(InputError, match=r"no dataset.json there; make a dataset"):
+    with pytest.raises(InputError, match=r"no dataset.json there; make one with `wolter simulate`"):
         open_dataset(tmp_path)
     opened = dataset(tmp_path)
     assert opened.manifest.rows == 12

@@ -17,10 +17,10 @@ def test_a_share_is_the_beginning_of_a_split(name):
 
 def test_training_may_use_a_share_of_its_split():
     assert TrainConfig().split == "train"
-    assert split_bounds(TrainConfig(share=0.5).split) == pytest.approx((0.1, 0.55))
+    assert split_bounds(TrainConfig(fraction=0.5).split) == pytest.approx((0.1, 0.55))
     for share in (0.0, 1.5):
-        with pytest.raises(InputError, match=r"give 0 < share <= 1"):
-            TrainConfig(share=share)
+        with pytest.raises(InputError, match=r"give 0 < fraction <= 1"):
+            TrainConfig(fraction=share)
 
 
 def test_an_unknown_split_is_an_error_that_lists_the_known():

@@ -40,7 +40,7 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_one_before(dataset, tmp_path
             raise InputError("full")
         real(path, content)
 
-    monkeypatch.setattr("wolter.registry.checkpoint.write_atomically", fail)
+    monkeypatch.setattr("wolter.train.resume.write_atomically", fail)
     job = make_job("mlp", dataset, train=TrainConfig(epochs=2, batch_size=32))
     with pytest.raises(InputError, match="full"):
         fit_local(job, tmp_path)
