@@ -9,11 +9,11 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from wolter import plugins
 from wolter.errors import InputError
 from wolter.outputs import Metric, Output
 
@@ -109,7 +109,7 @@ def names() -> tuple[str, ...]:
 
     Others' packages declare theirs in the entry-point group `wolter.families`.
     """
-    return tuple(sorted({*_own(), *_others()}))
+    return tuple(sorted({*_own(), *plugins.names(GROUP)}))
 
 
 def load(name: str) -> Family:
@@ -133,23 +133,9 @@ def _own() -> tuple[str, ...]:
     return tuple(name for name in found if not name.startswith("_"))
 
 
-def _others() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
-
-
 def _import(name: str) -> Family:
-    if name in _own():  # whose faults are ours, and shown whole
-        family = importlib.import_module(f"wolter.models.{name}").FAMILY
-        assert isinstance(family, Family)
-        return family
-    point = _others()[name]
-    try:
-        family = point.load()
-    except Exception as error:  # whatever others' code raises
-        raise InputError(
-            f"family {name} ({point.value}) cannot be imported: {type(error).__name__}: "
-            f"{' '.join(str(error).split())[:200]}; correct or uninstall it"
-        ) from error
-    if not isinstance(family, Family) or family.name != name:
-        raise InputError(f"family {name}: {point.value} is not a Family of that name; correct it")
+    if name not in _own():
+        return plugins.load(GROUP, name, Family)
+    family = importlib.import_module(f"wolter.models.{name}").FAMILY
+    assert isinstance(family, Family)
     return family

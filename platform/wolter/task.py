@@ -2,7 +2,7 @@
 
 The platform (training, search, registry, serving, commands) asks a family for its task, and the
 task for all that concerns the kind of record. A task is one object in the module `tasks` of a wing,
-or an entry point of the group `wolter.tasks`.
+or an entry point of the group `wolter.tasks` with its name.
 """
 
 import functools
@@ -10,7 +10,6 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 import torch
 
+from wolter import plugins
 from wolter.data.record_kinds import RecordKind, record_kind
 from wolter.data.record_kinds import names as wings
 from wolter.data.shards import ShardDataset
@@ -29,6 +29,8 @@ from wolter.registry.checkpoint import Model
 if TYPE_CHECKING:
     from wolter.answering.contract import Serving
     from wolter.report.write import Report
+
+GROUP = "wolter.tasks"
 
 Advance = Callable[[int], None]
 """Progress callback: called with the number of files that were done since the last call."""
@@ -191,24 +193,25 @@ class Task(ABC):
         return {name: value.cpu().numpy() for name, value in found.items()}
 
 
-@functools.cache
 def names() -> tuple[str, ...]:
-    """Names of all tasks."""
-    return tuple(sorted(_tasks()))
+    """Names of all tasks; those of other packages are not imported."""
+    own = (name for wing in wings() for name in _of_wing(wing))
+    return tuple(sorted({*own, *plugins.names(GROUP)}))
 
 
 def load(name: str) -> Task:
     """A task by its name.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or another package's cannot be imported.
     """
     wing = name.partition("/")[0]
     own = _of_wing(wing) if wing in wings() else {}  # other wings are not imported for it
-    tasks = own if name in own else _tasks()
-    if name not in tasks:
-        raise InputError(f"unknown task {name!r}; choose one of: {', '.join(sorted(tasks))}")
-    return tasks[name]
+    if name in own:
+        return own[name]
+    if name not in names():
+        raise InputError(f"unknown task {name!r}; choose one of: {', '.join(names())}")
+    return _of_others(name)
 
 
 @functools.cache
@@ -219,7 +222,5 @@ def _of_wing(wing: str) -> dict[str, Task]:
 
 
 @functools.cache
-def _tasks() -> dict[str, Task]:
-    found = {name: task for wing in wings() for name, task in _of_wing(wing).items()}
-    others = [point.load() for point in entry_points(group="wolter.tasks")]
-    return found | {task.name: task for task in others}
+def _of_others(name: str) -> Task:
+    return plugins.load(GROUP, name, Task)  # type: ignore[type-abstract]  # as a base

@@ -10,6 +10,7 @@ from tests.synthetic import RECORDS
 
 from wolter import config as configs
 from wolter import family as families
+from wolter import plugins
 from wolter import task as tasks
 from wolter.data.record_kinds import record_kind
 from wolter.errors import InputError
@@ -28,7 +29,9 @@ def another():
     """A family of another package, as if it were installed."""
     point = EntryPoint("hardness", "tests.other_family.hardness_autoencoder:FAMILY", families.GROUP)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(families, "_others", lambda: {point.name: point})
+        patch.setattr(
+            plugins, "entry_points", lambda group: [point] if group == families.GROUP else []
+        )
         yield point.name
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from astropy.io import fits
 
+from wolter import plugins
 from wolter.errors import InputError
 from wolter.spectra.grid import default_grid
 from wolter.spectra.ingest import IngestConfig
@@ -261,7 +262,7 @@ class Point:
 def test_other_packages_add_instruments_by_entry_points(monkeypatch):
     own = replace(instruments.load("epic_pn"), name="glass", detectors=("GLASS",))
     points = [Point("glass", own), Point("broken", ImportError("no\nglass")), Point("not", 3)]
-    monkeypatch.setattr(instruments, "entry_points", lambda group: points)
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points)
     instruments._all.cache_clear()
     try:
         assert set(instruments.names()) > {"glass", "broken", "not", "epic_pn"}
@@ -273,7 +274,7 @@ def test_other_packages_add_instruments_by_entry_points(monkeypatch):
         )
         with pytest.raises(InputError, match=told):
             instruments.load("broken")
-        with pytest.raises(InputError, match="is not an Instrument of that name"):
+        with pytest.raises(InputError, match="is not of the type Instrument with that name"):
             instruments.load("not")
     finally:
         instruments._all.cache_clear()

@@ -52,8 +52,8 @@ def test_an_installed_family_is_found_by_name(install):
     [
         ("import a_module_that_nobody_has", "ModuleNotFoundError: No module named"),
         ("raise KeyError('x')", "KeyError: 'x'"),
-        (f"{MODULE}FAMILY = 3\n", "not a Family of that name"),
-        (MODULE.replace('"theirs"', '"other"'), "not a Family of that name"),
+        (f"{MODULE}FAMILY = 3\n", "not of the type Family with that name"),
+        (MODULE.replace('"theirs"', '"other"'), "not of the type Family with that name"),
         (f"{MODULE}Metric('error', '')\n", "metric error: better = ''; give lower or higher"),
         (f"{MODULE}Metric('error')\n", "missing 1 required positional argument: 'better'"),
     ],

@@ -100,8 +100,10 @@ def command(_arguments: Sequence[str]) -> type[Demo]:
     Raises:
         InputError: none has any.
     """
-    found = (tasks.load(name).demonstration() for name in tasks.names())
-    steps = next((each for each in found if each is not None), None)
+    steps = None
+    for name in tasks.names():
+        with contextlib.suppress(InputError):  # another package's task that cannot be imported
+            steps = steps or tasks.load(name).demonstration()
     if steps is None:
         raise InputError("no task has a demonstration; install the package anew")
     return make_dataclass(

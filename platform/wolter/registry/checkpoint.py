@@ -120,9 +120,9 @@ def read_card(file: Path) -> Card:
     Raises:
         InputError: the file is missing, is not valid, or has unknown keys.
     """
-    values = {"layout": 0} | migrate_card(configs.read(file))
+    values = configs.read(file)
     try:
-        return configs.from_dict(Card, values)
+        return configs.from_dict(Card, {"layout": 0} | migrate_card(values))
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
 

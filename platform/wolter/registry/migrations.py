@@ -10,6 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
+from wolter.errors import InputError
+
 Values = dict[str, Any]
 Tensors = Mapping[str, Tensor]
 
@@ -69,7 +71,11 @@ LAYOUT = len(MIGRATIONS)
 
 
 def migrate_card(card: Values) -> Values:
-    """Fields of a card in the present layout, with the `layout` that its weights are in."""
+    """Fields of a card in the present layout, with the `layout` that its weights are in.
+
+    Raises:
+        InputError: the layout is of a later version, or none.
+    """
     found = dict(card)
     for step in MIGRATIONS[_layout(card) :]:
         found = step.card(found)
@@ -91,4 +97,9 @@ def migrate_weights(tensors: Tensors, layout: int, fresh: Tensors) -> dict[str, 
 
 def _layout(card: Values) -> int:
     layout = card.get("layout", 0)
-    return layout if isinstance(layout, int) and 0 <= layout <= LAYOUT else LAYOUT
+    if type(layout) is not int or not 0 <= layout <= LAYOUT:
+        raise InputError(
+            f"layout = {layout!r}, and this version of wolter knows 0 to {LAYOUT}; use the version "
+            "that wrote it, or a later one"
+        )
+    return layout

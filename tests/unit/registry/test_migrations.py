@@ -1,13 +1,16 @@
 """Cards and weights of earlier layouts load, and give the numbers that they gave."""
 
 import json
+import re
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tests.synthetic import SPEC
 
 from wolter import family as families
+from wolter.errors import InputError
 from wolter.registry import pretrained
 from wolter.registry.checkpoint import Card, load_model, read_card, save_model
 from wolter.registry.migrations import LAYOUT, MIGRATIONS, migrate_card, migrate_weights
@@ -72,3 +75,14 @@ def test_pretrained_weights_are_in_an_earlier_layout_or_this_one():
     cards = [read_card(file) for file in sorted(folder.glob("*.json"))]
     assert len(cards) == len(pretrained.names())
     assert all(0 <= card.layout <= LAYOUT for card in cards)
+
+
+@pytest.mark.parametrize("layout", [LAYOUT + 1, -1, "2", True, 1.0])
+def test_a_layout_of_a_later_version_is_refused(tmp_path, layout):
+    """Its numbers would be read as if they were known, and say nothing."""
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"family": "mlp", "config": {}, "spec": {}, "layout": layout}))
+    with pytest.raises(
+        InputError, match=rf"^{re.escape(str(file))}: layout = .* knows 0 to {LAYOUT}"
+    ):
+        read_card(file)

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from wolter import family as families
+from wolter import plugins
 from wolter.errors import InputError
 from wolter.registry import mlflow_store, pretrained
 from wolter.registry.checkpoint import load_model
@@ -73,10 +74,16 @@ def test_a_champion_that_is_not_found_leaves_the_others(registry, tmp_path, monk
 
 def test_families_of_others_that_cannot_be_served_leave_ours(registry, tmp_path, monkeypatch):
     """One that fails to import, with a champion or without, and one of a task that nobody knows."""
-    broken = SimpleNamespace(load=lambda: 1 / 0, value="other:FAMILY")
+
+    def point(name, load):
+        return SimpleNamespace(name=name, load=load, value="other:FAMILY")
+
     lost = replace(families.load("mlp"), name="lost", task="spectra/lost")
-    others = {"broken": broken, "never": broken, "lost": SimpleNamespace(load=lambda: lost)}
-    monkeypatch.setattr(families, "_others", lambda: others)
+    others = [point(name, lambda: 1 / 0) for name in ("broken", "never")]
+    others.append(point("lost", lambda: lost))
+    monkeypatch.setattr(
+        plugins, "entry_points", lambda group: others if group == families.GROUP else []
+    )
     monkeypatch.setattr(
         mlflow_store, "has_champion", lambda name: name in ("broken", "lost", "mlp")
     )

@@ -10,6 +10,7 @@ from tests.refusals import refused
 from torch import nn
 
 from wolter import family as families
+from wolter import plugins
 from wolter.family import Family
 from wolter.outputs import Metric, Output
 from wolter.registry.checkpoint import Card, load_model, save_model
@@ -22,6 +23,11 @@ from wolter.spectra.reading import read_record
 
 URL = "/v1/spectra/embedding"
 CLASSES = ("agn", "star")
+
+
+def points_of(point):
+    """Entry points of an environment where one package adds one family."""
+    return lambda group: [point] if group == families.GROUP else []
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,9 @@ FAMILY = Family(
 def model(untrained, tmp_path_factory):
     point = SimpleNamespace(load=lambda: FAMILY, value="toy:FAMILY", name="toy")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(families, "_others", lambda: {"toy": point})
+        patch.setattr(
+            plugins, "entry_points", lambda group: [point] if group == families.GROUP else []
+        )
         spec = load_model(untrained("mlp")).card.spec
         torch.manual_seed(0)
         folder = tmp_path_factory.mktemp("toy")
@@ -172,7 +180,9 @@ def test_families_that_declare_wrongly_leave_the_others(
 ):
     family = replace(FAMILY, outputs=declared)
     point = SimpleNamespace(load=lambda: family, value="toy:FAMILY", name="toy")
-    monkeypatch.setattr(families, "_others", lambda: {"toy": point})
+    monkeypatch.setattr(
+        plugins, "entry_points", lambda group: [point] if group == families.GROUP else []
+    )
     chosen = [ServedRef("toy", str(model), "5"), ServedRef("mlp", str(untrained("mlp")), "6")]
     service = Service.load(chosen, ServeConfig(parsers=1))
     service.watch.check()

@@ -11,12 +11,12 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
+from wolter import plugins
 from wolter.errors import InputError
 from wolter.xray.instruments import background
 from wolter.xray.instruments.background import BackgroundLevels
@@ -177,7 +177,7 @@ def names() -> tuple[str, ...]:
 
     The entry point has the instrument's name.
     """
-    return tuple(sorted({*_own(), *_others()}))
+    return tuple(sorted({*_own(), *plugins.names(GROUP)}))
 
 
 def load(name: str) -> Instrument:
@@ -188,21 +188,9 @@ def load(name: str) -> Instrument:
     """
     if name in _own():
         return _own()[name]
-    if name not in _others():
+    if name not in names():
         raise InputError(f"unknown instrument {name[:50]!r}; choose one of: {', '.join(names())}")
-    point = _others()[name]
-    try:
-        found = point.load()
-    except Exception as error:  # whatever others' code raises
-        raise InputError(
-            f"instrument {name} ({point.value}) cannot be imported: {type(error).__name__}: "
-            f"{' '.join(str(error).split())[:200]}; correct or uninstall it"
-        ) from error
-    if not isinstance(found, Instrument) or found.name != name:
-        raise InputError(
-            f"instrument {name}: {point.value} is not an Instrument of that name; correct it"
-        )
-    return found
+    return plugins.load(GROUP, name, Instrument)
 
 
 def find(telescope: str, detector: str) -> tuple[Instrument, ...]:
@@ -231,14 +219,12 @@ def _own() -> dict[str, Instrument]:
     return {each.name: each for each in sorted(found, key=lambda each: each.name)}
 
 
-def _others() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
-
-
 @functools.cache
 def _all() -> tuple[Instrument, ...]:
     loaded = list(_own().values())
-    for name in sorted(_others().keys() - _own().keys()):
+    for name in names():
+        if name in _own():
+            continue
         try:
             loaded.append(load(name))
         except InputError:  # who asks for it by name is told why
