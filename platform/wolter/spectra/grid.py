@@ -43,3 +43,13 @@ def default_grid() -> tuple[float, ...]:
         np.linspace(7.4, 10.0, 47),
     ]
     return tuple(float(edge) for edge in np.round(np.concatenate(pieces), 6))
+
+
+def acis_grid() -> tuple[float, ...]:
+    """Edges in keV of the 155 channels from 0.5 to 8 keV that families of Chandra spectra read.
+
+    Each holds 2, 4 or 8 of ACIS's channels of 14.6 eV, a third of its resolution or less. On a grid
+    whose edges are none of ACIS's, neighbouring channels would hold different numbers of them.
+    """
+    steps = [*range(34, 206, 2), *range(206, 414, 4), *range(414, 551, 8)]
+    return tuple(round(0.0146 * step, 6) for step in steps)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wolter.errors import InputError
+from wolter.spectra.folding import describe
 from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
 from wolter.spectra.schema import SpectraBatch
 from wolter.xray.spectral.observation import Observation
@@ -28,6 +29,7 @@ def batch_of(observations: Sequence[Observation], energy_edges: tuple[float, ...
         InputError: an observation has no good channel on the grid, or AREASCAL leaves it no area.
     """
     counts, backgrounds, scales, areas, exposures, offsets = [], [], [], [], [], []
+    narrow_areas, narrow_offsets = [], []
     for observation in map(without_areascale, observations):
         binned = observation.rebin(energy_edges)
         scale, background_C = one_background_scale(observation, energy_edges)
@@ -37,6 +39,9 @@ def batch_of(observations: Sequence[Observation], energy_edges: tuple[float, ...
         areas.append(binned.response.area_between(AREA_EDGES))
         exposures.append(observation.exposure_s)
         offsets.append(recorded_offsets(observation.response, PHOTONS_KEV, RECORDED_SHARES))
+        area_F, offset_TA = describe(observation.response)
+        narrow_areas.append(area_F)
+        narrow_offsets.append(offset_TA)
     return SpectraBatch(
         counts_BC=torch.stack(counts).float(),
         background_BC=torch.stack(backgrounds).float(),
@@ -44,6 +49,8 @@ def batch_of(observations: Sequence[Observation], energy_edges: tuple[float, ...
         exposure_B=torch.tensor(exposures),
         area_BA=torch.stack(areas).float(),
         redistribution_BQA=torch.stack(offsets).float(),
+        folding_area_BF=torch.stack(narrow_areas),
+        folding_offsets_BTA=torch.stack(narrow_offsets),
     )
 
 

@@ -1,6 +1,7 @@
 """Records of spectra: the description of a data set, and the typed batch that families read.
 
-Shapes: A band of the effective area, B batch, C channel, P parameter, K component.
+Shapes: A band of the effective area, B batch, C channel, F narrow band of the effective area,
+K component, P parameter, Q and T share of a photon's counts, X catalogue feature.
 """
 
 import math
@@ -72,6 +73,8 @@ class SpectraSpec:
         exposure_s: shortest and longest exposure, s; None where not known.
         model: emission model of simulated spectra, in XSPEC's names; empty where there is none.
         fixed: values of its parameters that are not among `parameters`.
+        classes: names of the source classes that `class_B` of records counts; empty for none.
+        catalogue: names of the catalogue features of `catalogue_BX`; empty for none.
     """
 
     energy_edges: tuple[float, ...]
@@ -82,6 +85,8 @@ class SpectraSpec:
     exposure_s: tuple[float, float] | None = None
     model: str = ""
     fixed: dict[str, float] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    catalogue: tuple[str, ...] = ()
 
     @property
     def n_channels(self) -> int:
@@ -140,6 +145,14 @@ class SpectraBatch(RecordBatch):
         redistribution_BQA: recorded less true energy, keV, of photons of
             `wolter.spectra.grid.PHOTONS_KEV`, at `RECORDED_SHARES` of their counts; NaN where it is
             not known or the response sees no such photon.
+        folding_area_BF: effective area in the narrow bands of `wolter.spectra.folding.EDGES_KEV`,
+            cm^2; NaN where it is not known.
+        folding_offsets_BTA: recorded less true energy, keV, of photons of
+            `wolter.spectra.grid.PHOTONS_KEV`, at `wolter.spectra.folding.SHARES` of their counts;
+            NaN where it is not known.
+        class_B: index of the source's class in `SpectraSpec.classes`; NaN where it is not known.
+        catalogue_BX: catalogue features of the source, named by `SpectraSpec.catalogue`; NaN where
+            there is none.
     """
 
     counts_BC: Tensor
@@ -153,6 +166,10 @@ class SpectraBatch(RecordBatch):
     observed_B: Tensor | None = None
     unmodelled_BC: Tensor | None = None
     redistribution_BQA: Tensor | None = None
+    folding_area_BF: Tensor | None = None
+    folding_offsets_BTA: Tensor | None = None
+    class_B: Tensor | None = None
+    catalogue_BX: Tensor | None = None
 
     @property
     def has_expected(self) -> bool:
