@@ -1,0 +1,173 @@
+"""Transformer over energy-ordered tokens of a spectrum.
+
+A token is a few neighbouring channels: their counts, background, energies, and the effective area
+and exposure through which they were seen. A last token holds what concerns the whole spectrum.
+
+Shapes: B batch, C channel, D width, F narrow band of the effective area, G channel of a token,
+H attention head, T token, X feature.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from wolter.models._anomaly import anscombe
+from wolter.models._spectra import Standardise
+from wolter.spectra.folding import EDGES_KEV, bands_kev
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
+
+PER_TOKEN = 4  # channels a token
+WAVES = 4  # sines and cosines of the logarithm of energy
+LEAST_AREA = 1e-2  # cm^2: less is none
+PIVOT_KEV = 2.0
+
+
+class Tokens(nn.Module):
+    """Features of the tokens (B, T, X) and of the whole spectrum (B, X)."""
+
+    to_token_FT: Tensor
+    energy_TX: Tensor
+    log_width_T: Tensor
+    mean_area_F: Tensor
+
+    def __init__(self, spec: SpectraSpec) -> None:
+        super().__init__()
+        edges_C1 = torch.tensor(spec.energy_edges)
+        self.n_tokens = -(-spec.n_channels // PER_TOKEN)
+        self.padding = self.n_tokens * PER_TOKEN - spec.n_channels
+        edges_T1 = torch.cat([edges_C1[:-1:PER_TOKEN], edges_C1[-1:]])
+        middle_T = (edges_T1[1:] * edges_T1[:-1]).sqrt()
+        self.register_buffer("to_token_FT", _means(edges_T1), persistent=False)
+        self.register_buffer("log_width_T", edges_T1.diff().log(), persistent=False)
+        angle_TW = (middle_T / PIVOT_KEV).log()[:, None] * 2.0 ** torch.arange(WAVES)
+        energy_TX = torch.cat([angle_TW[:, :1], angle_TW.sin(), angle_TW.cos()], 1)
+        self.register_buffer("energy_TX", energy_TX, persistent=False)
+        self.register_buffer("mean_area_F", torch.ones(len(EDGES_KEV) - 1))
+        self.token = Standardise(self.n_tokens, PER_TOKEN + 4)
+        self.whole = Standardise(5)
+
+    @property
+    def n_token_features(self) -> int:
+        """Number of features of a token."""
+        return PER_TOKEN + 4 + self.energy_TX.shape[1]
+
+    @property
+    def n_whole_features(self) -> int:
+        """Number of features of the whole spectrum."""
+        return 5
+
+    def learn(self, batch: SpectraBatch) -> None:
+        """Set mean area and scales from a sample of the training set."""
+        if batch.folding_area_BF is not None:
+            self.mean_area_F.copy_(batch.folding_area_BF.nanmean(0).nan_to_num(nan=1.0))
+        token_BTX, whole_BX = self.raw(batch)
+        self.token.learn(token_BTX)
+        self.whole.learn(whole_BX)
+
+    def area(self, batch: SpectraBatch) -> Tensor:
+        """Effective area (B, F), cm^2; the training set's mean where it is unknown."""
+        if batch.folding_area_BF is None:
+            return self.mean_area_F.expand(len(batch), -1)
+        unknown_BF = batch.folding_area_BF.isnan()
+        return torch.where(unknown_BF, self.mean_area_F, batch.folding_area_BF)
+
+    def crude_log_flux(self, batch: SpectraBatch) -> Tensor:
+        """Logarithm of net counts over exposure and mean area (B): within a factor the flux."""
+        net_B = batch.counts_BC.sum(1) - batch.background_scale_B * batch.background_BC.sum(1)
+        sees_B = self.area(batch).mean(1).clamp_min(LEAST_AREA) * batch.exposure_B.clamp_min(1.0)
+        return net_B.clamp_min(1.0).log() - sees_B.log()
+
+    def raw(self, batch: SpectraBatch) -> tuple[Tensor, Tensor]:
+        """Features before they are standardised, without those of energy."""
+        counts_BTG = self._grouped(batch.counts_BC)
+        scale_B1 = batch.background_scale_B[:, None]
+        background_BT = self._grouped(batch.background_BC).sum(2)
+        counts_BT, expected_BT = counts_BTG.sum(2), background_BT * scale_B1
+        area_BT = (self.area(batch) @ self.to_token_FT).clamp_min(LEAST_AREA)
+        exposure_B1 = batch.exposure_B.clamp_min(1.0)[:, None]
+        sees_BT = area_BT.log() + exposure_B1.log() + self.log_width_T
+        net_BT = (counts_BT - expected_BT).clamp_min(0) + 0.5
+        features = [counts_BT.log1p(), expected_BT.log1p(), sees_BT, net_BT.log() - sees_BT]
+        token_BTX = torch.cat([anscombe(counts_BTG), torch.stack(features, 2)], 2)
+        whole = (
+            batch.counts_BC.sum(1).log1p(),
+            batch.background_BC.sum(1).log1p(),
+            scale_B1[:, 0].clamp_min(1e-4).log(),
+            exposure_B1[:, 0].log(),
+            self.crude_log_flux(batch),
+        )
+        return token_BTX, torch.stack(whole, 1)
+
+    def forward(self, batch: SpectraBatch) -> tuple[Tensor, Tensor]:
+        """Standardised features of tokens, with energies, and of the whole spectrum."""
+        token_BTX, whole_BX = self.raw(batch)
+        energy_BTX = self.energy_TX.expand(len(batch), -1, -1)
+        return torch.cat([self.token(token_BTX), energy_BTX], 2), self.whole(whole_BX)
+
+    def _grouped(self, counts_BC: Tensor) -> Tensor:
+        padded_BC = nn.functional.pad(counts_BC, (0, self.padding))
+        return padded_BC.reshape(len(counts_BC), self.n_tokens, PER_TOKEN)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block: attention among tokens, then two dense layers."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.to_qkv, self.merge = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.dense = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Tokens of the same shape."""
+        qkv = self.to_qkv(self.norm(x_BTD)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed_BHTD = nn.functional.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2])
+        x_BTD = x_BTD + self.merge(mixed_BHTD.transpose(1, 2).flatten(2))
+        return x_BTD + cast("Tensor", self.dense(self.norm_2(x_BTD)))
+
+
+class SpectrumEncoder(nn.Module):
+    """Encoder of spectra: one vector (B, 2D) each.
+
+    Args of the constructor: `masked` is the share of tokens that are hidden while it trains.
+    """
+
+    def __init__(
+        self, spec: SpectraSpec, width: int, layers: int, heads: int, masked: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.masked = masked
+        self.tokens = Tokens(spec)
+        self.embed = nn.Linear(self.tokens.n_token_features, width)
+        self.embed_whole = nn.Linear(self.tokens.n_whole_features, width)
+        self.hidden = nn.Parameter(torch.zeros(width)) if masked > 0 else None
+        self.position = nn.Parameter(0.02 * torch.randn(self.tokens.n_tokens, width))
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(2 * width)
+
+    def forward(self, batch: SpectraBatch) -> Tensor:
+        """Vectors of spectra: the last token, and the mean of the others (B, 2D)."""
+        token_BTX, whole_BX = self.tokens(batch)
+        x_BTD = self.embed(token_BTX)
+        if self.training and self.hidden is not None:
+            hide_BT1 = torch.rand(*x_BTD.shape[:2], 1, device=x_BTD.device) < self.masked
+            x_BTD = torch.where(hide_BT1, self.hidden, x_BTD)
+        whole_B1D = self.embed_whole(whole_BX)[:, None]
+        x_BTD = torch.cat([x_BTD + self.position, whole_B1D], 1)
+        for block in self.blocks:
+            x_BTD = block(x_BTD)
+        return cast("Tensor", self.norm(torch.cat([x_BTD[:, -1], x_BTD[:, :-1].mean(1)], 1)))
+
+
+def _means(edges_T1: Tensor) -> Tensor:
+    """Weights (F, T) of the mean over the narrow bands within a token, or of the nearest band."""
+    middle_F = bands_kev()
+    inside_FT = (middle_F[:, None] >= edges_T1[:-1]) & (middle_F[:, None] < edges_T1[1:])
+    distance_FT = (middle_F[:, None] - (edges_T1[1:] + edges_T1[:-1]) / 2).abs()
+    nearest_FT = distance_FT == distance_FT.min(0).values
+    weight_FT = torch.where(inside_FT.any(0), inside_FT, nearest_FT).float()
+    return weight_FT / weight_FT.sum(0)
