@@ -12,6 +12,7 @@ from wolter.data.schema import RecordBatch
 from wolter.data.shards import Manifest, ShardDataset, to_table, write_manifest, write_shard
 from wolter.data.split import index_keys
 from wolter.images.schema import ImageBatch, ImageSpec
+from wolter.spectra.folding import BANDS, SHARES
 from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
 from wolter.spectra.schema import Parameter, SpectraBatch, SpectraSpec, poisson_counts
 
@@ -23,6 +24,8 @@ SPEC = SpectraSpec(
         Parameter("kt", 0.5, 1.5, "keV"),
     ),
     components=("powerlaw", "bbody"),
+    classes=("flat", "steep"),
+    catalogue=("log_soft", "log_hard"),
 )
 
 
@@ -51,6 +54,10 @@ def make_batch(n: int, seed: int = 0) -> SpectraBatch:
         expected_background_BC=background_BC.clone(),
         area_BA=areas(n, seed),
         redistribution_BQA=torch.zeros(n, len(RECORDED_SHARES), len(PHOTONS_KEV)),
+        folding_area_BF=torch.full((n, BANDS), 500.0),
+        folding_offsets_BTA=torch.zeros(n, len(SHARES), len(PHOTONS_KEV)),
+        class_B=(parameters_BP[:, 0] > 2).float(),
+        catalogue_BX=torch.stack([counts_BC[:, :10].sum(1), counts_BC[:, 10:].sum(1)], 1).log1p(),
     )
 
 

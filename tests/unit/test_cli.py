@@ -48,7 +48,7 @@ def test_the_overview_lists_every_command(capsys):
         (["simulate", "images", "--scene", "nebula"], "unknown scene nebula; choose from: agn"),
         (["simulate", "images", "--map", "nowhere.fits"], "nowhere.fits: no such file"),
         (["ingest", "spectra", "nowhere"], "nowhere: no such file or folder"),
-        (["train", "resnet"], "unknown family 'resnet'; choose one of: cnn, deepspectra, mlp"),
+        (["train", "resnet"], "unknown family 'resnet'; choose one of: aligner, autoencoder, cnn"),
         (["train", "mlp", "--data", "nowhere"], "nowhere: no dataset.json there"),
         (["train", "mlp", "--data", "DATA", "--from", "17"], "mlp has no run or version 17"),
         (["evaluate", "mlp", "--data", "nowhere"], "nowhere: no dataset.json there"),

@@ -3,6 +3,7 @@
 import torch
 
 from wolter.data.record_kinds import Observed, RecordKind
+from wolter.spectra.folding import BANDS, SHARES
 from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
 from wolter.spectra.mixing import check_observed, read_observed
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
@@ -14,6 +15,8 @@ PLAIN_S = 1e4  # exposure of an example where the spec tells none
 def _row_bytes(spec: SpectraSpec) -> int:
     vectors = 3 + len(spec.components) if spec.components else 2
     told = len(AREA_EDGES) + len(RECORDED_SHARES) * len(PHOTONS_KEV)
+    if spec.classes:  # populations, whose records have responses of their own
+        told += BANDS + len(SHARES) * len(PHOTONS_KEV) + 1 + len(spec.catalogue)
     return 4 * (vectors * spec.n_channels + len(spec.parameters) + told + 1)
 
 

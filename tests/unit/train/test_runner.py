@@ -84,7 +84,7 @@ def test_a_failed_run_is_marked_so(dataset, store):
 
 class TestBadInput:
     def test_an_unknown_family(self, dataset):
-        with pytest.raises(InputError, match="unknown family 'gru'; choose one of: cnn, "):
+        with pytest.raises(InputError, match="unknown family 'gru'; choose one of: aligner, "):
             make_job("gru", dataset)
 
     def test_an_unknown_key(self, dataset):
