@@ -32,6 +32,7 @@ from wolter.outputs import Metric, Output
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 LATENTS = 8
+FLUX = "flux_b"
 LOG_FLUX = (-32.0, 3.5)  # mean and deviation of the first latent where nothing is known of fluxes
 LEAST_SIGMA = 1e-3
 
@@ -46,7 +47,8 @@ class Config:
         heads: attention heads of a block.
         decoder: width of the decoder's layers.
         mixture: components of the density of latents, by which spectra are unusual.
-        tied: quantities that the first latents are tied to; none leaves all latents free.
+        tied: quantities that the first latents are tied to; none leaves all latents free, but for
+            the first, which is the logarithm of the flux.
         tied_weight: weight of the density of these quantities.
         class_weight: weight of the cross-entropy of the classes.
         free_weight: weight of the information of the free latents (beta of a VAE).
@@ -84,7 +86,9 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.config, self.classes = config, spec.classes
         names = [p.name for p in spec.parameters]
-        self.tied = [name for name in config.tied[: LATENTS - 1] if name in names]
+        self.tied = sorted((n for n in config.tied if n in names), key=FLUX.__ne__)
+        self.tied = self.tied[: LATENTS - 1]
+        self.first = 0 if self.tied[:1] == [FLUX] else 1  # the first latent is the flux
         self.columns = [names.index(name) for name in self.tied]
         self.logarithmic = [spec.parameters[i].prior == "log" for i in self.columns]
         n_tied, n_classes = len(self.tied), max(1, len(spec.classes))
@@ -126,7 +130,7 @@ class Autoencoder(nn.Module):
             self.tied_mean_A.copy_(mean_A.nan_to_num(nan=0.0))
             self.tied_scale_A.copy_(deviation_A.nan_to_num(nan=1.0).clamp_min(1e-3))
         crude_B = self.encoder.tokens.crude_log_flux(batch)
-        if self.tied[:1] == ["flux_b"]:
+        if self.first == 0:
             self.log_flux_2.copy_(torch.stack([self.tied_mean_A[0], self.tied_scale_A[0]]))
         else:  # a photon of the bands has some 3e-9 erg
             self.log_flux_2.copy_(torch.stack([crude_B.mean() + math.log(3e-9), crude_B.std()]))
@@ -187,8 +191,8 @@ def _tied_loss(
     if not network.tied or batch.parameters_BP is None:
         return torch.zeros_like(mean_BL), information_BL
     value_BA = (network.quantities(batch) - network.tied_mean_A) / network.tied_scale_A
-    n_free = LATENTS - value_BA.shape[1]
-    value_BL = nn.functional.pad(value_BA, (0, n_free), value=torch.nan)
+    n_free = LATENTS - network.first - value_BA.shape[1]
+    value_BL = nn.functional.pad(value_BA, (network.first, n_free), value=torch.nan)
     known_BL = ~value_BL.isnan()
     z_BL = (value_BL.nan_to_num(nan=0.0) - mean_BL) / sigma_BL
     # A few quantities of bright sources shall not rule the training: heavy tails.

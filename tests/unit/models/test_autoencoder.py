@@ -1,0 +1,233 @@
+"""Autoencoder of spectra: what it answers where little is known, and what its parts give."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tests.synthetic import SPEC, make_batch
+
+from wolter import family as families
+from wolter.models._latent_density import LEVELS, SIGMAS, LatentDensity, Standing
+from wolter.models._spectrum_decoder import ERG_PER_KEV, FLUX_BAND, FluxDecoder, deviance
+from wolter.models.autoencoder import FAMILY, LATENTS, Config, column
+from wolter.spectra.folding import bands_kev
+from wolter.spectra.schema import SpectraBatch
+from wolter.train.loop import build
+
+SMALL = Config(width=16, layers=1, heads=2, decoder=32, mixture=4, tied=("slope", "kt"))
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return make_batch(256)
+
+
+def made(config, batch, spec=SPEC):
+    module = build(FAMILY, config, spec, seed=0)
+    FAMILY.normalise(module, batch)
+    return module.eval()
+
+
+def trained(config, batch, steps=150):
+    module = made(config, batch).train()
+    optimiser = torch.optim.AdamW(module.parameters(), 3e-3)
+    torch.manual_seed(0)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        FAMILY.loss(module, batch)[0].backward()
+        optimiser.step()
+    return module.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def learnt(batch):
+    return trained(SMALL, batch)
+
+
+class TestLatents:
+    def test_tied_latents_follow_their_quantities(self, learnt, batch):
+        latent_BL = FAMILY.predict(learnt, batch)["latent"]
+        assert latent_BL.shape == (256, LATENTS)
+        assert batch.parameters_BP is not None
+        for latent, parameter in ((1, "slope"), (2, "kt")):
+            truth_B = batch.parameters_BP[:, SPEC.names.index(parameter)]
+            pair_2B = torch.stack([latent_BL[:, latent].detach(), truth_B])
+            assert float(torch.corrcoef(pair_2B)[0, 1]) > 0.6, parameter
+
+    def test_their_widths_are_those_of_their_errors(self, learnt, batch):
+        values = FAMILY.predict(learnt, batch)
+        assert batch.parameters_BP is not None
+        truth_B = (batch.parameters_BP[:, 0] - learnt.tied_mean_A[0]) / learnt.tied_scale_A[0]
+        z_B = (truth_B - values["latent"][:, 1]) / values["latent_sigma"][:, 1]
+        assert 0.4 < float((z_B.abs() < 1).float().mean()) < 0.95
+
+    def test_none_need_be_tied(self, batch):
+        module = made(replace(SMALL, tied=()), batch)
+        assert FAMILY.predict(module, batch)["latent"].isfinite().all()
+
+    def test_centres_draw_latents_to_them(self, batch):
+        config = replace(SMALL, tied=(), clusters=3, cluster_weight=1.0)
+        module = made(config, batch).train()
+        total, parts = FAMILY.loss(module, batch)
+        total.backward()
+        assert parts["clusters"] > 0
+        assert module.centres.grad.abs().sum() > 0
+
+
+class TestLittleIsKnown:
+    def test_no_counts_give_what_is_known_before(self, learnt, batch):
+        nothing = replace(batch[:2], counts_BC=torch.zeros(2, SPEC.n_channels))
+        values = FAMILY.predict(learnt, nothing)
+        assert (values["latent"] == 0).all()
+        assert (values["latent_sigma"] == 1).all()
+        assert (values["flux"] == 0).all()
+        p_BK = torch.stack([values[column(name)] for name in SPEC.classes], 1)
+        assert batch.class_B is not None
+        shares_K = torch.bincount(batch.class_B.long()) + 1.0
+        torch.testing.assert_close(p_BK[0], shares_K / shares_K.sum())
+
+    def test_an_unknown_response_is_the_training_set_s(self, learnt, batch):
+        assert batch.folding_area_BF is not None
+        unknown = replace(batch, folding_area_BF=None, folding_offsets_BTA=None)
+        holes = replace(batch, folding_area_BF=batch.folding_area_BF * torch.nan)
+        right = FAMILY.predict(learnt, batch)  # all have one area
+        for each in (unknown, holes):
+            found = FAMILY.predict(learnt, each)
+            torch.testing.assert_close(found["latent"], right["latent"])
+            assert found["reconstruction"].isfinite().all()
+
+    def test_extreme_counts_stay_finite(self, learnt, batch):
+        for factor in (1e-3, 1e6):
+            extreme = replace(batch[:4], counts_BC=batch.counts_BC[:4] * factor)
+            assert all(v.isfinite().all() for v in FAMILY.predict(learnt, extreme).values())
+
+    def test_one_spectrum_has_the_same_answer_alone(self, learnt, batch):
+        together, alone = FAMILY.predict(learnt, batch[:8]), FAMILY.predict(learnt, batch[3:4])
+        for name, value in alone.items():
+            torch.testing.assert_close(together[name][3:4], value, rtol=1e-4, atol=1e-4)
+
+
+class TestReconstruction:
+    def test_the_first_latent_is_the_energy_flux(self):
+        torch.manual_seed(0)
+        decoder = FluxDecoder(LATENTS, 16)
+        log_flux_B = torch.tensor([-30.0, -25.0])
+        flux_BF = decoder(torch.randn(2, LATENTS), log_flux_B)
+        energy_F = bands_kev()
+        inside_F = (energy_F >= FLUX_BAND[0]) & (energy_F < FLUX_BAND[1])
+        erg_B = (flux_BF * energy_F * inside_F).sum(1) * ERG_PER_KEV
+        torch.testing.assert_close(erg_B.log(), log_flux_B, rtol=1e-4, atol=0)
+
+    def test_it_explains_the_counts_it_learnt_from(self, learnt, batch):
+        values = FAMILY.predict(learnt, batch)
+        flat_BC = batch.counts_BC.sum(1, keepdim=True) / SPEC.n_channels
+        flat_B = deviance(batch.counts_BC, flat_BC.expand_as(batch.counts_BC))
+        assert float((values["deviance"] / flat_B).median()) < 0.25
+
+    def test_deviance_is_twice_the_likelihood_ratio(self):
+        counts, expected = torch.tensor([[3.0, 0.0]]), torch.tensor([[2.0, 1.5]])
+        poisson = torch.distributions.Poisson
+        at_best = poisson(torch.tensor([3.0])).log_prob(torch.tensor([3.0])).sum()
+        right = 2 * (at_best - poisson(expected).log_prob(counts).sum())
+        torch.testing.assert_close(deviance(counts, expected)[0], right, rtol=1e-5, atol=1e-5)
+
+
+class TestAnomaly:
+    def test_an_odd_spectrum_stands_out(self, learnt, batch):
+        line_BC = torch.zeros(1, SPEC.n_channels)
+        line_BC[:, 20] = batch.counts_BC.sum(1).median()
+        odd = replace(batch[:1], counts_BC=line_BC)
+        usual_B = FAMILY.predict(learnt, batch)["anomaly"]
+        assert float(FAMILY.predict(learnt, odd)["anomaly"][0]) > float(usual_B.quantile(0.98))
+
+    def test_the_mixture_is_a_density(self):
+        torch.manual_seed(0)
+        density = LatentDensity(3, 2)
+        axis = torch.linspace(-12, 12, 400)
+        grid_BL = torch.cartesian_prod(axis, axis)
+        total = density(grid_BL).exp().sum() * (axis[1] - axis[0]) ** 2
+        assert float(total) == pytest.approx(1, abs=1e-3)
+
+    def test_scores_are_followed_to_the_sigmas_of_a_normal(self):
+        generator = torch.Generator().manual_seed(0)
+        standing = Standing(1)
+        standing.learn(torch.linspace(0, 1, 100))
+        for _ in range(1500):
+            brightness_B = torch.rand(512, generator=generator)
+            score_B1 = 5 + (1 + brightness_B[:, None]) * torch.randn(512, 1, generator=generator)
+            standing.follow(brightness_B, score_B1)
+        level_B = (torch.arange(LEVELS) + 0.5) / LEVELS
+        at_B1 = 5 + (1 + level_B[:, None]) * SIGMAS
+        sigmas_B = standing(level_B, at_B1)
+        torch.testing.assert_close(sigmas_B, torch.full_like(sigmas_B, SIGMAS), rtol=0.15, atol=0)
+
+
+def test_hidden_tokens_are_of_training_alone(batch):
+    module = made(replace(SMALL, masked=0.5), batch)
+    with torch.no_grad():
+        first, second = module.encode(batch)[0], module.encode(batch)[0]
+        assert torch.equal(first, second)
+        module.train()
+        assert not torch.equal(module.encode(batch)[0], module.encode(batch)[0])
+
+
+def test_classes_are_told_by_names_of_columns():
+    assert column("LM-STAR") == "p_lm_star"
+    names = {output.name for output in FAMILY.outputs(Config(), SPEC)}
+    assert {"p_flat", "p_steep", "latent", "latent_sigma", "anomaly"} <= names
+
+
+def test_records_without_labels_train_it(batch):
+    plain = SpectraBatch(
+        batch.counts_BC, batch.background_BC, batch.background_scale_B, batch.exposure_B
+    )
+    spec = replace(SPEC, parameters=(), classes=(), catalogue=())
+    module = made(SMALL, plain, spec).train()
+    total, parts = FAMILY.loss(module, plain)
+    assert total.isfinite()
+    assert parts["tied"] == 0
+
+
+def test_the_published_inputs_are_rates_from_0_to_1(batch):
+    family = families.load("vago2025")
+    module = build(family, family.config(width=16, layers=1, heads=2), SPEC, seed=0)
+    scaled_BN, least_B1, range_B1 = module.scaled(batch)
+    assert scaled_BN.shape == (256, 400)
+    assert (scaled_BN.amin(1) == 0).all()
+    assert (scaled_BN.amax(1) == 1).all()
+    edges = torch.tensor(SPEC.energy_edges)
+    inside_C = (edges[:-1] >= 0.5) & (edges[1:] <= 8)
+    counts_BN = (scaled_BN * range_B1 + least_B1) * batch.exposure_B[:, None]
+    # Whole channels in the band, and parts of the two at its ends.
+    assert (counts_BN.sum(1) >= batch.counts_BC[:, inside_C].sum(1) - 1e-2).all()
+
+
+class TestAligner:
+    def test_spectrum_and_row_of_a_source_find_each_other(self, batch):
+        family = families.load("aligner")
+        config = family.config(width=16, layers=1, heads=2, row_width=32, latents=4)
+        module = build(family, config, SPEC, seed=0)
+        family.normalise(module, batch)
+        optimiser = torch.optim.AdamW(module.parameters(), 5e-3)
+        before = float(family.measure(module, batch)["median_rank"].detach())
+        for _ in range(60):
+            optimiser.zero_grad()
+            family.loss(module, batch)[0].backward()
+            optimiser.step()
+        after = float(family.measure(module, batch)["median_rank"].detach())
+        assert before > 30
+        assert after < 6
+
+    def test_a_row_that_nobody_has_is_no_number(self, batch):
+        family = families.load("aligner")
+        module = build(family, family.config(width=16, layers=1, heads=2), SPEC, seed=0)
+        family.normalise(module, batch)
+        nothing = replace(batch[:2], catalogue_BX=torch.full((2, 2), torch.nan))
+        values = family.predict(module, nothing)
+        assert values["row_latent"].isnan().all()
+        assert values["latent"].isfinite().all()
+
+    def test_a_dataset_without_a_catalogue_is_refused(self):
+        family = families.load("aligner")
+        with pytest.raises(ValueError, match="wolter simulate population"):
+            build(family, family.config(), replace(SPEC, catalogue=()), seed=0)
