@@ -1,7 +1,8 @@
 """Table of what a model predicts of spectra: columns from the outputs that its family declares.
 
 An output with one number a spectrum is a column of its name, a vector of latents (axes "L") the
-columns NAME_0, NAME_1, ...; the counts of components are vectors, and written where asked for.
+columns NAME_0, NAME_1, ...; counts by channel, of components or of all, are vectors, and written
+where asked for.
 
 Shapes: B batch, C channel, K component.
 """
@@ -35,6 +36,7 @@ OWN = (  # of every table
     Output("effective", "share of the network's samples that the likelihood keeps"),
     Output("flag", "what limits the estimate, separated by semicolons"),
     Output("component_energy_edges", "edges of the energy grid", "keV", "C"),
+    Output("energy_edges", "edges of the energy grid", "keV", "C"),
 )
 
 
@@ -60,7 +62,7 @@ def to_columns(
         batch: batch of all records.
         values: predicted of the batch, by output.
         flags: flags of each record, besides its own.
-        components: add the counts of components, where the family predicts them.
+        components: add counts by channel, of components or of all, where the family predicts them.
     """
     spec = model.card.spec
     axes = {output.name: output.axes for output in model.outputs}
@@ -72,11 +74,13 @@ def to_columns(
             columns |= {f"{name}_{i}": column for i, column in enumerate(value.T)}
     columns["counts"] = batch.counts_BC.sum(1).numpy()
     columns["exposure_s"] = np.array([record.exposure_s for record in records])
+    edges = np.tile(np.array(spec.energy_edges, dtype=np.float32), (len(records), 1))
     if components and COMPONENTS in values:
         for k, name in enumerate(spec.components):
             columns[f"component_{name}"] = values[COMPONENTS][:, k]
-        edges = np.array(spec.energy_edges, dtype=np.float32)
-        columns["component_energy_edges"] = np.tile(edges, (len(records), 1))
+        columns["component_energy_edges"] = edges
+    elif components and (by_channel := [name for name in values if axes.get(name) == "C"]):
+        columns |= {name: values[name] for name in by_channel} | {"energy_edges": edges}
     columns["flag"] = [
         ";".join((*record.flags, *more)) for record, more in zip(records, flags, strict=True)
     ]

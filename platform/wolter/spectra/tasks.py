@@ -86,6 +86,20 @@ class ParameterOptions(SpectraOptions):
 
 
 @dataclass(frozen=True)
+class EmbeddingOptions(SpectraOptions):
+    """Options of latents.
+
+    Attributes:
+        reconstruction: add the reconstructed counts on the model's energy grid, where the family
+            gives them.
+        plots: folder for pictures of each spectrum with its reconstruction and residuals.
+    """
+
+    reconstruction: bool = False
+    plots: Path | None = None
+
+
+@dataclass(frozen=True)
 class ParameterEvaluation:
     """Options of the evaluation of parameter estimates.
 
@@ -119,7 +133,7 @@ class SpectraTask(Task):
         check_table(
             out,
             (*files, inputs.rmf, inputs.arf, inputs.background),
-            vectors=getattr(options, "components", False),
+            vectors=getattr(options, "components", getattr(options, "reconstruction", False)),
         )
 
     def predict(
@@ -218,6 +232,45 @@ class EmbeddingTask(SpectraTask):
     """
 
     name = "spectra/embedding"
+    Options = EmbeddingOptions
+
+    def check_outputs(self, files: Sequence[Path], out: Path, inputs: Any, options: Any) -> None:
+        """See `Task`."""
+        super().check_outputs(files, out, inputs, options)
+        if options.plots is not None:
+            check_folder(options.plots)
+
+    def predict(
+        self,
+        model: Model,
+        version: str,
+        files: Sequence[Path],
+        out: Path,
+        inputs: Any,
+        options: Any,
+        advance: Advance,
+    ) -> list[str]:
+        """See `Task`."""
+        plots: Path | None = options.plots
+        if options.reconstruction or plots is not None:
+            from wolter.spectra.reconstruction_plots import check_reconstructs, plot_files
+
+            check_reconstructs(model)
+        more = {"components": options.reconstruction}
+        lines = self._write_table(model, version, files, out, inputs, options, advance, **more)
+        if plots is None:
+            return lines
+        plot_files(
+            model,
+            files,
+            plots,
+            rmf=inputs.rmf,
+            arf=inputs.arf,
+            background=inputs.background,
+            response=options.response,
+            instrument=options.instrument,
+        )
+        return [*lines, f"plots: {plots}"]
 
 
 class ParametersTask(SpectraTask):
