@@ -8,6 +8,7 @@ AREA_EDGES = tuple(float(edge) for edge in np.geomspace(0.3, 10.0, 25))
 # keV; photons by whose recorded energies records tell the redistribution of their response.
 PHOTONS_KEV = tuple(float(energy) for energy in np.geomspace(0.3, 10.0, 49)[1::2])
 RECORDED_SHARES = (0.16, 0.5, 0.84)  # quantiles of a photon's recorded energy
+ACIS_CHANNEL_KEV = 0.0146  # width of the channels of ACIS
 
 
 def energy_grid(low_kev: float, high_kev: float, channels: int) -> tuple[float, ...]:
@@ -52,4 +53,4 @@ def acis_grid() -> tuple[float, ...]:
     whose edges are none of ACIS's, neighbouring channels would hold different numbers of them.
     """
     steps = [*range(34, 206, 2), *range(206, 414, 4), *range(414, 551, 8)]
-    return tuple(round(0.0146 * step, 6) for step in steps)
+    return tuple(round(ACIS_CHANNEL_KEV * step, 6) for step in steps)

@@ -3,6 +3,7 @@
 COMMANDS = {
     "simulate spectra": ("simulate", "Simulate spectra into a shard dataset"),
     "ingest spectra": ("ingest", "Read archive spectra into a shard dataset"),
+    "ingest mmu": ("ingest_mmu", "Read the MultimodalUniverse's Chandra spectra into a dataset"),
     "fit": ("fit", "Classical fits of spectra, started from the prior or a network"),
     "label": ("label", "Observed spectra with labels from fits, to train on"),
 }

@@ -1,0 +1,1 @@
+"""Chandra spectra of the MultimodalUniverse: grouped, background-subtracted, without responses."""
