@@ -23,6 +23,7 @@ from wolter.xray.emission.expression import (
     PreparedModel,
     Quantity,
 )
+from wolter.xray.emission.plasma import PLASMA
 from wolter.xray.emission.thermal import BREMSS, DISKBB
 from wolter.xray.emission.xspec import xspec
 
@@ -158,6 +159,7 @@ COMPONENTS: dict[str, Component] = {
         ),
         DISKBB,
         BREMSS,
+        PLASMA,
     )
 }
 """The built-in components by name."""
