@@ -3,13 +3,18 @@
 Shapes: B batch, C channel, E energy, K component, M background template, P parameter.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wolter.data.seeds import seed_of
+from wolter.data.split import index_keys
 from wolter.errors import InputError
 from wolter.spectra.augment import Augmentation, Augmenter
 from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES, grid_within
@@ -216,6 +221,10 @@ class Simulator:
             return self.forward.terms(parameters_BP, exposure_B, throughput_BE)
         return self.forward(parameters_BP, exposure_B, throughput_BE)[:, None]
 
+    def sources(self, seed: int, index_B: NDArray[np.int64]) -> Mapping[str, Any]:
+        """Columns `source_id` and `split_key` of records: every one is a source of its own."""
+        return own_sources("sim", seed, index_B)
+
     def draw(self, seed: int, block: int) -> SpectraBatch:
         """Draw one block of spectra; it depends on (config, seed, block) alone."""
         n = BLOCK
@@ -267,3 +276,11 @@ class Simulator:
             unmodelled_BC=unmodelled_BC if stored else None,
             redistribution_BQA=self.redistribution_QA.expand(n, -1, -1).clone(),
         )
+
+
+def own_sources(prefix: str, seed: int, index_B: NDArray[np.int64]) -> Mapping[str, Any]:
+    """Columns `source_id` and `split_key` of records, each of another source."""
+    return {
+        "source_id": np.char.add(f"{prefix}-{seed}-", index_B.astype(str)),
+        "split_key": index_keys(seed_of(seed, 0, "split"), index_B),
+    }

@@ -2,6 +2,7 @@
 
 COMMANDS = {
     "simulate spectra": ("simulate", "Simulate spectra into a shard dataset"),
+    "simulate population": ("population", "Simulate Chandra sources of eight classes"),
     "ingest spectra": ("ingest", "Read archive spectra into a shard dataset"),
     "ingest mmu": ("ingest_mmu", "Read the MultimodalUniverse's Chandra spectra into a dataset"),
     "fit": ("fit", "Classical fits of spectra, started from the prior or a network"),

@@ -4,10 +4,13 @@
 
 Needs the optional package nnapec; see `wolter.xray.emission.plasma_table`.
 
-Shapes: A abundance, B batch, E energy bin, K temperature, N energy bin of the table, N1 its edges.
+Shapes: A abundance, B batch, E energy bin, K temperature, N energy bin of the table, N1 its edges,
+M temperature and abundance.
 """
 
-from collections.abc import Callable
+import functools
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -27,67 +30,83 @@ def _prepare_plasma(grid: Grid) -> Evaluate:
     1 / (1 + z): XSPEC's convention. Redshifted bins are summed spectrum by spectrum, which takes
     five times as long.
     """
-    device = grid.edges_E1.device
-    table = plasma_table()
-    own = PlasmaTable(table.edges_N1.to(device), table.log_kt_K, table.flux_KAN.to(device))
-    energy_E = (grid.edges_E1[1:] + grid.edges_E1[:-1]) / 2
-    at_rest = _interpolation(grid, own, energy_E, _summed(own, grid.edges_E1))
-    energy_N = (own.edges_N1[1:] + own.edges_N1[:-1]) / 2
-    in_own_bins = _interpolation(grid, own, energy_N, own.flux_KAN)
+    at_rest = _Interpolation.of(grid, _rows_of(grid))
 
     def evaluate(
         kt_B1: Tensor, abundance_B1: Tensor, redshift_B1: Tensor, norm_B1: Tensor
     ) -> Tensor:
         if not redshift_B1.requires_grad and not bool(redshift_B1.any()):
             return norm_B1 * at_rest(kt_B1, abundance_B1)
-        flux_BN = in_own_bins(kt_B1, abundance_B1).double()
+        edges_N1 = plasma_table().edges_N1.to(grid.edges_E1)
+        own = Grid(edges_N1, grid.dtype)
+        flux_BN = _Interpolation.of(own, _rows_of(own))(kt_B1, abundance_B1)
         factor_B1 = 1 + redshift_B1.double()
-        flux_BE = _between(flux_BN, own.edges_N1, grid.edges_E1 * factor_B1) / factor_B1
+        flux_BE = _between(flux_BN, edges_N1, grid.edges_E1 * factor_B1) / factor_B1
         return norm_B1 * grid.cast(flux_BE)
 
     return evaluate
 
 
-def _interpolation(
-    grid: Grid, table: PlasmaTable, energy_E: Tensor, flux_KAE: Tensor
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """Function of temperature and abundance (B, 1) that interpolates photons per bin (B, E)."""
-    first_AE, last_AE = 2 * flux_KAE[:1] - flux_KAE[1:2], 2 * flux_KAE[-1:] - flux_KAE[-2:-1]
-    padded_KAE = grid.cast(torch.cat([first_AE, flux_KAE, last_AE]))
-    n_abundances, n_bins = len(ABUNDANCES), len(energy_E)
-    rows = padded_KAE.reshape(-1, n_bins)
-    knots_A = torch.tensor(ABUNDANCES, dtype=grid.dtype, device=rows.device)
-    low, step = float(table.log_kt_K[0]), float(table.log_kt_K[1] - table.log_kt_K[0])
-    last = len(table.log_kt_K) - 1
-    energy = grid.cast(energy_E)
+@dataclass(frozen=True, eq=False)
+class _Interpolation:
+    """Interpolation of photons per bin in temperature and abundance.
 
-    def interpolate(kt_B1: Tensor, abundance_B1: Tensor) -> Tensor:
-        position_B1 = ((kt_B1.log() - low) / step).clamp(0, last)
-        lower_B1 = position_B1.detach().floor().clamp(max=last - 1)
+    Attributes:
+        rows_ME: photons over the Boltzmann factor; abundance varies fastest.
+        energy_E: middles of the bins, keV.
+        low, step, last: first logarithm of kT, distance of the next, and number of the last.
+    """
+
+    rows_ME: Tensor
+    energy_E: Tensor
+    low: float
+    step: float
+    last: int
+
+    @classmethod
+    def of(cls, grid: Grid, rows_ME: Tensor) -> Self:
+        log_kt_K = plasma_table().log_kt_K
+        energy_E = grid.cast((grid.edges_E1[1:] + grid.edges_E1[:-1]) / 2)
+        low, step = float(log_kt_K[0]), float(log_kt_K[1] - log_kt_K[0])
+        return cls(rows_ME, energy_E, low, step, len(log_kt_K) - 1)
+
+    def __call__(self, kt_B1: Tensor, abundance_B1: Tensor) -> Tensor:
+        """Photons (B, E) of norm 1; columns (B, 1)."""
+        device = kt_B1.device
+        position_B1 = ((kt_B1.log() - self.low) / self.step).clamp(0, self.last)
+        lower_B1 = position_B1.detach().floor().clamp(max=self.last - 1)
         t = position_B1 - lower_B1
         # Catmull-Rom weights of the four nearest temperatures.
-        weights_B4 = torch.cat(
-            [
-                t * (-1 + t * (2 - t)),
-                2 + t * t * (3 * t - 5),
-                t * (1 + t * (4 - 3 * t)),
-                t * t * (t - 1),
-            ],
-            1,
-        )
+        weights = (t * (-1 + t * (2 - t)), 2 + t * t * (3 * t - 5), t * (1 + t * (4 - 3 * t)))
+        weight_B4 = torch.cat([*weights, t * t * (t - 1)], 1) / 2
+        knots_A = torch.tensor(ABUNDANCES, dtype=kt_B1.dtype, device=device)
         abundance_B1 = abundance_B1.clamp(ABUNDANCES[0], ABUNDANCES[-1])
-        upper_B1 = torch.bucketize(abundance_B1.detach(), knots_A).clamp(1, n_abundances - 1)
-        below = knots_A[upper_B1 - 1]
-        share_B1 = (abundance_B1 - below) / (knots_A[upper_B1] - below)
-        weights_B8 = torch.cat([weights_B4 * (1 - share_B1), weights_B4 * share_B1], 1) / 2
-        row_B4 = (lower_B1.long() + torch.arange(4, device=rows.device)) * n_abundances
+        upper_B1 = torch.bucketize(abundance_B1.detach(), knots_A).clamp(1, len(knots_A) - 1)
+        below_B1 = knots_A[upper_B1 - 1]
+        share_B1 = (abundance_B1 - below_B1) / (knots_A[upper_B1] - below_B1)
+        weight_B8 = torch.cat([weight_B4 * (1 - share_B1), weight_B4 * share_B1], 1)
+        row_B4 = (lower_B1.long() + torch.arange(4, device=device)) * len(knots_A)
         row_B8 = torch.cat([row_B4 + upper_B1 - 1, row_B4 + upper_B1], 1)
         flux_BE: Tensor = torch.nn.functional.embedding_bag(
-            row_B8, rows, mode="sum", per_sample_weights=weights_B8
+            row_B8, self.rows_ME, mode="sum", per_sample_weights=weight_B8
         )
-        return (flux_BE * boltzmann(energy, kt_B1)).clamp(min=_FAINTEST)
+        return (flux_BE * boltzmann(self.energy_E, kt_B1)).clamp(min=_FAINTEST)
 
-    return interpolate
+
+def _rows_of(grid: Grid) -> Tensor:
+    """Rows of the table in the bins of a grid, kept for the next model on the same grid."""
+    edges = tuple(grid.edges_E1.tolist())
+    return _rows(edges, grid.dtype, str(grid.edges_E1.device))
+
+
+@functools.lru_cache(maxsize=4)
+def _rows(edges: tuple[float, ...], dtype: torch.dtype, device: str) -> Tensor:
+    table = plasma_table()
+    flux_KAE = _summed(table, torch.tensor(edges, dtype=torch.float64))
+    # A temperature more at either end, for the cubic.
+    first_AE, last_AE = 2 * flux_KAE[:1] - flux_KAE[1:2], 2 * flux_KAE[-1:] - flux_KAE[-2:-1]
+    padded_KAE = torch.cat([first_AE, flux_KAE, last_AE])
+    return padded_KAE.to(device=device, dtype=dtype).reshape(-1, len(edges) - 1)
 
 
 def _summed(table: PlasmaTable, edges_E1: Tensor) -> Tensor:
@@ -130,6 +149,6 @@ PLASMA = Component(
         "plasma_norm": Quantity("1e-14 cm^-5", (1e-6, 1e-2), logarithmic=True),
     },
 )
-"""APEC plasma, from the network of nnapec; kt in keV (0.08-64), metals relative to Anders & Grevesse
-(0.02-5; held at the ends of these ranges), norm 1e-14 / (4 pi (D_A (1 + z))^2) times the emission
-integral of n_e n_H, D_A in cm."""
+"""APEC plasma, from the network of nnapec; kt in keV (0.08-64), abundance of metals relative to Anders
+& Grevesse (0.02-5); both are held at the ends of these ranges. The norm is 1e-14 /
+(4 pi (D_A (1 + z))^2) times the emission integral of n_e n_H, D_A in cm."""
