@@ -50,7 +50,7 @@ CATALOGUE = (
 FEWEST_FOR_SLOPE = 150.0  # net counts that the Chandra Source Catalog fits
 _SLOPES = torch.linspace(-1.0, 5.0, 31)
 _LOG_COLUMNS = torch.linspace(-2.0, 1.3, 12)  # 1e22 cm^-2
-_FAINTEST = 1e-30  # erg: of the energy flux in a band that nothing passes
+FAINTEST = 1e-19  # erg cm^-2 s^-1: label of a band that nothing passes
 
 
 def labels(
@@ -77,9 +77,7 @@ def _norm_of(name: str, variant: Variant, norms: Mapping[str, Tensor]) -> Tensor
 
 def fluxes(flux_BE: Tensor, edges_E1: Tensor) -> Tensor:
     """Energy fluxes (B, 4) in s, m, h and b, erg cm^-2 s^-1."""
-    return (
-        energy_fluxes(flux_BE, edges_E1, (*BANDS_KEV, WIDE_KEV)).clamp(min=_FAINTEST) * ERG_PER_KEV
-    )
+    return energy_fluxes(flux_BE, edges_E1, (*BANDS_KEV, WIDE_KEV)) * ERG_PER_KEV
 
 
 def hardness(flux_B4: Tensor) -> Tensor:

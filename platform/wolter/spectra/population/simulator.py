@@ -147,6 +147,7 @@ class PopulationSimulator:
             class_B=sources.class_B.float(),
         )
         flux_B4 = quantities.fluxes(sources.flux_BE, self.edges_E1) * factor_B[:, None]
+        flux_B4 = flux_B4.clamp(min=quantities.FAINTEST)
         batch.parameters_BP = torch.cat(
             [sources.label_B3, quantities.hardness(flux_B4), flux_B4], 1
         )

@@ -6,6 +6,7 @@ import torch
 from wolter.spectra.folding import EDGES_KEV, fold
 from wolter.spectra.population.classes import CLASSES, NAMES
 from wolter.spectra.population.config import PopulationConfig
+from wolter.spectra.population.observing import observe
 from wolter.spectra.population.simulator import PopulationSimulator, signal_to_noise
 from wolter.spectra.schema import SpectraBatch
 
@@ -47,8 +48,6 @@ def test_labels_are_those_of_the_class_and_missing_where_there_are_none(batch):
         rows = batch.class_B == k
         assert bool(slope[rows].isnan().all()) == (not any(v.slope for v in each.variants))
         assert bool(kt[rows].isnan().all()) == (not any(v.kt for v in each.variants))
-    spec = PopulationConfig  # every label lies within its range
-    del spec
 
 
 def test_labels_lie_within_their_ranges(simulator, batch):
@@ -66,8 +65,6 @@ def test_a_record_holds_the_response_that_its_counts_were_folded_through(simulat
     at_E = (torch.searchsorted(edges_F1, (edges_E1[1:] + edges_E1[:-1]) / 2) - 1).clamp(0, 191)
     flux_E = flux[0][at_E] / width_F[at_E].float() * edges_E1.diff().float()
     generator = torch.Generator().manual_seed(0)
-    from wolter.spectra.population.observing import observe
-
     for detector in simulator.detectors:
         seen = observe(simulator.config.observing, detector, 8, generator)
         expected_BC = seen.expected(flux_E.expand(8, -1))
