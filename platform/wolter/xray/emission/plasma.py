@@ -149,6 +149,8 @@ PLASMA = Component(
         "plasma_norm": Quantity("1e-14 cm^-5", (1e-6, 1e-2), logarithmic=True),
     },
 )
-"""APEC plasma, from the network of nnapec; kt in keV (0.08-64), metals in units of Anders & Grevesse
-(0.02-5); both are held at the ends of these ranges. The norm is 1e-14 / (4 pi (D_A (1 + z))^2)
-times the emission integral of n_e n_H, D_A in cm."""
+"""APEC plasma, from the network of nnapec; kt in keV (0.08-64), metals over solar (0.02-5).
+
+Metals are those of Anders & Grevesse. Both are held at the ends of their ranges. The norm is 1e-14
+/ (4 pi (D_A (1 + z))^2) times the emission integral of n_e n_H, D_A in cm.
+"""
