@@ -1,6 +1,10 @@
 """The energy grid on which spectra of any instrument are stored."""
 
+from typing import Literal
+
 import numpy as np
+
+GridName = Literal["band", "acis"]
 
 # keV; bands in which records tell the effective area of their response: finer than its features
 # that filters, vignetting and the extraction region change.
@@ -27,6 +31,11 @@ def grid_within(band_kev: tuple[float, float]) -> tuple[float, ...]:
     """Edges of those channels of the default grid that lie within a band, keV."""
     low, high = band_kev
     return tuple(edge for edge in default_grid() if low <= edge <= high)
+
+
+def named_grid(name: GridName, band_kev: tuple[float, float]) -> tuple[float, ...]:
+    """Edges of a grid by its name: "acis" for `acis_grid`, "band" for `grid_within`."""
+    return acis_grid() if name == "acis" else grid_within(band_kev)
 
 
 def default_grid() -> tuple[float, ...]:

@@ -19,7 +19,7 @@ from wolter.data.shards import (
 )
 from wolter.errors import InputError, is_utf8, printable
 from wolter.files import make_folder, write_atomically
-from wolter.spectra.grid import grid_within
+from wolter.spectra.grid import GridName, named_grid
 from wolter.spectra.gridding import batch_of
 from wolter.spectra.headers import FileHeader, FileKind, classify
 from wolter.spectra.reading import ResponseChoice, read_observed
@@ -37,8 +37,9 @@ class IngestConfig:
         rmf, arf, background: files to use for every spectrum, instead of those that each names.
         response: files, or embedded: that of `instrument`, which needs no files.
         instrument: name of the instrument of an embedded response, and of the grid's band.
-        energy_edges: keV, the grid of the records; empty for the default grid within the band of
-            the instrument.
+        grid: "band" for the default grid within the band of the instrument, which most families
+            read; "acis" for whole channels of ACIS, which families of Chandra spectra read.
+        energy_edges: keV, the grid of the records; empty for the named one.
     """
 
     rmf: str | None = None
@@ -46,6 +47,7 @@ class IngestConfig:
     background: str | None = None
     response: ResponseChoice = "files"
     instrument: str = DEFAULT
+    grid: GridName = "band"
     energy_edges: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -56,7 +58,7 @@ class IngestConfig:
         """
         band_kev = load(self.instrument).band_kev
         if not self.energy_edges:
-            object.__setattr__(self, "energy_edges", grid_within(band_kev))
+            object.__setattr__(self, "energy_edges", named_grid(self.grid, band_kev))
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,12 @@ from wolter.errors import InputError
 from wolter.registry.checkpoint import Card, load_model, save_model
 from wolter.spectra.commands.simulate import SimulateSpectra
 from wolter.spectra.flags import estimate_flags
+from wolter.spectra.grid import acis_grid
 from wolter.spectra.ingest import IngestConfig, read_spectra
 from wolter.spectra.predict import estimate, predict_files
 from wolter.spectra.reading import read_record
 from wolter.spectra.response_variation import ResponseVariation
+from wolter.spectra.schema import SpectraSpec
 from wolter.spectra.simulator import SimulateConfig, Simulator
 from wolter.spectra.training_ranges import TrainingRanges
 from wolter.train.loop import TrainConfig, Trainer, build
@@ -179,6 +181,17 @@ def test_ingested_records_are_those_that_are_predicted(model, tmp_path):
     assert area_A == pytest.approx(record.batch.area_BA[0].numpy())
     with pytest.raises(InputError, match="unknown instrument 'acis'"):
         IngestConfig(instrument="acis")
+
+
+def test_records_may_be_on_whole_channels_of_acis(tmp_path):
+    pha = write(tmp_path, date="2004-05-01")
+    config = IngestConfig(response="embedded", instrument="acis_s", grid="acis")
+    assert config.energy_edges == acis_grid()
+    rows = read_spectra([str(pha)], ["a source"], config)
+    counts_C = rows["counts"].chunk(0).to_numpy_ndarray()[0]
+    spectrum = read_record(pha, SpectraSpec(acis_grid()), response="embedded", instrument="acis_s")
+    assert counts_C.tolist() == spectrum.batch.counts_BC[0].tolist()
+    assert counts_C.sum() > 0
 
 
 def test_a_dataset_is_of_the_instrument_that_is_asked_for():

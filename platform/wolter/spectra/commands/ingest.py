@@ -12,6 +12,7 @@ from wolter.data.shards import REJECTS
 from wolter.home import home
 from wolter.options import print_rejects
 from wolter.progress import bar
+from wolter.spectra.grid import GridName
 from wolter.spectra.ingest import IngestConfig, ingest_dataset
 from wolter.xray.instruments.instrument import DEFAULT
 
@@ -20,7 +21,8 @@ from wolter.xray.instruments.instrument import DEFAULT
 class IngestSpectra:
     """Read archive spectra of any OGIP instrument into a shard dataset, with Ray Data.
 
-    Each spectrum is read with the response and background that its header names. A file that
+    Each spectrum is read with the response and background that its header names; those of the
+    Chandra Source Catalog also with the files beside them that are named like them. A file that
     cannot be read becomes a row of rejects.parquet with the reason, and the job goes on.
 
     Attributes:
@@ -32,6 +34,8 @@ class IngestSpectra:
         response: files, or embedded for the response of the instrument that needs no files.
         instrument: name of the instrument whose band the energy grid covers, and whose response is
             the embedded one.
+        grid: band for the channels that most models read, within the instrument's band; acis for
+            whole channels of ACIS in 0.5-8 keV, which models of Chandra spectra read.
         list_other: list each file that is no spectrum, with its kind, as others.parquet does.
     """
 
@@ -42,6 +46,7 @@ class IngestSpectra:
     background: str | None = None
     response: Literal["files", "embedded"] = "files"
     instrument: str = DEFAULT
+    grid: GridName = "band"
     list_other: bool = False
 
     def run(self) -> int:
@@ -52,6 +57,7 @@ class IngestSpectra:
             background=self.background,
             response=self.response,
             instrument=self.instrument,
+            grid=self.grid,
         )
         with bar("reading") as advance:
             result = ingest_dataset(self.sources, self.out, config, on_files=advance)

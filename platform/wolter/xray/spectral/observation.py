@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from wolter.errors import InputError
-from wolter.xray.ogip import tables
+from wolter.xray.ogip import csc_names, tables
 from wolter.xray.ogip.matrices import Rmf, read_arf, read_rmf
 from wolter.xray.ogip.pha import Spectrum, read_spectra, read_spectrum
 from wolter.xray.spectral.grouping import (
@@ -152,6 +152,9 @@ def read_observation(
 ) -> Observation:
     """Read a spectrum with the files that its header names, beside it, unless others are given.
 
+    Where a spectrum of the Chandra Source Catalog names none that is there, its ARF and RMF are
+    found by their names, see `wolter.xray.ogip.csc_names`.
+
     Args:
         pha: spectrum (OGIP PHA type I).
         rmf: redistribution matrix in place of RESPFILE.
@@ -221,10 +224,9 @@ def _follow(
     """The file that is given, else the one that the header names; None for none."""
     if given is not None:
         return None if str(given).lower() == "none" else Path(given)
-    if not named:
-        return None
-    found = tables.beside(pha, named)
-    if found is None:
+    found = tables.beside(pha, named) if named else None
+    found = found or csc_names.companion(pha, option)
+    if found is None and named:
         otherwise = "" if option == "rmf" else " or none"  # a spectrum needs an RMF
         raise InputError(
             f"{pha}: its {what} {named} ({keyword}) is not beside it; "
@@ -247,7 +249,10 @@ def background_of(
     Raises:
         InputError: it is missing, cannot be read, or is the spectrum itself.
     """
-    path = _follow(pha, given, spectrum.backfile, "background", "BACKFILE", "background")
+    named = spectrum.backfile
+    if own is not None and csc_names.same_source(Path(named).name, pha.name):
+        named = ""  # also where it names itself by another version
+    path = _follow(pha, given, named, "background", "BACKFILE", "background")
     if path is None:
         return own if given is None else None
     if own is None and path.is_file() and filecmp.cmp(path, pha, shallow=False):

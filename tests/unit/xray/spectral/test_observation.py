@@ -208,6 +208,26 @@ def test_background_in_the_same_file(files, named):
     assert read_observation(path, background="none").background is None
 
 
+@pytest.mark.parametrize("named", ["none", "acisf00001_001N001_r0002_{}.fits"])
+def test_files_of_the_chandra_source_catalog_are_found_by_their_names(files, named):
+    files.set()
+    stem = "acisf00001_001N00{}_r0002_{}.fits"
+    for kind in ("rmf", "arf"):
+        (files.folder / f"a.{kind}").rename(files.folder / stem.format(2, f"{kind}3"))
+    keys = {"RESPFILE": "rmf3", "ANCRFILE": "arf3", "BACKFILE": "pha3"}
+    path = files.pha_of(
+        files.spectrum_hdu([1, 2, 3, 4], **{key: named.format(kind) for key, kind in keys.items()}),
+        files.spectrum_hdu([9, 9, 9, 9], HDUCLAS2="BKG"),
+        name=stem.format(3, "pha3"),
+    )
+    observation = read_observation(path)
+    assert observation.background.counts_C.tolist() == [9, 9, 9, 9]
+    assert observation.response.matrix_EC.max() == 30
+    (files.folder / stem.format(2, "rmf3")).unlink()
+    with pytest.raises(InputError, match="RESPFILE"):
+        read_observation(path)
+
+
 def test_scales_of_source_and_background_all_count(files):
     files.set()
     files.pha([1, 1, 1, 1], "b.pha", BACKSCAL=3.0, AREASCAL=32.0)
