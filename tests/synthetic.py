@@ -130,7 +130,7 @@ def make_image_dataset(
     folder: Path, n: int, n_shards: int = 2, seed: int = 0, spec: ImageSpec = IMAGES
 ) -> ShardDataset:
     """Write `n` pairs of images as a shard dataset."""
-    return _write(folder, make_images(n, seed, spec), n_shards, seed, spec)
+    return write_records(folder, make_images(n, seed, spec), n_shards, seed, spec)
 
 
 RECORDS = {"spectra": (SPEC, make_batch), "images": (IMAGES, make_images)}
@@ -139,10 +139,10 @@ RECORDS = {"spectra": (SPEC, make_batch), "images": (IMAGES, make_images)}
 
 def make_dataset(folder: Path, n: int, n_shards: int = 3, seed: int = 0) -> ShardDataset:
     """Write `n` records as a shard dataset."""
-    return _write(folder, make_batch(n, seed), n_shards, seed, SPEC)
+    return write_records(folder, make_batch(n, seed), n_shards, seed, SPEC)
 
 
-def _write(
+def write_records(
     folder: Path, batch: RecordBatch, n_shards: int, seed: int, spec: SpectraSpec | ImageSpec
 ) -> ShardDataset:
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from wolter.progress import bar
 from wolter.registry.checkpoint import Model, load_model
 from wolter.registry.pretrained import locate
 from wolter.spectra.columns import estimates_parameters
+from wolter.spectra.latents.options import EmbeddingEvaluation
 from wolter.spectra.predict import estimate, predict_files, predict_to_file
 from wolter.spectra.reading import ResponseChoice
 from wolter.task import Advance, Demonstration, Task
@@ -23,6 +24,7 @@ from wolter.xray.instruments.instrument import DEFAULT
 
 if TYPE_CHECKING:
     from wolter.answering.contract import Serving
+    from wolter.report.family_report import FamilyReport
     from wolter.report.write import Report
     from wolter.spectra.schema import SpectraBatch
 
@@ -189,6 +191,16 @@ class SpectraTask(Task):
         options: Any,  # noqa: ARG002  # has none
     ) -> "Report":
         """The families' own metrics; see `Task`."""
+        return self._own_metrics(models, versions, dataset, split, limit)
+
+    def _own_metrics(
+        self,
+        models: Sequence[Model],
+        versions: Sequence[str],
+        dataset: ShardDataset,
+        split: str,
+        limit: int | None,
+    ) -> "FamilyReport":
         from wolter.report.family_report import evaluate
         from wolter.spectra.evaluate.inference import check_grid
 
@@ -233,6 +245,7 @@ class EmbeddingTask(SpectraTask):
 
     name = "spectra/embedding"
     Options = EmbeddingOptions
+    EvaluateOptions = EmbeddingEvaluation
 
     def check_outputs(self, files: Sequence[Path], out: Path, inputs: Any, options: Any) -> None:
         """See `Task`."""
@@ -271,6 +284,23 @@ class EmbeddingTask(SpectraTask):
             instrument=options.instrument,
         )
         return [*lines, f"plots: {plots}"]
+
+    def evaluate(
+        self,
+        models: Sequence[Model],
+        versions: Sequence[str],
+        dataset: ShardDataset,
+        split: str,
+        limit: int | None,
+        options: Any,
+    ) -> "Report":
+        """The families' own metrics, and the analysis of latents where classes are known."""
+        from wolter.spectra.latents.evaluation import analyse, has_latents
+
+        own = self._own_metrics(models, versions, dataset, split, limit)
+        if options.plain or not dataset.spec.classes or not all(map(has_latents, models)):
+            return own
+        return analyse(own, models, dataset, split, limit, options)
 
 
 class ParametersTask(SpectraTask):

@@ -1,0 +1,1 @@
+"""Analysis of latents: what an embedding of spectra keeps of their sources."""

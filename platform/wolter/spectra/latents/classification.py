@@ -1,0 +1,146 @@
+"""Classes read from representations: clusters, nearest neighbours and linear probes, as tables.
+
+Shapes: M source of the training split, N source that is judged.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from wolter.report.table import Line, Table
+from wolter.spectra.latents.clusters import cluster_classes
+from wolter.spectra.latents.groups import two_groups
+from wolter.spectra.latents.probes import (
+    NEIGHBOURS,
+    best_number,
+    linear_classes,
+    nearest,
+    neighbour_classes,
+    split_rows,
+)
+from wolter.spectra.latents.representations import Representation
+from wolter.spectra.latents.scores import Mask, Score, balanced_accuracy, by_counts, columns
+from wolter.spectra.latents.sources import UNKNOWN, Array, Indices, Sources
+
+Classify = Callable[[Array, Indices, Array, int], Indices]
+"""From numbers and classes to learn from, and numbers to judge, to classes; the last: how many."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Classes that are to be told apart.
+
+    Attributes:
+        name: part of the names of metrics.
+        title: part of the title of tables.
+        train_M: classes of the training split, `UNKNOWN` for sources that take no part.
+        test_N: classes of the split that is judged.
+        n_classes: number of classes.
+    """
+
+    name: str
+    title: str
+    train_M: Indices
+    test_N: Indices
+    n_classes: int
+
+
+def questions(train: Sources, test: Sources) -> tuple[Question, ...]:
+    """All classes; and active galactic nuclei against compact objects, where both are there."""
+    names = train.spec.classes
+    every = Question("classes", f"{len(names)} classes", train.class_N, test.class_N, len(names))
+    train_M, test_N = two_groups(train.class_N, names), two_groups(test.class_N, names)
+    if not all({0, 1} <= set(each.tolist()) for each in (train_M, test_N)):
+        return (every,)
+    return every, Question("two_groups", "AGN against compact objects", train_M, test_N, 2)
+
+
+def methods(clusters: int, seed: int) -> dict[str, tuple[str, Classify]]:
+    """Ways to tell classes from a representation: title and function by name."""
+    chosen = "nearest neighbours, their number chosen on a fifth of the training split"
+    return {
+        "mixture": (
+            f"{clusters} clusters by Gaussian mixture",
+            partial(cluster_classes, "mixture", clusters, seed=seed),
+        ),
+        "kmeans": (
+            f"{clusters} clusters by k-means",
+            partial(cluster_classes, "k-means", clusters, seed=seed),
+        ),
+        "knn3": ("3 nearest neighbours", partial(_by_neighbours, number=3)),
+        "knn": (chosen, partial(_by_neighbours, seed=seed)),
+        "linear": ("logistic regression", linear_classes),
+    }
+
+
+def _by_neighbours(
+    train: Array, known: Indices, test: Array, k: int, number: int = 0, seed: int = 0
+) -> Indices:
+    if not number:
+        learn, held = split_rows(len(train), seed)
+        near = nearest(train[learn], train[held])
+        scores = []
+        for each in NEIGHBOURS:
+            told = neighbour_classes(near[:, :each], known[learn], k)
+            score = balanced_accuracy(known[held], told, k)
+            scores.append(score.value if score is not None else 0.0)
+        number = best_number(scores)
+    return neighbour_classes(nearest(train, test, number), known, k)
+
+
+def classify(
+    representations: Sequence[Representation],
+    question: Question,
+    classify_by: Classify,
+    counts_N: Array,
+) -> dict[str, dict[str, Score]]:
+    """Balanced accuracy of each representation, by counts.
+
+    Args:
+        representations: to tell classes from.
+        question: the classes.
+        classify_by: one of `methods`.
+        counts_N: net counts of the sources that are judged.
+    """
+    learn_M, judged_N = question.train_M != UNKNOWN, question.test_N != UNKNOWN
+    found = {}
+    for each in representations:
+        told_N = np.full(len(question.test_N), UNKNOWN)
+        told_N[judged_N] = classify_by(
+            each.train_ND[learn_M],
+            question.train_M[learn_M],
+            each.test_ND[judged_N],
+            question.n_classes,
+        )
+        found[each.label] = accuracies(question, told_N, counts_N)
+    return found
+
+
+def accuracies(question: Question, told_N: Indices, counts_N: Array) -> dict[str, Score]:
+    """Balanced accuracy of told classes (N), by counts."""
+
+    def accuracy(mask_N: Mask) -> Score | None:
+        return balanced_accuracy(question.test_N[mask_N], told_N[mask_N], question.n_classes)
+
+    return by_counts(accuracy, np.where(question.test_N == UNKNOWN, np.nan, counts_N))
+
+
+def table(
+    title: str,
+    representations: Sequence[Representation],
+    scores: dict[str, dict[str, Score]],
+    origin: str,
+) -> Table:
+    """Table of balanced accuracies in percent: a row a representation, a column a range."""
+    lines = tuple(
+        Line(
+            f"{each.label} ({origin})",
+            each.group,
+            {name: 100 * score.value for name, score in scores[each.label].items()},
+            {name: 100 * score.error for name, score in scores[each.label].items()},
+        )
+        for each in representations
+    )
+    return Table(f"Balanced accuracy, percent: {title}", columns("most"), lines)

@@ -1,0 +1,21 @@
+"""Options of the evaluation of embeddings."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EmbeddingEvaluation:
+    """Options of the evaluation of embeddings.
+
+    Attributes:
+        learn: spectra of the training split that probes, clusters and baselines learn from; 0 for
+            all.
+        clusters: number of clusters.
+        seed: of clusters, probes, permutations and networks.
+        plain: give the family's own metrics alone, without the analysis of latents.
+    """
+
+    learn: int = 30_000
+    clusters: int = 32
+    seed: int = 0
+    plain: bool = False

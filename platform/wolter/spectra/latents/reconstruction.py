@@ -1,0 +1,85 @@
+"""Quality of reconstructions: Poisson deviance per degree of freedom, by counts.
+
+Shapes: C channel, N spectrum.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wolter.report.table import Group, Line, Table
+from wolter.spectra.latents.components import Components
+from wolter.spectra.latents.scores import Mask, Score, by_counts, columns
+from wolter.spectra.latents.sources import Array, Outputs, Sources, numbers
+from wolter.xray.stats.likelihood import cstat
+
+RECONSTRUCTION = "reconstruction"  # output: expected counts of the source
+TRUTH = "noise-free counts"
+
+
+def reduced_deviance(test: Sources, source_NC: Tensor, free: int) -> Array:
+    """Deviance per degree of freedom (N) of expected counts of the source.
+
+    The deviance is C-stat: -2 ln(likelihood) less that of a perfect model. Where counts are few, it
+    is not distributed as chi-squared: compare it with that of the noise-free counts.
+
+    Args:
+        test: the spectra.
+        source_NC: expected counts of the source, to which the background is added.
+        free: numbers that were fitted to each spectrum.
+    """
+    deviance_N = cstat(test.batch.counts_BC.double(), (source_NC + test.background()).double())
+    return numbers(deviance_N) / (source_NC.shape[1] - free)
+
+
+def deviances(
+    test: Sources, outputs: Mapping[str, Outputs], components: Components
+) -> dict[str, tuple[Group, Array]]:
+    """Group of row and deviance per degree of freedom (N), by row.
+
+    Args:
+        test: the spectra that are judged.
+        outputs: of every model for them; those without a reconstruction are left out.
+        components: principal components of the training split.
+    """
+    found: dict[str, tuple[Group, Array]] = {}
+    for label, values in outputs.items():
+        if RECONSTRUCTION in values:
+            source_NC = torch.from_numpy(values[RECONSTRUCTION])
+            n_latents = values["latent"].shape[1]
+            found[label] = ("measured", reduced_deviance(test, source_NC, n_latents))
+    n = len(components.axes_LC)
+    expected_NC = components.expected(test.batch.counts_BC, test.background())
+    linear = reduced_deviance(test, expected_NC, n + 1)
+    found[f"{n} principal components and amplitude"] = ("baseline", linear)
+    if test.batch.expected_BKC is not None:
+        found[TRUTH] = ("limit", reduced_deviance(test, test.batch.expected_BKC.sum(1), 0))
+    return found
+
+
+def mean_by_counts(value_N: Array, counts_N: Array) -> dict[str, Score]:
+    """Means by counts, of the values that are finite."""
+
+    def mean(mask_N: Mask) -> Score | None:
+        some = value_N[mask_N]
+        some = some[np.isfinite(some)]
+        if len(some) < 2:
+            return None
+        return Score(float(some.mean()), float(some.std(ddof=1) / np.sqrt(len(some))))
+
+    return by_counts(mean, counts_N)
+
+
+def table(found: Mapping[str, tuple[Group, Array]], counts_N: Array, origin: str) -> Table:
+    """Table of deviances per degree of freedom."""
+    lines = []
+    for label, (group, value_N) in found.items():
+        scores = mean_by_counts(value_N, counts_N)
+        values = {name: score.value for name, score in scores.items()}
+        errors = {name: score.error for name, score in scores.items()}
+        lines.append(Line(f"{label} ({origin})", group, values, errors))
+    return Table(
+        "Reconstruction: Poisson deviance per degree of freedom", columns("least"), tuple(lines)
+    )
