@@ -153,7 +153,7 @@ def _predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
 
 
 def _measure(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
-    return {"spread": _predict(module, batch)["latent"].std(0).mean()}
+    return {"size": _predict(module, batch)["latent"].abs().mean()}
 
 
 BANDS_FAMILY = Family(
@@ -171,7 +171,7 @@ BANDS_FAMILY = Family(
         *(Output(f"p_{name.lower()}", f"probability of {name}") for name in spec.classes),
     ),
     measure=_measure,
-    metrics=(Metric("spread", "higher", "mean deviation of latents"),),
+    metrics=(Metric("size", "higher", "mean absolute value of latents"),),
     search_space={},
 )
 

@@ -17,7 +17,7 @@ from wolter.spectra.latents.representations import (
     Representation,
     representations,
 )
-from wolter.spectra.latents.scores import Score
+from wolter.spectra.latents.scores import ALL, Score
 from wolter.spectra.latents.sources import Outputs, Sources, encode, read
 
 
@@ -101,23 +101,24 @@ def reconstructed(study: Study) -> Part:
 
 def classified(study: Study) -> Part:
     """Classes by clusters, nearest neighbours and linear probes."""
-    options = study.options
-    tables = []
+    options, rows = study.options, study.representations
+    summaries, tables = [], []
     metrics: dict[str, dict[str, float]] = {label: {} for label in study.labels}
+    ways = classification.methods(options.clusters, options.seed)
     for question in classification.questions(study.train, study.test):
-        for name, (title, by) in classification.methods(options.clusters, options.seed).items():
-            scores = classification.classify(
-                study.representations, question, by, study.test.counts_N
-            )
+        found = {
+            name: classification.classify(rows, question, by, study.test.counts_N)
+            for name, (_, by) in ways.items()
+        }
+        summaries.append(classification.summary_table(question, found, rows, study.origin))
+        for name, (title, _) in ways.items():
             heading = f"{question.title}, {title}"
-            tables.append(
-                classification.table(heading, study.representations, scores, study.origin)
-            )
+            tables.append(classification.table(heading, found[name], rows, study.origin))
             for label in study.labels:
-                if "all" in scores[label]:
-                    value = 100 * scores[label]["all"].value
-                    metrics[label][f"balanced_accuracy_{question.name}_{name}"] = value
-    return Part(tuple(tables), metrics)
+                if ALL.name in found[name][label]:
+                    key = f"balanced_accuracy_{question.name}_{name}"
+                    metrics[label][key] = 100 * found[name][label][ALL.name].value
+    return Part((*summaries, *tables), metrics)
 
 
 def regressed(study: Study) -> Part:

@@ -3,13 +3,13 @@
 Shapes: M source of the training split, N source that is judged.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from wolter.report.table import Line, Table
+from wolter.report.table import Column, Line, Table
 from wolter.spectra.latents.clusters import cluster_classes
 from wolter.spectra.latents.groups import two_groups
 from wolter.spectra.latents.probes import (
@@ -21,11 +21,21 @@ from wolter.spectra.latents.probes import (
     split_rows,
 )
 from wolter.spectra.latents.representations import Representation
-from wolter.spectra.latents.scores import Mask, Score, balanced_accuracy, by_counts, columns
+from wolter.spectra.latents.scores import ALL, Mask, Score, balanced_accuracy, by_counts
+from wolter.spectra.latents.scores import columns as by_columns
 from wolter.spectra.latents.sources import UNKNOWN, Array, Indices, Sources
 
 Classify = Callable[[Array, Indices, Array, int], Indices]
 """From numbers and classes to learn from, and numbers to judge, to classes; the last: how many."""
+
+
+HEADINGS = {
+    "mixture": "mixture",
+    "kmeans": "k-means",
+    "knn3": "3 nearest",
+    "knn": "nearest, tuned",
+    "linear": "logistic",
+}
 
 
 @dataclass(frozen=True)
@@ -62,11 +72,11 @@ def methods(clusters: int, seed: int) -> dict[str, tuple[str, Classify]]:
     chosen = "nearest neighbours, their number chosen on a fifth of the training split"
     return {
         "mixture": (
-            f"{clusters} clusters by Gaussian mixture",
+            f"Gaussian mixture of {clusters}",
             partial(cluster_classes, "mixture", clusters, seed=seed),
         ),
         "kmeans": (
-            f"{clusters} clusters by k-means",
+            f"k-means of {clusters}",
             partial(cluster_classes, "k-means", clusters, seed=seed),
         ),
         "knn3": ("3 nearest neighbours", partial(_by_neighbours, number=3)),
@@ -127,20 +137,40 @@ def accuracies(question: Question, told_N: Indices, counts_N: Array) -> dict[str
     return by_counts(accuracy, np.where(question.test_N == UNKNOWN, np.nan, counts_N))
 
 
+Found = Mapping[str, Mapping[str, Mapping[str, Score]]]
+"""Balanced accuracies by way to tell classes, representation and range of counts."""
+
+
+def summary_table(
+    question: Question, found: Found, rows: Sequence[Representation], origin: str
+) -> Table:
+    """Balanced accuracies of all sources in percent: a column a way to tell classes."""
+    columns = tuple(Column(name, HEADINGS[name], "%", "most") for name in found)
+    lines = tuple(
+        _line(
+            each, {name: scores[each.label].get(ALL.name) for name, scores in found.items()}, origin
+        )
+        for each in rows
+    )
+    return Table(f"Balanced accuracy: {question.title}", columns, lines)
+
+
 def table(
     title: str,
-    representations: Sequence[Representation],
-    scores: dict[str, dict[str, Score]],
+    found: Mapping[str, Mapping[str, Score]],
+    rows: Sequence[Representation],
     origin: str,
 ) -> Table:
-    """Table of balanced accuracies in percent: a row a representation, a column a range."""
-    lines = tuple(
-        Line(
-            f"{each.label} ({origin})",
-            each.group,
-            {name: 100 * score.value for name, score in scores[each.label].items()},
-            {name: 100 * score.error for name, score in scores[each.label].items()},
-        )
-        for each in representations
+    """Balanced accuracies in percent: a row a representation, a column a range of counts."""
+    lines = tuple(_line(each, found[each.label], origin) for each in rows)
+    return Table(f"Balanced accuracy by counts, percent: {title}", by_columns("most"), lines)
+
+
+def _line(row: Representation, scores: Mapping[str, Score | None], origin: str) -> Line:
+    known = {name: score for name, score in scores.items() if score is not None}
+    return Line(
+        f"{row.label} ({origin})",
+        row.group,
+        {name: 100 * score.value for name, score in known.items()},
+        {name: 100 * score.error for name, score in known.items()},
     )
-    return Table(f"Balanced accuracy, percent: {title}", columns("most"), lines)

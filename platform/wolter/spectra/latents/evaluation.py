@@ -74,9 +74,8 @@ class LatentReport:
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """Tables of every part, the families' own metrics last."""
-        found = [table for part in self.parts for table in part.tables]
-        return (*found, *self.own.tables)
+        """The families' own metrics, and tables of every part."""
+        return (*self.own.tables, *(table for part in self.parts for table in part.tables))
 
     def figures(self) -> dict[str, Figure]:
         """Figures of every part."""

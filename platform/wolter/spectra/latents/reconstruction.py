@@ -15,23 +15,23 @@ from wolter.spectra.latents.scores import Mask, Score, by_counts, columns
 from wolter.spectra.latents.sources import Array, Outputs, Sources, numbers
 from wolter.xray.stats.likelihood import cstat
 
-RECONSTRUCTION = "reconstruction"  # output: expected counts of the source
+RECONSTRUCTION = "reconstruction"  # output: expected counts of source and background
 TRUTH = "noise-free counts"
 
 
-def reduced_deviance(test: Sources, source_NC: Tensor, free: int) -> Array:
-    """Deviance per degree of freedom (N) of expected counts of the source.
+def reduced_deviance(counts_NC: Tensor, expected_NC: Tensor, free: int) -> Array:
+    """Deviance per degree of freedom (N) of expected counts.
 
     The deviance is C-stat: -2 ln(likelihood) less that of a perfect model. Where counts are few, it
     is not distributed as chi-squared: compare it with that of the noise-free counts.
 
     Args:
-        test: the spectra.
-        source_NC: expected counts of the source, to which the background is added.
+        counts_NC: counts.
+        expected_NC: expected counts of source and background.
         free: numbers that were fitted to each spectrum.
     """
-    deviance_N = cstat(test.batch.counts_BC.double(), (source_NC + test.background()).double())
-    return numbers(deviance_N) / (source_NC.shape[1] - free)
+    deviance_N = cstat(counts_NC.double(), expected_NC.double())
+    return numbers(deviance_N) / (expected_NC.shape[1] - free)
 
 
 def deviances(
@@ -44,18 +44,20 @@ def deviances(
         outputs: of every model for them; those without a reconstruction are left out.
         components: principal components of the training split.
     """
+    counts_NC, background_NC = test.batch.counts_BC, test.background()
     found: dict[str, tuple[Group, Array]] = {}
     for label, values in outputs.items():
         if RECONSTRUCTION in values:
-            source_NC = torch.from_numpy(values[RECONSTRUCTION])
-            n_latents = values["latent"].shape[1]
-            found[label] = ("measured", reduced_deviance(test, source_NC, n_latents))
+            expected_NC = torch.from_numpy(values[RECONSTRUCTION])
+            free = values["latent"].shape[1]
+            found[label] = ("measured", reduced_deviance(counts_NC, expected_NC, free))
     n = len(components.axes_LC)
-    expected_NC = components.expected(test.batch.counts_BC, test.background())
-    linear = reduced_deviance(test, expected_NC, n + 1)
+    expected_NC = components.expected(counts_NC, background_NC) + background_NC
+    linear = reduced_deviance(counts_NC, expected_NC, n + 1)
     found[f"{n} principal components and amplitude"] = ("baseline", linear)
     if test.batch.expected_BKC is not None:
-        found[TRUTH] = ("limit", reduced_deviance(test, test.batch.expected_BKC.sum(1), 0))
+        expected_NC = test.batch.expected_BKC.sum(1) + background_NC
+        found[TRUTH] = ("limit", reduced_deviance(counts_NC, expected_NC, 0))
     return found
 
 
@@ -81,5 +83,7 @@ def table(found: Mapping[str, tuple[Group, Array]], counts_N: Array, origin: str
         errors = {name: score.error for name, score in scores.items()}
         lines.append(Line(f"{label} ({origin})", group, values, errors))
     return Table(
-        "Reconstruction: Poisson deviance per degree of freedom", columns("least"), tuple(lines)
+        "Reconstruction: Poisson deviance per degree of freedom, by counts",
+        columns("least"),
+        tuple(lines),
     )

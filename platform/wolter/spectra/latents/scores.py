@@ -5,6 +5,7 @@ Shapes: K class, N source.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,10 +53,9 @@ class Score:
     error: float
 
 
-def columns(wanted: str, unit: str = "counts") -> tuple[Column, ...]:
+def columns(wanted: Literal["least", "most", "none"]) -> tuple[Column, ...]:
     """A column of each range of counts."""
-    assert wanted in ("least", "most", "none")
-    return tuple(Column(each.name, each.heading, unit, wanted) for each in RANGES)  # type: ignore[arg-type]
+    return tuple(Column(each.name, each.heading, "", wanted) for each in RANGES)
 
 
 def by_counts(score: Callable[[Mask], Score | None], counts_N: Array) -> dict[str, Score]:
