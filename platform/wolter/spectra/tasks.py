@@ -1,6 +1,6 @@
-"""Tasks of models of spectra: parameters, and embeddings."""
+"""Tasks of models of spectra; that of parameters."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,55 +9,22 @@ from typing import TYPE_CHECKING, Any, cast
 from wolter.data.batches import count_rows
 from wolter.data.out_paths import check_folder
 from wolter.data.shards import ShardDataset
-from wolter.data.tables import check_table
 from wolter.errors import InputError
-from wolter.home import default_dataset
 from wolter.progress import bar
 from wolter.registry.checkpoint import Model, load_model
 from wolter.registry.pretrained import locate
+from wolter.spectra.any_task import SpectraOptions, SpectraTask
 from wolter.spectra.columns import estimates_parameters
-from wolter.spectra.latents.options import EmbeddingEvaluation
-from wolter.spectra.predict import estimate, predict_files, predict_to_file
-from wolter.spectra.reading import ResponseChoice
-from wolter.task import Advance, Demonstration, Task
-from wolter.xray.instruments.instrument import DEFAULT
+from wolter.spectra.embedding_task import EmbeddingTask
+from wolter.spectra.predict import estimate, predict_files
+from wolter.task import Advance, Demonstration
 
 if TYPE_CHECKING:
     from wolter.answering.contract import Serving
-    from wolter.report.family_report import FamilyReport
     from wolter.report.write import Report
     from wolter.spectra.schema import SpectraBatch
 
 TRANSLATORS = "translator"  # family of translators
-DEFAULT_SPECTRA = 20_000  # of the default dataset
-
-
-@dataclass(frozen=True)
-class SpectrumFiles:
-    """Files that go with spectra.
-
-    Attributes:
-        rmf: RMF to use for every file.
-        arf: ARF to use for every file; "none" for none.
-        background: background spectrum to use for every file; "none" for none.
-    """
-
-    rmf: Path | None = None
-    arf: Path | None = None
-    background: Path | None = None
-
-
-@dataclass(frozen=True)
-class SpectraOptions:
-    """Response options of predictions for spectra.
-
-    Attributes:
-        response: files, or embedded for the response of the instrument, which needs no files.
-        instrument: name of the instrument of an embedded response.
-    """
-
-    response: ResponseChoice = "files"
-    instrument: str = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -88,20 +55,6 @@ class ParameterOptions(SpectraOptions):
 
 
 @dataclass(frozen=True)
-class EmbeddingOptions(SpectraOptions):
-    """Options of latents.
-
-    Attributes:
-        reconstruction: add the reconstructed counts on the model's energy grid, where the family
-            gives them.
-        plots: folder for pictures of each spectrum with its reconstruction and residuals.
-    """
-
-    reconstruction: bool = False
-    plots: Path | None = None
-
-
-@dataclass(frozen=True)
 class ParameterEvaluation:
     """Options of the evaluation of parameter estimates.
 
@@ -117,190 +70,6 @@ class ParameterEvaluation:
     exact: int = 0
     assume_dataset: Path | None = None
     translator: str = ""
-
-
-class SpectraTask(Task):
-    """Predictions for PHA files: a table with one row a file.
-
-    Each file is read with the response and background that its header names, unless others are
-    given. Files that cannot be read go to OUT's stem + .rejects.parquet with the reason. The suffix
-    of OUT chooses the format: .parquet, .csv, .vot or .fits.
-    """
-
-    Inputs = SpectrumFiles
-    Options = SpectraOptions
-
-    def check_outputs(self, files: Sequence[Path], out: Path, inputs: Any, options: Any) -> None:
-        """See `Task`."""
-        check_table(
-            out,
-            (*files, inputs.rmf, inputs.arf, inputs.background),
-            vectors=getattr(options, "components", getattr(options, "reconstruction", False)),
-        )
-
-    def predict(
-        self,
-        model: Model,
-        version: str,
-        files: Sequence[Path],
-        out: Path,
-        inputs: Any,
-        options: Any,
-        advance: Advance,
-    ) -> list[str]:
-        """See `Task`."""
-        return self._write_table(model, version, files, out, inputs, options, advance)
-
-    def _write_table(
-        self,
-        model: Model,
-        version: str,
-        files: Sequence[Path],
-        out: Path,
-        inputs: SpectrumFiles,
-        options: SpectraOptions,
-        advance: Advance,
-        **more: Any,
-    ) -> list[str]:
-        """Write the table; `more` goes to `predict_to_file`."""
-        written = predict_to_file(
-            model,
-            files,
-            out,
-            rmf=inputs.rmf,
-            arf=inputs.arf,
-            background=inputs.background,
-            response=options.response,
-            instrument=options.instrument,
-            version=version,
-            on_files=advance,
-            **more,
-        )
-        lines = [f"{written.rows} spectra: {out}"]
-        if written.rejects:
-            lines.append(f"{len(written.rejects)} rejected: {written.rejects_file}")
-        return lines
-
-    def evaluate(
-        self,
-        models: Sequence[Model],
-        versions: Sequence[str],
-        dataset: ShardDataset,
-        split: str,
-        limit: int | None,
-        options: Any,  # noqa: ARG002  # has none
-    ) -> "Report":
-        """The families' own metrics; see `Task`."""
-        return self._own_metrics(models, versions, dataset, split, limit)
-
-    def _own_metrics(
-        self,
-        models: Sequence[Model],
-        versions: Sequence[str],
-        dataset: ShardDataset,
-        split: str,
-        limit: int | None,
-    ) -> "FamilyReport":
-        from wolter.report.family_report import evaluate
-        from wolter.spectra.evaluate.inference import check_grid
-
-        for model in models:
-            check_grid(model, dataset)
-        rows = count_rows(dataset, split)
-        with bar("evaluating", min(rows, limit or rows)) as advance:
-            return evaluate(models, versions, dataset, split, limit, advance)
-
-    def default_data(self) -> Path:
-        """See `Task`."""
-        path = default_dataset(self.kind.name)
-        if not (path / "dataset.json").exists():
-            from wolter.spectra.simulate import simulate_dataset
-            from wolter.spectra.simulator import SimulateConfig
-
-            print(f"no --data given: simulating {DEFAULT_SPECTRA} EPIC-pn spectra into {path}")
-            with bar("simulating", DEFAULT_SPECTRA) as advance:
-                simulate_dataset(SimulateConfig(), DEFAULT_SPECTRA, path, on_shard=advance)
-        return path
-
-    def serving(self) -> "Serving":
-        """See `Task`."""
-        from wolter.spectra.serving import SpectraServing
-
-        return SpectraServing()
-
-    def reader(self) -> Callable[[Any], Any]:
-        """See `Task`."""
-        from wolter.spectra.uploads import read
-
-        return read
-
-
-class EmbeddingTask(SpectraTask):
-    """Latents and classes of PHA files: a table with one row a file.
-
-    Each file is read with the response and background that its header names, unless others are
-    given. Files that cannot be read go to OUT's stem + .rejects.parquet with the reason. The suffix
-    of OUT chooses the format: .parquet, .csv, .vot or .fits.
-    """
-
-    name = "spectra/embedding"
-    Options = EmbeddingOptions
-    EvaluateOptions = EmbeddingEvaluation
-
-    def check_outputs(self, files: Sequence[Path], out: Path, inputs: Any, options: Any) -> None:
-        """See `Task`."""
-        super().check_outputs(files, out, inputs, options)
-        if options.plots is not None:
-            check_folder(options.plots)
-
-    def predict(
-        self,
-        model: Model,
-        version: str,
-        files: Sequence[Path],
-        out: Path,
-        inputs: Any,
-        options: Any,
-        advance: Advance,
-    ) -> list[str]:
-        """See `Task`."""
-        plots: Path | None = options.plots
-        if options.reconstruction or plots is not None:
-            from wolter.spectra.reconstruction_plots import check_reconstructs, plot_files
-
-            check_reconstructs(model)
-        more = {"components": options.reconstruction}
-        lines = self._write_table(model, version, files, out, inputs, options, advance, **more)
-        if plots is None:
-            return lines
-        plot_files(
-            model,
-            files,
-            plots,
-            rmf=inputs.rmf,
-            arf=inputs.arf,
-            background=inputs.background,
-            response=options.response,
-            instrument=options.instrument,
-        )
-        return [*lines, f"plots: {plots}"]
-
-    def evaluate(
-        self,
-        models: Sequence[Model],
-        versions: Sequence[str],
-        dataset: ShardDataset,
-        split: str,
-        limit: int | None,
-        options: Any,
-    ) -> "Report":
-        """The families' own metrics, and the analysis of latents where classes are known."""
-        from wolter.spectra.latents.evaluation import analyse, has_latents
-
-        own = self._own_metrics(models, versions, dataset, split, limit)
-        if options.plain or not dataset.spec.classes or not all(map(has_latents, models)):
-            return own
-        return analyse(own, models, dataset, split, limit, options)
 
 
 class ParametersTask(SpectraTask):

@@ -6,9 +6,10 @@ from astropy.table import Table
 
 from wolter.errors import InputError
 from wolter.registry.checkpoint import load_model
+from wolter.spectra.any_task import SpectrumFiles
+from wolter.spectra.embedding_task import EmbeddingOptions, EmbeddingTask
 from wolter.spectra.predict import predict_batch
 from wolter.spectra.reading import read_record
-from wolter.spectra.tasks import EmbeddingOptions, EmbeddingTask, SpectrumFiles
 
 TASK = EmbeddingTask()
 
