@@ -1,13 +1,15 @@
 """`wolter simulate population`."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wolter.data.shards import REJECTS
 from wolter.home import default_dataset
 from wolter.progress import bar
 from wolter.spectra.population.config import PopulationConfig, Thermal
 from wolter.spectra.population.observing import ObservingConfig
-from wolter.spectra.population.write import population_dataset
+from wolter.spectra.population.write import SemiReal, population_dataset
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class SimulatePopulation:
         significance: least signal-to-noise ratio of a record; a source below it is drawn again.
             0 keeps all.
         observing: exposures, detectors, years and off-axis angles.
+        like: table of real catalogue rows, as CSV: class, band fluxes and counts of the sources
+            follow each row, and its features are the record's. Rows that no model of their class
+            can follow are rejected with the reason. Mix, counts and n do not matter then.
+        repeats: sources for each row of `like`; all are in one split.
         workers: processes, one core each; 0: one for every core.
     """
 
@@ -44,6 +50,8 @@ class SimulatePopulation:
     counts_slope: float = PopulationConfig.counts_slope
     significance: float = PopulationConfig.significance
     observing: ObservingConfig = field(default_factory=ObservingConfig)
+    like: Path | None = None
+    repeats: int = 8
     workers: int = 0
 
     def config(self) -> PopulationConfig:
@@ -59,11 +67,28 @@ class SimulatePopulation:
 
     def run(self) -> int:
         """Simulate, and say what was written."""
+        if self.like is not None:
+            return self._follow(self.like)
         with bar("simulating", self.n) as advance:
             dataset = population_dataset(
                 self.config(), self.n, self.out, self.seed, self.workers or None, advance
             )
         print(f"{dataset.manifest.rows} sources in {len(dataset.files)} shards: {dataset.path}")
+        return 0
+
+    def _follow(self, rows: Path) -> int:
+        semi_real = SemiReal(self.config(), rows, self.repeats)
+        with bar("simulating", semi_real.n) as advance:
+            dataset = semi_real.write(self.out, self.seed, self.workers or None, advance)
+        n, lost = len(semi_real.simulator.rows), len(semi_real.rejects)
+        print(
+            f"{dataset.manifest.rows} spectra of {n} rows in {len(dataset.files)} shards: "
+            f"{dataset.path}"
+        )
+        if lost:
+            print(f"{lost} rows rejected, see {dataset.path / REJECTS}:")
+            for reason, times in Counter(why for _, why in semi_real.rejects).most_common():
+                print(f"{times:8d}  {reason}")
         return 0
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wolter.spectra.population.classes import Variant
+from wolter.spectra.population.class_model import Variant
 from wolter.spectra.population.draws import Draw
 from wolter.xray.emission.components import parse
 from wolter.xray.emission.expression import Expression, PreparedModel

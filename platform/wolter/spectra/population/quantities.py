@@ -14,7 +14,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from wolter.spectra.population.classes import CLASSES, Variant
+from wolter.spectra.population.class_model import Variant
+from wolter.spectra.population.classes import CLASSES
 from wolter.spectra.population.emission import WIDE_KEV, energy_fluxes
 from wolter.spectra.schema import Parameter
 from wolter.xray.emission.components import parse

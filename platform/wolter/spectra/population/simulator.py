@@ -15,17 +15,17 @@ from torch import Tensor
 
 from wolter.data.seeds import seed_of
 from wolter.spectra.population import quantities
-from wolter.spectra.population.classes import CLASSES, NAMES, Variant
+from wolter.spectra.population.class_model import Variant
+from wolter.spectra.population.classes import CLASSES, NAMES
 from wolter.spectra.population.config import PopulationConfig
 from wolter.spectra.population.emission import Emission, Values
 from wolter.spectra.population.observing import Detector, Observations, observe
+from wolter.spectra.population.selection import Detections, detect, steep_counts
 from wolter.spectra.population.thermal import model_of
-from wolter.spectra.schema import SpectraBatch, SpectraSpec, poisson_counts
+from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.spectra.simulator import BLOCK, own_sources
 
 COMPONENTS = ("source",)
-_ROUNDS = 200
-_BRIGHTER = 1.03  # factor on the fewest expected counts, round by round
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,60 +131,45 @@ class PopulationSimulator:
     def _record(
         self, sources: Sources, seen: Observations, generator: torch.Generator
     ) -> SpectraBatch:
-        unit_BC = seen.expected(sources.flux_BE)
-        factor_B, counts_BC, background_BC = self._selected(unit_BC, seen, generator)
-        batch = SpectraBatch(
-            counts_BC=counts_BC,
-            background_BC=background_BC,
-            background_scale_B=seen.scale_B,
-            exposure_B=seen.exposure_B,
-            expected_BKC=(unit_BC * factor_B[:, None])[:, None],
-            expected_background_BC=seen.background_BC,
-            area_BA=seen.area_BA(),
-            redistribution_BQA=seen.detector.redistribution_QA.expand(len(unit_BC), -1, -1).clone(),
-            folding_area_BF=seen.folding_area_BF(),
-            folding_offsets_BTA=seen.detector.offset_TA.expand(len(unit_BC), -1, -1).clone(),
-            class_B=sources.class_B.float(),
+        config, unit_BC = self.config, seen.expected(sources.flux_BE)
+        total_B = unit_BC.sum(1)
+
+        def factors(rows: Tensor) -> Tensor:
+            counts = steep_counts(*config.counts, config.counts_slope, len(rows), generator)
+            return counts / total_B[rows]
+
+        found = detect(
+            unit_BC, seen.background_BC, seen.scale_B, config.significance, factors, generator
         )
-        flux_B4 = quantities.fluxes(sources.flux_BE, self.edges_E1) * factor_B[:, None]
-        flux_B4 = flux_B4.clamp(min=quantities.FAINTEST)
-        batch.parameters_BP = torch.cat(
-            [sources.label_B3, quantities.hardness(flux_B4), flux_B4], 1
-        )
+        batch = self.batch_of(sources, seen, found, unit_BC * found.factor_B[:, None])
+        batch.parameters_BP = self.labels_of(sources, found.factor_B)
         batch.catalogue_BX = self._catalogue(batch, sources.class_B, seen, generator)
         return batch
 
-    def _selected(
-        self, unit_BC: Tensor, seen: Observations, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Factor on the flux, counts and background counts of a significant detection of each.
+    def batch_of(
+        self, sources: Sources, seen: Observations, found: Detections, expected_BC: Tensor
+    ) -> SpectraBatch:
+        """Records of detected sources, without labels and catalogue features."""
+        n = len(expected_BC)
+        return SpectraBatch(
+            counts_BC=found.counts_BC,
+            background_BC=found.background_BC,
+            background_scale_B=seen.scale_B,
+            exposure_B=seen.exposure_B,
+            expected_BKC=expected_BC[:, None],
+            expected_background_BC=seen.background_BC,
+            area_BA=seen.area_BA(),
+            redistribution_BQA=seen.detector.redistribution_QA.expand(n, -1, -1).clone(),
+            folding_area_BF=seen.folding_area_BF(),
+            folding_offsets_BTA=seen.detector.offset_TA.expand(n, -1, -1).clone(),
+            class_B=sources.class_B.float(),
+        )
 
-        Expected counts and noise are drawn again where the signal-to-noise ratio is too low. After
-        many rounds faint sources are left out of the draw: their background is too bright.
-        """
-        low, high = self.config.counts
-        slope, n = self.config.counts_slope, len(unit_BC)
-        total_B = unit_BC.sum(1)
-        factor_B = torch.empty(n)
-        counts_BC, background_BC = torch.empty_like(unit_BC), torch.empty_like(unit_BC)
-        rows = torch.arange(n)
-        for each in range(_ROUNDS):
-            ratio = (low / high) ** slope
-            unit_B = torch.rand(len(rows), generator=generator)
-            wanted_B = low * (1 - unit_B * (1 - ratio)) ** (-1 / slope)
-            wanted_B = (wanted_B * _BRIGHTER**each).clamp(max=high * _BRIGHTER**each)
-            factor_B[rows] = wanted_B / total_B[rows]
-            counts_BC[rows], background_BC[rows] = poisson_counts(
-                unit_BC[rows] * factor_B[rows, None],
-                seen.background_BC[rows],
-                seen.scale_B[rows],
-                generator,
-            )
-            ratio_B = signal_to_noise(counts_BC[rows], background_BC[rows], seen.scale_B[rows])
-            rows = rows[ratio_B < self.config.significance]
-            if len(rows) == 0:
-                break
-        return factor_B, counts_BC, background_BC
+    def labels_of(self, sources: Sources, factor_B: Tensor) -> Tensor:
+        """Labels (B, P) of sources whose photon fluxes are multiplied by a factor."""
+        flux_B4 = quantities.fluxes(sources.flux_BE, self.edges_E1) * factor_B[:, None]
+        flux_B4 = flux_B4.clamp(min=quantities.FAINTEST)
+        return torch.cat([sources.label_B3, quantities.hardness(flux_B4), flux_B4], 1)
 
     def _catalogue(
         self,
@@ -214,10 +199,3 @@ class PopulationSimulator:
         intra_B, inter_B = quantities.variability(class_B, net_B, generator)
         rest_B4 = torch.stack([gamma_B, sigma_B, intra_B, inter_B], 1)
         return torch.cat([flux_B3.log10(), error_B3.log10(), rest_B4], 1)
-
-
-def signal_to_noise(counts_BC: Tensor, background_BC: Tensor, scale_B: Tensor) -> Tensor:
-    """Net counts over their error, of all channels: (C - s B) / sqrt(C + s^2 B)."""
-    counts_B, background_B = counts_BC.sum(1), background_BC.sum(1)
-    variance_B = counts_B + scale_B**2 * background_B
-    return (counts_B - scale_B * background_B) / variance_B.clamp(min=1).sqrt()

@@ -7,7 +7,8 @@ from wolter.spectra.folding import EDGES_KEV, fold
 from wolter.spectra.population.classes import CLASSES, NAMES
 from wolter.spectra.population.config import PopulationConfig
 from wolter.spectra.population.observing import observe
-from wolter.spectra.population.simulator import PopulationSimulator, signal_to_noise
+from wolter.spectra.population.selection import signal_to_noise
+from wolter.spectra.population.simulator import PopulationSimulator
 from wolter.spectra.schema import SpectraBatch
 
 
