@@ -7,10 +7,17 @@ Times are those of the networks alone: spectra are simulated before (embedded EP
 the fastest of the rounds, since other work on the machine only ever slows one down. The weights are
 champions or those that come with the package; times do not depend on what they hold. Sherpa fits
 20 spectra (see `fit.py`), on one core; `sherpa_s` is that time for all spectra on all cores.
+`predict_cpu_s` is the CPU time (user and system) of the whole command `wolter predict FAMILY FILE`
+on one thread, from start to end, for a spectrum with its background: the least of the rounds.
 """
 
 import json
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -19,6 +26,7 @@ from benchmarks import fit
 from wolter.cluster import cores
 from wolter.registry import pretrained
 from wolter.registry.checkpoint import Model, load_model
+from wolter.spectra.demo import SpectraDemonstration
 from wolter.spectra.predict import estimate
 from wolter.spectra.schema import SpectraBatch
 from wolter.spectra.simulator import BLOCK, SimulateConfig, Simulator
@@ -52,6 +60,7 @@ def run(n: int = 20_000, rounds: int = 3) -> dict[str, Any]:
         "samples_per_spectrum": samples,
         "posterior_s": seconds["posterior"],
         "families": seconds,
+        "predict_cpu_s": predict_cpu_s(rounds),
         "versions": versions,
         "sherpa_s_per_fit": sherpa,
         "sherpa_s": None if sherpa is None else sherpa * n / cores(),
@@ -63,6 +72,32 @@ def _time(model: Model, batch: SpectraBatch) -> float:
     for piece in batch.split(PIECE):
         estimate(model, piece)
     return time.perf_counter() - start
+
+
+def predict_cpu_s(rounds: int) -> dict[str, float]:
+    """CPU seconds of `wolter predict FAMILY FILE`, by family."""
+    with TemporaryDirectory() as name:
+        _, files = SpectraDemonstration().request(Path(name))
+        words = [str(files["pha"]), "--response", "embedded", "--out", f"{name}/out.csv"]
+        families = (*POINT_FAMILIES, "posterior")
+        return {
+            family: min(_cpu_s(["predict", family, *words]) for _ in range(rounds))
+            for family in families
+        }
+
+
+def _cpu_s(words: list[str]) -> float:
+    before = os.times()
+    subprocess.run(
+        [sys.executable, "-m", "wolter.cli", *words],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    after = os.times()
+    return (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
 
 
 def _sherpa_s_per_fit() -> float | None:

@@ -14,7 +14,7 @@ from typing import Protocol, cast
 from wolter.commands import all_commands
 from wolter.errors import InputError
 from wolter.files import why_full
-from wolter.memory import keep_freed
+from wolter.memory import keep_freed, kept_for_good
 from wolter.reasons import told
 from wolter.terminal import ours_alone
 
@@ -100,22 +100,22 @@ def _main(arguments: Sequence[str] | None) -> int:
         return 0
     keep_freed()
     with contextlib.nullcontext() if debug else ours_alone():
-        return _run(words, debug)
+        return _run(words, debug, own_process=arguments is None)
 
 
-def _run(words: list[str], debug: bool) -> int:
+def _run(words: list[str], debug: bool, own_process: bool) -> int:
     try:
+        if words[0] == "config":
+            return _config(words[1:])
         from wolter.commands import config_file
 
-        if words[0] == "config":
-            name, rest = find(words[1:])
-            print(config_file.written(load(name, rest), rest, f"wolter {name}"), end="")
-            return 0
         name, rest = find(words)
         rest, file = config_file.split(rest)
         values = {} if file is None else config_file.read(file)
         rest = config_file.with_family(rest, values)
-        command = config_file.parse(load(name, rest), rest, f"wolter {name}", values, file)
+        with kept_for_good() if own_process else contextlib.nullcontext():
+            options = load(name, rest)
+        command = config_file.parse(options, rest, f"wolter {name}", values, file)
         return command.run()
     except BrokenPipeError:  # the reader of our output has what it wanted
         _print_no_more()
@@ -125,6 +125,21 @@ def _run(words: list[str], debug: bool) -> int:
     except Exception as error:
         ours = told(error)
         return _fail(str(ours), USAGE if isinstance(ours, InputError) else FAILED, debug)
+
+
+def _config(words: list[str]) -> int:
+    """`wolter config COMMAND [OPTIONS]`."""
+    from wolter.commands import config_file
+
+    if not words or words[0].startswith("-"):
+        usage = f"wolter config COMMAND; COMMAND is one of: {', '.join(all_commands())}"
+        if words[:1] not in (["-h"], ["--help"]):
+            raise InputError(f"config: name a command first: {usage}")
+        print(f"usage: {usage}")
+        return 0
+    name, rest = find(words)
+    print(config_file.written(load(name, rest), rest, f"wolter {name}"), end="")
+    return 0
 
 
 def _print_no_more() -> None:

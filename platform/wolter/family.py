@@ -118,7 +118,9 @@ def load(name: str) -> Family:
     Raises:
         InputError: no family has this name, or it cannot be imported.
     """
-    named = [each for each in names() if name == each or name.startswith(f"{each}-")]
+    own = _own()
+    known = own if name in own else names()  # other packages are searched for other names alone
+    named = [each for each in known if name == each or name.startswith(f"{each}-")]
     if not named:
         raise InputError(f"unknown family {name!r}; choose one of: {', '.join(names())}")
     family = _import(max(named, key=len))

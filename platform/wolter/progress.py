@@ -10,16 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 FIRST_S, EVERY_S = 10.0, 60.0  # until the first line, and between lines
 MARKS = 6  # lines that the rate is taken over
 
@@ -30,6 +20,16 @@ def bar(title: str, total: int | None = None) -> Iterator[Callable[..., None]]:
     if not sys.stderr.isatty():
         yield _Lines(title, total)
         return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),

@@ -8,7 +8,18 @@ from tests.synthetic import make_dataset
 
 from wolter import cli
 from wolter.commands import all_commands
+from wolter.spectra.demo import SpectraDemonstration
 
+SLOW = {
+    "matplotlib",
+    "mlflow",
+    "pandas",
+    "pyarrow.compute",
+    "ray",
+    "rich",
+    "scipy",
+    "torch._dynamo",
+}
 PRETRAINED = ("--version", "pretrained")
 
 
@@ -40,6 +51,12 @@ def test_the_overview_lists_every_command(capsys):
     ("arguments", "message"),
     [
         (["simulat"], "unknown command 'simulat'; choose one of: simulate images"),
+        (["config"], "config: name a command first: wolter config COMMAND; COMMAND is one of: sim"),
+        (
+            ["config", "--out"],
+            "config: name a command first: wolter config COMMAND; COMMAND is one",
+        ),
+        (["config", "simulat"], "unknown command 'simulat'; choose one of: simulate images"),
         (["simulate", "spectra", "--exposure", "long"], "--exposure long: give SECONDS"),
         (["simulate", "spectra", "--n", "0"], "n = 0: simulate at least one"),
         (["simulate", "spectra", "--rmf", "nowhere.rmf"], "nowhere.rmf: no such file"),
@@ -121,6 +138,25 @@ def test_help_answers_at_once_without_torch_or_ray():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip().endswith("set()")
+
+
+def test_help_of_config_lists_what_it_writes(capsys):
+    code, out, _ = run("config", "--help", capsys=capsys)
+    assert code == 0
+    assert out.startswith("usage: wolter config COMMAND")
+    assert all(name in out for name in all_commands())
+
+
+def test_a_prediction_imports_nothing_that_it_does_not_use(tmp_path):
+    """Each of these takes a tenth of a second or more."""
+    _, files = SpectraDemonstration().request(tmp_path)
+    words = ["predict", "posterior", str(files["pha"]), *PRETRAINED, "--response", "embedded"]
+    words += ["-o", str(tmp_path / "out.csv")]
+    code = f"import sys, wolter.cli as c; c.main({words}); print({SLOW} & {{*sys.modules}})"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.endswith("out.csv\nset()\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

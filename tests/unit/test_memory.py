@@ -1,7 +1,11 @@
-"""Freed memory is used again without asking the system, page by page."""
+"""Freed memory is used again, and modules are left alone by the garbage collector."""
 
+import gc
 import subprocess
 import sys
+import weakref
+
+from wolter.memory import kept_for_good
 
 PROGRAM = """
 import ctypes, resource, sys
@@ -36,3 +40,25 @@ def test_large_pieces_are_not_fetched_anew() -> None:
     assert page_faults("keep") < 0.01 * pages
     # Without it they are, or this test shows nothing (pages may be larger, hence the half).
     assert page_faults("leave") > 0.5 * pages
+
+
+class Knot:
+    """Something that only the collector of reference cycles frees."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+
+def test_what_is_made_for_good_is_never_collected_and_what_follows_is():
+    gc.collect()
+    try:
+        with kept_for_good():
+            assert not gc.isenabled()
+            kept = weakref.ref(Knot())
+        assert gc.isenabled()
+        loose = weakref.ref(Knot())
+        gc.collect()
+        assert kept() is not None
+        assert loose() is None
+    finally:
+        gc.unfreeze()

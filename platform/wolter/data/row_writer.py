@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from wolter.data.integrity import encode
 from wolter.data.record_kinds import Spec
@@ -65,6 +64,8 @@ class RowWriter:
 
         Rows of one `parent`, or else of one `source_id`, fall into one split.
         """
+        import pyarrow.compute as pc  # slow, and not needed to predict
+
         good = pc.equal(table["reason"], "")
         self.reject(table.filter(pc.invert(good)))
         kept = table.filter(good).drop_columns(["reason"])

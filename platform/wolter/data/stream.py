@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from wolter.data.integrity import read_shard
 from wolter.data.split import split_bounds
@@ -13,6 +12,8 @@ from wolter.data.split import split_bounds
 
 def select(table: pa.Table, split: str, columns: Sequence[str]) -> pa.Table:
     """Rows of a split, with those of the columns that the table has."""
+    import pyarrow.compute as pc  # slow, and not needed to predict
+
     low, high = split_bounds(split)
     keep = pc.and_(pc.greater_equal(table["split_key"], low), pc.less(table["split_key"], high))
     return table.select([name for name in columns if name in table.column_names]).filter(keep)
