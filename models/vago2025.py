@@ -97,12 +97,12 @@ def _error(module: nn.Module, batch: SpectraBatch) -> Tensor:
 def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tensor]]:
     """Mean error of scaled count rates, and itself by name."""
     error = _error(module, batch)
-    return error, {"error": error.detach()}
+    return error, {"rate_error": error.detach()}
 
 
 def measure(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     """Mean error of scaled count rates on held-out records."""
-    return {"error": _error(module, batch)}
+    return {"rate_error": _error(module, batch)}
 
 
 def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
@@ -131,7 +131,7 @@ FAMILY = Family(
         Output("reconstruction", "expected counts of source and background", "count", "C"),
     ),
     measure=measure,
-    metrics=(Metric("error", "lower", "mean error of scaled count rates", headline=True),),
+    metrics=(Metric("rate_error", "lower", "mean error of scaled count rates", headline=True),),
     search_space={"width": Choice((48, 64, 96)), "layers": Choice((2, 3, 4))},
     presets={"squared": Config(error="squared")},
     defaults={"batch_size": 256},
