@@ -3,7 +3,7 @@
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rich import box
@@ -31,13 +31,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Line:
-    """A row: values by column in the column's unit, deviations where they were measured."""
+    """A row: values by column in the column's unit, deviations where they were measured.
+
+    A column may hold words in place of a value: `texts`.
+    """
 
     label: str
     group: Group
     values: Mapping[str, float]
     deviations: Mapping[str, float]
     source: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ def to_json(table: Table) -> dict[str, Any]:
                 "values": dict(line.values),
                 "deviations": dict(line.deviations),
                 "source": line.source,
+                **({"texts": dict(line.texts)} if line.texts else {}),
             }
             for line in table.lines
         ],
@@ -128,7 +133,7 @@ def _is_best(table: Table, line: Line, column: Column) -> bool:
 
 def _rich_cell(table: Table, line: Line, column: Column) -> str:
     if column.name not in line.values:
-        return "-"
+        return line.texts.get(column.name, "-")
     text = _format(line, line.values[column.name])
     if _is_best(table, line, column):
         text = f"[bold]{text}[/bold]"
@@ -152,7 +157,7 @@ def html_cells(table: Table, line: Line) -> list[tuple[str, str, bool]]:
     for column in table.columns:
         value = line.values.get(column.name)
         if value is None:
-            cells.append(("–", "", False))
+            cells.append((line.texts.get(column.name, "–"), "", False))
             continue
         known = line.deviations.get(column.name)
         deviation = "" if known is None else format_deviation(value, known)
