@@ -66,7 +66,8 @@ def record_flags(card: Card, batch: SpectraBatch, values: Values) -> list[list[s
     - `no_background`.
     - `anomalous`: a spectrum unlike all that the model was trained on, whose predictions may be
       anything (`anomaly_unknown` where the model cannot tell).
-    - `area_unknown`, of posteriors: counts came without their response, and norms are guesses.
+    - `area_unknown`, of posteriors and latents: counts came without their response, and norms and
+      fluxes are guesses.
     - `exposure_outside_training`, `response_outside_training` (effective area or redistribution)
       and `background_outside_training` (scale or level, or none at all): nothing is known of how
       good the predictions are (`training_ranges_unknown` where the model cannot tell).
@@ -90,7 +91,7 @@ def record_flags(card: Card, batch: SpectraBatch, values: Values) -> list[list[s
     if "anomaly" in values:
         set_flag("anomalous", values["anomaly"] > ANOMALOUS)
         set_flag("anomaly_unknown", np.isnan(values["anomaly"]))
-    if "samples" in values:  # point families do not read it
+    if values.keys() & {"samples", "latent"}:  # point families do not read it
         area_BA = batch.area_BA
         unknown_B = (
             torch.ones(len(batch), dtype=torch.bool) if area_BA is None else area_BA.isnan().any(1)

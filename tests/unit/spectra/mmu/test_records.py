@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -5,9 +7,16 @@ import pytest
 import torch
 from tests.multimodal import draw, hats_table, rows
 
+from wolter import config as configs
+from wolter import family as families
 from wolter.data.shards import table_to_numpy, to_batch
+from wolter.registry.checkpoint import Card, Model
+from wolter.spectra.flags import record_flags
+from wolter.spectra.grid import AREA_EDGES
 from wolter.spectra.mmu.records import CATALOGUE, LOST, records_of, spec
 from wolter.spectra.mmu.tables import read_pieces
+from wolter.spectra.predict import predict_batch
+from wolter.train.loop import build
 
 
 @pytest.fixture
@@ -65,6 +74,21 @@ def test_a_source_without_a_name_is_its_row(records):
     del columns["name"], columns["object_id"]
     table = records(columns)
     assert table["source_id"].to_pylist() == table["file"].to_pylist()
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "vago2025"])
+def test_latents_of_records_without_a_response_are_finite_and_flagged(name, records):
+    batch = to_batch(table_to_numpy(records(rows(8, counts=200))), "spectra")
+    family = families.load(name)
+    config = family.config(width=16, layers=1, heads=2)
+    module = build(family, config, spec(), seed=0).eval()
+    family.normalise(module, batch)
+    model = Model(family, Card(name, configs.to_dict(config), spec()), module)
+    values = predict_batch(model, batch)
+    assert all(np.isfinite(value).all() for value in values.values())
+    assert all("area_unknown" in flags for flags in record_flags(model.card, batch, values))
+    known = replace(batch, area_BA=torch.ones(8, len(AREA_EDGES) - 1))
+    assert not any("area_unknown" in flags for flags in record_flags(model.card, known, values))
 
 
 def test_what_is_lost_is_said():
