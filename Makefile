@@ -83,6 +83,7 @@ $(PEERS): $(STAMP)
 	fi
 	@echo 'Installing the peers into .venv (Sherpa is compiled)'
 	@$(PIP) install -c constraints.txt -e '.[dev,peers]'
+	@$(PIP) install -c constraints.txt --no-deps nnapec # its table alone is read
 	@rm -f .venv/.peers-* && touch $@
 
 standard: setup ## the table of docs/results.md: 200,000 spectra of the NGC 7793 response, three families

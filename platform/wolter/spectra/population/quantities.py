@@ -4,8 +4,8 @@ Labels are noise-free. Catalogue features are measured from the record's own cou
 Chandra Source Catalog are: energy fluxes of bands by aperture photometry (Evans et al. 2010, ApJS
 189, 37, section 3.4), a power law where there are enough counts, variability probabilities.
 
-Shapes: B sources, C channel, E photon energy, N column, S slope, T pair of slope and column, X
-catalogue feature.
+Shapes: B sources, C channel, E photon energy, G group of channels, S slope, T pair of slope and
+column, X catalogue feature.
 """
 
 import math
@@ -49,8 +49,11 @@ CATALOGUE = (
 """Catalogue features: decimal logarithms of fluxes and errors in erg cm^-2 s^-1; photon index."""
 
 FEWEST_FOR_SLOPE = 150.0  # net counts that the Chandra Source Catalog fits
-_SLOPES = torch.linspace(-1.0, 5.0, 31)
-_LOG_COLUMNS = torch.linspace(-2.0, 1.3, 12)  # 1e22 cm^-2
+_SLOPES = torch.linspace(-1.0, 5.5, 66)
+_LOG_COLUMNS = torch.linspace(-2.0, 1.8, 20)  # 1e22 cm^-2
+_GROUP = 6  # channels that slopes are measured in
+_LEAST_ERROR = 0.05  # of a slope: half a step of the grid
+_TOGETHER = 16  # sources
 FAINTEST = 1e-19  # erg cm^-2 s^-1: label of a band that nothing passes
 
 
@@ -165,15 +168,26 @@ def measured_slopes(
     """
     net_B = counts_BC.sum(1) - background_BC.sum(1)
     mean_B, sigma_B = (torch.full_like(net_B, torch.nan) for _ in range(2))
-    for b in (net_B >= FEWEST_FOR_SLOPE).nonzero()[:, 0].tolist():
-        expected_TC = shape_TC * (area_BC[b] / area_C)
-        share_T1 = net_B[b] / expected_TC.sum(1, keepdim=True)
-        log_T = torch.log(expected_TC * share_T1 + background_BC[b] + 1e-6) @ counts_BC[b]
-        weight_S = torch.softmax(log_T, 0).reshape(len(_SLOPES), -1).sum(1)
-        mean = (weight_S * _SLOPES).sum()
-        mean_B[b] = mean
-        sigma_B[b] = (weight_S * (_SLOPES - mean) ** 2).sum().clamp(min=1e-4).sqrt()
+    relative_BC = area_BC / area_C
+    for rows in (net_B >= FEWEST_FOR_SLOPE).nonzero()[:, 0].split(_TOGETHER):
+        # Within a group of channels the area is the mean one.
+        relative_BG = _grouped(relative_BC[rows]) / _grouped(torch.ones_like(area_C))
+        expected_BTG = _grouped(shape_TC) * relative_BG[:, None]
+        scale_BT1 = net_B[rows, None, None] / expected_BTG.sum(2, keepdim=True)
+        total_BTG = expected_BTG * scale_BT1 + _grouped(background_BC[rows])[:, None] + 1e-6
+        log_BT = (total_BTG.log_() @ _grouped(counts_BC[rows])[:, :, None])[:, :, 0]
+        weight_BS = torch.softmax(log_BT, 1).unflatten(1, (len(_SLOPES), -1)).sum(2)
+        mean_B[rows] = weight_BS @ _SLOPES
+        variance_B = (weight_BS * (_SLOPES - mean_B[rows, None]) ** 2).sum(1)
+        sigma_B[rows] = (variance_B + _LEAST_ERROR**2).sqrt()
     return mean_B, sigma_B
+
+
+def _grouped(values_BC: Tensor) -> Tensor:
+    """Sums over groups of channels; what is left over at the end is a smaller group."""
+    missing = -values_BC.shape[-1] % _GROUP
+    padded = torch.nn.functional.pad(values_BC, (0, missing))
+    return padded.unflatten(-1, (-1, _GROUP)).sum(-1)
 
 
 def variability(

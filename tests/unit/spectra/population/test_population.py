@@ -1,54 +1,79 @@
-"""A population of Chandra sources: classes, selection, response, determinism."""
+"""A population of Chandra sources: selection, labels, catalogue features, response, determinism."""
 
+import pickle
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
-from wolter.spectra.folding import EDGES_KEV, fold
+from wolter.errors import InputError
+from wolter.spectra.folding import EDGES_KEV, bands_kev, fold
 from wolter.spectra.population.classes import CLASSES, NAMES
 from wolter.spectra.population.config import PopulationConfig
-from wolter.spectra.population.observing import observe
+from wolter.spectra.population.observing import ObservingConfig, observe
 from wolter.spectra.population.selection import signal_to_noise
 from wolter.spectra.population.simulator import PopulationSimulator
-from wolter.spectra.schema import SpectraBatch
+from wolter.spectra.simulate import shard_table
 
 
-@pytest.fixture(scope="module")
-def simulator() -> PopulationSimulator:
-    pytest.importorskip("h5py")
-    return PopulationSimulator(PopulationConfig(mix="equal"))
+def column(batch, simulator, name):
+    return batch.parameters_BP[:, simulator.spec.names.index(name)]
 
 
-@pytest.fixture(scope="module")
-def batch(simulator) -> SpectraBatch:
-    return simulator.draw(3, 0)
+def feature(batch, simulator, name):
+    return batch.catalogue_BX[:, simulator.spec.catalogue.index(name)]
 
 
-def test_a_block_depends_on_seed_and_number_alone(simulator, batch):
-    again = PopulationSimulator(PopulationConfig(mix="equal")).draw(3, 0)
-    assert torch.equal(again.counts_BC, batch.counts_BC)
-    assert torch.equal(again.catalogue_BX.nan_to_num(), batch.catalogue_BX.nan_to_num())
+def test_a_block_depends_on_config_seed_and_number_alone(simulator, config, batch):
+    travelled = pickle.loads(pickle.dumps(PopulationSimulator(config)))
+    again = travelled.draw(3, 0)
+    for name in ("counts_BC", "background_BC", "exposure_B", "parameters_BP", "catalogue_BX"):
+        assert torch.equal(getattr(again, name).nan_to_num(), getattr(batch, name).nan_to_num())
     assert not torch.equal(simulator.draw(3, 1).counts_BC, batch.counts_BC)
+    assert not torch.equal(simulator.draw(4, 0).counts_BC, batch.counts_BC)
 
 
 def test_every_record_is_a_significant_detection(batch):
     ratio_B = signal_to_noise(batch.counts_BC, batch.background_BC, batch.background_scale_B)
     assert float(ratio_B.min()) >= 5
-    assert batch.counts_BC.sum(1).median() < 300
+    share = (batch.counts_BC.sum(1) < 300).float().mean()
+    assert 0.7 < share < 0.95
 
 
-def test_classes_come_in_equal_numbers(batch):
+def test_without_selection_faint_sources_stay(config):
+    batch = PopulationSimulator(replace(config, significance=0.0)).draw(3, 0)
+    ratio_B = signal_to_noise(batch.counts_BC, batch.background_BC, batch.background_scale_B)
+    assert 0.1 < (ratio_B < 5).float().mean() < 0.6
+
+
+def test_classes_come_in_the_numbers_of_the_mix(batch):
     number = torch.bincount(batch.class_B.long(), minlength=len(NAMES))
     assert number.min() > 90
     assert number.max() < 170
+    rare = PopulationConfig(mix="agn=3, CV=1", thermal="bremsstrahlung")
+    assert rare.shares() == (0.75, 0, 0, 0, 0, 0, 0, 0.25)
+    assert PopulationConfig(thermal="bremsstrahlung").shares()[0] == pytest.approx(1405 / 3132)
 
 
-def test_labels_are_those_of_the_class_and_missing_where_there_are_none(batch):
-    nh, slope, kt = batch.parameters_BP[:, :3].T
-    assert not nh.isnan().any()
+@pytest.mark.parametrize("mix", ["", "AGN", "AGN=-1", "QSO=1", "AGN=0"])
+def test_a_mix_of_nothing_is_refused(mix):
+    with pytest.raises(InputError, match="mix"):
+        PopulationConfig(mix=mix)
+
+
+def test_labels_are_missing_where_a_class_has_none(simulator, batch):
+    assert not column(batch, simulator, "nh").isnan().any()
+    slope, kt = (column(batch, simulator, name) for name in ("slope", "kt"))
     for k, each in enumerate(CLASSES):
         rows = batch.class_B == k
-        assert bool(slope[rows].isnan().all()) == (not any(v.slope for v in each.variants))
-        assert bool(kt[rows].isnan().all()) == (not any(v.kt for v in each.variants))
+        for label, has in (
+            (slope, [bool(v.slope) for v in each.variants]),
+            (kt, [bool(v.kt) for v in each.variants]),
+        ):
+            missing = label[rows].isnan()
+            assert bool(missing.all()) == (not any(has))
+            assert bool(missing.any()) == (not all(has))
 
 
 def test_labels_lie_within_their_ranges(simulator, batch):
@@ -58,23 +83,111 @@ def test_labels_lie_within_their_ranges(simulator, batch):
     assert bool(inside[known].all())
 
 
+def test_hardness_is_that_of_the_fluxes(simulator, batch):
+    s, m, h, b = (column(batch, simulator, f"flux_{name}") for name in "smhb")
+    torch.testing.assert_close(s + m + h, b, rtol=1e-4, atol=1e-19)
+    hard_hs = column(batch, simulator, "hard_hs")
+    torch.testing.assert_close(hard_hs, (h - s) / (h + s), rtol=0, atol=1e-5)
+    assert hard_hs.abs().max() <= 1
+
+
+def test_fluxes_of_bright_sources_are_measured(simulator, batch):
+    bright = batch.counts_BC.sum(1) > 1000
+    assert bright.sum() > 20
+    for name in "mh":
+        true = column(batch, simulator, f"flux_{name}")[bright]
+        got, error = (
+            10 ** feature(batch, simulator, f"log_{what}_{name}")[bright]
+            for what in ("flux", "error")
+        )
+        known = error < 0.2 * true
+        # Energies are recorded, not true: a few per cent of systematic difference.
+        assert ((got / true)[known] - 1).abs().median() < 0.08
+
+
+def test_slopes_are_measured_where_there_are_counts(simulator, batch):
+    gamma, error = (feature(batch, simulator, name) for name in ("gamma", "gamma_error"))
+    net = (batch.counts_BC - batch.background_BC * batch.background_scale_B[:, None]).sum(1)
+    assert torch.equal(gamma.isnan(), net < 150)
+    hmxb = (batch.class_B == NAMES.index("HMXB")) & ~gamma.isnan() & (error < 0.3)
+    true = column(batch, simulator, "slope")
+    pull = (gamma - true)[hmxb] / error[hmxb]
+    assert pull.abs().median() < 1.2
+
+
+def test_variability_is_a_probability_or_missing(simulator, batch):
+    intra, inter = (feature(batch, simulator, f"var_{each}_prob") for each in ("intra", "inter"))
+    assert ((intra >= 0) & (intra <= 1)).all()
+    assert 0.4 < inter.isnan().float().mean() < 0.7
+
+
 def test_a_record_holds_the_response_that_its_counts_were_folded_through(simulator):
-    flux = torch.linspace(2.0, 0.5, len(EDGES_KEV) - 1)[None] * 1e-5
-    edges_E1 = simulator.edges_E1
-    edges_F1 = torch.tensor(EDGES_KEV, dtype=torch.float64)
-    width_F = edges_F1.diff()
-    at_E = (torch.searchsorted(edges_F1, (edges_E1[1:] + edges_E1[:-1]) / 2) - 1).clamp(0, 191)
-    flux_E = flux[0][at_E] / width_F[at_E].float() * edges_E1.diff().float()
+    edges_E1, edges_F1 = simulator.edges_E1, torch.tensor(EDGES_KEV, dtype=torch.float64)
+    width_F, band_E = edges_F1.diff(), (edges_E1[1:] + edges_E1[:-1]) / 2
+    at_E = (torch.searchsorted(edges_F1, band_E) - 1).clamp(0, len(width_F) - 1)
+    density_F = bands_kev() ** -1.7
+    flux_E = (density_F[at_E] * edges_E1.diff()).float() * 1e-4
+    flux_F = (density_F * width_F).float() * 1e-4
     generator = torch.Generator().manual_seed(0)
     for detector in simulator.detectors:
         seen = observe(simulator.config.observing, detector, 8, generator)
         expected_BC = seen.expected(flux_E.expand(8, -1))
-        offset_BTA = detector.offset_TA.expand(8, -1, -1)
         got_BC = fold(
-            flux.expand(8, -1),
+            flux_F.expand(8, -1),
             seen.folding_area_BF(),
-            offset_BTA,
+            detector.offset_TA.expand(8, -1, -1),
             seen.exposure_B,
             torch.tensor(simulator.spec.energy_edges),
         )
         torch.testing.assert_close(got_BC.sum(1), expected_BC.sum(1), rtol=0.01, atol=0)
+
+
+def test_off_axis_area_is_smaller_and_background_larger(simulator):
+    near, far = (
+        observe(
+            ObservingConfig(off_axis_arcmin=(theta, theta)),
+            simulator.detectors[0],
+            64,
+            torch.Generator().manual_seed(0),
+        )
+        for theta in (0.0, 10.0)
+    )
+    ratio_BF = far.folding_area_BF() / near.folding_area_BF()
+    energy = bands_kev()
+    at_15, at_6 = ((energy - each).abs().argmin() for each in (1.5, 6.0))
+    assert ratio_BF[:, at_15].mean() == pytest.approx(0.75, abs=0.01)
+    assert ratio_BF[:, at_6].mean() == pytest.approx(0.55, abs=0.01)
+    assert (far.background_BC.sum(1) / near.background_BC.sum(1)).median() > 50
+
+
+def test_shards_name_their_sources(simulator):
+    table = shard_table(simulator, 3, 0, 5)
+    assert table["source_id"].to_pylist()[:2] == ["population-3-0", "population-3-1"]
+    keys = np.array(table["split_key"])
+    assert ((keys >= 0) & (keys < 1)).all()
+    assert {"class", "catalogue", "folding_area", "folding_offsets", "expected"} <= set(
+        table.column_names
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"counts": (0.0, 10.0)}, {"counts_slope": 0.0}, {"significance": -1.0}],
+)
+def test_senseless_settings_are_refused(wrong):
+    with pytest.raises(InputError, match="counts_slope"):
+        PopulationConfig(**wrong)
+
+
+def test_other_detectors_are_refused():
+    with pytest.raises(InputError, match="acis_s, acis_i or both"):
+        ObservingConfig(detectors=("epic_pn",))
+
+
+@pytest.mark.peers
+def test_stars_have_lines_of_plasma():
+    config = PopulationConfig(mix="LM-STAR=1", significance=0.0)
+    batch = PopulationSimulator(config).draw(0, 0)
+    kt = batch.parameters_BP[:, 2]
+    assert not kt.isnan().any()
+    assert 0.3 < kt.median() < 2
