@@ -49,10 +49,10 @@ CATALOGUE = (
 """Catalogue features: decimal logarithms of fluxes and errors in erg cm^-2 s^-1; photon index."""
 
 FEWEST_FOR_SLOPE = 150.0  # net counts that the Chandra Source Catalog fits
-_SLOPES = torch.linspace(-1.0, 5.5, 66)
+_SLOPES = torch.linspace(-1.0, 5.6, 34)
 _LOG_COLUMNS = torch.linspace(-2.0, 1.8, 20)  # 1e22 cm^-2
 _GROUP = 6  # channels that slopes are measured in
-_LEAST_ERROR = 0.05  # of a slope: half a step of the grid
+_LEAST_ERROR = 0.06  # of a slope: a step of the grid over the root of 12
 _TOGETHER = 16  # sources
 FAINTEST = 1e-19  # erg cm^-2 s^-1: label of a band that nothing passes
 
@@ -168,15 +168,18 @@ def measured_slopes(
     """
     net_B = counts_BC.sum(1) - background_BC.sum(1)
     mean_B, sigma_B = (torch.full_like(net_B, torch.nan) for _ in range(2))
-    relative_BC = area_BC / area_C
-    for rows in (net_B >= FEWEST_FOR_SLOPE).nonzero()[:, 0].split(_TOGETHER):
+    relative_BC, shape_TG = area_BC / area_C, _grouped(shape_TC)
+    bright = (net_B >= FEWEST_FOR_SLOPE).nonzero()[:, 0]
+    for start in range(0, len(bright), _TOGETHER):
+        rows = bright[start : start + _TOGETHER]
         # Within a group of channels the area is the mean one.
         relative_BG = _grouped(relative_BC[rows]) / _grouped(torch.ones_like(area_C))
-        expected_BTG = _grouped(shape_TC) * relative_BG[:, None]
-        scale_BT1 = net_B[rows, None, None] / expected_BTG.sum(2, keepdim=True)
-        total_BTG = expected_BTG * scale_BT1 + _grouped(background_BC[rows])[:, None] + 1e-6
-        log_BT = (total_BTG.log_() @ _grouped(counts_BC[rows])[:, :, None])[:, :, 0]
-        weight_BS = torch.softmax(log_BT, 1).unflatten(1, (len(_SLOPES), -1)).sum(2)
+        scale_BT = net_B[rows, None] / (relative_BG @ shape_TG.T)
+        expected_BTG = shape_TG * relative_BG[:, None]
+        expected_BTG.mul_(scale_BT[:, :, None]).add_(_grouped(background_BC[rows])[:, None] + 1e-6)
+        log_BT = torch.bmm(expected_BTG.log_(), _grouped(counts_BC[rows])[:, :, None])[:, :, 0]
+        weight_BT = torch.softmax(log_BT, 1)
+        weight_BS = weight_BT.reshape(len(rows), len(_SLOPES), -1).sum(2)
         mean_B[rows] = weight_BS @ _SLOPES
         variance_B = (weight_BS * (_SLOPES - mean_B[rows, None]) ** 2).sum(1)
         sigma_B[rows] = (variance_B + _LEAST_ERROR**2).sqrt()
@@ -187,7 +190,7 @@ def _grouped(values_BC: Tensor) -> Tensor:
     """Sums over groups of channels; what is left over at the end is a smaller group."""
     missing = -values_BC.shape[-1] % _GROUP
     padded = torch.nn.functional.pad(values_BC, (0, missing))
-    return padded.unflatten(-1, (-1, _GROUP)).sum(-1)
+    return padded.reshape(*padded.shape[:-1], -1, _GROUP).sum(-1)
 
 
 def variability(

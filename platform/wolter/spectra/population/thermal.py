@@ -98,7 +98,8 @@ def _prepare(grid: Grid) -> Evaluate:
         continuum_BE = slow_BE * _boltzmann(middle_E, kt_B1) * (1 + bound_B1)
         away_BL = torch.log10(kt_B1 / peak_L) / dex_L
         line_BL = continuum_BE[:, bin_L] * strength_L * torch.exp(-(away_BL**2) / 2)
-        return norm_B1 * (continuum_BE + (abundance_B1 * line_BL) @ profile_LE)
+        flux_BE: Tensor = continuum_BE + (abundance_B1 * line_BL) @ profile_LE
+        return norm_B1 * flux_BE
 
     return evaluate
 
