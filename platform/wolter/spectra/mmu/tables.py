@@ -104,7 +104,7 @@ def _of_one_form(path: Path, table: pa.Table) -> pa.Table:
     if nested is not None and pa.types.is_struct(nested.type):
         flat |= {f"spectrum.{field.name}": pc.struct_field(nested, field.name)
                  for field in nested.type}  # fmt: skip
-    elif nested is not None and pa.types.is_list(nested.type):
+    elif isinstance(nested, pa.ListArray | pa.LargeListArray):
         flat |= _lists_of(nested)
     return _chosen(path, flat, len(table))
 
@@ -114,7 +114,7 @@ def _lists_of(rows: Any) -> dict[str, Any]:
     if not pa.types.is_struct(rows.type.value_type):
         return {}
     return {
-        f"spectrum.{field.name}": pa.ListArray.from_arrays(
+        f"spectrum.{field.name}": type(rows).from_arrays(
             rows.offsets, pc.struct_field(rows.values, field.name)
         )
         for field in rows.type.value_type
