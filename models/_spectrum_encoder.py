@@ -17,7 +17,7 @@ from wolter.models._spectra import Standardise
 from wolter.spectra.folding import EDGES_KEV, bands_kev
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
-PER_TOKEN = 4  # channels a token
+PER_TOKEN = 6  # channels a token
 WAVES = 4  # sines and cosines of the logarithm of energy
 LEAST_AREA = 1e-2  # cm^2: less is none
 PIVOT_KEV = 2.0

@@ -34,7 +34,8 @@ from wolter.spectra.schema import SpectraBatch, SpectraSpec
 LATENTS = 8
 FLUX = "flux_b"
 LOG_FLUX = (-32.0, 3.5)  # mean and deviation of the first latent where nothing is known of fluxes
-LEAST_SIGMA = 1e-3
+LEAST_SIGMA = 3e-3
+TAIL = 3.0  # sigmas: beyond, a quantity pulls no harder
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Config:
     tied_weight: float = 2.0
     class_weight: float = 4.0
     free_weight: float = 1.0
-    bright: float = 1000.0
+    bright: float = 3000.0
     masked: float = 0.05
     clusters: int = 0
     cluster_weight: float = 0.1
@@ -180,49 +181,54 @@ def normalise(module: nn.Module, batch: SpectraBatch) -> None:
     cast("Autoencoder", module).learn(batch)
 
 
-def _tied_loss(
-    network: Autoencoder, mean_BL: Tensor, sigma_BL: Tensor, batch: SpectraBatch
-) -> tuple[Tensor, Tensor]:
-    """Negative log density of tied quantities, and information of latents that are tied to none.
-
-    Both (B, L): zero where the other holds.
-    """
-    information_BL = 0.5 * (mean_BL.square() + sigma_BL.square() - 1) - sigma_BL.log()
+def _known(network: Autoencoder, batch: SpectraBatch) -> tuple[Tensor, Tensor]:
+    """Standardised quantities of tied latents (B, L), 0 where unknown, and where they are known."""
+    n_after = LATENTS - network.first - len(network.tied)
     if not network.tied or batch.parameters_BP is None:
-        return torch.zeros_like(mean_BL), information_BL
+        nothing_BL = batch.counts_BC.new_zeros(len(batch), LATENTS)
+        return nothing_BL, nothing_BL.bool()
     value_BA = (network.quantities(batch) - network.tied_mean_A) / network.tied_scale_A
-    n_free = LATENTS - network.first - value_BA.shape[1]
-    value_BL = nn.functional.pad(value_BA, (network.first, n_free), value=torch.nan)
-    known_BL = ~value_BL.isnan()
-    z_BL = (value_BL.nan_to_num(nan=0.0) - mean_BL) / sigma_BL
-    # A few quantities of bright sources shall not rule the training: heavy tails.
-    density_BL = 2.5 * (z_BL.square() / 4).log1p() + sigma_BL.log()
-    return density_BL.where(known_BL, 0), information_BL.where(~known_BL, 0)
+    value_BL = nn.functional.pad(value_BA, (network.first, n_after), value=torch.nan)
+    return value_BL.nan_to_num(nan=0.0), ~value_BL.isnan()
+
+
+def _density(value_BL: Tensor, mean_BL: Tensor, sigma_BL: Tensor) -> Tensor:
+    """Negative log density of quantities (B, L): normal, with exponential tails beyond 3 sigmas."""
+    z_BL = ((value_BL - mean_BL) / sigma_BL).abs()
+    tail_BL = TAIL * z_BL - 0.5 * TAIL**2
+    return torch.where(z_BL < TAIL, 0.5 * z_BL.square(), tail_BL) + sigma_BL.log()
 
 
 def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tensor]]:
     """Weighted sum of the reconstruction's deviance, the latents' terms and the cross-entropy.
 
     Nats a record. The deviance of records brighter than `Config.bright` counts is scaled down.
+    Latents are drawn from their densities where nothing ties them; a tied one is its mean, for its
+    density is that of the quantity.
     """
     network = cast("Autoencoder", module)
     config = network.config
     mean_BL, sigma_BL = network.encode(batch)
-    latent_BL = mean_BL + sigma_BL * torch.randn_like(sigma_BL) if module.training else mean_BL
+    value_BL, known_BL = _known(network, batch)
+    latent_BL = mean_BL
+    if module.training:
+        latent_BL = mean_BL + sigma_BL * torch.randn_like(sigma_BL) * ~known_BL
     source_BC, background_BC, shape_BC = network.reconstruct(latent_BL, batch)
     total_B = batch.counts_BC.sum(1)
     deviance_B = deviance(batch.counts_BC, source_BC + background_BC)
     weight_B = config.bright / total_B.clamp_min(config.bright)
     entropy_B = -(batch.background_BC * shape_BC.clamp_min(1e-9).log()).sum(1)
     entropy_B = entropy_B / batch.background_BC.sum(1).clamp_min(1)
-    tied_BL, information_BL = _tied_loss(network, mean_BL, sigma_BL, batch)
+    tied_BL = _density(value_BL, mean_BL, sigma_BL).where(known_BL, 0)
+    information_BL = 0.5 * (mean_BL.square() + sigma_BL.square() - 1) - sigma_BL.log()
+    information_B = information_BL.where(~known_BL, 0).sum(1)
     class_loss, right = _classes(network, mean_BL, sigma_BL, batch)
     log_density_B = network.density(mean_BL.detach())
     parts = {
         "deviance": (0.5 * weight_B * deviance_B).mean(),
         "background": entropy_B.mean(),
         "tied": tied_BL.sum(1).mean(),
-        "information": information_BL.sum(1).mean(),
+        "information": (weight_B * information_B).mean(),
         "entropy": class_loss,
         "density": -log_density_B.mean(),
     }
@@ -247,17 +253,25 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
 def _classes(
     network: Autoencoder, mean_BL: Tensor, sigma_BL: Tensor, batch: SpectraBatch
 ) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of the classes, nats, and the share of records in the right one."""
+    """Cross-entropy of the classes, nats, and the share of records in the right one.
+
+    Records of rare classes weigh more, by the root of their rarity, and the logits are shifted by
+    the same weights (logit adjustment, Menon et al. 2021), so that the probabilities stay those of
+    the training set's mix.
+    """
     if batch.class_B is None or network.classifier is None:
         zero = mean_BL.sum() * 0
         return zero, zero
     known_B = ~batch.class_B.isnan()
     true_B = batch.class_B.nan_to_num(nan=0.0).long()
     logits_BK = network.logits(mean_BL, sigma_BL)
-    entropy_B = nn.functional.cross_entropy(logits_BK, true_B, reduction="none")
-    n = known_B.sum().clamp_min(1)
+    weight_K = network.rates_K.rsqrt()
+    shifted_BK = logits_BK + weight_K.log()
+    entropy_B = nn.functional.cross_entropy(shifted_BK, true_B, reduction="none")
+    weight_B = weight_K[true_B] * known_B
     right_B = (logits_BK.argmax(1) == true_B) & known_B
-    return (entropy_B * known_B).sum() / n, right_B.sum() / n
+    share = right_B.sum() / known_B.sum().clamp_min(1)
+    return (entropy_B * weight_B).sum() / weight_B.sum().clamp_min(1e-9), share
 
 
 def _scores(deviance_B: Tensor, log_density_B: Tensor, counts_B: Tensor) -> Tensor:
@@ -272,7 +286,8 @@ def measure(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     source_BC, background_BC, _ = network.reconstruct(mean_BL, batch)
     deviance_B = deviance(batch.counts_BC, source_BC + background_BC)
     entropy, right = _classes(network, mean_BL, sigma_BL, batch)
-    tied_BL, _ = _tied_loss(network, mean_BL, sigma_BL, batch)
+    value_BL, known_BL = _known(network, batch)
+    tied_BL = _density(value_BL, mean_BL, sigma_BL).where(known_BL, 0)
     return {
         "deviance": (deviance_B / batch.counts_BC.shape[1]).mean(),
         "entropy": entropy,
