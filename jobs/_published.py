@@ -19,6 +19,8 @@ from wolter.home import home
 from wolter.images.simulate import simulate_image_dataset
 from wolter.images.simulator import ImageSimulateConfig
 from wolter.registry.mlflow_store import promote
+from wolter.spectra.population.config import PopulationConfig
+from wolter.spectra.population.write import population_dataset
 from wolter.spectra.simulate import simulate_dataset
 from wolter.spectra.simulator import SimulateConfig
 from wolter.train.loop import Epoch, TrainConfig, default_config
@@ -32,12 +34,12 @@ class Dataset:
     Attributes:
         name: of its folder in `$WOLTER_HOME/datasets`.
         config: what to simulate.
-        n: spectra, or fields of images.
+        n: spectra, sources, or fields of images.
         seed: of all draws.
     """
 
     name: str
-    config: SimulateConfig | ImageSimulateConfig
+    config: SimulateConfig | ImageSimulateConfig | PopulationConfig
     n: int
     seed: int
 
@@ -51,6 +53,8 @@ class Dataset:
         print(f"simulating {self.n} of {self.name}", flush=True)
         if isinstance(self.config, SimulateConfig):
             simulate_dataset(self.config, self.n, self.folder, self.seed)
+        elif isinstance(self.config, PopulationConfig):
+            population_dataset(self.config, self.n, self.folder, self.seed)
         else:
             simulate_image_dataset(self.config, self.n, self.folder, self.seed)
         return self.folder

@@ -11,9 +11,11 @@ from _published import Dataset, Recipe, Step, command, how, observed_response, s
 
 from wolter.home import home
 from wolter.images.simulator import ImageSimulateConfig
+from wolter.spectra.population.config import PopulationConfig
 from wolter.spectra.response_variation import ResponseVariation
 from wolter.spectra.simulator import SimulateConfig
 
+JUDGED = 10_000  # sources that the evaluation of latents reads
 EXACT = 1000  # spectra whose exact posterior the evaluation samples
 SCENES = ("agn", "bright", "pairs", "cluster", "remnant", "galaxy", "web")
 ENHANCER = {"blocks": 4, "filters": 24, "growth": 24}
@@ -76,6 +78,13 @@ def superres_denoise() -> Recipe:
     return Recipe("superres-denoise", "superres", (step,))
 
 
+def autoencoder() -> Recipe:
+    """Autoencoder of Chandra spectra, on a population of eight classes."""
+    sources = Dataset("population", PopulationConfig(), n=393_216, seed=11)
+    step = Step(sources, how("autoencoder", seed=1, epochs=12, batch_size=256))
+    return Recipe("autoencoder", "autoencoder", (step,))
+
+
 RECIPES = {
     "mlp": mlp,
     "cnn": cnn,
@@ -83,18 +92,21 @@ RECIPES = {
     "posterior": posterior,
     "superres": superres,
     "superres-denoise": superres_denoise,
+    "autoencoder": autoencoder,
 }
 
 
 def publish(recipe: Recipe) -> None:
-    """Make a model, judge one of spectra on the standard test set, and write the weights."""
-    model = recipe.make()
-    words: tuple[object, ...] = ("--data", recipe.steps[-1].dataset.folder)
-    if isinstance(recipe.steps[-1].dataset.config, SimulateConfig):
-        data, report = standard().simulate(), home() / f"{model}.json"
-        options = ("--version", "champion", "--exact", EXACT, "--json", report)
-        command("evaluate", model, "--data", data, *options)
-        words = (*words, "--evaluation", report)
+    """Make a model, judge one of spectra on its test set, and write the weights."""
+    model, dataset = recipe.make(), recipe.steps[-1].dataset
+    words: tuple[object, ...] = ("--data", dataset.folder)
+    options: tuple[object, ...] = ("--version", "champion", "--json", home() / f"{model}.json")
+    if isinstance(dataset.config, SimulateConfig):
+        command("evaluate", model, "--data", standard().simulate(), "--exact", EXACT, *options)
+        words = (*words, "--evaluation", options[-1])
+    elif isinstance(dataset.config, PopulationConfig):
+        command("evaluate", model, "--data", dataset.folder, "--limit", JUDGED, *options)
+        words = (*words, "--evaluation", options[-1])
     command("export", model, *words)
 
 

@@ -67,8 +67,8 @@ class Config:
     tied: tuple[str, ...] = ("flux_b", "hard_hs", "hard_hm", "nh", "kt", "slope")
     tied_weight: float = 2.0
     class_weight: float = 4.0
-    free_weight: float = 1.0
-    bright: float = 3000.0
+    free_weight: float = 0.25
+    bright: float = 6000.0
     masked: float = 0.05
     clusters: int = 0
     cluster_weight: float = 0.1
