@@ -28,7 +28,7 @@ def made(config, batch, spec=SPEC):
     return module.eval()
 
 
-def trained(config, batch, steps=150):
+def trained(config, batch, steps=250):
     module = made(config, batch).train()
     optimiser = torch.optim.AdamW(module.parameters(), 3e-3)
     torch.manual_seed(0)

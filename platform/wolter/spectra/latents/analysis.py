@@ -6,7 +6,7 @@ from functools import cached_property
 
 from wolter.data.shards import ShardDataset
 from wolter.registry.checkpoint import Model
-from wolter.spectra.latents import classification, reconstruction, regression
+from wolter.spectra.latents import alignment, classification, reconstruction, regression
 from wolter.spectra.latents.components import Components, principal_components
 from wolter.spectra.latents.options import EmbeddingEvaluation
 from wolter.spectra.latents.origin import Origin, origin_of
@@ -163,4 +163,18 @@ def regressed(study: Study) -> Part:
     return Part(tuple(tables), metrics)
 
 
-PARTS: tuple[Callable[[Study], Part], ...] = (reconstructed, classified, regressed)
+def aligned(study: Study) -> Part:
+    """Spectra and catalogue rows that find each other."""
+    table = alignment.aligned(study.test, study.tested)
+    if table is None:
+        return Part()
+    lines = {line.label: line.values for line in table.lines}
+    metrics = {
+        label: dict(lines[f"{label}, spectrum finds row"])
+        for label in study.labels
+        if f"{label}, spectrum finds row" in lines
+    }
+    return Part((table,), metrics)
+
+
+PARTS: tuple[Callable[[Study], Part], ...] = (reconstructed, classified, regressed, aligned)
