@@ -7,6 +7,7 @@ Shapes: B batch, C channel, D width, F narrow band of the effective area, G chan
 H attention head, T token, X feature.
 """
 
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -19,6 +20,7 @@ from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 PER_TOKEN = 6  # channels a token
 WAVES = 4  # sines and cosines of the logarithm of energy
+FEWEST = 3.0  # counts of a shortened exposure
 LEAST_AREA = 1e-2  # cm^2: less is none
 PIVOT_KEV = 2.0
 
@@ -161,6 +163,33 @@ class SpectrumEncoder(nn.Module):
         for block in self.blocks:
             x_BTD = block(x_BTD)
         return cast("Tensor", self.norm(torch.cat([x_BTD[:, -1], x_BTD[:, :-1].mean(1)], 1)))
+
+
+def shortened(batch: SpectraBatch, share: float) -> SpectraBatch:
+    """Read some records as of a shorter exposure: each count is kept with the same probability.
+
+    Args:
+        batch: what it says of noise-free counts stays as it is.
+        share: of the records; they keep `FEWEST` to all of their counts, evenly in the logarithm.
+    """
+    total_B = batch.counts_BC.sum(1)
+    chosen_B = (torch.rand_like(total_B) < share) & (total_B > FEWEST)
+    rows = chosen_B.nonzero()[:, 0]
+    if not len(rows):
+        return batch
+    kept_B1 = ((FEWEST / total_B[rows]) ** torch.rand_like(total_B[rows]))[:, None]
+
+    def thinned(counts_BC: Tensor) -> Tensor:
+        few_BC = torch.binomial(counts_BC[rows].round(), kept_B1.expand(-1, counts_BC.shape[1]))
+        return counts_BC.index_copy(0, rows, few_BC)
+
+    exposure_B = batch.exposure_B.index_copy(0, rows, batch.exposure_B[rows] * kept_B1[:, 0])
+    return replace(
+        batch,
+        counts_BC=thinned(batch.counts_BC),
+        background_BC=thinned(batch.background_BC),
+        exposure_B=exposure_B,
+    )
 
 
 def _means(edges_T1: Tensor) -> Tensor:

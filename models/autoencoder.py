@@ -27,7 +27,7 @@ from wolter.models._spectrum_decoder import (
     deviance,
     expected_counts,
 )
-from wolter.models._spectrum_encoder import SpectrumEncoder
+from wolter.models._spectrum_encoder import SpectrumEncoder, shortened
 from wolter.outputs import Metric, Output
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
@@ -55,6 +55,8 @@ class Config:
         free_weight: weight of the information of the free latents (beta of a VAE).
         bright: counts from which a brighter spectrum weighs no more in the likelihood.
         masked: share of tokens that are hidden while it trains.
+        shortened: share of records that are read as of a shorter exposure while it trains, down to
+            three counts: of fainter sources than were selected it then knows little.
         clusters: centres that latents are drawn to (k-means learnt with the encoder); 0: none.
         cluster_weight: weight of the squared distance to the nearest centre.
     """
@@ -70,6 +72,7 @@ class Config:
     free_weight: float = 0.25
     bright: float = 6000.0
     masked: float = 0.05
+    shortened: float = 0.15
     clusters: int = 0
     cluster_weight: float = 0.1
 
@@ -208,6 +211,8 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
     """
     network = cast("Autoencoder", module)
     config = network.config
+    if module.training and config.shortened > 0:
+        batch = shortened(batch, config.shortened)
     mean_BL, sigma_BL = network.encode(batch)
     value_BL, known_BL = _known(network, batch)
     latent_BL = mean_BL

@@ -9,12 +9,15 @@ from tests.synthetic import SPEC, make_batch
 from wolter import family as families
 from wolter.models._latent_density import LEVELS, SIGMAS, LatentDensity, Standing
 from wolter.models._spectrum_decoder import ERG_PER_KEV, FLUX_BAND, FluxDecoder, deviance
+from wolter.models._spectrum_encoder import shortened
 from wolter.models.autoencoder import FAMILY, LATENTS, Config, column
 from wolter.spectra.folding import bands_kev
 from wolter.spectra.schema import SpectraBatch
 from wolter.train.loop import build
 
-SMALL = Config(width=16, layers=1, heads=2, decoder=32, mixture=4, tied=("slope", "kt"))
+SMALL = Config(
+    width=16, layers=1, heads=2, decoder=32, mixture=4, tied=("slope", "kt"), shortened=0.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +172,24 @@ def test_hidden_tokens_are_of_training_alone(batch):
         assert torch.equal(first, second)
         module.train()
         assert not torch.equal(module.encode(batch)[0], module.encode(batch)[0])
+
+
+def test_a_shorter_exposure_sees_fewer_counts_of_the_same_source(batch):
+    torch.manual_seed(0)
+    short = shortened(batch, 0.5)
+    ratio_B = short.exposure_B / batch.exposure_B
+    chosen_B = ratio_B < 1
+    assert 0.3 < float(chosen_B.float().mean()) < 0.7
+    assert torch.equal(short.counts_BC[~chosen_B], batch.counts_BC[~chosen_B])
+    for before, after in (
+        (batch.counts_BC, short.counts_BC),
+        (batch.background_BC, short.background_BC),
+    ):
+        kept_B, wanted_B = after.sum(1)[chosen_B], (before.sum(1) * ratio_B)[chosen_B]
+        z = (kept_B - wanted_B).sum() / wanted_B.sum().sqrt()
+        assert abs(float(z)) < 4
+    assert bool((short.counts_BC <= batch.counts_BC).all())
+    assert float(short.counts_BC.sum(1).min()) < 50
 
 
 def test_classes_are_told_by_names_of_columns():
