@@ -1,6 +1,6 @@
 """Density of latents, and where a value lies among those of the training set.
 
-Shapes: B batch, K mixture component, L latent, N level of brightness, Q score.
+Shapes: B batch, C channel, K mixture component, L latent, N level of brightness, Q score.
 """
 
 import math
@@ -8,26 +8,33 @@ import math
 import torch
 from torch import Tensor, nn
 
+from wolter.xray.stats.goodness import goodness
+
 LEVELS = 8
 QUANTILES = (0.5, 0.998)  # median, and the share of a normal below 2.878 sigmas
 SIGMAS = 2.878
+WINDOWS = (2, 4, 8, 16, 32)  # channels that are scanned together
+LEAST = 1e-3  # expected counts of a window
 RATE = 0.02  # of the stochastic approximation, in units of the scores' own scale
 
 
 class LatentDensity(nn.Module):
-    """Mixture of Gaussians with diagonal covariances, learnt beside the latents."""
+    """Mixture of Gaussians with full covariances, learnt beside the latents."""
 
     def __init__(self, components: int, latents: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(components))
         self.centre = nn.Parameter(torch.randn(components, latents))
-        self.log_scale = nn.Parameter(torch.zeros(components, latents) - 0.5)
+        # Cholesky factors of the inverse covariances, the logarithm on the diagonal.
+        self.factor = nn.Parameter(torch.zeros(components, latents, latents))
 
     def forward(self, latent_BL: Tensor) -> Tensor:
         """Logarithm of the density (B)."""
-        log_scale_KL = self.log_scale.clamp(-3.0, 3.0)
-        z_BKL = (latent_BL[:, None] - self.centre) * (-log_scale_KL).exp()
-        log_BK = -0.5 * z_BKL.square().sum(2) - log_scale_KL.sum(1)
+        diagonal_KL = torch.diagonal(self.factor, dim1=1, dim2=2).clamp(-3.0, 5.0)
+        factor_KLL = self.factor.tril(-1) + torch.diag_embed(diagonal_KL.exp())
+        offset_KL = torch.einsum("klm,km->kl", factor_KLL, self.centre)
+        z_BKL = torch.einsum("klm,bm->bkl", factor_KLL, latent_BL) - offset_KL
+        log_BK = -0.5 * z_BKL.square().sum(2) + diagonal_KL.sum(1)
         constant = 0.5 * latent_BL.shape[1] * math.log(2 * math.pi)
         return torch.logsumexp(log_BK + self.weight.log_softmax(0), 1) - constant
 
@@ -77,3 +84,25 @@ class Standing(nn.Module):
         width_BQ = (outer_BQ - middle_BQ).clamp_min(1e-3)
         sigmas_BQ: Tensor = SIGMAS * (score_BQ - middle_BQ) / width_BQ
         return sigmas_BQ.amax(1)
+
+
+def misfits(counts_BC: Tensor, expected_BC: Tensor) -> Tensor:
+    """Whether counts differ from expected ones (B, 2): in all channels, and in some window.
+
+    The first is C-stat in deviations from its expectation (Kaastra 2017), the second the root of
+    the largest deviance of a window's sum: a line of few counts is seen in it alone.
+    """
+    whole_B = goodness(counts_BC, expected_BC.clamp_min(1e-4)).z.to(counts_BC)
+    worst = []
+    for width in WINDOWS:
+        if width > counts_BC.shape[1]:
+            break
+        counts_BW, expected_BW = (
+            width * nn.functional.avg_pool1d(each[:, None], width, max(1, width // 2))[:, 0]
+            for each in (counts_BC, expected_BC)
+        )
+        expected_BW = expected_BW.clamp_min(LEAST)
+        log_ratio_BW = (counts_BW.clamp_min(1e-9) / expected_BW).log()
+        deviance_BW = 2 * (counts_BW * log_ratio_BW + expected_BW - counts_BW)
+        worst.append(deviance_BW.clamp_min(0).sqrt().amax(1))
+    return torch.stack([whole_B, torch.stack(worst).amax(0)], 1)

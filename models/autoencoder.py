@@ -20,8 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from wolter.family import Choice, Family, Range
-from wolter.models._latent_density import LatentDensity, Standing
+from wolter.models._latent_density import LatentDensity, Standing, misfits
+from wolter.models._spectra import Standardise
 from wolter.models._spectrum_decoder import (
+    BACKGROUND_COUNTS,
     BackgroundDecoder,
     FluxDecoder,
     deviance,
@@ -65,7 +67,7 @@ class Config:
     layers: int = 3
     heads: int = 4
     decoder: int = 256
-    mixture: int = 32
+    mixture: int = 48
     tied: tuple[str, ...] = ("flux_b", "hard_hs", "hard_hm", "nh", "kt", "slope")
     tied_weight: float = 2.0
     class_weight: float = 4.0
@@ -116,8 +118,9 @@ class Autoencoder(nn.Module):
             self.classifier = nn.Sequential(
                 nn.Linear(2 * LATENTS, config.width), nn.GELU(), nn.Linear(config.width, n_classes)
             )
-        self.density = LatentDensity(config.mixture, LATENTS)
-        self.standing = Standing(2)
+        self.density = LatentDensity(config.mixture, LATENTS + 1)
+        self.standing = Standing(4)
+        self.background_rate = Standardise()
         self.centres = None
         if config.clusters:
             self.centres = nn.Parameter(torch.randn(config.clusters, LATENTS))
@@ -126,6 +129,7 @@ class Autoencoder(nn.Module):
         """Set all data-derived state from a sample of the training set."""
         self.encoder.tokens.learn(batch)
         self.background.learn(batch)
+        self.background_rate.learn(_background_rate(batch))
         self.standing.learn(batch.counts_BC.sum(1))
         if batch.parameters_BP is not None and self.tied:
             value_BA = self.quantities(batch)
@@ -171,6 +175,11 @@ class Autoencoder(nn.Module):
         source_BC = expected_counts(flux_BF, area_BF, batch, self.edges_C1)
         shape_BC, background_BC = self.background(batch)
         return source_BC, background_BC, shape_BC
+
+    def log_density(self, mean_BL: Tensor, batch: SpectraBatch) -> Tensor:
+        """Logarithm of the density of latents and background rate in the training set (B)."""
+        rate_B1 = self.background_rate(_background_rate(batch))[:, None]
+        return cast("Tensor", self.density(torch.cat([mean_BL, rate_B1], 1)))
 
     def logits(self, mean_BL: Tensor, sigma_BL: Tensor) -> Tensor:
         """Logits of the classes (B, K), from the density of the latents."""
@@ -228,7 +237,7 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
     information_BL = 0.5 * (mean_BL.square() + sigma_BL.square() - 1) - sigma_BL.log()
     information_B = information_BL.where(~known_BL, 0).sum(1)
     class_loss, right = _classes(network, mean_BL, sigma_BL, batch)
-    log_density_B = network.density(mean_BL.detach())
+    log_density_B = network.log_density(mean_BL.detach(), batch)
     parts = {
         "deviance": (0.5 * weight_B * deviance_B).mean(),
         "background": entropy_B.mean(),
@@ -250,7 +259,9 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
         parts["clusters"] = distance_BK.amin(1).mean()
         total = total + config.cluster_weight * parts["clusters"]
     if module.training:
-        network.standing.follow(total_B, _scores(deviance_B, log_density_B, total_B).detach())
+        with torch.no_grad():
+            expected = (source_BC + background_BC, shape_BC)
+            network.standing.follow(total_B, _scores(batch, *expected, log_density_B))
     parts = {name: value.detach() for name, value in parts.items()}
     return total, parts | {"accuracy": right.detach()}
 
@@ -279,9 +290,25 @@ def _classes(
     return (entropy_B * weight_B).sum() / weight_B.sum().clamp_min(1e-9), share
 
 
-def _scores(deviance_B: Tensor, log_density_B: Tensor, counts_B: Tensor) -> Tensor:
-    """Scores of being unusual (B, 2): a bad reconstruction, and latents in an empty place."""
-    return torch.stack([deviance_B / counts_B.clamp_min(1).sqrt(), -log_density_B], 1)
+def _background_rate(batch: SpectraBatch) -> Tensor:
+    """Logarithm of the background's rate in the source region (B), counts/s."""
+    counts_B = batch.background_BC.sum(1) + BACKGROUND_COUNTS
+    rate_B = counts_B * batch.background_scale_B / batch.exposure_B.clamp_min(1.0)
+    return rate_B.clamp_min(1e-9).log()
+
+
+def _scores(
+    batch: SpectraBatch, expected_BC: Tensor, shape_BC: Tensor, log_density_B: Tensor
+) -> Tensor:
+    """Scores of being unusual (B, 4).
+
+    Two of the reconstruction's misfit, one of the background's, and the emptiness of the place of
+    latents and background rate.
+    """
+    region_BC = batch.background_BC
+    background_B2 = misfits(region_BC, shape_BC * region_BC.sum(1, keepdim=True))
+    own_B2 = misfits(batch.counts_BC, expected_BC)
+    return torch.cat([own_B2, background_B2[:, :1], -log_density_B[:, None]], 1)
 
 
 def measure(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
@@ -309,11 +336,12 @@ def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     """
     network = cast("Autoencoder", module)
     mean_BL, sigma_BL = network.encode(batch)
-    source_BC, background_BC, _ = network.reconstruct(mean_BL, batch)
+    source_BC, background_BC, shape_BC = network.reconstruct(mean_BL, batch)
     expected_BC = source_BC + background_BC
     total_B = batch.counts_BC.sum(1)
     deviance_B = deviance(batch.counts_BC, expected_BC)
-    anomaly_B = network.standing(total_B, _scores(deviance_B, network.density(mean_BL), total_B))
+    log_density_B = network.log_density(mean_BL, batch)
+    anomaly_B = network.standing(total_B, _scores(batch, expected_BC, shape_BC, log_density_B))
     none_B = total_B == 0
     none_B1 = none_B[:, None]
     values = {
