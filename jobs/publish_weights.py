@@ -81,7 +81,7 @@ def superres_denoise() -> Recipe:
 def autoencoder() -> Recipe:
     """Autoencoder of Chandra spectra, on a population of eight classes."""
     sources = Dataset("population", PopulationConfig(), n=393_216, seed=11)
-    step = Step(sources, how("autoencoder", seed=1, epochs=12, batch_size=256))
+    step = Step(sources, how("autoencoder", seed=1, epochs=9, batch_size=256))
     return Recipe("autoencoder", "autoencoder", (step,))
 
 
