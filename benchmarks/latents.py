@@ -22,7 +22,7 @@ from benchmarks.train import _bare, _ray
 
 from wolter import family as families
 from wolter.cluster import connected, cores
-from wolter.models.autoencoder import Autoencoder
+from wolter.models._autoencoder import Autoencoder
 from wolter.spectra.grid import acis_grid
 from wolter.spectra.latents.components import principal_components
 from wolter.spectra.population.config import PopulationConfig

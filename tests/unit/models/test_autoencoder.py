@@ -7,10 +7,11 @@ import torch
 from tests.synthetic import SPEC, make_batch
 
 from wolter import family as families
+from wolter.models._autoencoder import LATENTS, Config
 from wolter.models._latent_density import LEVELS, SIGMAS, LatentDensity, Standing
 from wolter.models._spectrum_decoder import ERG_PER_KEV, FLUX_BAND, FluxDecoder, deviance
 from wolter.models._spectrum_encoder import shortened
-from wolter.models.autoencoder import FAMILY, LATENTS, Config, column
+from wolter.models.autoencoder import FAMILY, column
 from wolter.spectra.folding import bands_kev
 from wolter.spectra.schema import SpectraBatch
 from wolter.train.loop import build
