@@ -7,8 +7,10 @@ A script and no test: the tests run it, and `make wheel` runs it in a clean envi
 
 import argparse
 import contextlib
+import gc
 import importlib
 import importlib.abc
+import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -18,11 +20,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PRELOAD = (
+    "astropy.coordinates",
     "astropy.io.fits",
-    "cattrs",
+    "astropy.table",
+    "cattrs.strategies",
     "fastapi",
     "matplotlib.pyplot",
     "mlflow.tracking",
+    "photutils.detection",
     "pyarrow.parquet",
     "ray.data",
     "ray.serve",
@@ -30,7 +35,9 @@ PRELOAD = (
     "ray.tune",
     "rich.progress",
     "safetensors.torch",
+    "scipy.signal",
     "scipy.stats",
+    "sklearn.linear_model",
     "torch",
     "tyro",
 )
@@ -113,7 +120,9 @@ def main() -> int:
     for package in PRELOAD:
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(package)
+    importlib.metadata.version("torch")  # wolter asks for its own, which imports more
     chosen = [n for n in names if any(f"{n}.".startswith(f"{p}.") for p in options.prefixes)]
+    gc.disable()  # a fork that looks through all objects for cycles copies their memory
     with tempfile.TemporaryDirectory() as empty:
         os.chdir(empty)
         for name in chosen:
