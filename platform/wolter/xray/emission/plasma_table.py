@@ -5,7 +5,9 @@ nnapec (GPL-3) holds a small network that was trained on the APEC spectra of Ato
 is never imported.
 
 The network's abundance is compressed below half of solar: its lines of metals at 0.3 are 0.45 of
-those at 1, and at 0.02 still 0.3. Above, they are proportional.
+those at 1, and at 0.02 still 0.3. Above, they are proportional. It was trained evenly in
+temperature up to 64 keV, so that lines of iron below 1 keV are smoothed over temperature: those of
+Fe XXIII at 1.05 keV are there at kT 0.3 keV, those of Fe XVII are too faint.
 
 Shapes: A abundance, K temperature, M temperature and abundance, N energy bin of the network, N1 its
 edges.
