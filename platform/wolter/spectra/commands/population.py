@@ -34,9 +34,9 @@ class SimulatePopulation:
         significance: least signal-to-noise ratio of a record; a source below it is drawn again.
             0 keeps all.
         observing: exposures, detectors, years and off-axis angles.
-        like: table of real catalogue rows, as CSV: class, band fluxes and counts of the sources
-            follow each row, and its features are the record's. Rows that no model of their class
-            can follow are rejected with the reason. Mix, counts and n do not matter then.
+        like: table of real catalogue rows with their classes: class, band fluxes and counts of the
+            sources follow each row, and its features are the record's. Rows that no model of their
+            class can follow are rejected with the reason. Mix, counts and n do not matter then.
         repeats: sources for each row of `like`; all are in one split.
         workers: processes, one core each; 0: one for every core.
     """

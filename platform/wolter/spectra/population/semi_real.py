@@ -5,7 +5,7 @@ fit the row's. One is drawn by these weights, and observed for as long as the ro
 Catalogue features are the real row's; counts, and what the spectrum holds beyond three bands, are
 simulated.
 
-Shapes: B records, C channel, K class, R rows, T templates, 3 the bands s, m, h.
+Shapes: B records, C channel, K class, N rows, T templates, X catalogue feature, 3 bands s, m, h.
 """
 
 from collections.abc import Mapping
@@ -20,10 +20,11 @@ from torch import Tensor
 from wolter.data.seeds import seed_of
 from wolter.data.split import name_keys
 from wolter.errors import InputError
+from wolter.spectra.catalogue_rows.columns import CatalogueRows
 from wolter.spectra.population.config import PopulationConfig
 from wolter.spectra.population.observing import Observations, observe
 from wolter.spectra.population.quantities import fluxes
-from wolter.spectra.population.rows import Rows
+from wolter.spectra.population.rows import counts, features, fit_errors
 from wolter.spectra.population.selection import detect
 from wolter.spectra.population.simulator import PopulationSimulator, Sources
 from wolter.spectra.schema import SpectraBatch
@@ -38,87 +39,98 @@ _MOST_BACKGROUND = 0.25  # of the source's counts: the row's errors hold its bac
 
 
 class SemiRealSimulator:
-    """Simulator of spectra that follow the rows of a catalogue, some for each row."""
+    """Simulator of spectra that follow the rows of a catalogue, some for each row.
 
-    def __init__(self, config: PopulationConfig, rows: Rows) -> None:
+    Attributes:
+        rows: the rows that are followed.
+        rejects: name of the others, and the reason why they cannot be.
+    """
+
+    def __init__(
+        self, config: PopulationConfig, rows: CatalogueRows, templates: int = TEMPLATES
+    ) -> None:
         """Make templates, and reject the rows that cannot be followed.
+
+        Args:
+            config: mix and counts do not matter.
+            rows: each of a known class.
+            templates: number of templates of each class.
 
         Raises:
             InputError: plasma is wanted and its package is missing, or no row is left.
         """
         self.population = PopulationSimulator(config)
         self.config = config
-        generator = torch.Generator().manual_seed(seed_of(0, 0, "templates"))
-        self._make_templates(generator)
-        self.rows = self._followed(rows)
-        if len(self.rows) == 0:
-            raise InputError("none of the rows can be followed; see the reasons of the rejects")
+        self.rows = rows
+        self.rejects: tuple[tuple[str, str], ...] = ()
+        self._reject_faint()
+        self._make_templates(templates, torch.Generator().manual_seed(seed_of(0, 0, "templates")))
+        self._reject_strange()
         self.spec = replace(self.population.spec, exposure_s=EXPOSURE_S)
         self.response_sha256 = self.population.response_sha256
 
-    def _make_templates(self, generator: torch.Generator) -> None:
+    def _make_templates(self, n: int, generator: torch.Generator) -> None:
         """Draw templates of every class: their variants, quantities and band fluxes."""
         population = self.population
-        n_classes = len(self.spec_classes)
-        self.flux_KT3 = torch.zeros(n_classes, TEMPLATES, 3)
-        self.variant_KT = torch.zeros(n_classes, TEMPLATES, dtype=torch.long)
-        self.place_KT = torch.zeros(n_classes, TEMPLATES, dtype=torch.long)
+        n_classes = len(population.spec.classes)
+        self.flux_KT3 = torch.zeros(n_classes, n, 3)
+        self.variant_KT = torch.zeros(n_classes, n, dtype=torch.long)
+        self.place_KT = torch.zeros(n_classes, n, dtype=torch.long)
         self.values: list[dict[str, Tensor]] = [{} for _ in population.variants]
         for k in range(n_classes):
             own = [v for v, (of, _) in enumerate(population.variants) if of == k]
             share = torch.tensor([population.variants[v][1].share for v in own])
-            pick_T = torch.multinomial(share, TEMPLATES, replacement=True, generator=generator)
+            pick_T = torch.multinomial(share, n, replacement=True, generator=generator)
             for v, emission in ((v, population.emissions[v]) for v in own):
-                rows = (pick_T == own.index(v)).nonzero()[:, 0]
-                if len(rows) == 0:
-                    continue
-                self.values[v] = emission.draw(len(rows), generator)
-                flux_BE, _ = emission(self.values[v])
-                self.flux_KT3[k, rows] = fluxes(flux_BE, population.edges_E1)[:, :3]
-                self.variant_KT[k, rows] = v
-                self.place_KT[k, rows] = torch.arange(len(rows))
+                at = (pick_T == own.index(v)).nonzero()[:, 0]
+                self.values[v] = emission.draw(len(at), generator)
+                if len(at):
+                    flux_BE, _ = emission(self.values[v])
+                    self.flux_KT3[k, at] = fluxes(flux_BE, population.edges_E1)[:, :3]
+                self.variant_KT[k, at] = v
+                self.place_KT[k, at] = torch.arange(len(at))
 
-    @property
-    def spec_classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        return self.population.spec.classes
-
-    def _followed(self, rows: Rows) -> Rows:
-        """The rows that can be followed."""
-        least = max(self.config.significance - _MARGIN, 0) ** 2
-        rows = rows.kept(
-            rows.counts() >= least,
+    def _reject_faint(self) -> None:
+        """Reject rows whose errors leave too few counts."""
+        significance = self.config.significance
+        least = max(significance - _MARGIN, 0) ** 2
+        self._keep(
+            counts(self.rows) >= least,
             f"its errors leave fewer than {least:.0f} counts, too few for a signal-to-noise ratio "
-            f"of {self.config.significance:g}",
-        )
-        if len(rows) == 0:
-            return rows
-        best_R = np.concatenate(
-            [
-                self._fit(rows, np.arange(start, min(start + BLOCK, len(rows))))[0].min(1).values
-                for start in range(0, len(rows), BLOCK)
-            ]
-        )
-        return rows.kept(
-            best_R < _WORST_CHI2,
-            f"no template of its class has its band fluxes: chi^2 above {_WORST_CHI2:g} of all",
+            f"of {significance:g}",
         )
 
-    def _fit(self, rows: Rows, at_B: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Chi^2 (B, T) of templates of best norm, and the norms."""
-        flux_B3 = torch.from_numpy(rows.flux_R3[at_B])
-        weight_B3 = 1 / torch.from_numpy(rows.fit_errors()[at_B]) ** 2
-        chi2_BT = torch.empty(len(at_B), TEMPLATES, dtype=torch.float64)
+    def _reject_strange(self) -> None:
+        """Reject rows that no template fits."""
+        pieces = np.array_split(np.arange(len(self.rows)), -(-len(self.rows) // BLOCK))
+        best_N = np.concatenate([self._fit(piece)[0].min(1).values for piece in pieces])
+        self._keep(
+            best_N < _WORST_CHI2,
+            f"no template of its class has its band fluxes: chi^2 is {_WORST_CHI2:g} or more",
+        )
+
+    def _keep(self, good_N: NDArray[np.bool_], reason: str) -> None:
+        self.rejects += tuple((str(name), reason) for name in self.rows.name_N[~good_N])
+        self.rows = self.rows[good_N]
+        if len(self.rows) == 0:
+            raise InputError(f"none of the rows can be followed; the last one: {reason}")
+
+    def _fit(self, at_B: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Chi^2 (B, T) of templates of best norm for some rows, and the norms."""
+        rows = self.rows[at_B]
+        flux_B3, weight_B3 = (
+            torch.from_numpy(each) for each in (rows.flux_NB, fit_errors(rows) ** -2)
+        )
+        chi2_BT = torch.empty(len(rows), self.flux_KT3.shape[1], dtype=torch.float64)
         norm_BT = torch.empty_like(chi2_BT)
-        for k in np.unique(rows.class_R[at_B]):
-            own = torch.from_numpy(np.flatnonzero(rows.class_R[at_B] == k))
+        for k in np.unique(rows.class_N):
+            own = torch.from_numpy(np.flatnonzero(rows.class_N == k))
             template_T3 = self.flux_KT3[k].double()
             f_B3, w_B3 = flux_B3[own], weight_B3[own]
-            norm = (f_B3 * w_B3) @ template_T3.T / (w_B3 @ (template_T3**2).T)
-            # sum of w (f - norm t)^2 at the best norm
-            chi2_BT[own] = (f_B3**2 * w_B3).sum(1, keepdim=True) - norm**2 * (
-                w_B3 @ (template_T3**2).T
-            )
+            square_BT = w_B3 @ (template_T3**2).T
+            norm = (f_B3 * w_B3) @ template_T3.T / square_BT
+            # The sum of w (f - norm t)^2 at the best norm.
+            chi2_BT[own] = (f_B3**2 * w_B3).sum(1, keepdim=True) - norm**2 * square_BT
             norm_BT[own] = norm
         return chi2_BT.clamp(min=0), norm_BT
 
@@ -130,17 +142,17 @@ class SemiRealSimulator:
     def sources(self, seed: int, index_B: NDArray[np.int64]) -> Mapping[str, Any]:
         """Columns of the source that each record follows, so that splits are by real source."""
         del seed  # real sources are in the same split at every seed
-        names = [self.rows.names[r] for r in self.rows_of(index_B)]
-        return {"source_id": np.array(names), "split_key": name_keys(names)}
+        names = self.rows.name_N[self.rows_of(index_B)]
+        return {"source_id": names, "split_key": name_keys(names.tolist())}
 
     def draw(self, seed: int, block: int) -> SpectraBatch:
         """Draw one block of records; it depends on (config, rows, seed, block) alone."""
         generator = torch.Generator().manual_seed(seed_of(seed, block, "semi-real"))
         at_B = self.rows_of(block * BLOCK + np.arange(BLOCK))
-        chi2_BT, norm_BT = self._fit(self.rows, at_B)
+        chi2_BT, norm_BT = self._fit(at_B)
         weight_BT = torch.exp(-(chi2_BT - chi2_BT.min(1, keepdim=True).values) / 2)
         pick_B1 = torch.multinomial(weight_BT, 1, generator=generator)
-        class_B = torch.from_numpy(self.rows.class_R[at_B])
+        class_B = torch.from_numpy(self.rows.class_N[at_B])
         sources = self._emitted(class_B, pick_B1[:, 0])
         norm_B1 = norm_BT.gather(1, pick_B1).float()
         sources = replace(sources, flux_BE=sources.flux_BE * norm_B1)
@@ -163,7 +175,7 @@ class SemiRealSimulator:
         self, seen: Observations, sources: Sources, at_B: NDArray[np.int64]
     ) -> Observations:
         """Observations as long as the errors of the rows say."""
-        wanted_B = torch.from_numpy(self.rows.counts()[at_B]).float()
+        wanted_B = torch.from_numpy(counts(self.rows[at_B])).float()
         per_second = replace(seen, exposure_B=torch.ones(len(at_B)))
         rate_B = per_second.expected(sources.flux_BE).sum(1)
         exposure_B = (wanted_B / rate_B).clamp(*EXPOSURE_S)
@@ -197,7 +209,5 @@ class SemiRealSimulator:
         )
         batch = population.batch_of(sources, seen, found, unit_BC * factor_B1)
         batch.parameters_BP = population.labels_of(sources, torch.ones(len(at_B)))
-        logs = [np.log10(self.rows.flux_R3[at_B]), np.log10(self.rows.error_R3[at_B])]
-        features_BX = np.concatenate([*logs, self.rows.other_R4[at_B]], 1)
-        batch.catalogue_BX = torch.from_numpy(features_BX).float()
+        batch.catalogue_BX = torch.from_numpy(features(self.rows[at_B])).float()
         return batch

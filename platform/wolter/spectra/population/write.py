@@ -13,9 +13,9 @@ from wolter.data.row_writer import REJECT_SCHEMA
 from wolter.data.shards import REJECTS, ShardDataset
 from wolter.errors import InputError
 from wolter.files import make_folder, write_atomically
+from wolter.spectra.catalogue_rows.columns import read_rows
 from wolter.spectra.population.config import PopulationConfig
-from wolter.spectra.population.rows import read_rows
-from wolter.spectra.population.semi_real import SemiRealSimulator
+from wolter.spectra.population.semi_real import TEMPLATES, SemiRealSimulator
 from wolter.spectra.population.simulator import PopulationSimulator
 from wolter.spectra.simulate import write_blocks
 
@@ -52,10 +52,24 @@ def population_dataset(
 
 
 class SemiReal:
-    """Spectra that follow the rows of a table, `repeats` for each row."""
+    """Spectra that follow the rows of a table, some for each row.
 
-    def __init__(self, config: PopulationConfig, rows: Path, repeats: int) -> None:
+    Attributes:
+        n: number of spectra.
+        rejects: name and reason of the rows that cannot be followed.
+    """
+
+    def __init__(
+        self, config: PopulationConfig, rows: Path, repeats: int, templates: int = TEMPLATES
+    ) -> None:
         """Read the rows, and find out which can be followed.
+
+        Args:
+            config: how they are observed and selected; its mix and counts do not matter.
+            rows: table of labelled catalogue rows; see
+                `wolter.spectra.catalogue_rows.columns.read_rows`.
+            repeats: spectra for each row.
+            templates: number of templates of each class.
 
         Raises:
             InputError: the table cannot be read, none of its rows can be followed, or repeats is
@@ -63,7 +77,9 @@ class SemiReal:
         """
         if repeats < 1:
             raise InputError(f"repeats = {repeats}: simulate each row at least once")
-        self.simulator = SemiRealSimulator(config, read_rows(rows))
+        read = read_rows(rows, labelled=True)
+        self.simulator = SemiRealSimulator(config, read.rows, templates)
+        self.rejects = (*read.rejects, *self.simulator.rejects)
         self.n = len(self.simulator.rows) * repeats
         # The rows themselves, for a file may be moved, or changed under its name.
         digest = hashlib.sha256(rows.read_bytes()).hexdigest()
@@ -72,11 +88,6 @@ class SemiReal:
             "rows_sha256": digest,
             "repeats": repeats,
         }
-
-    @property
-    def rejects(self) -> tuple[tuple[str, str], ...]:
-        """Name and reason of the rows that cannot be followed."""
-        return self.simulator.rows.rejects
 
     def write(
         self,
