@@ -30,7 +30,7 @@ class Answers:
         probability_NK: probabilities under the class shares of the training rows.
         prior_NK: those shares, for each row those of its own fold.
         decided_N: decisions.
-        compact_N: True where a compact object is preferred to an AGN, class shares divided out.
+        compact_N: True where a compact object is decided rather than an AGN.
     """
 
     class_N: Indices
@@ -85,7 +85,9 @@ def answer(
     """Probabilities, priors, decisions and group decisions of rows, after training on others."""
     classifier = train(training_NX, class_N, config)
     probability_NK = classifier.probabilities(values_NX)
-    compact_N = group_decision(probability_NK, classifier.prior_K, AGN_INDEX, COMPACT_INDEX)
+    compact_N = group_decision(
+        probability_NK, classifier.prior_K, AGN_INDEX, COMPACT_INDEX, config.strength
+    )
     prior_NK = np.tile(classifier.prior_K, (len(values_NX), 1))
     return probability_NK, prior_NK, classifier.decide(probability_NK), compact_N.astype(np.int64)
 
@@ -120,9 +122,11 @@ def fields_of(rows: CatalogueRows, distance_deg: float = FIELD_DEG) -> Indices:
     return np.asarray(linked.fit_predict(position_N2), np.int64)
 
 
-def across_flux(rows: CatalogueRows) -> Splits:
-    """Two splits: trained on sources above the median flux and tested below it, and vice versa."""
-    flux_N = rows.flux_NB.sum(1)
-    bright_N = flux_N > np.median(flux_N)
-    bright, faint = np.flatnonzero(bright_N), np.flatnonzero(~bright_N)
-    return [(bright, faint), (faint, bright)]
+def across_flux(rows: CatalogueRows, parts: int = 4) -> Splits:
+    """Splits that leave out a part of the range of flux each: no test flux is one of training."""
+    order_N = np.argsort(rows.flux_NB.sum(1), kind="stable")
+    tests = np.array_split(order_N, parts)
+    return [
+        (np.concatenate([tests[j] for j in range(parts) if j != i]), test)
+        for i, test in enumerate(tests)
+    ]

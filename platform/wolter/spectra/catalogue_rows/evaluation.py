@@ -23,8 +23,9 @@ from wolter.spectra.catalogue_rows.metrics import Array
 from wolter.spectra.catalogue_rows.scores import Scores, score
 
 XRAY, LATITUDE, RATIOS = "X-ray", "X-ray and |b|", "3 hardness ratios"
-FIELD, FLUX = "X-ray, by field of sky", "X-ray, across flux"
+FIELD, FLUX = "X-ray, by field of sky", "X-ray, by range of flux"
 TEST, TEST_LATITUDE = "X-ray, other table", "X-ray and |b|, other table"
+FLUX_PARTS = 4  # of the range of flux; each is left out once
 STRENGTHS = (0.0, 0.5, 0.9, 1.0)  # corrections of decisions for class shares
 
 
@@ -62,7 +63,9 @@ def fits_of(rows: CatalogueRows, test: CatalogueRows | None, folds: int, repeats
     """Trainings that `evaluate` needs, for its progress."""
     positions = has_positions(rows)
     tests = 0 if test is None else 1 + (positions and has_positions(test))
-    return folds * repeats * (3 if positions else 2) + (folds if positions else 0) + 2 + tests
+    return (
+        folds * repeats * (3 if positions else 2) + (folds if positions else 0) + FLUX_PARTS + tests
+    )
 
 
 def evaluate(
@@ -113,7 +116,7 @@ def evaluate(
     answers[RATIOS] = repeated(plain.values_NX[:, ratios])
     if positions:
         answers[FIELD] = (run(plain.values_NX, by_field(rows, folds, seed), seed),)
-    answers[FLUX] = (run(plain.values_NX, across_flux(rows), seed),)
+    answers[FLUX] = (run(plain.values_NX, across_flux(rows, FLUX_PARTS), seed),)
     if test is not None:
         answers[TEST] = (_tested(rows, test, config, False),)
         _advance(progress)

@@ -101,16 +101,22 @@ def decide(probability_NK: Array, prior_K: Array, strength: float = 1.0) -> Indi
 
 
 def group_decision(
-    probability_NK: Array, prior_K: Array, first: Indices, second: Indices
+    probability_NK: Array,
+    prior_K: Array,
+    first: Indices,
+    second: Indices,
+    strength: float = 1.0,
 ) -> NDArray[np.bool_]:
-    """True where the second group of classes is more likely than by its share of the prior.
+    """True where the second group of classes is decided, of two: see `decide`.
 
     Args:
         probability_NK: probabilities under the prior.
         prior_K: share of each class among the training rows.
         first: classes of the first group.
         second: classes of the second group.
+        strength: how far the prior odds of the groups are divided out.
     """
     odds_N = probability_NK[:, second].sum(1) / probability_NK[:, first].sum(1)
-    larger_N: NDArray[np.bool_] = odds_N > prior_K[second].sum() / prior_K[first].sum()
+    prior = prior_K[second].sum() / prior_K[first].sum()
+    larger_N: NDArray[np.bool_] = odds_N > prior**strength
     return larger_N

@@ -19,15 +19,14 @@ KEYS = {  # of protocols in the JSON
     evaluation.LATITUDE: "xray_latitude",
     evaluation.RATIOS: "hardness_ratios",
     evaluation.FIELD: "by_field",
-    evaluation.FLUX: "across_flux",
+    evaluation.FLUX: "by_flux",
     evaluation.TEST: "other_selection",
     evaluation.TEST_LATITUDE: "other_selection_latitude",
 }
 NOTES = """
 X-ray: ratios, flux, significance, slope and variability of each row; |b|: absolute Galactic
-latitude. By field of sky: all sources within 1 degree of each other are in one fold. Across flux:
-trained above the median flux and tested below it, and vice versa, where some classes have few rows
-to learn from.
+latitude. By field of sky: all sources within 1 degree of each other are in one fold. By range of
+flux: each quarter of the fluxes is answered by a training on the other three.
 Balanced accuracy: mean recall over the classes. AGN | compact: mean recall of AGN and of compact
 objects (HMXB, LMXB, NS, CV), other sources left out. Large classes: mean recall of AGN, YSO,
 LM-STAR and HM-STAR, every class being a possible answer. Recalls are those of decisions, which

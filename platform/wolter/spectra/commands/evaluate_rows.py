@@ -28,7 +28,7 @@ class EvaluateRows:
     """Evaluate the classifier of catalogue rows: cross-validation, tables, figures, one HTML page.
 
     Scores by stratified folds, with Galactic latitude in a row of its own, by folds that part no
-    field of sky, across the median flux, and on another labelled table where one is given.
+    field of sky, by range of flux, and on another labelled table where one is given.
 
     Attributes:
         labelled: table of labelled sources as .csv, .parquet, .vot or .fits.

@@ -60,11 +60,11 @@ def test_folds_part_no_field(population):
         assert not set(ra[training]) & set(ra[test])
 
 
-def test_across_the_median_flux():
+def test_each_part_of_the_fluxes_is_left_out_once():
     rows = make_rows(np.array([[1.0], [4], [2], [3]]) * 1e-15 * np.ones(3))
-    (first, second) = across_flux(rows)
-    assert [each.tolist() for each in first] == [[1, 3], [0, 2]]
-    assert [each.tolist() for each in second] == [[0, 2], [1, 3]]
+    first, second = across_flux(rows, parts=2)
+    assert [each.tolist() for each in first] == [[3, 1], [0, 2]]
+    assert [each.tolist() for each in second] == [[0, 2], [3, 1]]
 
 
 def answers_of(classes, decided, compact, probability):

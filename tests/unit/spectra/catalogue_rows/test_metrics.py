@@ -82,3 +82,5 @@ def test_groups_of_classes_by_their_shares():
     # 0.4 / 0.5 and 0.2 / 0.6, against 0.3 / 0.5
     found = metrics.group_decision(probability, share, np.array([0]), np.array([1, 2]))
     assert found.tolist() == [True, False]
+    found = metrics.group_decision(probability, share, np.array([0]), np.array([1, 2]), 0.0)
+    assert found.tolist() == [False, False]  # neither is above 1
