@@ -56,7 +56,7 @@ def matrices(offset_RTA: Tensor, energy_edges: Sequence[float] | Tensor) -> Tens
             that has some, and as 0 where none has.
         energy_edges: edges of the channels, keV.
     """
-    edges_C1 = torch.as_tensor(energy_edges, dtype=torch.float32, device=offset_RTA.device)
+    edges_C1 = torch.as_tensor(energy_edges).to(offset_RTA)
     quantile_RTF = _interpolated(_filled(offset_RTA))
     offset_FC1 = edges_C1 - bands_kev().to(edges_C1)[:, None]
     x_RFC1 = offset_FC1.expand(len(offset_RTA), -1, -1).contiguous()

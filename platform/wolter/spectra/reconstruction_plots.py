@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Unpack
 
 import numpy as np
+import torch
 
 from wolter.errors import InputError
 from wolter.files import write_atomically
 from wolter.registry.checkpoint import Model
 from wolter.report import style
-from wolter.spectra.evaluate.plots.predictive_plot import predictive
+from wolter.spectra.evaluate.plots.predictive_plot import Quoted, predictive
 from wolter.spectra.model_check_plots import picture_stems
 from wolter.spectra.predict import predict_batch
 from wolter.spectra.reading import Reading, read_observed, to_record
 from wolter.xray.spectral.response import width_in_bins
+from wolter.xray.stats.goodness import goodness
 
 RECONSTRUCTION = "reconstruction"  # output of families that reconstruct spectra
 PLOTTED = 200  # replicated spectra
@@ -53,6 +55,7 @@ def plot_files(
             continue
         batch = record.batch
         expected_C = predict_batch(model, batch)[RECONSTRUCTION][0].astype(float)
+        fit = goodness(batch.counts_BC[0], torch.from_numpy(expected_C))
         edges_C1, good_C = observation.response.channel_edges_C1, observation.good_C
         scale = float(batch.background_scale_B[0])
         figure = predictive(
@@ -63,5 +66,12 @@ def plot_files(
             np.tile(expected_C, (PLOTTED, 1)),
             title=Path(file).name,
             widths_kev=width_in_bins(edges_C1, spec.energy_edges, good_C).tolist(),
+            quoted=Quoted(
+                float(fit.statistic),
+                float(fit.expected),
+                float(fit.sigma),
+                spec.n_channels,
+                of="reconstruction's",
+            ),
         )
         write_atomically(folder / f"{stem}-spectrum.png", style.to_png(figure))

@@ -42,6 +42,7 @@ class Quoted:
         channels: that it is over.
         p_value: posterior-predictive; None for a single answer.
         least: p-value that the samples can tell from 0.
+        of: word for what was compared with the counts.
     """
 
     cstat: float
@@ -50,6 +51,7 @@ class Quoted:
     channels: int
     p_value: float | None = None
     least: float = 0.0
+    of: str = "best-fit"
 
 
 def predictive(
@@ -193,7 +195,7 @@ def _quoted(counts_C: Array, expected_SC: Array, seed: int) -> Quoted:
 def _heading(counts: float, exposure_s: float, quoted: Quoted) -> str:
     heading = (
         f"{counts:,.0f} counts in {exposure_s / 1e3:.4g} ks,  "
-        rf"best-fit C-stat ${quoted.cstat:.1f}$, expected "
+        rf"{quoted.of} C-stat ${quoted.cstat:.1f}$, expected "
         rf"${quoted.expected:.0f} \pm {quoted.sigma:.0f}$ ({quoted.channels} channels)"
     )
     p_value = quoted.p_value
