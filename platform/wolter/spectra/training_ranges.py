@@ -20,6 +20,7 @@ STEP = 0.03  # of the ratio of areas in neighbouring bands
 BLUR = 0.015  # root mean square over photons and shares, in half-widths of the redistribution
 SIGMAS = 5.0  # of the Poisson noise of a background's counts
 LEAST_AREA = 1e-3  # cm^2
+SEEN = 0.01  # of the largest trained area: bands of less see no photons to judge by
 EQUAL = 1e-4  # relative: areas that are the same but for rounding
 
 
@@ -101,9 +102,13 @@ class TrainingRanges:
         area_BA, offset_BQA = batch.area_BA, batch.redistribution_BQA
         if area_BA is not None and self.area_cm2:
             low_A, high_A = _bounds(self.area_cm2)
+            least = SEEN * float(high_A.max())
+            seen_BA = (area_BA > least) | (high_A > least)
             beyond_BA = (area_BA < low_A * (1 - MARGIN)) | (area_BA > high_A * (1 + MARGIN))
+            beyond_BA = beyond_BA & seen_BA
             step_BA, (down_A, up_A) = _steps(area_BA), _bounds(self.area_step)
             uneven_BA = (step_BA < down_A - STEP) | (step_BA > up_A + STEP)
+            uneven_BA = uneven_BA & seen_BA[:, 1:] & seen_BA[:, :-1]
             outside_B = outside_B | beyond_BA.any(1) | uneven_BA.any(1)
         if offset_BQA is not None and self.redistribution_kev:
             outside_B = outside_B | (self._blur(offset_BQA) > BLUR)

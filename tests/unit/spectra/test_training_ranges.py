@@ -53,6 +53,16 @@ def test_areas_are_told_at_both_sides_of_the_margin(trained, ranges, factor, out
     assert bool(ranges.other_response(batch)) == outside
 
 
+@pytest.mark.parametrize(("share", "outside"), [(0.005, False), (0.02, True)])
+def test_a_band_is_judged_where_photons_are_seen(trained, share, outside):
+    """The lowest band sees next to nothing in training; an area of `share` of the largest there."""
+    blind = replace(trained, area_BA=trained.area_BA.clone())
+    blind.area_BA[:, 0] = 0.02
+    other = changed(blind, area_BA=blind.area_BA[-1:].clone())
+    other.area_BA[:, 0] = share * 900
+    assert bool(TrainingRanges.of(blind).other_response(other)) == outside
+
+
 @pytest.mark.parametrize(("step", "outside"), [(0.02, False), (0.06, True)])
 def test_the_shape_of_an_area_is_told_within_its_range(trained, ranges, step, outside):
     area_BA = trained.area_BA[100:101].clone()
