@@ -85,7 +85,11 @@ def test_two_workers_share_the_rows_of_a_stream_equally(ray_session, dataset, st
 
 @pytest.mark.parametrize(
     ("family", "model", "scale"),
-    [("mlp", MODEL, ONE), ("mlp", MODEL, TWO), ("translator", {"width": 16}, TWO)],
+    [
+        ("mlp", MODEL, ONE),
+        pytest.param("mlp", MODEL, TWO, marks=pytest.mark.slow),  # the next one mixes in two, too
+        ("translator", {"width": 16}, TWO),
+    ],
 )
 def test_observed_spectra_are_mixed_in(ray_session, dataset, store, tmp_path, family, model, scale):
     observed = make_dataset(tmp_path / "observed", 50, seed=3)
