@@ -80,9 +80,11 @@ def test_few_rows_tell_nothing():
 
 
 SPECTRAL = [name for name in families.names() if families.load(name).kind == "spectra"]
+# Embeddings learn what is unusual while they train, or do not tell.
+LEARNT_BEFORE = [name for name in SPECTRAL if families.load(name).task != "spectra/embedding"]
 
 
-@pytest.mark.parametrize("name", SPECTRAL)
+@pytest.mark.parametrize("name", LEARNT_BEFORE)
 def test_every_family_says_what_is_novel_without_a_response(name, tmp_path):
     batch = make_batch(4096, seed=1)
     family = families.load(name)
