@@ -4,12 +4,15 @@ Shapes: K key, L latent, N source, Q query, R ratio.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from wolter.report.table import Column, Group, Line, Table
+from wolter.spectra.latents.part import Part
 from wolter.spectra.latents.ratios import RATIOS, band_fluxes, ratio
 from wolter.spectra.latents.sources import Array, Indices, Outputs, Sources
+from wolter.spectra.latents.study import Study
 
 ROW_LATENT = "row_latent"  # output of families that read catalogue rows, in the latents' space
 PUBLISHED = {"recall_1": 20.0, "recall_5": 50.0, "median_rank": 100 * 84 / 1719}
@@ -124,3 +127,22 @@ def _ratios_and_flux(flux: Mapping[str, Array]) -> Array:
     ratios = [ratio(flux[x], flux[y]) for x, y in RATIOS.values()]
     total_N = flux["s"] + flux["m"] + flux["h"]
     return np.column_stack([*ratios, np.log10(np.maximum(total_N, 1e-20))])
+
+
+def part(study: Study) -> Part:
+    """Spectra and catalogue rows that find each other."""
+    table = aligned(study.test, study.tested)
+    if table is None:
+        return Part()
+    found = {line.label: line.values for line in table.lines}
+    metrics = {
+        label: dict(found[f"{label}, spectrum finds row"])
+        for label in study.labels
+        if f"{label}, spectrum finds row" in found
+    }
+    origins = {"published": "real"}
+    lines = tuple(
+        replace(line, label=f"{line.label} ({origins.get(line.group, study.origin)})")
+        for line in table.lines
+    )
+    return Part((replace(table, lines=lines),), metrics)

@@ -12,6 +12,8 @@ import numpy as np
 from wolter.report.table import Column, Line, Table
 from wolter.spectra.latents.clusters import cluster_classes
 from wolter.spectra.latents.groups import two_groups
+from wolter.spectra.latents.networks import network_classes, spectrum_classes
+from wolter.spectra.latents.part import Part
 from wolter.spectra.latents.probes import (
     NEIGHBOURS,
     best_number,
@@ -24,6 +26,7 @@ from wolter.spectra.latents.representations import Representation
 from wolter.spectra.latents.scores import ALL, Mask, Score, balanced_accuracy, by_counts
 from wolter.spectra.latents.scores import columns as by_columns
 from wolter.spectra.latents.sources import UNKNOWN, Array, Indices, Sources
+from wolter.spectra.latents.study import Study
 
 Classify = Callable[[Array, Indices, Array, int], Indices]
 """From numbers and classes to learn from, and numbers to judge, to classes; the last: how many."""
@@ -35,7 +38,14 @@ HEADINGS = {
     "knn3": "3 nearest",
     "knn": "nearest, tuned",
     "linear": "logistic",
+    "network": "network",
 }
+SUPERVISED = "supervised network on full spectra"
+PUBLISHED = (
+    "Pinciroli Vago, Martinez-Galarza & Amato 2025, arXiv 2510.14102: Chandra spectra of high "
+    "significance, classes of the latents' clusters; the method of clustering is not known here"
+)
+PUBLISHED_ACCURACIES = {"classes": 40.0, "two_groups": 69.0}
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,7 @@ def methods(clusters: int, seed: int) -> dict[str, tuple[str, Classify]]:
         "knn3": ("3 nearest neighbours", partial(_by_neighbours, number=3)),
         "knn": (chosen, partial(_by_neighbours, seed=seed)),
         "linear": ("logistic regression", linear_classes),
+        "network": ("network of two layers", partial(network_classes, seed=seed)),
     }
 
 
@@ -142,35 +153,101 @@ Found = Mapping[str, Mapping[str, Mapping[str, Score]]]
 
 
 def summary_table(
-    question: Question, found: Found, rows: Sequence[Representation], origin: str
+    question: Question,
+    found: Found,
+    supervised: Mapping[str, Score],
+    rows: Sequence[Representation],
+    origin: str,
 ) -> Table:
     """Balanced accuracies of all sources in percent: a column a way to tell classes."""
     columns = tuple(Column(name, HEADINGS[name], "%", "most") for name in found)
-    lines = tuple(
+    lines = [
         _line(
             each, {name: scores[each.label].get(ALL.name) for name, scores in found.items()}, origin
         )
         for each in rows
-    )
-    return Table(f"Balanced accuracy: {question.title}", columns, lines)
+    ]
+    published = PUBLISHED_ACCURACIES[question.name]
+    row = "latents, clustered (real)"
+    lines.append(Line(row, "published", {"mixture": published}, {}, PUBLISHED))
+    lines.append(_limit({"network": supervised.get(ALL.name)}, origin))
+    return Table(f"Balanced accuracy: {question.title}", columns, tuple(lines))
 
 
 def table(
     title: str,
     found: Mapping[str, Mapping[str, Score]],
+    supervised: Mapping[str, Score],
     rows: Sequence[Representation],
     origin: str,
 ) -> Table:
     """Balanced accuracies in percent: a row a representation, a column a range of counts."""
-    lines = tuple(_line(each, found[each.label], origin) for each in rows)
-    return Table(f"Balanced accuracy by counts, percent: {title}", by_columns("most"), lines)
+    lines = [_line(each, found[each.label], origin) for each in rows]
+    lines.append(_limit(supervised, origin))
+    return Table(f"Balanced accuracy by counts, percent: {title}", by_columns("most"), tuple(lines))
+
+
+def shares_table(
+    question: Question,
+    found: Found,
+    supervised: Mapping[str, Score],
+    rows: Sequence[Representation],
+    origin: str,
+) -> Table:
+    """Shares in percent of the balanced accuracy of the supervised network, by counts.
+
+    The error is that of the row's accuracy alone, as both are of the same sources.
+    """
+    lines = []
+    for each in rows:
+        for name, scores in found.items():
+            own = scores[each.label]
+            known = [key for key in own if key in supervised and supervised[key].value > 0]
+            ratio = {key: 100 * own[key].value / supervised[key].value for key in known}
+            error = {key: 100 * own[key].error / supervised[key].value for key in known}
+            label = f"{each.label}, {HEADINGS[name]} ({origin})"
+            lines.append(Line(label, each.group, ratio, error))
+    title = f"Share of the supervised network's balanced accuracy, percent: {question.title}"
+    return Table(title, by_columns("most"), tuple(lines))
 
 
 def _line(row: Representation, scores: Mapping[str, Score | None], origin: str) -> Line:
+    values, errors = _percent(scores)
+    return Line(f"{row.label} ({origin})", row.group, values, errors)
+
+
+def _limit(scores: Mapping[str, Score | None], origin: str) -> Line:
+    values, errors = _percent(scores)
+    return Line(f"{SUPERVISED} ({origin})", "limit", values, errors)
+
+
+def _percent(scores: Mapping[str, Score | None]) -> tuple[dict[str, float], dict[str, float]]:
     known = {name: score for name, score in scores.items() if score is not None}
-    return Line(
-        f"{row.label} ({origin})",
-        row.group,
-        {name: 100 * score.value for name, score in known.items()},
-        {name: 100 * score.error for name, score in known.items()},
-    )
+    values = {name: 100 * score.value for name, score in known.items()}
+    return values, {name: 100 * score.error for name, score in known.items()}
+
+
+def part(study: Study) -> Part:
+    """Classes by clusters, neighbours and probes, beside a supervised network on full spectra."""
+    options, rows = study.options, study.representations
+    summaries, shares, tables = [], [], []
+    metrics: dict[str, dict[str, float]] = {label: {} for label in study.labels}
+    ways = methods(options.clusters, options.seed)
+    for question in questions(study.train, study.test):
+        counts_N, n = study.test.counts_N, question.n_classes
+        found = {name: classify(rows, question, by, counts_N) for name, (_, by) in ways.items()}
+        told_N = spectrum_classes(study.train, question.train_M, study.test, n, options.seed)
+        supervised = accuracies(question, told_N, counts_N)
+        summaries.append(summary_table(question, found, supervised, rows, study.origin))
+        shares.append(shares_table(question, found, supervised, rows, study.origin))
+        for name, (title, _) in ways.items():
+            heading = f"{question.title}, {title}"
+            tables.append(table(heading, found[name], supervised, rows, study.origin))
+            for label in study.labels:
+                own = found[name][label].get(ALL.name)
+                if own is not None:
+                    metrics[label][f"balanced_accuracy_{question.name}_{name}"] = 100 * own.value
+                    if ALL.name in supervised:
+                        share = 100 * own.value / supervised[ALL.name].value
+                        metrics[label][f"share_of_supervised_{question.name}_{name}"] = share
+    return Part((*summaries, *shares, *tables), metrics)

@@ -11,10 +11,11 @@ from wolter.registry.checkpoint import Model
 from wolter.report.family_report import FamilyReport
 from wolter.report.page import Figure
 from wolter.report.table import Table, to_json
-from wolter.spectra.latents.analysis import PARTS, parts, study
+from wolter.spectra.latents.analysis import PARTS, parts
 from wolter.spectra.latents.options import EmbeddingEvaluation
 from wolter.spectra.latents.part import Part
 from wolter.spectra.latents.representations import LATENT
+from wolter.spectra.latents.study import study
 
 NOTES = """
 Probes, clusters and baselines learn from the training split and are judged on another; splits are

@@ -12,10 +12,14 @@ class EmbeddingEvaluation:
             all.
         clusters: number of clusters.
         seed: of clusters, probes, permutations and networks.
+        fits: number of spectra that the models of their own class are fitted to, for comparison.
+        transfer: number of sources of the population that are drawn as EPIC-pn would see them.
         plain: give the family's own metrics alone, without the analysis of latents.
     """
 
     learn: int = 30_000
     clusters: int = 32
     seed: int = 0
+    fits: int = 200
+    transfer: int = 2_000
     plain: bool = False

@@ -11,12 +11,15 @@ from torch import Tensor
 
 from wolter.report.table import Group, Line, Table
 from wolter.spectra.latents.components import Components
+from wolter.spectra.latents.part import Part
 from wolter.spectra.latents.scores import Mask, Score, by_counts, columns
 from wolter.spectra.latents.sources import Array, Outputs, Sources, numbers
+from wolter.spectra.latents.study import Study
 from wolter.xray.stats.likelihood import cstat
 
 RECONSTRUCTION = "reconstruction"  # output: expected counts of source and background
 TRUTH = "noise-free counts"
+TITLE = "Reconstruction: Poisson deviance per degree of freedom, by counts"
 
 
 def reduced_deviance(counts_NC: Tensor, expected_NC: Tensor, free: int) -> Array:
@@ -74,7 +77,9 @@ def mean_by_counts(value_N: Array, counts_N: Array) -> dict[str, Score]:
     return by_counts(mean, counts_N)
 
 
-def table(found: Mapping[str, tuple[Group, Array]], counts_N: Array, origin: str) -> Table:
+def table(
+    found: Mapping[str, tuple[Group, Array]], counts_N: Array, origin: str, title: str = TITLE
+) -> Table:
     """Table of deviances per degree of freedom."""
     lines = []
     for label, (group, value_N) in found.items():
@@ -82,8 +87,16 @@ def table(found: Mapping[str, tuple[Group, Array]], counts_N: Array, origin: str
         values = {name: score.value for name, score in scores.items()}
         errors = {name: score.error for name, score in scores.items()}
         lines.append(Line(f"{label} ({origin})", group, values, errors))
-    return Table(
-        "Reconstruction: Poisson deviance per degree of freedom, by counts",
-        columns("least"),
-        tuple(lines),
-    )
+    return Table(title, columns("least"), tuple(lines))
+
+
+def part(study: Study) -> Part:
+    """Reconstructions beside principal components and the noise-free counts."""
+    found = deviances(study.test, study.tested, study.components)
+    counts_N = study.test.counts_N
+    metrics = {
+        label: {"deviance_per_dof": mean_by_counts(value_N, counts_N)["all"].value}
+        for label, (_, value_N) in found.items()
+        if label in study.labels
+    }
+    return Part((table(found, counts_N, study.origin),), metrics)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wolter.report.table import Column, Line, Table
+from wolter.spectra.latents.part import Part
 from wolter.spectra.latents.probes import (
     NEIGHBOURS,
     best_number,
@@ -19,7 +20,7 @@ from wolter.spectra.latents.probes import (
     split_rows,
 )
 from wolter.spectra.latents.ratios import hardness_ratios
-from wolter.spectra.latents.representations import Representation
+from wolter.spectra.latents.representations import RATIOS, Representation
 from wolter.spectra.latents.scores import (
     ENOUGH,
     FEW,
@@ -29,6 +30,7 @@ from wolter.spectra.latents.scores import (
     mean_absolute_error,
 )
 from wolter.spectra.latents.sources import Array, Sources
+from wolter.spectra.latents.study import Study
 
 PUBLISHED = (
     "Pinciroli Vago et al. 2026, arXiv 2603.04516: 11,447 Chandra spectra, k-nearest neighbours "
@@ -202,3 +204,41 @@ def _published(cells: Mapping[str, str]) -> list[Line]:
         if known:
             found.append(Line(f"{label} (real)", "published", known, {}, PUBLISHED))
     return found
+
+
+def part(study: Study) -> Part:
+    """Physical quantities by nearest neighbours and linear probes."""
+    train, test = study.train, study.test
+    quantities = known_quantities(train, test)
+    found: dict[str, dict[str, dict[str, Score]]] = {}
+    groups: dict[str, str] = {}
+    for each in study.representations:
+        for title, by in methods(study.options.seed).values():
+            row = f"{each.label}, {title}"
+            groups[row] = each.group
+            found[row] = {
+                q.name: errors(q.of(test), regress(each, q, by, train, test), test.counts_N)
+                for q in quantities
+            }
+    direct = measured_ratios(quantities, test)
+    row = f"{RATIOS}, as measured"
+    groups[row] = "baseline"
+    found[row] = {
+        q.name: errors(q.of(test), direct[q.name], test.counts_N)
+        for q in quantities
+        if q.name in direct
+    }
+    tables = [summary_table(found, groups, quantities, study.origin)]
+    tables += [
+        detailed_table(found, groups, q, study.origin) for q in quantities if q.name in DETAILED
+    ]
+    metrics = {
+        label: {
+            f"mae_{q.name}_{name}": found[f"{label}, {title}"][q.name]["from_40"].value
+            for name, (title, _) in methods(study.options.seed).items()
+            for q in quantities
+            if "from_40" in found[f"{label}, {title}"][q.name]
+        }
+        for label in study.labels
+    }
+    return Part(tuple(tables), metrics)

@@ -1,0 +1,121 @@
+"""Anomaly scores of models: ranks of injected oddities, and quality vetoes, as tables.
+
+Shapes: N source.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+import torch
+
+from wolter.report.table import Column, Line, Table
+from wolter.spectra.latents.oddities import ODDITIES
+from wolter.spectra.latents.part import Part
+from wolter.spectra.latents.scores import Mask, Score, by_counts, columns
+from wolter.spectra.latents.sources import Array, Sources, encode
+from wolter.spectra.latents.study import Study
+
+ANOMALY = "anomaly"  # output
+TOP = 2.0  # percent
+_INJECTED = 400  # records of each oddity
+_FEW_COUNTS = 10.0
+_LEAST_AREA_CM2 = 1.0
+_BAND_KEV = (0.7, 6.0)  # that must be covered
+
+
+def ranks(injected_N: Array, all_M: Array) -> Array:
+    """Percentage (N) of all records whose score is above each injected one's, or as high."""
+    ascending = np.sort(all_M)
+    above_N = len(all_M) - np.searchsorted(ascending, injected_N, side="left")
+    percent_N: Array = 100.0 * above_N / len(all_M)
+    return percent_N
+
+
+def vetoes(sources: Sources) -> Mapping[str, Mask]:
+    """Reasons why the anomaly of a record means little, with the records (N) that have each."""
+    batch = sources.batch
+    found: dict[str, Mask] = {
+        f"fewer than {_FEW_COUNTS:g} net counts": sources.counts_N < _FEW_COUNTS,
+        "no background spectrum": (batch.background_scale_B <= 0).numpy(),
+    }
+    if batch.folding_area_BF is not None:
+        from wolter.spectra.folding import bands_kev
+
+        energy_F = bands_kev()
+        inside_F = (energy_F >= _BAND_KEV[0]) & (energy_F <= _BAND_KEV[1])
+        least_N = torch.nan_to_num(batch.folding_area_BF[:, inside_F]).amin(1)
+        name = f"band not covered: below {_LEAST_AREA_CM2:g} cm^2 between 0.7 and 6 keV"
+        found[name] = (least_N < _LEAST_AREA_CM2).numpy()
+    return found
+
+
+def part(study: Study) -> Part:
+    """Ranks of injected oddities among the records that are judged, and vetoes."""
+    labels = [label for label, values in study.tested.items() if ANOMALY in values]
+    batch = study.test.batch
+    if not labels:
+        return Part()
+    tables = [_vetoes(study, labels)]
+    metrics: dict[str, dict[str, float]] = {}
+    if batch.expected_BKC is None or batch.folding_area_BF is None:
+        return Part(tuple(tables), metrics)
+    vetoed_N = np.any(list(vetoes(study.test).values()), axis=0)
+    kept = np.flatnonzero(~vetoed_N)
+    generator = np.random.default_rng(study.options.seed)
+    some = torch.from_numpy(np.sort(generator.permutation(kept)[:_INJECTED]))
+    edges = torch.tensor(study.test.spec.energy_edges)
+    chosen, counts_N = batch[some], study.test.counts_N[some.numpy()]
+    for label, model in zip(study.labels, study.models, strict=True):
+        if label not in labels:
+            continue
+        all_M = study.tested[label][ANOMALY][kept]
+        top, middle, metrics[label] = [], [], {}
+        for name, inject in ODDITIES.items():
+            drawn = torch.Generator().manual_seed(study.options.seed)
+            odd = inject(chosen, edges, drawn)
+            rank_N = ranks(encode(model, odd)[ANOMALY], all_M)
+            shares = by_counts(partial(_share, rank_N), counts_N)
+            medians = by_counts(partial(_median, rank_N), counts_N)
+            row = f"{name} ({study.origin})"
+            top.append(_line(row, shares, 100.0))
+            middle.append(Line(row, "measured", {k: v.value for k, v in medians.items()}, {}))
+            key = name.replace(" ", "_").replace("-", "_").lower()
+            metrics[label][f"anomaly_top_{key}"] = 100 * shares["all"].value
+        title = f"Injected oddities in the top {TOP:g} % of anomalies, percent: {label}"
+        tables.append(Table(title, columns("most"), tuple(top)))
+        title = f"Median rank of injected oddities, percent of records above: {label}"
+        tables.append(Table(title, columns("least"), tuple(middle)))
+    return Part(tuple(tables), metrics)
+
+
+def _share(rank_N: Array, mask_N: Mask) -> Score:
+    """Share of the records of a mask in the top, with its binomial error."""
+    inside = rank_N[mask_N] <= TOP
+    share = (inside.sum() + 1) / (len(inside) + 2)
+    return Score(float(inside.mean()), float(np.sqrt(share * (1 - share) / len(inside))))
+
+
+def _median(rank_N: Array, mask_N: Mask) -> Score:
+    return Score(float(np.median(rank_N[mask_N])), 0.0)
+
+
+def _line(row: str, scores: Mapping[str, Score], factor: float) -> Line:
+    values = {name: factor * score.value for name, score in scores.items()}
+    errors = {name: factor * score.error for name, score in scores.items()}
+    return Line(row, "measured", values, errors)
+
+
+def _vetoes(study: Study, labels: list[str]) -> Table:
+    """Share of records with each veto, of all and of the most anomalous."""
+    heads = [Column("all", "of all records", "%", "none")]
+    heads += [Column(label, f"of the top {TOP:g} %: {label}", "%", "none") for label in labels]
+    lines = []
+    for name, mask_N in vetoes(study.test).items():
+        values = {"all": 100 * float(mask_N.mean())}
+        for label in labels:
+            score_N = study.tested[label][ANOMALY]
+            top_N = score_N >= np.quantile(score_N, 1 - TOP / 100)
+            values[label] = 100 * float(mask_N[top_N].mean())
+        lines.append(Line(f"{name} ({study.origin})", "measured", values, {}))
+    return Table("Quality vetoes of anomalies", tuple(heads), tuple(lines))

@@ -1,0 +1,87 @@
+"""What every part of an analysis of latents takes: sources, and the outputs of models."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from wolter.data.shards import ShardDataset
+from wolter.registry.checkpoint import Model
+from wolter.spectra.latents.components import Components, principal_components
+from wolter.spectra.latents.options import EmbeddingEvaluation
+from wolter.spectra.latents.origin import Origin, origin_of
+from wolter.spectra.latents.representations import LATENT, Representation, representations
+from wolter.spectra.latents.sources import Outputs, Sources, encode, read
+
+
+@dataclass(frozen=True)
+class Study:
+    """What every part of the analysis takes.
+
+    Attributes:
+        models: that are analysed.
+        labels: names of the models.
+        train: sources to learn from.
+        test: sources to judge by.
+        outputs: outputs of each model for both, by its label.
+        origin: of the spectra.
+        options: of the evaluation.
+        config: how the dataset was made.
+    """
+
+    models: tuple[Model, ...]
+    labels: tuple[str, ...]
+    train: Sources
+    test: Sources
+    outputs: dict[str, tuple[Outputs, Outputs]]
+    origin: Origin
+    options: EmbeddingEvaluation
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tested(self) -> dict[str, Outputs]:
+        """Outputs for the sources that are judged, by model."""
+        return {label: both[1] for label, both in self.outputs.items()}
+
+    @cached_property
+    def components(self) -> Components:
+        """Principal components of the training split, as many as the first model has latents."""
+        n = self.outputs[self.labels[0]][0][LATENT].shape[1]
+        return principal_components(self.train.batch.counts_BC, self.train.background(), n)
+
+    @cached_property
+    def representations(self) -> tuple[Representation, ...]:
+        """Latents and baselines."""
+        return representations(self.labels, self.train, self.test, self.outputs, self.components)
+
+
+def study(
+    models: Sequence[Model],
+    labels: Sequence[str],
+    dataset: ShardDataset,
+    split: str,
+    limit: int | None,
+    options: EmbeddingEvaluation,
+    advance: Callable[[int], None] | None = None,
+) -> Study:
+    """Encode the spectra of a dataset with every model.
+
+    Raises:
+        InputError: a split is empty.
+    """
+    train = read(dataset, "train", options.learn or None)
+    test = read(dataset, split, limit)
+    outputs: dict[str, tuple[Outputs, Outputs]] = {}
+    for label, model in zip(labels, models, strict=True):
+        both = [encode(model, each.batch, advance) for each in (train, test)]
+        outputs[label] = (both[0], both[1])
+    return Study(
+        models=tuple(models),
+        labels=tuple(labels),
+        train=train,
+        test=test,
+        outputs=outputs,
+        origin=origin_of(dataset),
+        options=options,
+        config=dataset.manifest.config,
+    )
