@@ -47,7 +47,7 @@ def test_five_folds_are_above_what_tuned_forests_reach(rows, reference_data):
 
 @pytest.mark.slow
 def test_ten_folds_repeated(rows):
-    """Every protocol: with Galactic latitude 0.63 and 0.92 or so, ratios far below, fields in between."""
+    """Every protocol: ratios lie far below, folds by field between, latitude above."""
     found = evaluate(rows, ClassifierConfig(), folds=10, repeats=3).scores
     assert found[XRAY].balanced.value > 0.53
     assert found[XRAY].two_groups.value > 0.78
