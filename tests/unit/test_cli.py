@@ -60,6 +60,8 @@ def test_the_overview_lists_every_command(capsys):
         (["simulate", "spectra", "--exposure", "long"], "--exposure long: give SECONDS"),
         (["simulate", "spectra", "--n", "0"], "n = 0: simulate at least one"),
         (["simulate", "spectra", "--rmf", "nowhere.rmf"], "nowhere.rmf: no such file"),
+        (["simulate", "population", "--mix", "QSO=1"], "mix 'QSO=1': give catalogue, equal, or"),
+        (["simulate", "population", "--like", "nowhere.csv"], "nowhere.csv: "),
         (["simulate", "images", "--exposure", "long"], "--exposure long: give SECONDS"),
         (["simulate", "images", "--band", "1,2,3"], "--band 1,2,3: give LOW,HIGH"),
         (["simulate", "images", "--scene", "nebula"], "unknown scene nebula; choose from: agn"),

@@ -14,9 +14,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from wolter.spectra.population.class_model import Variant
 from wolter.spectra.population.classes import CLASSES
-from wolter.spectra.population.emission import WIDE_KEV, energy_fluxes
+from wolter.spectra.population.emission import WIDE_KEV, Emission, energy_fluxes
 from wolter.spectra.schema import Parameter
 from wolter.xray.emission.components import parse
 from wolter.xray.spectral.fluxes import ERG_PER_KEV
@@ -50,33 +49,35 @@ CATALOGUE = (
 
 FEWEST_FOR_SLOPE = 150.0  # net counts that the Chandra Source Catalog fits
 _SLOPES = torch.linspace(-1.0, 5.6, 34)
-_LOG_COLUMNS = torch.linspace(-2.0, 1.8, 20)  # 1e22 cm^-2
-_GROUP = 6  # channels that slopes are measured in
-_LEAST_ERROR = 0.06  # of a slope: a step of the grid over the root of 12
+# 1e22 cm^-2; closer where slopes depend on them most
+_LOG_COLUMNS = torch.tensor(
+    [-2.0, -1.5, -1.2, -1.0, -0.8, *(-0.65 + 0.15 * i for i in range(16)), 1.8]
+)
+_GROUP = 8  # channels that slopes are measured in
+_LEAST_ERROR = 0.08  # of a slope: the grid's
 _TOGETHER = 16  # sources
 FAINTEST = 1e-19  # erg cm^-2 s^-1: label of a band that nothing passes
 
 
 def labels(
-    variant: Variant, values: Mapping[str, Tensor], norms: Mapping[str, Tensor]
+    emission: Emission, values: Mapping[str, Tensor], norms: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Labels nh, slope and kt (B) of drawn sources; NaN where the model has none."""
+    variant = emission.variant
     nothing_B = torch.full_like(values["nh"], torch.nan)
     slope_B = values[variant.slope] if variant.slope else nothing_B
     kt_B = nothing_B
     if variant.kt:
-        weight = [_norm_of(name, variant, norms) for name in variant.kt]
+        weight = [_norm_of(name, emission, norms) for name in variant.kt]
         total_B = torch.stack(weight).sum(0)
         pairs = zip(weight, variant.kt, strict=True)
         kt_B = torch.stack([w_B * values[name] for w_B, name in pairs]).sum(0) / total_B
     return values["nh"], slope_B, kt_B
 
 
-def _norm_of(name: str, variant: Variant, norms: Mapping[str, Tensor]) -> Tensor:
-    for own in parse(variant.model).names:
-        if name in own:
-            return norms[own[-1]]
-    raise AssertionError(f"{variant.model} has no {name}")
+def _norm_of(name: str, emission: Emission, norms: Mapping[str, Tensor]) -> Tensor:
+    own = next(each for each in emission.prepared.model.names if name in each)
+    return norms[own[-1]]
 
 
 def fluxes(flux_BE: Tensor, edges_E1: Tensor) -> Tensor:
@@ -168,16 +169,18 @@ def measured_slopes(
     """
     net_B = counts_BC.sum(1) - background_BC.sum(1)
     mean_B, sigma_B = (torch.full_like(net_B, torch.nan) for _ in range(2))
-    relative_BC, shape_TG = area_BC / area_C, _grouped(shape_TC)
     bright = (net_B >= FEWEST_FOR_SLOPE).nonzero()[:, 0]
+    shape_TG = _grouped(shape_TC)
+    # Within a group of channels the area is the mean one.
+    relative_BG = _grouped(area_BC[bright] / area_C) / _grouped(torch.ones_like(area_C))
+    counts_BG, background_BG = _grouped(counts_BC[bright]), _grouped(background_BC[bright]) + 1e-6
+    scale_BT = net_B[bright, None] / (relative_BG @ shape_TG.T)
     for start in range(0, len(bright), _TOGETHER):
-        rows = bright[start : start + _TOGETHER]
-        # Within a group of channels the area is the mean one.
-        relative_BG = _grouped(relative_BC[rows]) / _grouped(torch.ones_like(area_C))
-        scale_BT = net_B[rows, None] / (relative_BG @ shape_TG.T)
-        expected_BTG = shape_TG * relative_BG[:, None]
-        expected_BTG.mul_(scale_BT[:, :, None]).add_(_grouped(background_BC[rows])[:, None] + 1e-6)
-        log_BT = torch.bmm(expected_BTG.log_(), _grouped(counts_BC[rows])[:, :, None])[:, :, 0]
+        piece = slice(start, start + _TOGETHER)
+        rows = bright[piece]
+        expected_BTG = shape_TG * relative_BG[piece, None]
+        expected_BTG.mul_(scale_BT[piece, :, None]).add_(background_BG[piece, None])
+        log_BT = torch.bmm(expected_BTG.log_(), counts_BG[piece, :, None])[:, :, 0]
         weight_BT = torch.softmax(log_BT, 1)
         weight_BS = weight_BT.reshape(len(rows), len(_SLOPES), -1).sum(2)
         mean_B[rows] = weight_BS @ _SLOPES

@@ -151,7 +151,10 @@ class SemiRealSimulator:
         at_B = self.rows_of(block * BLOCK + np.arange(BLOCK))
         chi2_BT, norm_BT = self._fit(at_B)
         weight_BT = torch.exp(-(chi2_BT - chi2_BT.min(1, keepdim=True).values) / 2)
-        pick_B1 = torch.multinomial(weight_BT, 1, generator=generator)
+        # A template by the inverse of the distribution: quicker than torch.multinomial.
+        below_BT = weight_BT.cumsum(1)
+        wanted_B1 = torch.rand(BLOCK, 1, generator=generator) * below_BT[:, -1:]
+        pick_B1 = torch.searchsorted(below_BT, wanted_B1).clamp(max=weight_BT.shape[1] - 1)
         class_B = torch.from_numpy(self.rows.class_N[at_B])
         sources = self._emitted(class_B, pick_B1[:, 0])
         norm_B1 = norm_BT.gather(1, pick_B1).float()

@@ -120,12 +120,12 @@ class PopulationSimulator:
         flux_BE = torch.empty(n, len(self.edges_E1) - 1)
         class_B, label_B3 = torch.empty(n, dtype=torch.long), torch.empty(n, 3)
         pairs = zip(self.variants, self.emissions, rows, values, strict=True)
-        for (k, variant), emission, rows_v, values_v in pairs:
+        for (k, _), emission, rows_v, values_v in pairs:
             if len(rows_v) == 0:
                 continue
             flux_BE[rows_v], norms = emission(values_v)
             class_B[rows_v] = k
-            label_B3[rows_v] = torch.stack(quantities.labels(variant, values_v, norms), 1)
+            label_B3[rows_v] = torch.stack(quantities.labels(emission, values_v, norms), 1)
         return Sources(flux_BE, class_B, label_B3)
 
     def _record(

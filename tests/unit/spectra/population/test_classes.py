@@ -58,7 +58,7 @@ def test_a_variant_is_complete_and_draws_within_its_priors(name, variant):
     assert flux_BE.isfinite().all()
     assert (flux_BE >= 0).all()
     assert (flux_BE.sum(1) > 0).all()
-    nh, slope, kt = labels(variant, values, norms)
+    nh, slope, kt = labels(emission, values, norms)
     assert torch.equal(nh, values["nh"])
     assert bool(slope.isnan().all()) == (not variant.slope)
     assert bool(kt.isnan().all()) == (not variant.kt)
@@ -111,7 +111,7 @@ def test_a_ratio_is_of_norms_and_missing_parameters_are_the_first_ones():
     same = {"plasma_kt_2": values["plasma_kt"], "abundance_2": values["abundance"]}
     expected_BE = model.on(EDGES)(values | same | {"plasma_norm": 1.0})
     torch.testing.assert_close(flux_BE, expected_BE, rtol=1e-4, atol=1e-12)
-    torch.testing.assert_close(labels(variant, values, norms)[2], values["plasma_kt"])
+    torch.testing.assert_close(labels(emission, values, norms)[2], values["plasma_kt"])
 
 
 def test_kt_of_two_temperatures_is_weighted_by_their_norms():
@@ -129,4 +129,4 @@ def test_kt_of_two_temperatures_is_weighted_by_their_norms():
     _, norms = emission(values)
     weight = values["plasma_norm_2"]
     expected = (values["plasma_kt"] + weight * values["plasma_kt_2"]) / (1 + weight)
-    torch.testing.assert_close(labels(variant, values, norms)[2], expected)
+    torch.testing.assert_close(labels(emission, values, norms)[2], expected)

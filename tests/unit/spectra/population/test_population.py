@@ -15,6 +15,8 @@ from wolter.spectra.population.observing import ObservingConfig, observe
 from wolter.spectra.population.selection import signal_to_noise
 from wolter.spectra.population.simulator import PopulationSimulator
 from wolter.spectra.simulate import shard_table
+from wolter.xray.emission.components import parse
+from wolter.xray.instruments.instrument import load
 
 
 def column(batch, simulator, name):
@@ -112,7 +114,7 @@ def test_slopes_are_measured_where_there_are_counts(simulator, batch):
     hmxb = (batch.class_B == NAMES.index("HMXB")) & ~gamma.isnan() & (error < 0.3)
     true = column(batch, simulator, "slope")
     pull = (gamma - true)[hmxb] / error[hmxb]
-    assert pull.abs().median() < 1.2
+    assert pull.abs().median() < 1.5  # the class's iron lines are not in the power law
 
 
 def test_variability_is_a_probability_or_missing(simulator, batch):
@@ -140,6 +142,24 @@ def test_a_record_holds_the_response_that_its_counts_were_folded_through(simulat
             torch.tensor(simulator.spec.energy_edges),
         )
         torch.testing.assert_close(got_BC.sum(1), expected_BC.sum(1), rtol=0.01, atol=0)
+
+
+def test_photon_energies_are_fine_enough(simulator):
+    """Bins of 10 and 20 eV: counts as through the response's own."""
+    for name, detector in zip(
+        simulator.config.observing.detectors, simulator.detectors, strict=True
+    ):
+        full = load(name).response().rebin(simulator.spec.energy_edges)
+        model = parse("wabs * (powerlaw + gaussian)")
+        values = {"nh": 0.3, "slope": 1.8, "pow_norm": 1e-3, "line_energy": 6.4, "sigma": 0.01}
+        values["line_norm"] = 3e-5
+        got, expected = (
+            response.fold(model(response.energy_edges_E1, values), 1e5)[0]
+            for response in (detector.response, full)
+        )
+        assert float(got.sum() / expected.sum()) == pytest.approx(1, abs=1e-3)
+        chi2 = ((got - expected) ** 2 / expected).sum() / expected.sum()
+        assert chi2 * 1000 < 0.02
 
 
 def test_off_axis_area_is_smaller_and_background_larger(simulator):
