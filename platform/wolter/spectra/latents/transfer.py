@@ -56,7 +56,7 @@ def seen_by(
         values = emission.draw(len(rows), generator)
         flux_BE[rows], norms = emission(values)
         class_B[rows] = float(k)
-        label_B3[rows] = torch.stack(quantities.labels(variant, values, norms), 1)
+        label_B3[rows] = torch.stack(quantities.labels(emission, values, norms), 1)
     low, high = EXPOSURE_S
     exposure_B = low * (high / low) ** torch.rand(n, generator=generator)
     unit_BC = (flux_BE @ seen.matrix_EC.float()) * exposure_B[:, None]
