@@ -1,7 +1,9 @@
 """Maximum-likelihood fits of the class models of a population to its spectra.
 
-Every model of a record's class is fitted through the record's own response, and the best one kept:
-what somebody gets who knows the class. Shapes: B trial, C channel, F narrow band, P parameter,
+Every model of a record's class is fitted through the record's own response, and the best one by
+Akaike's criterion kept: what somebody gets who knows the class.
+
+Shapes: B trial, C channel, F narrow band, K component, P parameter,
 R start.
 """
 
@@ -154,13 +156,14 @@ def fit_classes(
             torch.ones(1, dtype=torch.float64),
             background_BC[b : b + 1].double(),
         )
-        tried = []
+        tried = []  # by Akaike's criterion: one more parameter must lower C-stat by 2
         for model in models[k]:
             expected = model.seen(matrix_FC, area_F, total)
             best = fit(expected, data, model.starts(generator)[None], model.bounds_2P)
-            tried.append((float(best.statistic_B[0]), model, best.parameters_BP[0]))
-        statistic, model, parameters_P = min(tried, key=lambda each: each[0])
-        found.append(_told(model, parameters_P, statistic, matrix_FC, area_F))
+            parameters_P, statistic = best.parameters_BP[0], float(best.statistic_B[0])
+            told = _told(model, parameters_P, statistic, matrix_FC, area_F)
+            tried.append((statistic + 2 * len(parameters_P), told))
+        found.append(min(tried, key=lambda each: each[0])[1])
         if advance is not None:
             advance(1)
     return found
