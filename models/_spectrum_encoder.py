@@ -155,7 +155,7 @@ class SpectrumEncoder(nn.Module):
         """Vectors of spectra: the last token, and the mean of the others (B, 2D)."""
         token_BTX, whole_BX = self.tokens(batch)
         x_BTD = self.embed(token_BTX)
-        if self.training and self.hidden is not None:
+        if self.training and self.hidden is not None and self.hidden.requires_grad:
             hide_BT1 = torch.rand(*x_BTD.shape[:2], 1, device=x_BTD.device) < self.masked
             x_BTD = torch.where(hide_BT1, self.hidden, x_BTD)
         whole_B1D = self.embed_whole(whole_BX)[:, None]

@@ -60,12 +60,14 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
     """
     network = cast("Autoencoder", module)
     config = network.config
-    if module.training and config.shortened > 0:
+    # Where the encoder is frozen, the density of latents learns, of spectra as they are.
+    augmented = module.training and network.encoder.embed.weight.requires_grad
+    if augmented and config.shortened > 0:
         batch = shortened(batch, config.shortened)
     mean_BL, sigma_BL = network.encode(batch)
     value_BL, known_BL = _known(network, batch)
     latent_BL = mean_BL
-    if module.training:
+    if augmented:
         latent_BL = mean_BL + sigma_BL * torch.randn_like(sigma_BL) * ~known_BL
     source_BC, background_BC, shape_BC = network.reconstruct(latent_BL, batch)
     total_B = batch.counts_BC.sum(1)

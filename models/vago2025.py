@@ -132,7 +132,11 @@ FAMILY = Family(
     ),
     measure=measure,
     metrics=(Metric("rate_error", "lower", "mean error of scaled count rates", headline=True),),
-    search_space={"width": Choice((48, 64, 96)), "layers": Choice((2, 3, 4))},
+    search_space={
+        "width": Choice((48, 64, 96)),
+        "layers": Choice((2, 3, 4)),
+        "heads": Choice((2, 4, 8)),
+    },
     presets={"squared": Config(error="squared")},
     defaults={"batch_size": 256},
 )

@@ -1,7 +1,8 @@
 """Pretrained weights give the numbers that they gave when they were published.
 
-`tests/golden/predictions.json` holds predictions by the code that trained them (commit 987fdee), in
-double precision, where processors agree far beyond the tolerance: some values of every output.
+`tests/golden/predictions.json` holds predictions by the code that published them (commit 987fdee,
+and of latents the commit that added them), in double precision, where processors agree far beyond
+the tolerance: some values of every output.
 
 Shapes: B batch, C channel, H and W rows and columns.
 """
