@@ -145,4 +145,11 @@ def analyse(
         for part in parts(prepared):
             found.append(part)
             advance(1)
+    if prepared.options.learn and len(prepared.train) < learn:
+        told = (
+            f"Probes, clusters, baselines and the supervised network learnt from "
+            f"{len(prepared.train):,} of the {learn:,} spectra of the training split; --learn 0 "
+            "takes all."
+        )
+        found.append(Part(remarks=(told,)))
     return LatentReport(own, tuple(found))

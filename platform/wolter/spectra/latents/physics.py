@@ -178,7 +178,7 @@ def _variability_lines(latent_NL: Array, value_N: Array, study: Study) -> tuple[
         )
         if monotonic is None or cells is None:
             return ()
-        survives = monotonic.survives or cells.survives
+        survives = monotonic.survives or cells.low > 0
         values = {"rho": spearman(latent_N, value_N), **_excess("", monotonic, "fixed")}
         values |= _excess("information_", cells, "information")
         name = f"latent {i}{', survives' if survives else ''} ({study.origin})"

@@ -37,7 +37,7 @@ def figures_of(found: Mapping[str, Probabilities]) -> dict[str, Figure]:
         count_KK = p.confusion(each.truth_N, each.balanced_N, len(each.names))
         png = style.to_png(confusion_matrix(count_KK, each.names, title))
         figures[f"confusion-{file_name(label)}.png"] = Figure(title, CONFUSION, png)
-        title = f"{label}: reliability of class probabilities"
+        title = f"{label}: reliability"
         png = style.to_png(reliability_curves(each, title))
         figures[f"reliability-{file_name(label)}.png"] = Figure(title, RELIABILITY, png)
     return figures

@@ -15,6 +15,7 @@ from wolter.spectra.latents.sources import Array, Indices
 
 CELL = (4.75, 4.1)  # inches, of one spectrum
 QUANTILES = (0.1, 0.35, 0.6, 0.8, 0.93, 0.99)  # of the counts
+BACKGROUND = "background"  # name of what is no reconstruction
 _LEAST = 8.0  # counts of a point: neighbouring channels are drawn as one
 CAPTION = (
     "Spectra chosen by their counts alone, at the 10, 35, 60, 80, 93 and 99 % points of the split. "
@@ -118,7 +119,9 @@ def _residuals(axes: Axes, shown: Shown, edges_C1: Array) -> None:
     middle = np.sqrt(edges_C1[start] * edges_C1[ends])
     counts = np.add.reduceat(shown.counts_C, start)
     axes.axhline(0, color=style.BLACK, linewidth=0.8)
-    for (_, expected_C), colour in zip(shown.expected.items(), style.CYCLE, strict=False):
+    for (name, expected_C), colour in zip(shown.expected.items(), style.CYCLE, strict=False):
+        if name == BACKGROUND:
+            continue
         expected = np.add.reduceat(expected_C, start)
         axes.plot(
             middle,
