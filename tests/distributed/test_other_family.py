@@ -146,7 +146,7 @@ def client(user, promoted):
 
 
 def test_served_answers_are_its_own_outputs(client, wolter, pha, tmp_path):
-    url = "/v1/spectra/embedding"
+    url = "/v1/spectra/embedding?family=hardness"
     files = {
         "pha": pha,
         "rmf": pha.with_name("pn.rsp"),

@@ -13,6 +13,7 @@ import numpy as np
 from wolter.spectra.latents.dependence import pearson, spearman
 from wolter.spectra.latents.sources import Array
 
+FEW = 10  # sources, of which fewer define no formula
 BETTER = 0.02  # of |rho|, by which a second term must raise it
 _LEAST = 1e-20  # erg/cm^2/s: fainter than any band of a source
 
@@ -87,10 +88,12 @@ def search(latent_N: Array, fluxes: Mapping[str, Array]) -> Formula | None:
         fluxes: band fluxes of these.
     """
     known_N = np.isfinite(latent_N) & np.all([np.isfinite(v) for v in fluxes.values()], axis=0)
+    if known_N.sum() < FEW:
+        return None
     candidates = terms({name: value_N[known_N] for name, value_N in fluxes.items()})
     target_N = latent_N[known_N]
     usable = [each for each in candidates if np.std(each.value_N) > 0]
-    if len(target_N) < 10 or np.std(target_N) == 0 or not usable:
+    if np.std(target_N) == 0 or not usable:
         return None
     value_TN = np.stack([each.value_N for each in usable])
     corr = np.corrcoef(np.vstack([value_TN, target_N]))
