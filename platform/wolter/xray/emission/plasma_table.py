@@ -59,9 +59,14 @@ class PlasmaTable:
     flux_KAN: Tensor
 
 
-def boltzmann(energy_N: Tensor, kt_M1: Tensor) -> Tensor:
-    """The factor exp(-E/kT) (M, N), held at its value at `MAX_EXPONENT`."""
-    return torch.exp(-(energy_N / kt_M1).clamp(max=MAX_EXPONENT))
+def boltzmann(energy_N: Tensor, kt: Tensor) -> Tensor:
+    """The factor exp(-E/kT), held at its value at `MAX_EXPONENT`.
+
+    Args:
+        energy_N: keV.
+        kt: one temperature, keV, or a column of them (M, 1), for a factor (M, N).
+    """
+    return torch.exp(-(energy_N / kt).clamp(max=MAX_EXPONENT))
 
 
 def plasma_table() -> PlasmaTable:
