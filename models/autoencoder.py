@@ -23,6 +23,7 @@ from wolter.models._latent_density import misfits
 from wolter.models._spectrum_decoder import deviance
 from wolter.models._spectrum_encoder import shortened
 from wolter.outputs import Metric, Output
+from wolter.spectra.outputs import ANOMALY, class_column
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 TAIL = 3.0  # sigmas: beyond, a quantity pulls no harder
@@ -167,43 +168,38 @@ def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     """Latents with widths, class probabilities, flux, anomaly and expected counts.
 
     A spectrum without counts gets what is known before any: latents 0 +- 1, the classes'
-    frequencies, and an anomaly of 0.
+    frequencies, an anomaly of 0, and the background alone as its reconstruction.
     """
     network = cast("Autoencoder", module)
     mean_BL, sigma_BL = network.encode(batch)
     source_BC, background_BC, shape_BC = network.reconstruct(mean_BL, batch)
-    expected_BC = source_BC + background_BC
     total_B = batch.counts_BC.sum(1)
+    none_B = total_B == 0
+    none_B1 = none_B[:, None]
+    expected_BC = torch.where(none_B1, background_BC, source_BC + background_BC)
     deviance_B = deviance(batch.counts_BC, expected_BC)
     log_density_B = network.log_density(mean_BL, batch)
     anomaly_B = network.standing(total_B, _scores(batch, expected_BC, shape_BC, log_density_B))
-    none_B = total_B == 0
-    none_B1 = none_B[:, None]
     values = {
         "latent": torch.where(none_B1, 0.0, mean_BL),
         "latent_sigma": torch.where(none_B1, 1.0, sigma_BL),
         "flux": network.log_flux(mean_BL).exp().where(~none_B, 0.0),
         "anomaly": anomaly_B.where(~none_B, 0.0),
         "deviance": deviance_B,
-        "reconstruction": torch.where(none_B1, background_BC, expected_BC),
+        "reconstruction": expected_BC,
     }
     if network.classifier is not None:
         p_BK = network.logits(mean_BL, sigma_BL).softmax(1)
         p_BK = torch.where(none_B1, network.rates_K, p_BK)
-        columns = map(column, network.classes)
+        columns = map(class_column, network.classes)
         values |= dict(zip(columns, p_BK.unbind(1), strict=True))
     return values
-
-
-def column(name: str) -> str:
-    """Name of the column of a class's probability: `p_lm_star` of LM-STAR."""
-    return f"p_{name.lower().replace('-', '_')}"
 
 
 def outputs(_config: Config, spec: SpectraSpec) -> tuple[Output, ...]:
     """Declared outputs of `predict`."""
     classes = [
-        Output(column(name), f"probability of the class {name}", ucd="stat.probability")
+        Output(class_column(name), f"probability of the class {name}", ucd="stat.probability")
         for name in spec.classes
     ]
     return (
@@ -216,7 +212,7 @@ def outputs(_config: Config, spec: SpectraSpec) -> tuple[Output, ...]:
             "erg cm^-2 s^-1",
             ucd="phot.flux;em.X-ray",
         ),
-        Output("anomaly", "distance from the training spectra, in sigmas"),
+        ANOMALY,
         Output("deviance", "Poisson deviance of the reconstruction", ucd="stat.fit.chi2"),
         Output("reconstruction", "expected counts of source and background", "count", "C"),
     )

@@ -21,6 +21,11 @@ POSTERIOR_METRICS = (
 )
 
 
+def class_column(name: str) -> str:
+    """Column of a class's probability: `p_lm_star` of LM-STAR."""
+    return f"p_{name.lower().replace('-', '_')}"
+
+
 def estimate_outputs(spec: SpectraSpec, components: bool = False) -> tuple[Output, ...]:
     """Two point estimates of every parameter, `<name>` and `<name>_mfe`, and the anomaly.
 

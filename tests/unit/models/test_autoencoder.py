@@ -11,8 +11,9 @@ from wolter.models._autoencoder import LATENTS, Config
 from wolter.models._latent_density import LEVELS, SIGMAS, LatentDensity, Standing
 from wolter.models._spectrum_decoder import ERG_PER_KEV, FLUX_BAND, FluxDecoder, deviance
 from wolter.models._spectrum_encoder import shortened
-from wolter.models.autoencoder import FAMILY, column
+from wolter.models.autoencoder import FAMILY
 from wolter.spectra.folding import bands_kev
+from wolter.spectra.outputs import class_column
 from wolter.spectra.schema import SpectraBatch
 from wolter.train.loop import build
 
@@ -85,7 +86,9 @@ class TestLittleIsKnown:
         assert (values["latent"] == 0).all()
         assert (values["latent_sigma"] == 1).all()
         assert (values["flux"] == 0).all()
-        p_BK = torch.stack([values[column(name)] for name in SPEC.classes], 1)
+        told_B = deviance(nothing.counts_BC, values["reconstruction"])
+        torch.testing.assert_close(values["deviance"], told_B)
+        p_BK = torch.stack([values[class_column(name)] for name in SPEC.classes], 1)
         assert batch.class_B is not None
         shares_K = torch.bincount(batch.class_B.long()) + 1.0
         torch.testing.assert_close(p_BK[0], shares_K / shares_K.sum())
@@ -194,7 +197,7 @@ def test_a_shorter_exposure_sees_fewer_counts_of_the_same_source(batch):
 
 
 def test_classes_are_told_by_names_of_columns():
-    assert column("LM-STAR") == "p_lm_star"
+    assert class_column("LM-STAR") == "p_lm_star"
     names = {output.name for output in FAMILY.outputs(Config(), SPEC)}
     assert {"p_flat", "p_steep", "latent", "latent_sigma", "anomaly"} <= names
 

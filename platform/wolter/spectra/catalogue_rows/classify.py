@@ -15,6 +15,7 @@ from wolter.spectra.catalogue_rows.columns import CLASSES, COMPACT, CatalogueRow
 from wolter.spectra.catalogue_rows.evidence import evidence
 from wolter.spectra.catalogue_rows.features import GROUPS, Features, features, outside
 from wolter.spectra.catalogue_rows.metrics import Array, Indices
+from wolter.spectra.outputs import class_column
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -62,18 +63,13 @@ def outputs() -> tuple[Output, ...]:
     """Columns of the table that are numbers."""
     share = "under the class shares of the training rows"
     return (
-        *(Output(column_of(name), f"probability of {name}, {share}") for name in CLASSES),
+        *(Output(class_column(name), f"probability of {name}, {share}") for name in CLASSES),
         Output("p_compact", f"probability of {', '.join(COMPACT)} together, {share}"),
         *(
             Output(f"evidence_{group}", f"change of log-odds of the class by {about}, nat")
             for group, about in GROUPS.items()
         ),
     )
-
-
-def column_of(name: str) -> str:
-    """Column of a class's probability: p_agn, p_lm_star."""
-    return f"p_{name.lower().replace('-', '_')}"
 
 
 def _flags(own: Features, known: Features, in_training_N: NDArray[np.bool_]) -> list[str]:
@@ -100,7 +96,7 @@ def _table(
     from astropy.table import Table
 
     values: Mapping[str, Array] = {
-        **{column_of(name): probability_NK[:, k] for k, name in enumerate(CLASSES)},
+        **{class_column(name): probability_NK[:, k] for k, name in enumerate(CLASSES)},
         "p_compact": probability_NK[:, [CLASSES.index(name) for name in COMPACT]].sum(1),
         **{f"evidence_{group}": evidence_NG[:, g] for g, group in enumerate(groups)},
     }

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wolter.spectra.latents.scores import recalls
 from wolter.spectra.latents.sources import UNKNOWN, Array, Indices, Outputs
+from wolter.spectra.outputs import class_column
 
 BINS = 15  # of the confidence, of equal width (Guo et al. 2017)
 
@@ -37,16 +38,11 @@ class Reliability:
         return float((gap_G * self.count_G[some_G]).sum() / self.count_G.sum())
 
 
-def column(name: str) -> str:
-    """Output that holds a class's probability: `p_lm_star` of LM-STAR."""
-    return f"p_{name.lower().replace('-', '_')}"
-
-
 def probabilities(outputs: Outputs, classes: Sequence[str]) -> Array | None:
     """Class probabilities (N, K) among the outputs of a model; None where one is missing."""
-    if not all(column(name) in outputs for name in classes):
+    if not all(class_column(name) in outputs for name in classes):
         return None
-    return np.stack([outputs[column(name)] for name in classes], 1)
+    return np.stack([outputs[class_column(name)] for name in classes], 1)
 
 
 def reliability(probability_NK: Array, truth_N: Indices, bins: int = BINS) -> Reliability:
