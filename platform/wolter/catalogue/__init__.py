@@ -1,0 +1,1 @@
+"""Catalogue of sources, detections and estimates: data model, immutable releases, queries."""

@@ -1,0 +1,110 @@
+"""Random releases of a catalogue, for tests of what reads them."""
+
+import cdshealpix.nested
+import numpy as np
+import pyarrow as pa
+from astropy.coordinates import Latitude, Longitude
+from astropy.units import deg
+
+from wolter.catalogue import tables
+from wolter.catalogue.columns import Column
+from wolter.catalogue.release import Release
+from wolter.catalogue.write import write_release
+
+MODEL = "shapes"
+OWN = (
+    Column("kt", "temperature", "float", "keV", "phys.temperature", principal=True),
+    Column("kt_lolim", "lower end of the 68 % interval", "float", "keV", "stat.min"),
+    Column("kt_hilim", "upper end of the 68 % interval", "float", "keV", "stat.max"),
+    Column("p_agn", "probability of the class AGN", "float", "", "stat.probability"),
+    Column("p_star", "probability of the class star", "float", "", "stat.probability"),
+    Column("anomaly", "how unlike the training data", "float", "", "stat.value"),
+    *(Column(f"latent_{i}", f"latent {i}", "float", "", "stat.value") for i in range(8)),
+)
+PUBLISHED = (
+    Column(f"{MODEL}_version", "version of the model", "text", "", "meta.version"),
+    Column(f"{MODEL}_usable", "1 if the estimate may be used", "short", "", "meta.code.qual"),
+    Column(f"{MODEL}_reason", "why it is not usable", "text", "", "meta.note"),
+    *OWN,
+)
+
+
+def random_release(root, n=2_000, name="R1", seed=5):
+    """A release of `n` sources at random places, of a model that is none; a fifth not usable."""
+    rng = np.random.default_rng(seed)
+    ra, dec = rng.uniform(0, 360, n), np.degrees(np.arcsin(rng.uniform(-1, 1, n)))
+    cell = cdshealpix.nested.lonlat_to_healpix(Longitude(ra * deg), Latitude(dec * deg), 29)
+    order = np.argsort(cell)
+    ra, dec, cell = ra[order], dec[order], cell[order].astype(np.int64)
+    usable = rng.random(n) < 0.8
+    version, release = pa.array(["1"] * n), pa.array([name] * n)
+    counts = rng.lognormal(4, 1, n)
+    own = {column.name: rng.normal(size=n).astype(np.float32) for column in OWN}
+    own["p_agn"] = rng.random(n).astype(np.float32)
+    own["p_star"] = 1 - own["p_agn"]
+    latents = np.stack([own[f"latent_{i}"] for i in range(8)], 1)
+    ids = np.arange(n) + 10**12
+    reason = np.where(usable, "", "not_explained")
+    fixed = {
+        "source_id": ids,
+        "name": [f"WLT J{i:06d}" for i in range(n)],
+        "ra": ra,
+        "dec": dec,
+        "pos_err": np.full(n, 1.0),
+        tables.HEALPIX: cell,
+        "n_detections": np.ones(n),
+        "best_detection_id": ids + 1,
+        "t_first": np.full(n, 55_000.0),
+        "t_last": np.full(n, 55_001.0),
+        "instrument": ["XMM/EPN/Thin1"] * n,
+        "exposure_s": np.full(n, 2e4),
+        "counts": counts,
+        "net_counts": counts,
+    }
+    flagged = {f"{MODEL}_version": version, f"{MODEL}_usable": usable, f"{MODEL}_reason": reason}
+    hidden = {k: pa.array(v, mask=~usable) for k, v in own.items()}
+    detection = {
+        **{k: fixed[k] for k in ("source_id", "ra", "dec", "pos_err", "instrument", "exposure_s")},
+        "detection_id": ids + 1,
+        "observation_id": ["0123456789"] * n,
+        "t_start": fixed["t_first"],
+        "t_stop": fixed["t_last"],
+        "counts": counts,
+        "net_counts": counts,
+        "record": [f"spectrum-{i}.fits" for i in range(n)],
+        "release": release,
+    }
+    estimate = {
+        "detection_id": ids + 1,
+        "source_id": ids,
+        "model_name": [MODEL] * n,
+        "model_version": version,
+        "release": release,
+        "usable": usable,
+        "reason": reason,
+        "flags": reason,
+        **own,
+    }
+    source = tables.source(PUBLISHED)
+    estimates = tables.estimates(MODEL, "Estimates of a model that is none.", OWN)
+    every = (source, tables.DETECTION, tables.IDENTIFICATION, tables.UPPER_LIMIT, estimates)
+    rows = {
+        "source": {**fixed, **flagged, **hidden, "release": release},
+        "detection": detection,
+        MODEL: estimate,
+        "identification": {column.name: [] for column in tables.IDENTIFICATION.columns},
+        "upper_limit": {column.name: [] for column in tables.UPPER_LIMIT.columns},
+    }
+    arrow = {table.name: _arrow(table, rows[table.name]) for table in every}
+    about = Release(
+        name, "2026-01-01T00:00:00Z", True, "random sources", every, {}, {MODEL: "1"}, MODEL
+    )
+    return write_release(about, arrow, latents, root)
+
+
+def _arrow(table, columns):
+    arrays = {
+        column.name: pa.array(columns[column.name]).cast(column.arrow, safe=False)
+        for column in table.columns
+    }
+    return pa.table(arrays, schema=table.schema)
