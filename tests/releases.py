@@ -72,6 +72,7 @@ def random_release(root, n=2_000, name="R1", seed=5):
         "counts": counts,
         "net_counts": counts,
         "record": [f"spectrum-{i}.fits" for i in range(n)],
+        "pos_origin": ["drawn at random"] * n,
         "release": release,
     }
     estimate = {

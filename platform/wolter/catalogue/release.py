@@ -1,7 +1,7 @@
 """Releases of a catalogue: immutable folders, and the one that is current.
 
-`releases/NAME/` holds `release.json` (a `Release`), `catalogue.duckdb`, `latents.npy`, `hats/`, and
-`SHA256` of all files. The file `releases/CURRENT` names the release that answers; it is replaced
+`releases/NAME/` holds `release.json` (a `Release`), `catalogue.duckdb`, `latents.npy`, `hats/`,
+`catalogue.parquet`, `samples.parquet`, `rejects.parquet`, and `SHA256` of all files. The file `releases/CURRENT` names the release that answers; it is replaced
 by renaming, so that a reader finds the old or the new one and never none.
 """
 
@@ -40,6 +40,7 @@ class Release:
         models: name -> version of the models whose estimates it publishes.
         latents: name of the model whose latents are in `latents.npy`; empty where there are none.
         code_version: version of wolter that made it.
+        rejects: records that are not in it; `rejects.parquet` lists them with the reason.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Release:
     models: dict[str, str]
     latents: str = ""
     code_version: str = ""
+    rejects: int = 0
 
     def table(self, name: str) -> Table:
         """A table by its name.

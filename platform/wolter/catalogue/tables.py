@@ -54,8 +54,7 @@ _SOURCE = (
     *_POSITION,
     Column(HEALPIX, "nested HEALPix cell of order 29", "long", ucd="pos.healpix", indexed=True),
     Column("n_detections", "number of detections", "int", ucd="meta.number", principal=True),
-    Column("best_detection_id", "detection whose estimates are published here", "long",
-           ucd="meta.id"),
+    Column("best_detection_id", "detection of most net counts", "long", ucd="meta.id"),
     Column("t_first", "start of the first observation (MJD, UTC)", "double", "d",
            "time.start;obs"),
     Column("t_last", "end of the last observation (MJD, UTC)", "double", "d", "time.end;obs"),
@@ -85,6 +84,7 @@ _DETECTION = (
            principal=True),
     Column("net_counts", "counts less the background", "float", "ct", "phot.count;em.X-ray"),
     Column("record", "file or record that was read", "text", ucd="meta.file"),
+    Column("pos_origin", "what the position is taken from", "text", ucd="meta.note;pos.eq"),
     _RELEASE,
 )  # fmt: skip
 
@@ -160,7 +160,9 @@ def source(published: Sequence[Column]) -> Table:
 
     Args:
         published: columns of the estimates that sources publish, null where these are not usable;
-            among them `MODEL_version`, `MODEL_usable` and `MODEL_reason` of each model.
+            among them `MODEL_version`, `MODEL_usable`, `MODEL_reason` and `MODEL_detection_id` of
+            each model: of its usable estimate of most net counts, or of the one of most net counts
+            where none is usable.
     """
-    about = "One row for each source, with the usable estimates of its best detection."
+    about = "One row for each source, with the best usable estimates of each model."
     return Table("source", about, (*_SOURCE, *published, _RELEASE), ("source_id",))
