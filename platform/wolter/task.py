@@ -28,6 +28,7 @@ from wolter.registry.checkpoint import Model
 
 if TYPE_CHECKING:
     from wolter.answering.contract import Serving
+    from wolter.answering.scoring import Scoring
     from wolter.report.write import Report
 
 GROUP = "wolter.tasks"
@@ -158,6 +159,10 @@ class Task(ABC):
 
     def serving(self) -> "Serving | None":
         """HTTP answers of the task's models; None where they are not served."""
+        return None
+
+    def scoring(self) -> "Scoring | None":
+        """Rows of a catalogue from the task's models; None where there are none."""
         return None
 
     def reader(self) -> Callable[[Any], Any]:

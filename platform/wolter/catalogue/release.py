@@ -1,8 +1,9 @@
 """Releases of a catalogue: immutable folders, and the one that is current.
 
 `releases/NAME/` holds `release.json` (a `Release`), `catalogue.duckdb`, `latents.npy`, `hats/`,
-`catalogue.parquet`, `samples.parquet`, `rejects.parquet`, and `SHA256` of all files. The file `releases/CURRENT` names the release that answers; it is replaced
-by renaming, so that a reader finds the old or the new one and never none.
+`catalogue.parquet`, `samples.parquet`, `rejects.parquet`, and `SHA256` of all files. The file
+`releases/CURRENT` names the release that answers; it is replaced by renaming, so that a reader
+finds the old or the new one and never none.
 """
 
 import json
@@ -119,6 +120,19 @@ def find(name: str, root: Path | None = None) -> Path:
         known = ", ".join(names(root)) or "none"
         raise InputError(f"no release {name[:64]!r} of the catalogue; there are: {known}")
     return path
+
+
+def check_new(name: str, root: Path | None = None) -> None:
+    """Check the name of a release that is to be made.
+
+    Raises:
+        InputError: it is none, or taken.
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(f"release {name[:64]!r}: use letters, digits, dots, - and _")
+    path = folder(root) / name
+    if path.exists():
+        raise InputError(f"{path}: exists, and is never changed; use a new name")
 
 
 def make_current(name: str, root: Path | None = None) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import duckdb
@@ -15,7 +15,6 @@ from wolter.catalogue import release as releases
 from wolter.catalogue.columns import Table
 from wolter.catalogue.release import Release
 from wolter.data.integrity import sha256_of
-from wolter.errors import InputError
 
 
 def write_release(
@@ -23,6 +22,7 @@ def write_release(
     rows: Mapping[str, pa.Table],
     latents_NL: NDArray[np.float32] | None = None,
     root: Path | None = None,
+    more: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write a release; return its folder. Does not make it current.
 
@@ -32,15 +32,13 @@ def write_release(
         latents_NL: latents of the sources, in the order of the rows of the table `source`; NaN
             where there is none.
         root: see `wolter.catalogue.release.folder`.
+        more: writes further files into the folder that it is given.
 
     Raises:
         InputError: the name is taken, or none.
     """
+    releases.check_new(about.name, root)
     place = releases.folder(root)
-    if not releases.NAME.fullmatch(about.name):
-        raise InputError(f"release {about.name[:64]!r}: use letters, digits, dots, - and _")
-    if (place / about.name).exists():
-        raise InputError(f"{place / about.name}: exists, and is never changed; use a new name")
     partial = place / f".{about.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -49,6 +47,8 @@ def write_release(
         np.save(partial / releases.LATENTS, latents_NL.astype(np.float32))
     counted = configs.to_dict(about) | {"rows": {t.name: len(rows[t.name]) for t in about.tables}}
     (partial / releases.RELEASE).write_text(json.dumps(counted, indent=1))
+    if more is not None:
+        more(partial)
     write_checksums(partial)
     partial.rename(place / about.name)
     return place / about.name
@@ -59,6 +59,19 @@ def write_checksums(path: Path) -> None:
     files = sorted(file for file in path.rglob("*") if file.is_file())
     lines = [f"{sha256_of(file)}  {file.relative_to(path)}\n" for file in files]
     (path / releases.CHECKSUMS).write_text("".join(lines))
+
+
+def differing(path: Path) -> list[tuple[str, str]]:
+    """Files of a release that are not as written, and why: missing, changed or not listed."""
+    listed = {}
+    for line in (path / releases.CHECKSUMS).read_text().splitlines():
+        sha256, _, file = line.partition("  ")
+        listed[file] = sha256
+    there = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
+    found = [(file, "missing") for file in sorted(listed.keys() - there)]
+    found += [(file, "not listed") for file in sorted(there - {releases.CHECKSUMS} - listed.keys())]
+    same = sorted(there & listed.keys())
+    return found + [(f, "its SHA-256 differs") for f in same if sha256_of(path / f) != listed[f]]
 
 
 def write_database(path: Path, tables: tuple[Table, ...], rows: Mapping[str, pa.Table]) -> None:

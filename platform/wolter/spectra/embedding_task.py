@@ -13,6 +13,7 @@ from wolter.spectra.latents.options import EmbeddingEvaluation
 from wolter.task import Advance
 
 if TYPE_CHECKING:
+    from wolter.answering.scoring import Scoring
     from wolter.report.write import Report
 
 
@@ -96,3 +97,9 @@ class EmbeddingTask(SpectraTask):
         if options.plain or not dataset.spec.classes or not all(map(has_latents, models)):
             return own
         return analyse(own, models, dataset, split, limit, options)
+
+    def scoring(self) -> "Scoring":
+        """See `Task`."""
+        from wolter.spectra.scoring import EmbeddingScoring
+
+        return EmbeddingScoring()

@@ -1,7 +1,8 @@
 """Ingest of archive spectra into a shard dataset, with `rejects.parquet` for unreadable files."""
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ from wolter.errors import InputError, is_utf8, printable
 from wolter.files import make_folder, write_atomically
 from wolter.spectra.grid import GridName, named_grid
 from wolter.spectra.gridding import batch_of
+from wolter.spectra.header_facts import HeaderFacts, read_facts
 from wolter.spectra.headers import FileHeader, FileKind, classify
-from wolter.spectra.reading import ResponseChoice, read_observed
+from wolter.spectra.reading import ResponseChoice, instrument_of, read_observed, remarks_of
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.xray.instruments.instrument import DEFAULT, load
+from wolter.xray.spectral.observation import Observation
 
 OTHERS = "others.parquet"  # files that were passed over, and what they are
 
@@ -82,7 +85,7 @@ class Ingested:
 
 def read_spectra(files: Sequence[str], sources: Sequence[str], config: IngestConfig) -> pa.Table:
     """Rows of some spectra, in order: the record of each, or with `reason` why there is none."""
-    batches, reasons = [], []
+    batches, reasons, told = [], [], []
     for file in files:
         try:
             observation = read_observed(
@@ -93,13 +96,30 @@ def read_spectra(files: Sequence[str], sources: Sequence[str], config: IngestCon
                 response=config.response,
                 instrument=config.instrument,
             )
+            facts = _facts(Path(file), observation, config)
             batches.append(batch_of([observation], config.energy_edges))
             reasons.append("")
         except InputError as error:
             batches.append(_no_counts(len(config.energy_edges) - 1))
             reasons.append(str(error))
-    extra = {"file": list(files), "source_id": list(sources), "reason": reasons}
+            facts = _NO_FACTS
+        told.append(facts)
+    extra: dict[str, Any] = {"file": list(files), "source_id": list(sources), "reason": reasons}
+    extra |= {name: [facts[name] for facts in told] for name in _NO_FACTS}
     return to_table(SpectraBatch.concatenate(batches), extra)
+
+
+def _facts(file: Path, observation: Observation, config: IngestConfig) -> dict[str, Any]:
+    """Columns of where, when and how a spectrum was observed, for catalogues."""
+    told = {
+        "instrument": "/".join(instrument_of(observation)),
+        "exposure_s": float(observation.exposure_s),
+        "remarks": " ".join(remarks_of(observation, config.energy_edges)),
+    }
+    return asdict(read_facts(file)) | told
+
+
+_NO_FACTS = asdict(HeaderFacts()) | {"instrument": "", "exposure_s": math.nan, "remarks": ""}
 
 
 def _no_counts(n_channels: int) -> SpectraBatch:

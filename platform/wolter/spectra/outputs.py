@@ -21,9 +21,12 @@ POSTERIOR_METRICS = (
 )
 
 
+CLASS_PREFIX = "p_"
+
+
 def class_column(name: str) -> str:
     """Column of a class's probability: `p_lm_star` of LM-STAR."""
-    return f"p_{name.lower().replace('-', '_')}"
+    return f"{CLASS_PREFIX}{name.lower().replace('-', '_')}"
 
 
 def estimate_outputs(spec: SpectraSpec, components: bool = False) -> tuple[Output, ...]:

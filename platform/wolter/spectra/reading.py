@@ -66,19 +66,26 @@ def to_record(observation: Observation, spec: SpectraSpec, name: str = "") -> Re
     Raises:
         InputError: it has no good channel on the grid.
     """
-    flags = _instrument_flags(observation, spec)
+    flags = instrument_flags(instrument_of(observation), spec)
+    flags += remarks_of(observation, spec.energy_edges)
+    batch = batch_of([observation], spec.energy_edges)
+    areascale = mean_areascale(observation)
+    return Record(name or observation.name, batch, tuple(flags), areascale)
+
+
+def remarks_of(observation: Observation, energy_edges: Sequence[float]) -> list[str]:
+    """Flags of `Record` on how an observation was read on a grid, whatever the model."""
+    flags = []
     edges_C1 = observation.response.channel_edges_C1.cpu()
-    if not covers(edges_C1, spec.energy_edges, observation.good_C):
+    if not covers(edges_C1, energy_edges, observation.good_C):
         flags.append("band_not_covered")
     counts_C = observation.spectrum.counts_C[observation.good_C]
     if bool((counts_C != counts_C.round()).any()):
         flags.append("fractional_counts")
-    batch = batch_of([observation], spec.energy_edges)
     scale = observation.background_scale
     if isinstance(scale, Tensor) and not torch.allclose(scale, scale.mean(), rtol=1e-3, atol=0):
         flags.append("background_scale_varies")
-    areascale = mean_areascale(observation)
-    return Record(name or observation.name, batch, tuple(flags), areascale)
+    return flags
 
 
 def read_record(
@@ -176,14 +183,26 @@ def covers(
     return starts and float(channel_edges_C1[-1]) >= energy_edges[-2]
 
 
-def _instrument_flags(observation: Observation, spec: SpectraSpec) -> list[str]:
-    """Differences from the response that the model was trained on, where both are known."""
-    trained = [_plain(word) for word in f"{spec.instrument}//".split("/")]
+def instrument_of(observation: Observation) -> tuple[str, str, str]:
+    """Telescope, instrument and filter of an observation; empty where they are not known."""
     # Spectra made by tools may lack the words that their responses have.
     spectrum, response = observation.spectrum, observation.response
-    telescope = spectrum.telescope or response.telescope
-    instrument = spectrum.instrument or response.instrument
-    filter_name = spectrum.filter or response.filter
+    return (
+        spectrum.telescope or response.telescope,
+        spectrum.instrument or response.instrument,
+        spectrum.filter or response.filter,
+    )
+
+
+def instrument_flags(words: tuple[str, str, str], spec: SpectraSpec) -> list[str]:
+    """Differences from the response that the model was trained on, where both are known.
+
+    Args:
+        words: telescope, instrument and filter.
+        spec: spec of the model.
+    """
+    trained = [_plain(word) for word in f"{spec.instrument}//".split("/")]
+    telescope, instrument, filter_name = words
     flags = []
     if _is_other((telescope, instrument), (trained[0], trained[1])):
         flags.append(f"other_instrument:{telescope}/{instrument}")

@@ -21,6 +21,7 @@ from wolter.task import Advance, Demonstration
 
 if TYPE_CHECKING:
     from wolter.answering.contract import Serving
+    from wolter.answering.scoring import Scoring
     from wolter.report.write import Report
     from wolter.spectra.schema import SpectraBatch
 
@@ -167,6 +168,12 @@ class ParametersTask(SpectraTask):
         from wolter.spectra.parameters_serving import ParametersServing
 
         return ParametersServing()
+
+    def scoring(self) -> "Scoring":
+        """See `Task`."""
+        from wolter.spectra.scoring import ParametersScoring
+
+        return ParametersScoring()
 
     def demonstration(self) -> type[Demonstration]:
         """See `Task`."""

@@ -1,0 +1,106 @@
+"""Position, observation and times of a spectrum from the headers of its file."""
+
+import math
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wolter.errors import InputError, printable
+from wolter.xray.ogip import tables as ogip
+
+# Keywords of a position, in order of trust; what it is of, and the radius that holds the source in
+# 68 %, arcsec. Targets are where an observer pointed: good to some arcsec, if it is the source.
+POSITIONS = (
+    ("RA_SRC", "DEC_SRC", "the source", 1.0),
+    ("SRC_RA", "SRC_DEC", "the source", 1.0),
+    ("RA", "DEC", "the source", 1.0),
+    ("RA_OBJ", "DEC_OBJ", "the observation's target", 10.0),
+    ("RA_TARG", "DEC_TARG", "the observation's target", 10.0),
+)
+UNKNOWN = math.nan
+
+
+@dataclass(frozen=True)
+class HeaderFacts:
+    """What the headers of a spectrum say of its observation.
+
+    Attributes:
+        ra, dec: deg, as in the header (ICRS or FK5, which agree to 0.1 arcsec); NaN where unknown.
+        pos_err: radius that holds the source with 68 %, arcsec.
+        pos_origin: keyword, and what it is of.
+        observation_id: of the archive.
+        t_start, t_stop: MJD, UTC.
+    """
+
+    ra: float = UNKNOWN
+    dec: float = UNKNOWN
+    pos_err: float = UNKNOWN
+    pos_origin: str = ""
+    observation_id: str = ""
+    t_start: float = UNKNOWN
+    t_stop: float = UNKNOWN
+
+
+def read_facts(path: Path) -> HeaderFacts:
+    """Read the facts of a file; what a damaged keyword would tell stays unknown.
+
+    Raises:
+        InputError: it is no FITS file.
+    """
+    with ogip.open_fits(path) as hdus:
+        spectra = [hdu for hdu in hdus if str(hdu.header.get("EXTNAME", "")).strip() == "SPECTRUM"]
+        others = [hdu for hdu in hdus if hdu not in spectra]
+        # Tables of good times have dates of their own; the first of all is the observation's.
+        headers = [hdu.header for hdu in (*spectra, *others[:1])]
+        ra, dec, pos_err, origin = _position(path, headers)
+        observation = next((w for h in headers if (w := _word(h, "OBS_ID"))), "")
+        start, stop = (_time(headers, key) for key in ("DATE-OBS", "DATE-END"))
+    return HeaderFacts(ra, dec, pos_err, origin, observation, start, stop)
+
+
+def _position(path: Path, headers: Iterable[Any]) -> tuple[float, float, float, str]:
+    headers = list(headers)
+    for ra_key, dec_key, what, pos_err in POSITIONS:
+        for header in headers:
+            ra, dec = (_number(path, header, key) for key in (ra_key, dec_key))
+            if 0 <= ra <= 360 and -90 <= dec <= 90:
+                return ra % 360, dec, pos_err, f"{ra_key}: {what}"
+    return UNKNOWN, UNKNOWN, UNKNOWN, ""
+
+
+def _number(path: Path, header: Mapping[str, Any], key: str) -> float:
+    from astropy.io.fits import VerifyError
+
+    try:
+        value = ogip.number(path, header, key)
+    except (InputError, VerifyError):
+        return UNKNOWN
+    return UNKNOWN if value is None else value
+
+
+def _word(header: Mapping[str, Any], key: str) -> str:
+    from astropy.io.fits import VerifyError
+
+    try:
+        return printable(ogip.text(header, key))
+    except VerifyError:
+        return ""
+
+
+def _time(headers: Iterable[Any], key: str) -> float:
+    """A date as MJD in UTC; the scale is TIMESYS, or UTC."""
+    from astropy.time import Time
+
+    for header in headers:
+        if word := _word(header, key):
+            scale = _word(header, "TIMESYS").lower()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # dates before and beyond the leap seconds known
+                try:
+                    time = Time(word, scale=scale if scale in ("tt", "tai", "utc") else "utc")
+                    return float(time.utc.mjd)
+                except ValueError:
+                    return UNKNOWN
+    return UNKNOWN

@@ -1,0 +1,164 @@
+"""Releases from datasets: from shards to tables that readers open."""
+
+import duckdb
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from wolter.catalogue import release, samples
+from wolter.catalogue.build import BuildConfig, build
+from wolter.catalogue.write import differing
+from wolter.data.integrity import encode
+from wolter.data.row_writer import RowWriter
+from wolter.errors import InputError
+from wolter.spectra.ingest import IngestConfig, read_spectra
+from wolter.spectra.schema import SpectraSpec
+
+
+def ingested(folder, files):
+    """A dataset of spectrum files, without Ray."""
+    folder.mkdir()
+    config = IngestConfig()
+    writer = RowWriter(folder)
+    writer.add(read_spectra([str(f) for f in files], ["target"] * len(files), config))
+    return writer.finish("spectra", SpectraSpec(config.energy_edges), {}).path
+
+
+@pytest.fixture
+def model(untrained):
+    return f"posterior@{untrained('posterior')}"
+
+
+@pytest.fixture
+def at(pha, tmp_path):
+    """A dataset of two spectra, and a table of their positions."""
+    twin = tmp_path / "twin.pha"
+    twin.write_bytes(pha.read_bytes())
+    data = ingested(tmp_path / "data", [pha, twin])
+    table = tmp_path / "positions.csv"
+    table.write_text(
+        "file,ra,dec,pos_err,identifications\n"
+        "source.pha,187.2779,2.0524,0.5,SIMBAD:3C 273\n"
+        "twin.pha,187.2780,2.0524,0.7,\n"
+    )
+    return data, table
+
+
+def made(tmp_path, data, config):
+    return build([data], config, tmp_path / "catalogue" / "releases", tmp_path / "scored")
+
+
+def rows(path, sql):
+    with duckdb.connect(str(path / release.DATABASE), read_only=True) as database:
+        return database.execute(sql).fetchall()
+
+
+def test_two_detections_at_one_place_are_one_source(tmp_path, at, model):
+    data, table = at
+    built = made(tmp_path, data, BuildConfig("R1", models=(model,), positions=table))
+    assert built.about.rows["source"] == 1
+    assert built.about.rows["detection"] == 2
+    assert built.estimates == {"posterior": 2}
+    source = rows(built.path, "SELECT name, ra, pos_err, n_detections, counts FROM source")
+    assert source[0][:2] == ("WLT J122906.6+020308", 187.2779)
+    assert source[0][3] == 2
+    found = rows(built.path, "SELECT catalogue, identifier, source_id FROM identification")
+    assert found == [("SIMBAD", "3C 273", rows(built.path, "SELECT source_id FROM source")[0][0])]
+    assert rows(built.path, "SELECT DISTINCT pos_origin FROM detection") == [
+        ("table of positions",)
+    ]
+
+
+def test_paths_of_the_machine_are_not_published(tmp_path, at, model):
+    data, table = at
+    built = made(tmp_path, data, BuildConfig("R1", models=(model,), positions=table))
+    records = [r for (r,) in rows(built.path, "SELECT record FROM detection ORDER BY record")]
+    assert records == ["source.pha", "twin.pha"]
+
+
+def test_what_is_not_usable_is_kept_and_never_published_as_a_number(tmp_path, at, model):
+    data, table = at
+    built = made(tmp_path, data, BuildConfig("R1", models=(model,), positions=table))
+    kept = rows(built.path, "SELECT usable, reason, nh FROM posterior")
+    assert len(kept) == 2
+    assert all(nh is not None for _, _, nh in kept)
+    ((usable, reason, nh),) = rows(
+        built.path, "SELECT posterior_usable, posterior_reason, nh FROM source"
+    )
+    assert (nh is None) == (usable == 0) == bool(reason)
+
+
+def test_records_without_a_position_are_rejected_with_the_remedy(tmp_path, at, model):
+    data, table = at
+    table.write_text("file,ra,dec\nsource.pha,10,20\n")
+    built = made(tmp_path, data, BuildConfig("R1", models=(model,), positions=table))
+    ((file, reason),) = built.rejects
+    assert file.endswith("twin.pha")
+    assert "--positions" in reason
+    assert built.about.rejects == 1
+    assert pq.read_table(built.path / "rejects.parquet").num_rows == 1
+    with pytest.raises(InputError, match="no record can be placed"):
+        made(tmp_path, data, BuildConfig("R2", models=(model,)))
+
+
+def test_a_second_build_scores_nothing_again(tmp_path, at, model):
+    data, table = at
+    config = BuildConfig("R1", models=(model,), positions=table)
+    # The twin has the same numbers, so that it is scored with the first.
+    assert made(tmp_path, data, config).new == 2
+    again = made(tmp_path, data, BuildConfig("R2", models=(model,), positions=table))
+    assert again.new == 0
+    ids = [rows(tmp_path / "catalogue" / "releases" / name, "SELECT source_id FROM source")
+           for name in ("R1", "R2")]  # fmt: skip
+    assert ids[0] == ids[1]
+
+
+def test_samples_of_a_release_are_those_of_the_posterior(tmp_path, at, model):
+    data, table = at
+    built = made(tmp_path, data, BuildConfig("R1", models=(model,), positions=table))
+    detection, low, high = rows(
+        built.path, "SELECT detection_id, nh_lolim95, nh_hilim95 FROM posterior"
+    )[0]
+    found = samples.read_samples(built.path, detection)["posterior"]["nh"]
+    assert len(found) == 64
+    assert np.mean((found >= low) & (found <= high)) > 0.85
+
+
+def test_every_file_is_covered_by_a_checksum(tmp_path, at, model):
+    data, table = at
+    path = made(tmp_path, data, BuildConfig("R1", models=(model,), positions=table)).path
+    assert differing(path) == []
+    (path / "rejects.parquet").write_bytes(encode(pq.read_table(path / "rejects.parquet")) + b" ")
+    (path / "more").touch()
+    (path / samples.FILE).unlink()
+    assert differing(path) == [
+        (samples.FILE, "missing"),
+        ("more", "not listed"),
+        ("rejects.parquet", "its SHA-256 differs"),
+    ]
+
+
+def test_a_name_that_is_taken_is_refused_before_any_work(tmp_path, at, model):
+    data, table = at
+    config = BuildConfig("R1", models=(model,), positions=table)
+    made(tmp_path, data, config)
+    with pytest.raises(InputError, match="never changed"):
+        made(tmp_path, data, config)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("file,ra\nsource.pha,1\n", "no column dec"),
+        ("ra,dec\n1,2\n", "no column file or source_id"),
+        ("file,ra,dec\nsource.pha,1,91\n", "-90 to 90"),
+        ("file,ra,dec\nsource.pha,x,1\n", "no number"),
+        ("file,ra,dec\na.pha,1,1\na.pha,2,1\n", "two positions"),
+        ("file,ra,dec,identifications\na.pha,1,1,SIMBAD\n", "CATALOGUE:NAME"),
+    ],
+)
+def test_bad_tables_of_positions_are_refused(tmp_path, at, model, text, word):
+    data, table = at
+    table.write_text(text)
+    with pytest.raises(InputError, match=word):
+        made(tmp_path, data, BuildConfig("R1", models=(model,), positions=table))
