@@ -1,0 +1,281 @@
+"""Answers as VOTable, JSON, CSV, FITS or parquet: the same rows and nulls in each.
+
+A null text is empty in FITS and TABLEDATA. Numbers that are not finite are null in JSON.
+"""
+
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from wolter.catalogue import votable
+from wolter.catalogue.columns import Column
+from wolter.catalogue.release import Release
+from wolter.catalogue.votable import Infos
+from wolter.errors import InputError
+
+BINARY_FROM = 1_000  # rows: VOTables of fewer are TABLEDATA, which people read
+PIECE = 10_000  # rows written together
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of answers.
+
+    Attributes:
+        name: value of `format=`.
+        media: media type of the answer.
+        suffix: of a file.
+        also: further values of `format=` and media types that ask for it.
+    """
+
+    name: str
+    media: str
+    suffix: str
+    also: tuple[str, ...] = ()
+
+
+FORMATS = (
+    Format("json", "application/json", ".json"),
+    Format(
+        "votable",
+        "application/x-votable+xml",
+        ".vot",
+        ("text/xml", "application/xml", "vot", "xml"),
+    ),
+    Format(
+        "votable/td",
+        "application/x-votable+xml;serialization=TABLEDATA",
+        ".vot",
+        ("text/xml;serialization=tabledata",),
+    ),
+    Format(
+        "votable/b2",
+        "application/x-votable+xml;serialization=BINARY2",
+        ".vot",
+        ("text/xml;serialization=binary2",),
+    ),
+    Format("csv", "text/csv;header=present", ".csv", ("text/csv",)),
+    Format("fits", "application/fits", ".fits", ("image/fits",)),
+    Format(
+        "parquet",
+        "application/vnd.apache.parquet",
+        ".parquet",
+        ("application/parquet", "application/x-parquet"),
+    ),
+)
+_BY_NAME: Mapping[str, Format] = MappingProxyType(
+    {
+        word.lower().replace(" ", ""): each
+        for each in FORMATS
+        for word in (each.name, each.media, *each.also)
+    }
+)
+
+
+def choose(asked: str = "", accept: str = "", default: str = "json") -> Format:
+    """The format of an answer.
+
+    Args:
+        asked: what the request's parameter says: a name or media type; empty where it has none.
+        accept: the request's header Accept, which gives way to the parameter.
+        default: name, where neither asks for a known one.
+
+    Raises:
+        InputError: the parameter asks for an unknown one.
+    """
+    if asked:
+        # A plus of a query that is not encoded arrives as a space.
+        word = asked.strip().lower().replace("x-votable xml", "x-votable+xml").replace(" ", "")
+        if word not in _BY_NAME:
+            known = ", ".join(each.name for each in FORMATS)
+            raise InputError(f"format {asked[:60]!r}: not known; choose one of {known}")
+        return _BY_NAME[word]
+    ranges = []
+    for part in accept.lower().replace(" ", "").split(","):
+        kind, _, quality = part.partition(";q=")
+        try:
+            weight = float(quality.split(";")[0]) if quality else 1.0
+        except ValueError:
+            weight = 0.0
+        if kind in _BY_NAME and "/" in kind and weight > 0:
+            ranges.append((weight, kind))
+    # Browsers ask for XML after HTML, and mean neither a VOTable.
+    if ranges and "text/html" not in accept:
+        return _BY_NAME[max(ranges, key=lambda each: each[0])[1]]
+    return _BY_NAME[default]
+
+
+def infos_of(release: Release) -> tuple[tuple[str, str], ...]:
+    """What every answer says of the release it comes from."""
+    about = "true: these sources are simulated, no real ones" if release.simulated else "false"
+    return ("release", release.name), ("simulated", about)
+
+
+def encode(
+    rows: pa.Table,
+    columns: Sequence[Column],
+    format: str,  # noqa: A002  # as in a request
+    status: str = "OK",
+    infos: Infos = (),
+) -> bytes:
+    """Rows in a format.
+
+    Args:
+        rows: columns as described, in that order.
+        columns: descriptions.
+        format: name, of `FORMATS`.
+        status: OK, or OVERFLOW where there are more rows.
+        infos: names and values of what the document is to say besides.
+    """
+    return b"".join(pieces(rows, columns, format, status, infos))
+
+
+def pieces(
+    rows: pa.Table,
+    columns: Sequence[Column],
+    format: str,  # noqa: A002
+    status: str = "OK",
+    infos: Infos = (),
+) -> Iterator[bytes]:
+    """The same as `encode`, in pieces."""
+    assert rows.column_names == [column.name for column in columns], rows.column_names
+    rows = rows.cast(pa.schema([(column.name, column.arrow) for column in columns]))
+    return _WRITERS[format](rows, columns, status, infos)
+
+
+def _votable(
+    rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos
+) -> Iterator[bytes]:
+    return votable.votable(rows, columns, status, infos, len(rows) >= BINARY_FROM)
+
+
+def _tabledata(
+    rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos
+) -> Iterator[bytes]:
+    return votable.votable(rows, columns, status, infos, binary=False)
+
+
+def _binary2(
+    rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos
+) -> Iterator[bytes]:
+    return votable.votable(rows, columns, status, infos, binary=True)
+
+
+def _json(rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos) -> Iterator[bytes]:
+    described = [
+        {"name": c.name, "datatype": c.datatype, "unit": c.unit, "ucd": c.ucd, "about": c.about}
+        for c in columns
+    ]
+    start = dict(infos) | {"status": status, "columns": described}
+    yield json.dumps(start, ensure_ascii=False).encode()[:-1] + b', "rows": ['
+    for first in range(0, len(rows), PIECE):
+        part = rows.slice(first, PIECE)
+        words: list[pa.Array | str] = []
+        for i, column in enumerate(columns):
+            array = part[i].combine_chunks()
+            text = column.datatype == "text"
+            told = _quoted(array) if text else votable.numbers(array, "null", "")
+            if pa.types.is_floating(array.type):
+                told = pc.if_else(pc.is_finite(array), told, "null")
+            mark = "," if i else "{"
+            words += [f"{mark}{json.dumps(column.name)}:", told]
+        words += ["}"]
+        joined = pc.binary_join_element_wise(
+            *words, pa.scalar(""), null_handling="replace", null_replacement="null"
+        )
+        yield (b",\n" if first else b"") + ",\n".join(joined.to_pylist()).encode()
+    yield b"]}\n"
+
+
+def _quoted(array: pa.Array) -> pa.Array:
+    """Text as JSON."""
+    words = array.dictionary_encode()
+    told = [json.dumps(word, ensure_ascii=False) for word in words.dictionary.to_pylist()]
+    return pa.array(told, pa.string()).take(words.indices)
+
+
+def _csv(rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos) -> Iterator[bytes]:
+    del columns, status, infos  # CSV has no place for them; HTTP has headers
+    import pyarrow.csv
+
+    stream = io.BytesIO()
+    pyarrow.csv.write_csv(rows, stream)
+    yield stream.getvalue()
+
+
+def _fits(rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos) -> Iterator[bytes]:
+    from astropy.io import fits
+
+    table = fits.BinTableHDU.from_columns([_fits_column(rows[c.name], c) for c in columns])
+    for number, column in enumerate(columns, start=1):
+        table.header.comments[f"TTYPE{number}"] = column.about.encode("ascii", "replace").decode()
+        if column.ucd:
+            table.header[f"TUCD{number}"] = column.ucd
+    table.header["EXTNAME"] = "RESULT"
+    for name, value in (("QUERY_STATUS", status), *infos):
+        table.header["COMMENT"] = f"{name} = {value}".encode("ascii", "replace").decode()
+    stream = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(stream)
+    yield stream.getvalue()
+
+
+_FITS_KINDS = MappingProxyType({"short": "I", "int": "J", "long": "K", "float": "E", "double": "D"})
+
+
+def _fits_column(array: pa.ChunkedArray, column: Column):  # type: ignore[no-untyped-def]
+    from astropy.io import fits
+
+    if column.datatype == "text":
+        texts = [t.encode("ascii", "replace") for t in array.fill_null("").to_pylist()]
+        values = np.array(texts or [b""], "S")[: len(texts)]
+        return fits.Column(column.name, f"{max(values.dtype.itemsize, 1)}A", array=values)
+    kind, null = _FITS_KINDS[column.datatype], None
+    if pa.types.is_integer(array.type):
+        null = int(np.iinfo(array.type.to_pandas_dtype()).min) if array.null_count else None
+        values = array.fill_null(null or 0).to_numpy()
+    else:
+        values = array.fill_null(float("nan")).to_numpy()
+    return fits.Column(column.name, kind, unit=column.unit or None, null=null, array=values)
+
+
+def _parquet(
+    rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos
+) -> Iterator[bytes]:
+    import pyarrow.parquet as pq
+
+    stream = io.BytesIO()
+    told = (("QUERY_STATUS", status), *infos)
+    schema = rows.schema.with_metadata(parquet_metadata(columns, told))
+    pq.write_table(rows.cast(schema), stream, compression="zstd")
+    yield stream.getvalue()
+
+
+def parquet_metadata(columns: Sequence[Column], infos: Infos = ()) -> dict[str, str]:
+    """Metadata of a parquet file that holds a VOTable's, which TOPCAT and astropy read.
+
+    See Taylor et al., "Parquet with VOTable metadata", IVOA note 1.0.
+    """
+    return {
+        "IVOA.VOTable-Parquet.version": "1.0",
+        "IVOA.VOTable-Parquet.content": votable.dataless(columns, infos),
+    }
+
+
+Writer = Callable[[pa.Table, Sequence[Column], str, Infos], Iterator[bytes]]
+_WRITERS: Mapping[str, Writer] = MappingProxyType(
+    {
+        "json": _json,
+        "votable": _votable,
+        "votable/td": _tabledata,
+        "votable/b2": _binary2,
+        "csv": _csv,
+        "fits": _fits,
+        "parquet": _parquet,
+    }
+)
