@@ -1,0 +1,1 @@
+"""Web page of the catalogue: search, results and sources, rendered on the server."""
