@@ -27,6 +27,7 @@ REACH = 0.6
 0.69 would do from order 3 on, and more before."""
 LEAST = 1e-8  # rad, 2 mas: no smaller cells are asked, should positions be rounded
 SCAN = 0.3  # rad: a wider cone looks at all sources
+MOST_OF_MANY = 17.0  # deg: widest cone of many at once, below SCAN
 PIECE = 2_000_000  # candidates looked at together
 
 SEPARATION = Column(
@@ -89,7 +90,7 @@ class Positions:
         Args:
             ra_P: right ascensions, deg.
             dec_P: declinations, deg.
-            radius: deg, at most 17; inclusive.
+            radius: deg, at most `MOST_OF_MANY`; inclusive.
 
         Returns:
             Numbers of the positions (M), ascending, row numbers (M), ascending for each position,
@@ -163,6 +164,17 @@ def check_position(ra: float, dec: float) -> None:
         raise InputError(f"dec: {dec:g}; give degrees from -90 to 90")
 
 
+def check_cone(ra: float, dec: float, radius: float, most: float = 180.0) -> None:
+    """Check that a position is on the sky, and a radius one around it.
+
+    Raises:
+        InputError: it is not.
+    """
+    check_position(ra, dec)
+    if not 0 <= radius <= most:
+        raise InputError(f"radius: {radius:g}; give degrees from 0 to {most:g}")
+
+
 def cone(
     snapshot: Snapshot,
     ra: float,
@@ -184,9 +196,7 @@ def cone(
     Raises:
         InputError: the position or radius is none; `TooLargeError` where the query takes too long.
     """
-    check_position(ra, dec)
-    if not 0 <= radius <= 180:
-        raise InputError(f"radius: {radius:g}; give degrees from 0 to 180")
+    check_cone(ra, dec, radius)
     row_M, separation_M = snapshot.positions.within(ra, dec, radius)
     truncated = len(row_M) > limit
     if truncated:  # all that are as near as the last one, so that the order of rows decides
@@ -215,7 +225,7 @@ def cones(
         names_P: names of the positions, which come first in each row.
         ra_P: right ascensions, deg, 0 to 360.
         dec_P: declinations, deg.
-        radius: deg, 0 to 17; inclusive.
+        radius: deg, 0 to `MOST_OF_MANY`; inclusive.
         columns: of the table of sources; `SEPARATION` follows them.
         limit: most rows of all.
 
@@ -225,9 +235,7 @@ def cones(
     """
     for ra, dec in zip(ra_P, dec_P, strict=True):
         check_position(ra, dec)
-    most = np.floor(np.degrees(SCAN))
-    if not 0 <= radius <= most:
-        raise InputError(f"radius: {radius:g}; give degrees from 0 to {most:g}")
+    check_cone(0, 0, radius, MOST_OF_MANY)
     position_M, row_M, separation_M = snapshot.positions.match(ra_P, dec_P, radius)
     truncated = len(row_M) > limit
     order_M = np.lexsort((row_M, separation_M, position_M))[:limit]
