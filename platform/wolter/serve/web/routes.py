@@ -1,44 +1,22 @@
 """Routes of the page: search, sources, tables, pictures and coverage; no script, no cookie."""
 
-import functools
 import mimetypes
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Query, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from wolter.catalogue.release import Release
 from wolter.catalogue.store import Snapshot, Store
-from wolter.catalogue.tables import HEALPIX
 from wolter.errors import InputError, UnavailableError
 from wolter.serve.web import pages
-from wolter.serve.web.coverage import coverage
 from wolter.serve.web.sky_map import sky_map
+from wolter.serve.web.vo_routes import ServiceRecord, add_vo_routes
+from wolter.serve.web.web import HERE, Web, kept
 
-HERE = Path(__file__).parent
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
-HEADERS = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-}
-KEPT_S = 3600  # for which a browser may keep a picture
 FORMATS = ("html", "votable", "csv", "tsv", "fits", "parquet", "json")
-MOC_FORMS = {
-    "fits": "application/fits",
-    "json": "application/json",
-    "ascii": "text/plain; charset=utf-8",
-}
-
 ADQL_EXAMPLES = (
     (
         "The brightest sources",
@@ -56,45 +34,16 @@ ADQL_EXAMPLES = (
 )
 
 
-@dataclass
-class Web:
-    """The pages of a catalogue.
+def add_routes(app: FastAPI, store: Store, record: ServiceRecord | None = None) -> None:
+    """Serve the pages of a catalogue, its links and coverage; each answer takes milliseconds.
 
-    Attributes:
+    Args:
+        app: gets the routes.
         store: releases.
+        record: what a registry says of the service.
     """
-
-    store: Store
-    _pictures: dict[tuple[str, str], bytes] = field(default_factory=dict)
-
-    def render(self, name: str, status: int = 200, /, **shown: Any) -> HTMLResponse:
-        """A page from its template."""
-        return HTMLResponse(_templates().get_template(name).render(**shown), status, HEADERS)
-
-    def refused(
-        self, release: Release, asked: pages.Asked, problem: str, status: int
-    ) -> HTMLResponse:
-        """The page of an error."""
-        return self.render(
-            "results.html", status, release=release, asked=asked, title="Search", problem=problem
-        )
-
-    def picture(self, snapshot: Snapshot, name: str, make: Callable[[], bytes]) -> bytes:
-        """A picture of a release, which is made once."""
-        key = snapshot.about.name, name
-        if key not in self._pictures:
-            self._pictures = {k: v for k, v in self._pictures.items() if k[0] == key[0]}
-            self._pictures[key] = make()
-        return self._pictures[key]
-
-    def cells(self, snapshot: Snapshot) -> Any:
-        """Cells of all sources."""
-        return snapshot.query(f"SELECT {HEALPIX} FROM source")[HEALPIX].to_numpy()
-
-
-def add_routes(app: FastAPI, store: Store) -> None:
-    """Serve the pages of a catalogue; handlers run in threads, as queries take milliseconds."""
     web = Web(store)
+    add_vo_routes(app, web, record or ServiceRecord())
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
 
     @app.get("/", include_in_schema=False)
@@ -103,12 +52,10 @@ def add_routes(app: FastAPI, store: Store) -> None:
             with store.open() as snapshot:
                 about, examples = snapshot.about, _examples(snapshot)
         except (InputError, UnavailableError) as error:
-            return web.render(
+            return web.page(
                 "home.html", 503, release=None, asked=pages.Asked(), why=str(error), examples=()
             )
-        return web.render(
-            "home.html", release=about, asked=pages.Asked(), examples=examples, why=""
-        )
+        return web.page("home.html", release=about, asked=pages.Asked(), examples=examples, why="")
 
     @app.get("/search", include_in_schema=False)
     def search(
@@ -121,10 +68,10 @@ def add_routes(app: FastAPI, store: Store) -> None:
             try:
                 found = pages.search(snapshot, asked)
             except InputError as error:
-                return web.refused(about, asked, str(error), 422)
+                return _refused(web, about, asked, str(error), 422)
         if found.lone is not None:
             return RedirectResponse(f"/source/{found.lone}", 303)
-        return web.render(
+        return web.page(
             "results.html",
             release=about,
             asked=asked,
@@ -144,18 +91,18 @@ def add_routes(app: FastAPI, store: Store) -> None:
                     raise InputError(f"no source {source_id[:40]!r}: identifiers are integers")
                 shown = pages.source(snapshot, int(source_id))
             except InputError as error:
-                return web.refused(about, pages.Asked(source_id[:40]), str(error), 404)
-        return web.render("source.html", release=about, **shown)
+                return _refused(web, about, pages.Asked(source_id[:40]), str(error), 404)
+        return web.page("source.html", release=about, **shown)
 
     @app.get("/tables", include_in_schema=False)
     def tables() -> HTMLResponse:
         with store.open() as snapshot:
-            return web.render("tables.html", release=snapshot.about)
+            return web.page("tables.html", release=snapshot.about)
 
     @app.get("/adql", include_in_schema=False)
     def adql(query: Annotated[str, Query(max_length=10_000)] = "") -> HTMLResponse:
         with store.open() as snapshot:
-            return web.render(
+            return web.page(
                 "adql.html",
                 release=snapshot.about,
                 query=query or ADQL_EXAMPLES[0][1],
@@ -166,35 +113,21 @@ def add_routes(app: FastAPI, store: Store) -> None:
     @app.get("/sky.png", include_in_schema=False)
     def sky() -> Response:
         with store.open() as snapshot:
-            png = web.picture(snapshot, "sky", lambda: sky_map(web.cells(snapshot)))
-        return Response(png, media_type=_type_of("sky.png"), headers=_kept())
+            png = web.once(snapshot, "sky", lambda: sky_map(web.cells(snapshot)))
+        return Response(png, media_type=_type_of("sky.png"), headers=kept())
 
-    @app.get("/moc", responses={200: {"content": {each: {} for each in MOC_FORMS.values()}}})
-    def moc(
-        format: Annotated[str, Query(pattern="^(fits|json|ascii)$")] = "fits",  # noqa: A002
-    ) -> Response:
-        """Coverage of the catalogue: cells of HEALPix order 8 with sources (IVOA MOC 2.0)."""
-        with store.open() as snapshot:
-            body = web.picture(
-                snapshot, f"moc.{format}", lambda: coverage(web.cells(snapshot), format)
-            )
-        return Response(body, media_type=MOC_FORMS[format], headers=_kept())
+
+def _refused(
+    web: Web, release: Release, asked: pages.Asked, problem: str, status: int
+) -> HTMLResponse:
+    return web.page(
+        "results.html", status, release=release, asked=asked, title="Search", problem=problem
+    )
 
 
 def _type_of(name: str) -> str | None:
     """Media type of a file by its name."""
     return mimetypes.guess_type(name)[0]
-
-
-def _kept() -> dict[str, str]:
-    return {**HEADERS, "cache-control": f"public, max-age={KEPT_S}"}
-
-
-@functools.cache
-def _templates() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined
-    )
 
 
 def _examples(snapshot: Snapshot) -> list[tuple[str, str]]:
