@@ -9,7 +9,7 @@ ARGS ?=
 KEY := $(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | tr ' ' '-')
 STAMP := .venv/.setup-$(KEY)
 PEERS := .venv/.peers-$(KEY)
-PEERS_APT := bison byacc flex g++ libfftw3-dev pkg-config
+PEERS_APT := bison byacc chromium flex g++ libfftw3-dev pkg-config stilts
 
 .PHONY: help setup demo test shapes check mutation lint format types imports docs wheel peers standard weights clean
 .NOTPARALLEL:
