@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -113,8 +114,10 @@ def choose(asked: str = "", accept: str = "", default: str = "json") -> Format:
 
 def infos_of(release: Release) -> tuple[tuple[str, str], ...]:
     """What every answer says of the release it comes from."""
-    about = "true: these sources are simulated, no real ones" if release.simulated else "false"
-    return ("release", release.name), ("simulated", about)
+    told = (("release", release.name), ("simulated", "true" if release.simulated else "false"))
+    if not release.simulated:
+        return told
+    return (*told, ("remark", "these sources are simulated: none of them is real"))
 
 
 def encode(
@@ -172,7 +175,9 @@ def _json(rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos) 
         {"name": c.name, "datatype": c.datatype, "unit": c.unit, "ucd": c.ucd, "about": c.about}
         for c in columns
     ]
-    start = dict(infos) | {"status": status, "columns": described}
+    truths = {"true": True, "false": False}
+    start: dict[str, Any] = {name: truths.get(value, value) for name, value in infos}
+    start |= {"status": status, "columns": described}
     yield json.dumps(start, ensure_ascii=False).encode()[:-1] + b', "rows": ['
     for first in range(0, len(rows), PIECE):
         part = rows.slice(first, PIECE)

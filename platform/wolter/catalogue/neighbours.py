@@ -92,7 +92,7 @@ def similar_to_latent(
     latent_L = np.asarray(latent, np.float64)
     if not (np.abs(latent_L) < 1e15).all():
         raise InputError("latent: a number that is not finite; give finite numbers")
-    row_K, distance_K = neighbours.nearest(latent_L.astype(np.float32), limit + 1)
+    row_K, distance_K = neighbours.nearest(latent_L.astype(np.float32), limit)
     return _found(snapshot, row_K, distance_K, columns, limit)
 
 
@@ -112,7 +112,7 @@ def similar_to_source(
     at = int(np.searchsorted(neighbours.row_V, row))
     if at == len(neighbours.row_V) or neighbours.row_V[at] != row:
         raise InputError(f"source_id: source {source_id} has no latents; ask for another")
-    row_K, distance_K = neighbours.nearest(neighbours.latents_VL[at], limit + 2)
+    row_K, distance_K = neighbours.nearest(neighbours.latents_VL[at], limit + 1)
     other_K = row_K != row
     return _found(snapshot, row_K[other_K], distance_K[other_K], columns, limit)
 
@@ -126,4 +126,4 @@ def _found(
 ) -> Found:
     rows = snapshot.rows(row_K[:limit], columns)
     rows = rows.append_column(DISTANCE.name, pa.array(distance_K[:limit]))
-    return Found(rows, (*columns, DISTANCE), len(row_K) > limit, snapshot.about)
+    return Found(rows, (*columns, DISTANCE), False, snapshot.about)

@@ -1,0 +1,1 @@
+"""HTTP interface of the catalogue: REST, and Simple Cone Search."""

@@ -1,0 +1,70 @@
+"""Responses of the catalogue: rows in the format that is asked for."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from fastapi import Request, Response
+
+from wolter.catalogue import formats
+from wolter.catalogue.release import Release
+from wolter.catalogue.store import Found
+from wolter.serve.problems import RESPONSES
+
+_CONTENT: Mapping[str, Any] = MappingProxyType(
+    {
+        "application/json": {"schema": {"type": "object"}},
+        **{
+            each.media.replace(";", "; "): {"schema": {"type": "string"}}
+            for each in formats.FORMATS
+            if each.name != "json"
+        },
+        "text/csv; charset=utf-8": {"schema": {"type": "string"}},
+    }
+)
+ROWS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Rows, in the format of `format` or Accept", "content": dict(_CONTENT)},
+    **{status: RESPONSES[status] for status in (413, 422, 503)},
+}
+"""Responses of a route that answers with rows."""
+PLAIN: dict[int | str, dict[str, Any]] = {status: RESPONSES[status] for status in (422, 503)}
+MISSING: dict[int | str, dict[str, Any]] = {
+    404: {**RESPONSES[422], "description": "There is none of that name"}
+}
+
+
+def release_headers(release: Release) -> dict[str, str]:
+    """Headers that tell the release of an answer, whatever its format."""
+    return {
+        "wolter-release": release.name,
+        "wolter-simulated": "true" if release.simulated else "false",
+    }
+
+
+def respond(
+    request: Request,
+    found: Found,
+    asked: str,
+    infos: Sequence[tuple[str, str]] = (),
+    default: str = "json",
+) -> Response:
+    """Rows as a response.
+
+    Args:
+        request: whose header Accept counts.
+        found: the rows.
+        asked: format, as in the query.
+        infos: what the document is to say besides the release.
+        default: format where none is asked for.
+
+    Raises:
+        InputError: there is no such format.
+    """
+    form = formats.choose(asked, request.headers.get("accept", ""), default)
+    status = "OVERFLOW" if found.truncated else "OK"
+    told = (*formats.infos_of(found.release), *infos)
+    body = formats.encode(found.rows, found.columns, form.name, status, told)
+    headers = release_headers(found.release) | {"wolter-status": status, "vary": "accept"}
+    if form.name in ("fits", "parquet"):
+        headers["content-disposition"] = f'attachment; filename="result{form.suffix}"'
+    return Response(body, media_type=form.media.replace(";", "; "), headers=headers)
