@@ -1,7 +1,7 @@
 import pytest
 
 from wolter.cluster import connected
-from wolter.serve.application import EDGE
+from wolter.serve import environment
 
 
 @pytest.fixture(scope="session")
@@ -11,10 +11,11 @@ def ray_session(tmp_path_factory):
         patch.delenv("RAY_ADDRESS", raising=False)
         patch.setenv("WOLTER_HOME", str(tmp_path_factory.mktemp("ray")))
         patch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")
-        patch.setenv(*EDGE)  # the proxy of a served application reads it
+        environment.prepare()  # Ray Serve's processes read it
         # Ray keeps the environment of its start: where tests keep their state comes with it.
         with connected(logical_cpus=8):
             yield
+        environment.tidy()
 
 
 @pytest.fixture(scope="session")

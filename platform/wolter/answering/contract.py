@@ -8,12 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from wolter.answering.batches import Join
 from wolter.answering.from_outputs import OutputInfo, describe
+from wolter.answering.limits import Limits
 from wolter.answering.uploads import Upload
 from wolter.family import Family
 from wolter.outputs import Output
@@ -39,24 +40,8 @@ class FileField:
     many: bool = False
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Limits of one request.
-
-    Attributes:
-        max_records: records a request in JSON.
-        max_values: numbers of an answer in the outputs that have axes.
-        max_elements: elements of a record that may have any size, such as pixels.
-        max_refined: records a request whose answers are refined, seconds each.
-        refine_s: longest time that a request spends on refining answers unasked; later ones keep
-            the network's answer and its flags.
-    """
-
-    max_records: int = 10_000
-    max_values: int = 1_000_000
-    max_elements: int = 2048 * 2048
-    max_refined: int = 16
-    refine_s: float = 30.0
+class DearError(Exception):
+    """A request that would take seconds, and was not asked where there is time for it."""
 
 
 class Stored(Protocol):
@@ -116,6 +101,14 @@ class Request(Protocol):
 
     def left_s(self) -> float:
         """Time until the answer must be complete, s."""
+
+    @property
+    def dear(self) -> bool:
+        """True where an answer may take seconds; elsewhere raise `DearError` for such a one."""
+
+    @property
+    def spare(self) -> bool:
+        """True where no time is left for what takes seconds, and the answer must do without."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +200,7 @@ class Serving(ABC):
         Body: of a request in JSON in place of files; None where there is no such request.
         Info: description of a model.
         words: regular expressions of the library's remedies -> the remedy over HTTP.
+        dear: "never", "some" or "all" requests take seconds; `is_dear` tells which.
     """
 
     about: ClassVar[str]
@@ -215,6 +209,7 @@ class Serving(ABC):
     Body: ClassVar[type[BaseModel] | None] = None
     Info: ClassVar[type[ModelInfo]] = ModelInfo
     words: ClassVar[Mapping[str, str]] = {}
+    dear: ClassVar[Literal["never", "some", "all"]] = "never"
 
     @abstractmethod
     def load(self, model: Model, version: str = "", join: Join | None = None) -> Served:
@@ -234,6 +229,14 @@ class Serving(ABC):
         Args:
             served: models of the task.
         """
+
+    def is_dear(self, query: Any) -> bool:  # noqa: ARG002
+        """True if a request takes seconds.
+
+        Args:
+            query: of the request.
+        """
+        return self.dear == "all"
 
     def default(self, families: Sequence[Family]) -> Family:
         """Default family of a task's models."""

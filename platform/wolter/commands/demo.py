@@ -19,7 +19,7 @@ from wolter.errors import InputError
 from wolter.home import home
 from wolter.progress import bar
 from wolter.registry.mlflow_store import promote
-from wolter.serve import application
+from wolter.serve import application, environment
 from wolter.serve.config import ServeConfig
 from wolter.task import Demonstration
 from wolter.train.loop import Epoch, TrainConfig
@@ -51,6 +51,7 @@ class Demo:
     def run(self) -> int:
         """Run every step, saying what each gives."""
         family = self.steps.family
+        environment.prepare()
         with connected():
             print(f"1/5 simulating {self.n} {self.steps.title} into {self.folder}")
             with bar("simulating", self.n) as advance:
@@ -75,6 +76,7 @@ class Demo:
                 print("serving until interrupted (Ctrl-C)")
                 _until_interrupted()
             application.stop()
+        environment.tidy()
         return 0
 
     def _train(self, name: str, data: Path) -> str:

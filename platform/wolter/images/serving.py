@@ -131,6 +131,7 @@ class ImagesServing(Serving):
     )
     Query = EnhanceQuery
     Info = ImagesInfo
+    dear = "all"
 
     def load(
         self,

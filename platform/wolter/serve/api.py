@@ -11,9 +11,10 @@ from fastapi_offline import FastAPIOffline
 from wolter import __version__
 from wolter.answering.contract import ModelInfo
 from wolter.serve import health, problems, routes
-from wolter.serve.config import MB, REQUEST_TIMEOUT_S
+from wolter.serve.config import MB
 from wolter.serve.limits import Admit, LimitBody
 from wolter.serve.service import Service, serving_of
+from wolter.serve.timing import REQUEST_TIMEOUT_S
 
 _ABOUT = """
 Models of X-ray astronomy, which learnt from simulated observations.
@@ -30,12 +31,10 @@ def build_app(service: Service) -> FastAPI:
     config = service.config
     most, most_json = int(config.max_request_mb * MB), int(config.max_json_mb * MB)
     app.add_middleware(LimitBody, max_bytes=most, max_json=most_json)
-    app.add_middleware(
-        Admit,
-        at_once=config.max_ongoing,
-        waiting=config.max_queued,
-        timeout_s=REQUEST_TIMEOUT_S,
-    )
+    at_once, waiting = config.max_ongoing, config.max_queued
+    if servings and all(serving.dear == "all" for serving in servings.values()):
+        at_once, waiting = config.max_dear + 1, config.max_dear_queued  # one is read meanwhile
+    app.add_middleware(Admit, at_once=at_once, waiting=waiting, timeout_s=REQUEST_TIMEOUT_S)
     words = {k: v for serving in servings.values() for k, v in serving.words.items()}
     problems.add_handlers(app, words)
     health.add_routes(app, service.watch)
@@ -44,12 +43,7 @@ def build_app(service: Service) -> FastAPI:
     @app.get("/v1/models", response_model=list[info])
     async def models() -> JSONResponse:
         """The models that are served: what they were trained on, and what they predict."""
-        defaults = {task: service.default(task) for task in servings}
-        told = []
-        for name, served in service.models.items():
-            info = served.info(default=name == defaults[service.tasks[name]])
-            told.append(info.model_dump(mode="json"))
-        return JSONResponse(told)
+        return JSONResponse(service.told())
 
     for task in servings:
         routes.add_route(app, service, task)

@@ -1,62 +1,40 @@
-"""The Ray Serve application: start it, run it until interrupted."""
+"""The server: Ray Serve applications of their own behind HAProxy, until interrupted."""
 
+import contextlib
 import logging
-import os
 import signal
 import socket
 import threading
+import time
+from collections.abc import Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wolter import config as configs
 from wolter import local_ray
-from wolter.cluster import connect, connected
-from wolter.errors import InputError
-from wolter.memory import keep_freed
-from wolter.serve.config import REQUEST_TIMEOUT_S, ServeConfig
+from wolter.cluster import connect, connected, cores
+from wolter.errors import FailedError, InputError
+from wolter.serve import board, environment
+from wolter.serve.config import ServeConfig
 from wolter.serve.models import ServedRef, choose
-from wolter.serve.service import Service
+from wolter.serve.page import STARTING
+from wolter.serve.parts import Part, page, parts
+from wolter.serve.replicas import Dear, Models, Site
+from wolter.serve.timing import REQUEST_TIMEOUT_S, SILENT_S
 
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-NAME = "wolter"
-# Where Ray's HTTP proxy finds what it answers itself; a Ray that runs already must know it before.
-EDGE = ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "wolter.serve.edge:middlewares")
-NICE = 5  # of the work, so that the proxy tells that we live whatever the load
-BESIDE = 64  # requests for health and documentation at once, beside those that are counted
-
-
-class Inference:
-    """A replica: all models, and the processes that read uploads."""
-
-    def __init__(self, chosen: list[dict[str, Any]], config: dict[str, Any]) -> None:
-        keep_freed()
-        local_ray.close_replica()
-        from ray import serve
-
-        limits = configs.from_dict(ServeConfig, config)
-        join = serve.batch(max_batch_size=limits.max_ongoing, batch_wait_timeout_s=0.0)
-        models = [configs.from_dict(ServedRef, each) for each in chosen]
-        self.service = Service.load(models, limits, join)
-        self.service.start()
-
-    def __serve_build_asgi_app__(self) -> "FastAPI":
-        """Called by Ray Serve for the application that answers HTTP."""
-        from wolter.serve.api import build_app
-
-        return build_app(self.service)
-
-    def __del__(self) -> None:
-        """End the reading processes."""
-        self.service.stop()
+BESIDE = 64  # requests at once in a replica, beside those that its application counts
+VERSION = "1"  # of the code of all replicas: models alone change while they run
+_EVERY_S = 0.1
+_REACHED_S = 30.0  # longest time until HAProxy knows a replica
+_DONE = {"RUNNING", "DEPLOY_FAILED", "UNHEALTHY"}
 
 
 def start(config: ServeConfig) -> str:
-    """Serve in the background of this process; returns the URL when the models answer.
+    """Serve in the background of this process; returns the URL when the applications answer.
 
     Raises:
         InputError: a model cannot be served, the port is in use, or the cluster already serves.
+        FailedError: no application comes up.
     """
     from ray import serve
 
@@ -64,34 +42,144 @@ def start(config: ServeConfig) -> str:
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     chosen = choose(config)
     port = _free_port(config)
-    os.environ.setdefault(*EDGE)
+    folder = environment.prepare()
     connect()
     _make_room()
+    host = config.host
+    if local_ray.running():  # replicas stay on loopback, HAProxy alone is reached from outside
+        environment.set_host(folder, config.host)
+        host = local_ray.LOOPBACK
+    board.start()
     serve.start(
         http_options={
-            "host": config.host,
+            "host": host,
             "port": port,
-            "request_timeout_s": REQUEST_TIMEOUT_S + 10,  # the application's own comes first
+            "request_timeout_s": REQUEST_TIMEOUT_S + 10,  # the applications' own comes first
         }
     )
-    deployment = serve.deployment(
-        name="inference",
-        num_replicas=config.replicas,
-        # The application itself counts, lets in and refuses; health never waits.
-        max_ongoing_requests=config.max_ongoing + config.max_queued + BESIDE,
-        max_constructor_retry_count=2,
-    )(serve.ingress()(Inference))
-    models = [configs.to_dict(each) for each in chosen]
-    serve.run(deployment.bind(models, configs.to_dict(config)), name=NAME, route_prefix="/")
-    host = "127.0.0.1" if config.host == "0.0.0.0" else config.host
-    return f"http://{host}:{port}"
+    others = parts(config, chosen)
+    first = page(others)
+    deploy([first], config, chosen)
+    _wait([first])
+    deploy(others, config, chosen)
+    shown = "127.0.0.1" if config.host == "0.0.0.0" else config.host
+    url = f"http://{shown}:{port}"
+    _reach(url, _wait(others))
+    return url
+
+
+def deploy(wanted: Sequence[Part], config: ServeConfig, chosen: Sequence[ServedRef]) -> None:
+    """Start applications, or change those that run.
+
+    Args:
+        wanted: the applications.
+        config: of the server.
+        chosen: the models that they answer with.
+    """
+    from ray import serve
+
+    targets = [
+        serve.RunTarget(_bound(part, config, chosen), part.name, part.prefix) for part in wanted
+    ]
+    if targets:
+        serve.run_many(
+            targets,
+            wait_for_ingress_deployment_creation=False,
+            wait_for_applications_running=False,
+        )
+
+
+def _bound(part: Part, config: ServeConfig, chosen: Sequence[ServedRef]) -> Any:
+    """An application as Ray Serve takes it."""
+    if not part.task:
+        options = _options(part.name, part.replicas, cpus=0.1)
+        site = _deployment(Site, options, ingress=True)
+        return site.bind(part.name, part.prefix, part.builder, dict(part.arguments))
+    from wolter.serve.service import serving_of
+
+    models = [configs.to_dict(each) for each in chosen if each.task == part.task]
+    threads = config.cores or cores()
+    # A local Ray counts cores that are not there, so that nothing waits for one.
+    cpus = 0.1 if local_ray.running() else float(threads)
+    options = _options(part.name, part.replicas, cpus) | {"user_config": {"models": models}}
+    values = configs.to_dict(config)
+    dear = None
+    if serving_of(part.task).dear == "some":
+        several = options | {"name": f"{part.name}-dear"}
+        dear = _deployment(Dear, several).bind(part.task, values, threads)
+    replica = _deployment(Models, options, ingress=True)
+    return replica.bind(part.name, part.prefix, part.task, values, threads, dear)
+
+
+def _options(name: str, replicas: int, cpus: float) -> dict[str, Any]:
+    return {
+        "name": name,
+        "num_replicas": replicas,
+        "ray_actor_options": {"num_cpus": cpus},
+        # Applications themselves count, let in and refuse; health never waits.
+        "max_ongoing_requests": 1024,
+        "max_constructor_retry_count": 2,
+        "graceful_shutdown_timeout_s": REQUEST_TIMEOUT_S,
+        "graceful_shutdown_wait_loop_s": 0.2,
+    }
+
+
+def _deployment(replica: type, options: dict[str, Any], ingress: bool = False) -> Any:
+    from ray import serve
+
+    made: Any = serve.deployment(**options)(serve.ingress()(replica) if ingress else replica)
+    # By this, other models replace those of a replica, and not the replica.
+    return made.options(version=VERSION, _internal=True)
+
+
+def _wait(wanted: Sequence[Part]) -> list[Part]:
+    """Wait until applications have come up or failed; return those that are up.
+
+    Raises:
+        FailedError: none is up.
+    """
+    from ray import serve
+
+    while True:
+        found = serve.status().applications
+        states = {p.name: found[p.name].status.value for p in wanted if p.name in found}
+        if len(states) == len(wanted) and _DONE.issuperset(states.values()):
+            break
+        time.sleep(_EVERY_S)
+    up = [part for part in wanted if states[part.name] == "RUNNING"]
+    if wanted and not up:
+        why = " ".join(str(found[wanted[0].name].message).split())[-300:]
+        raise FailedError(f"{', '.join(states)}: cannot be served ({why}); see `--debug`")
+    return up
+
+
+def _reach(url: str, wanted: Sequence[Part]) -> None:
+    """Wait until HAProxy knows applications, and the page has heard of their models."""
+    import requests
+
+    until = time.monotonic() + _REACHED_S
+    for part in wanted:
+        while time.monotonic() < until:
+            with contextlib.suppress(requests.ConnectionError):
+                if STARTING not in requests.get(f"{url}{part.prefix}", timeout=10).headers:
+                    break
+            time.sleep(_EVERY_S)
+    # Broken models alone are never ready.
+    until = min(until, time.monotonic() + SILENT_S)
+    while time.monotonic() < until and requests.get(f"{url}/readyz", timeout=10).status_code != 200:
+        time.sleep(_EVERY_S)
 
 
 def stop() -> None:
     """Stop serving; requests under way end first."""
     from ray import serve
 
-    serve.delete(NAME)
+    for name in serve.status().applications:
+        serve.delete(name, _blocking=False)
+    while serve.status().applications:
+        time.sleep(_EVERY_S)
+    serve.shutdown()
+    board.stop()
 
 
 def run(config: ServeConfig) -> None:
@@ -105,19 +193,23 @@ def run(config: ServeConfig) -> None:
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         interrupted.set()
 
-    os.environ.setdefault(*EDGE)
-    with connected():
-        url = start(config)
-        # Only now: Ray sets handlers of its own when it starts.
-        before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
-        print(f"serving at {url} (documentation at {url}/docs); interrupt to stop", flush=True)
-        try:
-            interrupted.wait()
-            print("shutting down", flush=True)
-            stop()
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+    environment.prepare()
+    try:
+        with connected():
+            url = start(config)
+            # Only now: Ray sets handlers of its own when it starts.
+            both = (signal.SIGINT, signal.SIGTERM)
+            before = {each: signal.signal(each, interrupt) for each in both}
+            print(f"serving at {url} (documentation at {url}/docs); interrupt to stop", flush=True)
+            try:
+                interrupted.wait()
+                print("shutting down", flush=True)
+                stop()
+            finally:
+                for each, handler in before.items():
+                    signal.signal(each, handler)
+    finally:
+        environment.tidy()
 
 
 def _make_room() -> None:

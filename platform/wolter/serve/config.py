@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from wolter.answering.contract import Limits
+from wolter.answering.limits import Limits
 from wolter.errors import InputError
 
 MB = 2**20
-REQUEST_TIMEOUT_S = 120.0  # longest time to an answer
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class ServeConfig(Limits):
         port: port to listen on; 0 takes a free one.
         models: checkpoint folder of each model to serve; empty serves all champions of the
             registry.
-        replicas: processes that answer, each with all models.
+        replicas: processes that answer, for each task of models.
         parsers: processes of each replica that read uploads.
         max_file_mb: largest upload, as sent.
         max_inflated_mb: largest sum of a request's uploads once inflated.
@@ -31,6 +30,9 @@ class ServeConfig(Limits):
         parse_memory_mb: memory to read one record with its files.
         max_ongoing: requests at once in a replica.
         max_queued: requests that wait in a replica; further ones are answered 429.
+        max_dear: requests at once, in a replica for those that take seconds each.
+        max_dear_queued: requests that wait there; further ones are answered 429.
+        cores: processor cores that a network may use; 0 for all.
     """
 
     host: str = "127.0.0.1"
@@ -48,6 +50,9 @@ class ServeConfig(Limits):
     parse_memory_mb: int = 2_000
     max_ongoing: int = 32
     max_queued: int = 128
+    max_dear: int = 1
+    max_dear_queued: int = 4
+    cores: int = 0
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -57,5 +62,7 @@ class ServeConfig(Limits):
             raise InputError(
                 "serve: replicas, parsers, max_ongoing and parse_cpu_s must be 1 or more"
             )
-        if self.max_queued < 0:
-            raise InputError("serve: max_queued must be 0 or more")
+        if self.max_dear < 1:
+            raise InputError("serve: max_dear must be 1 or more")
+        if min(self.max_queued, self.max_dear_queued, self.cores) < 0:
+            raise InputError("serve: max_queued, max_dear_queued and cores must be 0 or more")

@@ -1,12 +1,14 @@
-"""Middleware of Ray Serve's HTTP proxy: liveness, and Ray's errors as JSON.
+"""Middleware of Ray Serve's own HTTP servers: liveness, and Ray's errors as JSON.
 
-The proxy imports `middlewares` by the name in an environment variable (see
-`wolter.serve.application`), so that `/livez` needs neither a replica nor its queue.
+Replicas, and Ray's proxy where there is no HAProxy, import `middlewares` by the name in an
+environment variable (see `wolter.serve.environment`).
 """
 
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wolter.serve.front import OURS
 
 ALIVE = {"status": "alive"}
 _LINES = {
@@ -43,7 +45,7 @@ class Edge:
             nonlocal started, replaced
             if message["type"] == "http.response.start":
                 started = True
-                if _is_rays(message):
+                if OURS not in scope and _is_rays(message):
                     replaced = True
                     await _problem(message["status"], _kept(message))(scope, receive, send)
             if not replaced:
@@ -57,7 +59,7 @@ class Edge:
 def _is_rays(message: Message) -> bool:
     headers = dict(message.get("headers", []))
     kind: bytes = headers.get(b"content-type", b"")
-    return message["status"] >= 400 and not kind.startswith(b"application/json")
+    return message["status"] >= 400 and (not kind or kind.startswith(b"text/plain"))
 
 
 def _kept(message: Message) -> dict[str, str]:

@@ -1,10 +1,15 @@
 """ASGI middleware that bounds requests: their size, how many at once, and their time."""
 
 import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncIterator
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wolter.errors import UnavailableError
 from wolter.serve.config import MB
 from wolter.serve.problems import problem
 
@@ -55,6 +60,62 @@ class LimitBody:
         await self.app(scope, counted, send)
 
 
+class BusyError(UnavailableError):
+    """Too many requests wait already.
+
+    Args:
+        line: what is said of it.
+        again_s: seconds after which there may be room.
+    """
+
+    def __init__(self, line: str, again_s: int) -> None:
+        super().__init__(line)
+        self.again_s = again_s
+
+
+class Lane:
+    """Admission of requests of one cost: few at once, few that wait, others refused at once.
+
+    Args:
+        at_once: requests let in together.
+        waiting: requests that wait.
+    """
+
+    def __init__(self, at_once: int, waiting: int) -> None:
+        self._at_once, self._most, self._here = at_once, at_once + waiting, 0
+        self._free = asyncio.Semaphore(at_once)
+        self._seconds = 0.0  # of a request, as lately measured
+
+    @property
+    def again_s(self) -> int:
+        """Seconds after which there may be room: those of all that are here, by their number."""
+        return max(1, math.ceil(self._seconds * self._here / max(self._at_once, 1)))
+
+    @contextlib.asynccontextmanager
+    async def enter(self) -> AsyncIterator[None]:
+        """Wait for room.
+
+        Raises:
+            BusyError: too many wait already.
+        """
+        if self._here >= self._most:
+            again_s = self.again_s
+            raise BusyError(
+                f"{self._here} requests wait already; try again in {again_s} s", again_s
+            )
+        self._here += 1
+        try:
+            async with self._free:
+                begun = time.monotonic()
+                try:
+                    yield
+                finally:
+                    took = time.monotonic() - begun
+                    self._seconds = took if not self._seconds else 0.8 * self._seconds + 0.2 * took
+        finally:
+            self._here -= 1
+
+
 class Admit:
     """Lets a number of POST requests in at once, lets some wait, and answers 429 to further ones.
 
@@ -70,17 +131,12 @@ class Admit:
 
     def __init__(self, app: ASGIApp, at_once: int, waiting: int, timeout_s: float) -> None:
         self.app, self.timeout_s = app, timeout_s
-        self._most, self._here = at_once + waiting, 0
-        self._free = asyncio.Semaphore(at_once)
+        self.lane = Lane(at_once, waiting)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on when there is room."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
-            return
-        if self._here >= self._most:
-            line = f"{self._here} requests wait already; try again in a few seconds"
-            await problem(429, line)(scope, receive, send)
             return
         started = False
 
@@ -89,16 +145,15 @@ class Admit:
             started = True
             await send(message)
 
-        self._here += 1
         ends = asyncio.get_running_loop().time() + self.timeout_s
         scope["answer_by"] = ends
         try:
-            async with asyncio.timeout_at(ends), self._free:
+            async with asyncio.timeout_at(ends), self.lane.enter():
                 await self.app(scope, receive, noted)
+        except BusyError as error:
+            await problem(429, str(error), error.again_s)(scope, receive, send)
         except TimeoutError:
             if started:
                 raise
             line = f"no answer within {self.timeout_s:g} s; send fewer files or records, or later"
             await problem(408, line)(scope, receive, send)
-        finally:
-            self._here -= 1

@@ -174,9 +174,14 @@ class ReaderPool:
             self._free.put(reader)
 
     def start(self) -> None:
-        """Start every reader now, at the same time."""
+        """Start every reader that is free now, at the same time."""
+
+        def start(_: Reader) -> None:
+            with self._taken() as reader:
+                reader.start()
+
         with ThreadPoolExecutor(len(self._readers)) as threads:
-            list(threads.map(Reader.start, self._readers))
+            list(threads.map(start, self._readers))
 
     def read(self, reading: Reading, allowance: Allowance | None = None) -> Any:
         """Read a record with the task's reader, in plain JSON.

@@ -11,12 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from wolter.answering.values import one_line
+from wolter.answering.messages import one_line
 from wolter.errors import InputError, TooLargeError, UnavailableError
 from wolter.files import why_full
 from wolter.serve.schemas import Problem
 
-RETRY_AFTER = {"retry-after": "2"}
+AGAIN_S = 2  # where nothing tells when there is room
 
 _WHY = {
     400: "The request is not well-formed multipart",
@@ -55,9 +55,15 @@ def in_http(message: str, words: Mapping[str, str] = MappingProxyType({})) -> st
     return " ".join(plain.split())
 
 
-def problem(status: int, line: str) -> JSONResponse:
-    """JSON response of a problem."""
-    headers = RETRY_AFTER if status in (429, 503) else None
+def problem(status: int, line: str, again_s: int = AGAIN_S) -> JSONResponse:
+    """JSON response of a problem.
+
+    Args:
+        status: of HTTP.
+        line: what is wrong, and the remedy.
+        again_s: seconds after which to try again, where the status allows that.
+    """
+    headers = {"retry-after": str(again_s)} if status in (429, 503) else None
     return JSONResponse({"detail": in_http(line)}, status, headers)
 
 
@@ -80,7 +86,8 @@ def add_handlers(app: FastAPI, words: Mapping[str, str] = MappingProxyType({})) 
 
     @app.exception_handler(UnavailableError)
     async def unavailable(_: Request, error: UnavailableError) -> JSONResponse:
-        return problem(503, str(error))
+        again_s = getattr(error, "again_s", None)  # of too many that wait
+        return problem(503, str(error)) if again_s is None else problem(429, str(error), again_s)
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> JSONResponse:

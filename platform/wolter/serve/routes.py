@@ -7,10 +7,20 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
-from pydantic import Field, create_model
+from pydantic import BaseModel, Field, create_model
 from starlette.datastructures import UploadFile
 
-from wolter.answering.contract import JSON, FileField, Limits, Reply, Serving, Stored
+from wolter.answering.contract import (
+    JSON,
+    DearError,
+    FileField,
+    Reply,
+    Served,
+    Serving,
+    Stored,
+)
+from wolter.answering.limits import Limits
+from wolter.serve.limits import BusyError
 from wolter.serve.problems import RESPONSES
 from wolter.serve.requests import uploads_of
 from wolter.serve.service import Service, serving_of
@@ -30,6 +40,8 @@ class ModelRequest:
     ends: float
     body: bytes | None = None
     uploads: Mapping[str, list[UploadFile]] | None = None
+    dear: bool = True
+    spare: bool = False
 
     @property
     def limits(self) -> Limits:
@@ -59,27 +71,21 @@ def add_route(app: FastAPI, service: Service, task: str) -> None:
     serving = serving_of(task)
     fields = serving.fields
     most = MAX_FILES if any(field.many for field in fields) else len(fields)
-    asked_type = create_model(
-        f"Query of {task}",
-        __base__=serving.Query,
-        family=(
-            str | None,
-            Field(None, description="model family to ask; /v1/models tells the default one"),
-        ),
-    )
+    asked_type = query_type(task)
     taken = f"{FILES} ({fields[0].about} in the field {fields[0].name})"
     taken += f" or {JSON}" if serving.Body else ""
 
     async def answer(request: Request, asked: Any) -> Response:
         served = service.ask(task, asked.family, asked)
-        one = ModelRequest(service, task, asked, request.scope["answer_by"])
+        ends, here = request.scope["answer_by"], service.dear is None
+        one = ModelRequest(service, task, asked, ends, dear=here)
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind == JSON and serving.Body:
-            return _response(await served.answer(replace(one, body=await request.body())))
+            return await _answered(served, replace(one, body=await request.body()))
         if kind != FILES:
             raise HTTPException(415, f"send {taken}")
         async with request.form(max_files=most, max_fields=len(fields)) as form:
-            return _response(await served.answer(replace(one, uploads=uploads_of(form, fields))))
+            return await _answered(served, replace(one, uploads=uploads_of(form, fields)))
 
     documented = serving.documented(list(service.of_task(task).values()))
     answer.__annotations__["asked"] = Annotated[asked_type, Query()]
@@ -93,6 +99,42 @@ def add_route(app: FastAPI, service: Service, task: str) -> None:
         },
         openapi_extra={"requestBody": _body(serving)},
     )(answer)
+
+
+def query_type(task: str) -> type[BaseModel]:
+    """The query of requests to models of a task."""
+    return create_model(
+        f"Query of {task}",
+        __base__=serving_of(task).Query,
+        family=(
+            str | None,
+            Field(None, description="model family to ask; /v1/models tells the default one"),
+        ),
+    )
+
+
+async def _answered(served: Served, request: ModelRequest) -> Response:
+    """Answer of a model; requests that take seconds go where these are answered."""
+    away = request.service.dear
+    if away is None:
+        return _response(await served.answer(request))
+    if serving_of(request.task).is_dear(request.query):
+        return _response(await away(request))
+    try:
+        return _response(await served.answer(request))
+    except DearError:
+        await _rewind(request)
+        try:
+            return _response(await away(request))
+        except BusyError:  # then without what takes seconds, as the flags tell
+            await _rewind(request)
+            return _response(await served.answer(replace(request, spare=True)))
+
+
+async def _rewind(request: ModelRequest) -> None:
+    for uploads in (request.uploads or {}).values():
+        for each in uploads:
+            await each.seek(0)
 
 
 def attachment(name: str) -> str:

@@ -9,6 +9,9 @@ class Health(BaseModel):
     models: dict[str, str] = Field(description="versions of those that answer, by name")
     problems: dict[str, str] = Field(description="why others do not, by name")
     checked_s: float = Field(description="age of this, s")
+    starting: list[str] = Field(
+        default_factory=list, description="paths whose application is not up now"
+    )
 
 
 class Problem(BaseModel):

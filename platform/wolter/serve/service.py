@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,8 +17,10 @@ from wolter.answering.contract import Served, Serving
 from wolter.errors import InputError
 from wolter.registry.checkpoint import load_model
 from wolter.serve.config import ServeConfig
+from wolter.serve.dear import DearRequests
 from wolter.serve.health import Checked, Watch
 from wolter.serve.models import ServedRef
+from wolter.serve.pool import LostError
 from wolter.serve.requests import UploadReader
 
 T = TypeVar("T")
@@ -33,6 +36,8 @@ class Service:
         tasks: of all models, those that could not be loaded among them: name of the model -> task.
         uploads: what reads files.
         watch: which of the models answer.
+        chosen: what the models were loaded from.
+        dear: where requests go that take seconds; None for here.
     """
 
     config: ServeConfig
@@ -40,11 +45,18 @@ class Service:
     tasks: Mapping[str, str]
     uploads: UploadReader
     watch: Watch
+    chosen: tuple[ServedRef, ...] = ()
+    dear: DearRequests | None = None
     _lone: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), repr=False)
 
     @classmethod
     def load(
-        cls, chosen: Sequence[ServedRef], config: ServeConfig, join: Join | None = None
+        cls,
+        chosen: Sequence[ServedRef],
+        config: ServeConfig,
+        join: Join | None = None,
+        before: "Service | None" = None,
+        uploads: UploadReader | None = None,
     ) -> "Service":
         """Load models; one that cannot be loaded leaves the others to answer.
 
@@ -52,10 +64,15 @@ class Service:
             chosen: the models.
             config: limits.
             join: see `wolter.answering.contract.Serving.load`.
+            before: service that this one replaces; models that stay are not loaded again.
+            uploads: what reads files; None for a new one.
         """
         models: dict[str, Served] = {}
         unloaded = {}
         for each in chosen:
+            if before is not None and each in before.chosen and each.name in before.models:
+                models[each.name] = before.models[each.name]
+                continue
             try:
                 if each.problem:
                     raise InputError(each.problem)
@@ -72,13 +89,21 @@ class Service:
             name: Checked(served.version, partial(tasks.load(named[name]).problem, served.model))
             for name, served in models.items()
         }
-        uploads = UploadReader(config, sorted(set(named.values())))
-        return cls(config, models, named, uploads, Watch(checked, unloaded))
+        reader = uploads or UploadReader(config, sorted(set(named.values())))
+        watch = Watch(checked, unloaded)
+        return cls(config, models, named, reader, watch, tuple(chosen))
 
     def start(self) -> None:
         """Check the models, and start what reads uploads."""
-        self.uploads.pool.start()
+        # The first upload waits for its reader, which imports for seconds; others need none.
+        threading.Thread(target=self._start_readers, daemon=True).start()
         self.watch.start()
+
+    def _start_readers(self) -> None:
+        try:
+            self.uploads.pool.start()
+        except LostError:  # an upload tries again
+            logging.getLogger(__name__).exception("readers do not start")
 
     def stop(self) -> None:
         """End the threads and processes."""
@@ -104,6 +129,14 @@ class Service:
         names = sorted(self.tasks, key=lambda name: name not in self.models)
         found = [families.load(name) for name in names if self.tasks[name] == task]
         return serving_of(task).default(found).name
+
+    def told(self) -> list[dict[str, Any]]:
+        """The loaded models as JSON: what they were trained on, and what they predict."""
+        defaults = {task: self.default(task) for task in self.served_tasks}
+        return [
+            served.info(default=name == defaults[self.tasks[name]]).model_dump(mode="json")
+            for name, served in self.models.items()
+        ]
 
     def ask(self, task: str, family: str | None, query: Any) -> Served:
         """Model that answers a query.

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 from torch import Tensor
 
-from wolter.answering.values import one_line
+from wolter.answering.messages import one_line
 from wolter.errors import InputError
 from wolter.spectra.http_schemas import Counts
 from wolter.spectra.reading import Record, covers

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from wolter.answering.batches import PIECE, Join, Values
-from wolter.answering.contract import Reply, Request, Served
+from wolter.answering.contract import DearError, Reply, Request, Served
 from wolter.errors import InputError
 from wolter.family import Family
 from wolter.registry.checkpoint import Model
@@ -45,6 +45,10 @@ class ServedParameters(ServedSpectra):
             return await self._refined(request)
         components, limits = request.query.components, request.limits
         records, beyond = await self._records(request)
+        if not any(output.name == "samples" for output in self.outputs):  # none can be refined
+            beyond = {}
+        if beyond and not (request.dear or request.spare):
+            raise DearError
         parts = []
         for start in range(0, len(records), PIECE):
             piece = records[start : start + PIECE]
@@ -52,7 +56,7 @@ class ServedParameters(ServedSpectra):
             if components:
                 check_components(values, len(records), limits.max_values)
             exact: dict[int, ModelCheck] = {}
-            if beyond and "samples" in values:  # posteriors can be refined
+            if beyond and "samples" in values and not request.spare:  # posteriors can be refined
                 left_s = min(request.left_s() - ANSWER_S, limits.refine_s)
                 exact = await self.refine_within(beyond, left_s)
             parts.append(await request.alone(answers, self, piece, values, components, exact))
@@ -126,6 +130,11 @@ class ParametersServing(SpectraServing):
 
     about = "Parameters of one or many spectra, sent as PHA files or as counts."
     Query: ClassVar[type[BaseModel]] = ParametersQuery
+    dear = "some"
+
+    def is_dear(self, query: Any) -> bool:
+        """True if exact posteriors are asked for."""
+        return bool(query.refine)
 
     def load(self, model: Model, version: str = "", join: Join | None = None) -> Served:
         """A model that answers; one that estimates no parameters tells what it declares."""

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from wolter.answering.values import LEAST_S, MOST, check_bounds, one_line
+from wolter.answering.messages import one_line
+from wolter.answering.values import LEAST_S, MOST, check_bounds
 from wolter.errors import InputError
 
 

@@ -10,7 +10,7 @@ from tests.refusals import refused
 
 from wolter.registry.checkpoint import load_model
 from wolter.serve.api import build_app
-from wolter.serve.config import REQUEST_TIMEOUT_S
+from wolter.serve.timing import REQUEST_TIMEOUT_S
 from wolter.spectra import parameters_serving, upload_requests
 from wolter.spectra.check_files import check_files
 from wolter.spectra.gridded import GriddedObservation

@@ -1,0 +1,79 @@
+"""The applications of the server: one table, so that each starts, scales and fails on its own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any
+
+from wolter.serve.config import ServeConfig
+from wolter.serve.models import ServedRef
+
+PAGE = "page"
+
+
+@dataclass(frozen=True)
+class Part:
+    """An application of the server.
+
+    Attributes:
+        name: of the application.
+        prefix: of its paths; the longest one that fits a path has it.
+        waits: why its paths are not answered yet, while it starts.
+        builder: "module:function" that makes a FastAPI application; empty where models answer.
+        arguments: of the builder; plain values.
+        task: of the models that answer; empty where a builder makes the application.
+        replicas: processes.
+    """
+
+    name: str
+    prefix: str
+    waits: str
+    builder: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    task: str = ""
+    replicas: int = 1
+
+
+# Beside the models. A builder that is not installed leaves its part out.
+_BUILT = (
+    Part("catalogue", "/v1/catalogue", "the catalogue opens", "wolter.serve.catalogue:build_app"),
+    Part("cone", "/scs", "the catalogue opens", "wolter.serve.catalogue:build_cone_app"),
+    Part("adql", "/tap", "the catalogue opens", "wolter.serve.tap:build_app"),
+)
+
+
+def parts(config: ServeConfig, chosen: Sequence[ServedRef]) -> tuple[Part, ...]:
+    """The applications that a server runs beside the page.
+
+    Args:
+        config: of the server.
+        chosen: the models that it answers with.
+    """
+    tasks = sorted({each.task for each in chosen if each.task})
+    of_models = (
+        Part(
+            task.replace("/", "-"),
+            f"/v1/{task}",
+            "its models are loaded",
+            task=task,
+            replicas=config.replicas,
+        )
+        for task in tasks
+    )
+    built = (part for part in _BUILT if _installed(part))
+    return (*of_models, *built)
+
+
+def page(others: Sequence[Part]) -> Part:
+    """The application of all other paths."""
+    waiting = {part.prefix: part.waits for part in others}
+    return Part(PAGE, "/", "", "wolter.serve.page:page_of_board", {"waiting": waiting})
+
+
+def _installed(part: Part) -> bool:
+    module, _, function = part.builder.partition(":")
+    if find_spec(module) is None:
+        return False
+    import importlib
+
+    return hasattr(importlib.import_module(module), function)

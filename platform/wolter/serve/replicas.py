@@ -1,0 +1,212 @@
+"""Replicas of the applications, as Ray Serve starts them.
+
+A replica of models holds a `Service`, which is replaced as a whole when a model changes: requests
+that were begun end with the old one.
+"""
+
+import asyncio
+import importlib
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from wolter import config as configs
+from wolter import local_ray
+from wolter.errors import UnavailableError
+from wolter.memory import keep_freed
+from wolter.serve.board import Pulse
+from wolter.serve.front import Front
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from wolter.serve.dear import Sent
+    from wolter.serve.service import Service
+
+NICE = 5  # of networks, so that the page and cheap queries answer whatever the load
+ROWS = 1024  # records that are predicted together, at most
+
+
+class Site:
+    """A replica of an application that a function makes.
+
+    Args:
+        name: of the application.
+        prefix: of its paths.
+        builder: "module:function".
+        arguments: of the function.
+    """
+
+    def __init__(self, name: str, prefix: str, builder: str, arguments: Mapping[str, Any]) -> None:
+        local_ray.close_replica()
+        module, _, function = builder.partition(":")
+        self.app = getattr(importlib.import_module(module), function)(**arguments)
+        self.prefix = prefix
+        self.pulse = Pulse(name, self._told, self._openapi)
+
+    def __serve_build_asgi_app__(self) -> "ASGIApp":
+        """Called by Ray Serve for the application that answers HTTP."""
+        self.pulse.start()
+        return Front(self.app, self.prefix)
+
+    def _told(self) -> dict[str, Any]:
+        return {
+            "prefix": self.prefix.rstrip("/"),
+            "models": [],
+            "versions": {},
+            "problems": {},
+            "metrics": "",
+        }
+
+    def _openapi(self) -> Mapping[str, Any]:
+        if self.prefix == "/":
+            return {"paths": {}}  # the page's own
+        document: Mapping[str, Any] = self.app.openapi()
+        return document
+
+    def __del__(self) -> None:
+        """Leave the board."""
+        self.pulse.stop()
+
+
+class _OfModels:
+    """What replicas of models share: their service, and how it is replaced."""
+
+    def __init__(self, task: str, config: dict[str, Any], threads: int) -> None:
+        import torch
+
+        from wolter.serve.config import ServeConfig
+        from wolter.serve.requests import UploadReader
+
+        keep_freed()
+        local_ray.close_replica()
+        os.nice(NICE)
+        torch.set_num_threads(threads)
+        self.task = task
+        self.limits = configs.from_dict(ServeConfig, config)
+        self.uploads = UploadReader(self.limits, [task])
+        self.service: Service | None = None
+
+    async def reconfigure(self, given: dict[str, Any]) -> None:
+        """Take other models; called by Ray Serve at first, and whenever they change."""
+        from wolter.serve.models import ServedRef
+
+        chosen = [configs.from_dict(ServedRef, each) for each in given["models"]]
+        before, self.service = self.service, await asyncio.to_thread(self._load, chosen)
+        self.take(self.service)
+        if before is not None:
+            before.watch.stop()
+
+    def _load(self, chosen: list[Any]) -> "Service":
+        from ray import serve
+
+        from wolter.serve.service import Service
+
+        join = serve.batch(max_batch_size=ROWS, batch_wait_timeout_s=0.0, batch_size_fn=_records)
+        service = Service.load(chosen, self.limits, join, before=self.service, uploads=self.uploads)
+        service.start()
+        return service
+
+    def take(self, service: "Service") -> None:
+        """Answer from a service from now on."""
+        raise NotImplementedError
+
+    def __del__(self) -> None:
+        """End threads and processes."""
+        self.uploads.pool.stop()
+        if self.service is not None:
+            self.service.watch.stop()
+
+
+class Models(_OfModels):
+    """A replica that answers HTTP with the models of a task.
+
+    Args:
+        name: of the application.
+        prefix: of its paths.
+        task: of the models.
+        config: dictionary of a `ServeConfig`.
+        threads: that a network may use.
+        dear: deployment of `Dear`, which gets the requests that take seconds; None for none.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        prefix: str,
+        task: str,
+        config: dict[str, Any],
+        threads: int,
+        dear: Any = None,
+    ) -> None:
+        super().__init__(task, config, threads)
+        self.prefix, self.dear = prefix, dear
+        self.app: Any = None
+        self.pulse = Pulse(name, self._told, lambda: self.app.openapi())
+
+    def __serve_build_asgi_app__(self) -> "ASGIApp":
+        """Called by Ray Serve for the application that answers HTTP."""
+        return self._answer
+
+    async def _answer(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        await Front(self.app or _nothing, self.prefix)(scope, receive, send)
+
+    def take(self, service: "Service") -> None:
+        """Answer from a service from now on."""
+        from wolter.serve.api import build_app
+        from wolter.serve.dear import ToDeployment
+
+        first = self.app is None
+        if self.dear is not None:
+            service = replace(service, dear=ToDeployment(self.dear))
+        self.app = build_app(service)
+        if first:
+            self.pulse.start()
+
+    def _told(self) -> dict[str, Any]:
+        service = self.service
+        assert service is not None
+        return {
+            "prefix": self.prefix,
+            "models": service.told(),
+            "versions": service.watch.versions,
+            "problems": service.watch.problems,
+            "checked_at": service.watch.checked_at,
+            "metrics": "",
+        }
+
+    def __del__(self) -> None:
+        """Leave the board, and end threads and processes."""
+        self.pulse.stop()
+        super().__del__()
+
+
+class Dear(_OfModels):
+    """A replica for the requests that take seconds; see `wolter.serve.dear`."""
+
+    def take(self, service: "Service") -> None:
+        """Answer from a service from now on."""
+        from wolter.serve.dear import DearLane
+
+        self.lane = DearLane(service)
+
+    async def answer(self, sent: "Sent") -> Any:
+        """Answer a request; see `wolter.serve.dear.DearLane.answer`."""
+        return await self.lane.answer(sent)
+
+
+def _records(batches: list[Any]) -> int:
+    return sum(len(batch) for batch in batches)
+
+
+async def _nothing(scope: "Scope", receive: "Receive", send: "Send") -> None:
+    """Answer before there is a service: the server starts and ends, no more."""
+    if scope["type"] != "lifespan":
+        raise UnavailableError("models are loaded")
+    while True:
+        message = await receive()
+        kind = message["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return
