@@ -148,7 +148,8 @@ def _wait(wanted: Sequence[Part]) -> list[Part]:
         time.sleep(_EVERY_S)
     up = [part for part in wanted if states[part.name] == "RUNNING"]
     if wanted and not up:
-        why = " ".join(str(found[wanted[0].name].message).split())[-300:]
+        told = [each.message for each in found[wanted[0].name].deployments.values()]
+        why = " ".join(" ".join(told).split())[-300:]
         raise FailedError(f"{', '.join(states)}: cannot be served ({why}); see `--debug`")
     return up
 

@@ -41,14 +41,14 @@ class Site:
     def __init__(self, name: str, prefix: str, builder: str, arguments: Mapping[str, Any]) -> None:
         local_ray.close_replica()
         module, _, function = builder.partition(":")
-        self.app = getattr(importlib.import_module(module), function)(**arguments)
+        self.site = getattr(importlib.import_module(module), function)(**arguments)
         self.prefix = prefix
         self.pulse = Pulse(name, self._told, self._openapi)
 
     def __serve_build_asgi_app__(self) -> "ASGIApp":
         """Called by Ray Serve for the application that answers HTTP."""
         self.pulse.start()
-        return Front(self.app, self.prefix)
+        return Front(self.site, self.prefix)
 
     def _told(self) -> dict[str, Any]:
         return {
@@ -62,7 +62,7 @@ class Site:
     def _openapi(self) -> Mapping[str, Any]:
         if self.prefix == "/":
             return {"paths": {}}  # the page's own
-        document: Mapping[str, Any] = self.app.openapi()
+        document: Mapping[str, Any] = self.site.openapi()
         return document
 
     def __del__(self) -> None:
@@ -142,25 +142,25 @@ class Models(_OfModels):
     ) -> None:
         super().__init__(task, config, threads)
         self.prefix, self.dear = prefix, dear
-        self.app: Any = None
-        self.pulse = Pulse(name, self._told, lambda: self.app.openapi())
+        self.answers: Any = None
+        self.pulse = Pulse(name, self._told, lambda: self.answers.openapi())
 
     def __serve_build_asgi_app__(self) -> "ASGIApp":
         """Called by Ray Serve for the application that answers HTTP."""
         return self._answer
 
     async def _answer(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        await Front(self.app or _nothing, self.prefix)(scope, receive, send)
+        await Front(self.answers or _nothing, self.prefix)(scope, receive, send)
 
     def take(self, service: "Service") -> None:
         """Answer from a service from now on."""
         from wolter.serve.api import build_app
         from wolter.serve.dear import ToDeployment
 
-        first = self.app is None
+        first = self.answers is None
         if self.dear is not None:
             service = replace(service, dear=ToDeployment(self.dear))
-        self.app = build_app(service)
+        self.answers = build_app(service)
         if first:
             self.pulse.start()
 
