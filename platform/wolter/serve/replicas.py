@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from wolter import config as configs
 from wolter import local_ray
-from wolter.errors import UnavailableError
 from wolter.memory import keep_freed
 from wolter.serve.board import Pulse
-from wolter.serve.front import Front
+from wolter.serve.front import Front, Swapped
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
     from wolter.serve.dear import Sent
     from wolter.serve.service import Service
@@ -142,25 +141,22 @@ class Models(_OfModels):
     ) -> None:
         super().__init__(task, config, threads)
         self.prefix, self.dear = prefix, dear
-        self.answers: Any = None
-        self.pulse = Pulse(name, self._told, lambda: self.answers.openapi())
+        self.answers = Swapped()
+        self.pulse = Pulse(name, self._told, lambda: self.answers.app.openapi())
 
     def __serve_build_asgi_app__(self) -> "ASGIApp":
         """Called by Ray Serve for the application that answers HTTP."""
-        return self._answer
-
-    async def _answer(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        await Front(self.answers or _nothing, self.prefix)(scope, receive, send)
+        return Front(self.answers, self.prefix)
 
     def take(self, service: "Service") -> None:
         """Answer from a service from now on."""
         from wolter.serve.api import build_app
         from wolter.serve.dear import ToDeployment
 
-        first = self.answers is None
+        first = self.answers.app is None
         if self.dear is not None:
             service = replace(service, dear=ToDeployment(self.dear))
-        self.answers = build_app(service)
+        self.answers.app = build_app(service)
         if first:
             self.pulse.start()
 
@@ -198,15 +194,3 @@ class Dear(_OfModels):
 
 def _records(batches: list[Any]) -> int:
     return sum(len(batch) for batch in batches)
-
-
-async def _nothing(scope: "Scope", receive: "Receive", send: "Send") -> None:
-    """Answer before there is a service: the server starts and ends, no more."""
-    if scope["type"] != "lifespan":
-        raise UnavailableError("models are loaded")
-    while True:
-        message = await receive()
-        kind = message["type"]
-        await send({"type": f"{kind}.complete"})
-        if kind == "lifespan.shutdown":
-            return
