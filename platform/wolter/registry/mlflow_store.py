@@ -250,6 +250,16 @@ def run_of(family: str, which: str) -> str:
     return str(_version(family, which).run_id)
 
 
+def training_data(family: str, which: str) -> Path:
+    """Folder of the dataset that a model was trained on, whether or not it is still there.
+
+    Raises:
+        InputError: there is no such model; see `find`.
+    """
+    params = client().get_run(run_of(family, which)).data.params
+    return Path(params.get("dataset.path", ""))
+
+
 def _version(family: str, which: str) -> "ModelVersion":
     families.load(family)
     found = _find_version(registered_name(family), which) if has_store() else None

@@ -14,7 +14,7 @@ from wolter import config as configs
 from wolter import local_ray
 from wolter.cluster import connect, connected, cores
 from wolter.errors import FailedError, InputError
-from wolter.serve import board, environment
+from wolter.serve import board, champions, environment
 from wolter.serve.config import ServeConfig
 from wolter.serve.models import ServedRef, choose
 from wolter.serve.page import STARTING
@@ -65,6 +65,8 @@ def start(config: ServeConfig) -> str:
     shown = "127.0.0.1" if config.host == "0.0.0.0" else config.host
     url = f"http://{shown}:{port}"
     _reach(url, _wait(others))
+    if not config.models:
+        champions.start(config, chosen)
     return url
 
 
@@ -175,6 +177,7 @@ def stop() -> None:
     """Stop serving; requests under way end first."""
     from ray import serve
 
+    champions.stop()
     for name in serve.status().applications:
         serve.delete(name, _blocking=False)
     while serve.status().applications:

@@ -17,6 +17,7 @@ class ServeConfig(Limits):
         port: port to listen on; 0 takes a free one.
         models: checkpoint folder of each model to serve; empty serves all champions of the
             registry.
+        tasks: tasks whose champions to serve, such as KIND/WHAT; empty for all.
         replicas: processes that answer, for each task of models.
         parsers: processes of each replica that read uploads.
         max_file_mb: largest upload, as sent.
@@ -38,6 +39,7 @@ class ServeConfig(Limits):
     host: str = "127.0.0.1"
     port: int = 8000
     models: dict[str, str] = field(default_factory=dict)
+    tasks: tuple[str, ...] = ()
     replicas: int = 1
     parsers: int = 2
     max_file_mb: float = 20.0

@@ -15,6 +15,9 @@ from wolter.serve import haproxy
 from wolter.serve.timing import REQUEST_TIMEOUT_S
 
 FOLDER = "WOLTER_SERVE_FOLDER"  # where HAProxy's files are
+_PROGRAM = "RAY_SERVE_HAPROXY_BINARY_PATH"
+_SET = "WOLTER_SERVE_SET"  # names that were set here
+_OWNER = "WOLTER_SERVE_OWNER"  # process that made the folder
 DRAIN_S = 2  # a replica that ends still takes requests, until HAProxy knows
 _THREADS = 4  # of HAProxy, at most
 
@@ -22,24 +25,27 @@ _THREADS = 4  # of HAProxy, at most
 def prepare() -> Path:
     """Set the environment of a Ray that is yet to start; return the folder of HAProxy's files.
 
-    What is set already stays.
+    What a user has set stays; what a server has set that started this process does not.
     """
-    if FOLDER in os.environ and Path(os.environ[FOLDER]).is_dir():
+    inherited = FOLDER in os.environ
+    if inherited and os.environ.get(_OWNER) == str(os.getpid()):
         return Path(os.environ[FOLDER])
     # Unix sockets have short names; those of other users must not reach them.
     short = "/tmp" if Path("/tmp").is_dir() else None
     folder = Path(tempfile.mkdtemp(prefix="wolter-", dir=short))
     haproxy.write_errors(folder)
     set_host(folder, "127.0.0.1")
-    ports = _free_ports(3)
-    settings = {
+    if inherited:
+        os.environ.pop(_PROGRAM, None)
+    program, ports = _program(folder), _free_ports(3)
+    settings: dict[str, object] = {
         FOLDER: folder,
+        _OWNER: os.getpid(),
         "RAY_SERVE_ENABLE_HA_PROXY": 1,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": 1,
         "RAY_SERVE_USE_GRPC_BY_DEFAULT": 0,  # its ports would take pickles of anybody
         # Where replicas find what stands before their applications.
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "wolter.serve.edge:middlewares",
-        "RAY_SERVE_HAPROXY_BINARY_PATH": _program(folder),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": folder / "c.cfg",
         "RAY_SERVE_HAPROXY_SOCKET_PATH": folder / "a",
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": folder,
@@ -54,18 +60,17 @@ def prepare() -> Path:
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": int(REQUEST_TIMEOUT_S) + 30,
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": DRAIN_S,
     }
-    for name, value in settings.items():
-        os.environ.setdefault(name, str(value))
+    ours = [name for name in settings if inherited or name not in os.environ]
+    os.environ |= {name: str(settings[name]) for name in ours}
+    os.environ |= {_SET: " ".join([*ours, _PROGRAM, _SET]), _PROGRAM: str(program)}
     return folder
 
 
 def tidy() -> None:
     """Remove what `prepare` made, when the server has ended."""
-    folder = os.environ.pop(FOLDER, "")
-    if folder:
-        shutil.rmtree(folder, ignore_errors=True)
-        for name in [n for n, value in os.environ.items() if value.startswith(folder)]:
-            del os.environ[name]
+    shutil.rmtree(os.environ.get(FOLDER, ""), ignore_errors=True)
+    for name in os.environ.get(_SET, "").split():
+        os.environ.pop(name, None)
 
 
 def set_host(folder: Path, host: str) -> None:

@@ -1,5 +1,6 @@
 """The models to serve: folders of a config, or the champions of the registry."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def choose(config: ServeConfig) -> tuple[ServedRef, ...]:
         InputError: a family is unknown, a folder is not its checkpoint, or there is no champion.
     """
     if not config.models:
-        return _champions()
+        return _champions(config.tasks)
     chosen = tuple(
         ServedRef(name, str(Path(folder).absolute())) for name, folder in config.models.items()
     )
@@ -69,14 +70,15 @@ def choose(config: ServeConfig) -> tuple[ServedRef, ...]:
     return chosen
 
 
-def _champions() -> tuple[ServedRef, ...]:
+def _champions(wanted: Sequence[str]) -> tuple[ServedRef, ...]:
     from wolter.registry import mlflow_store, pretrained
 
     found = []
     for family_name in families.names():
         try:
             family = families.load(family_name)
-            names = family.model_names if answers_requests(family) else ()
+            served = answers_requests(family) and (not wanted or family.task in wanted)
+            names = family.model_names if served else ()
         except InputError as error:  # of others' packages
             if mlflow_store.has_champion(family_name):
                 found.append(ServedRef(family_name, "", problem=str(error)))

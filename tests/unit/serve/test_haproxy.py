@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -97,7 +99,8 @@ def test_its_own_errors_are_json(tmp_path, code):
 
 def test_the_environment_is_set_once_and_taken_back(monkeypatch):
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    os.environ.pop(environment.FOLDER, None)
+    for name in [n for n in os.environ if n.startswith(("RAY_SERVE", "WOLTER_SERVE"))]:
+        del os.environ[name]
     os.environ["RAY_SERVE_HAPROXY_NBTHREAD"] = "3"
     folder = environment.prepare()
     assert environment.prepare() == folder
@@ -109,4 +112,18 @@ def test_the_environment_is_set_once_and_taken_back(monkeypatch):
     assert os.access(os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"], os.X_OK)
     environment.tidy()
     assert not folder.exists()
-    assert "RAY_SERVE_HAPROXY_BINARY_PATH" not in os.environ
+    kept = {name for name in os.environ if name.startswith(("RAY_SERVE", "WOLTER_SERVE"))}
+    assert kept == {"RAY_SERVE_HAPROXY_NBTHREAD"}
+
+
+def test_a_process_of_a_server_serves_with_an_environment_of_its_own(monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    first = environment.prepare()
+    port = os.environ["RAY_SERVE_HAPROXY_STATS_PORT"]
+    monkeypatch.setattr(environment.os, "getpid", lambda: 1)
+    second = environment.prepare()
+    assert second != first
+    assert os.environ["RAY_SERVE_HAPROXY_STATS_PORT"] != port
+    assert str(first) not in Path(os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"]).read_text()
+    environment.tidy()
+    shutil.rmtree(first)

@@ -1,0 +1,126 @@
+"""Watch of the registry's champions: an actor that checks new ones and hands them to replicas."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wolter import config as configs
+from wolter.serve import board
+from wolter.serve.config import ServeConfig
+
+NAME = "wolter-champions"
+EVERY_S = 2.0  # between two looks at a local registry
+REMOTE_S = 60.0  # between two looks at another one
+REVIEW_S = 600.0  # longest time of a review
+_STATE = ("WOLTER_HOME", "MLFLOW_TRACKING_URI")  # where the registry is
+
+
+class Champions:
+    """Actor that looks at the registry until it ends.
+
+    Args:
+        config: dictionary of the server's `ServeConfig`.
+        models: dictionaries of the `ServedRef`s that answer.
+        state: environment by which the registry is found.
+    """
+
+    def __init__(
+        self, config: dict[str, Any], models: list[dict[str, Any]], state: dict[str, str]
+    ) -> None:
+        self.config, self.models, self.state = config, models, state
+        self._notes: dict[str, str] = {}
+        import ray
+
+        # One that Ray has started again looks at once.
+        again = ray.get_runtime_context().was_current_actor_reconstructed
+        self._seen: tuple[float, ...] = () if again else _stamp(state)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def look(self) -> list[dict[str, Any]]:
+        """Look at the registry now; the models that answer from now on."""
+        told = self._review()
+        for name in {*self._notes, *told["notes"]}:
+            board.find().note.remote(name, told["notes"].get(name, ""))
+        self._notes = told["notes"]
+        if told["models"] != self.models:
+            self._hand_on(told["models"])
+            self.models = told["models"]
+        return self.models
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(EVERY_S)
+            try:
+                if (now := _stamp(self.state)) != self._seen:
+                    self.look()
+                    self._seen = now
+            except Exception:
+                logging.getLogger(__name__).exception("champions cannot be looked at")
+                time.sleep(10 * EVERY_S)
+
+    def _review(self) -> dict[str, Any]:
+        """Answer of `wolter.serve.review`, in a process of its own."""
+        line = json.dumps({"config": self.config, "current": self.models}) + "\n"
+        done = subprocess.run(
+            [sys.executable, "-m", "wolter.serve.review"],
+            input=line,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=REVIEW_S,
+            env={**os.environ, **self.state},
+            check=True,
+        )
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
+
+    def _hand_on(self, models: Sequence[dict[str, Any]]) -> None:
+        """Change the applications whose models have changed."""
+        from wolter.serve.application import deploy
+        from wolter.serve.models import ServedRef
+        from wolter.serve.parts import parts
+
+        chosen = [configs.from_dict(ServedRef, each) for each in models]
+        config = configs.from_dict(ServeConfig, self.config)
+        before = [configs.from_dict(ServedRef, each) for each in self.models]
+        changed = {each.task for each in set(chosen) ^ set(before)}
+        deploy([p for p in parts(config, chosen) if p.task in changed and p.task], config, chosen)
+
+
+def start(config: ServeConfig, models: Sequence[Any]) -> Any:
+    """The actor, which lives as long as the server."""
+    import ray
+
+    state = {name: os.environ[name] for name in _STATE if name in os.environ}
+    state.setdefault("WOLTER_HOME", ".wolter")
+    state["WOLTER_HOME"] = str(Path(state["WOLTER_HOME"]).absolute())
+    actor: Any = ray.remote(Champions)
+    options = {"name": NAME, "namespace": board.NAMESPACE, "lifetime": "detached", "num_cpus": 0}
+    return actor.options(**options, max_restarts=-1).remote(
+        configs.to_dict(config), [configs.to_dict(each) for each in models], state
+    )
+
+
+def stop() -> None:
+    """End the actor."""
+    import contextlib
+
+    import ray
+
+    with contextlib.suppress(ValueError):
+        ray.kill(ray.get_actor(NAME, namespace=board.NAMESPACE))
+
+
+def _stamp(state: dict[str, str]) -> tuple[float, ...]:
+    """Changes where the registry may have changed."""
+    if "MLFLOW_TRACKING_URI" in state:
+        return (time.monotonic() // REMOTE_S,)
+    database = Path(state["WOLTER_HOME"]) / "mlflow.db"
+    files = (database, database.with_name("mlflow.db-wal"))
+    return tuple(file.stat().st_mtime if file.exists() else 0.0 for file in files)
