@@ -22,6 +22,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # words -> module, what it does
     "catalogue use": ("catalogue_use", "Let a release of the catalogue answer"),
     "catalogue verify": ("catalogue_verify", "Compare a release with its SHA-256"),
     "serve": ("serve", "Serve the champions over HTTP until interrupted"),
+    "keys add": ("keys.add", "Make a key for a client of the server"),
+    "keys list": ("keys.list", "List the keys of the server's clients"),
+    "keys revoke": ("keys.revoke", "Let a key answer no more"),
     "bench": ("bench", "Run one race of the benchmarks; prints JSON"),
     "demo": ("demo", "Simulate, train, evaluate, register, serve and answer, in minutes"),
 }

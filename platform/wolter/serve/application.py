@@ -93,10 +93,11 @@ def deploy(wanted: Sequence[Part], config: ServeConfig, chosen: Sequence[ServedR
 
 def _bound(part: Part, config: ServeConfig, chosen: Sequence[ServedRef]) -> Any:
     """An application as Ray Serve takes it."""
+    front = configs.to_dict(part.front(config))
     if not part.task:
         options = _options(part.name, part.replicas, cpus=0.1)
         site = _deployment(Site, options, ingress=True)
-        return site.bind(part.name, part.prefix, part.builder, dict(part.arguments))
+        return site.bind(part.name, part.prefix, part.builder, dict(part.arguments), front)
     from wolter.serve.service import serving_of
 
     models = [configs.to_dict(each) for each in chosen if each.task == part.task]
@@ -110,7 +111,7 @@ def _bound(part: Part, config: ServeConfig, chosen: Sequence[ServedRef]) -> Any:
         several = options | {"name": f"{part.name}-dear"}
         dear = _deployment(Dear, several).bind(part.task, values, threads)
     replica = _deployment(Models, options, ingress=True)
-    return replica.bind(part.name, part.prefix, part.task, values, threads, dear)
+    return replica.bind(part.name, part.prefix, part.task, values, threads, front, dear)
 
 
 def _options(name: str, replicas: int, cpus: float) -> dict[str, Any]:

@@ -107,6 +107,7 @@ class Pulse:
         part: its application.
         told: makes the report; a dictionary of the fields of `Report`.
         openapi: makes its OpenAPI document.
+        named: is told the name of the replica.
     """
 
     def __init__(
@@ -114,7 +115,9 @@ class Pulse:
         part: str,
         told: Callable[[], Told],
         openapi: Callable[[], Mapping[str, Any]],
+        named: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._named = named
         self.part, self._told, self._openapi = part, told, openapi
         self._ended = threading.Event()
         self._replica = ""
@@ -134,6 +137,7 @@ class Pulse:
         from ray import serve
 
         self._replica = serve.get_replica_context().replica_id.unique_id
+        self._named(self._replica)
         board, wanted = None, True
         while not self._ended.is_set():
             try:

@@ -33,6 +33,11 @@ class ServeConfig(Limits):
         max_queued: requests that wait in a replica; further ones are answered 429.
         max_dear: requests at once, in a replica for those that take seconds each.
         max_dear_queued: requests that wait there; further ones are answered 429.
+        anonymous: units a minute of a client without a key, in each process; 0 for no limit. A
+            request costs one, a look-up in the catalogue a fiftieth, one that takes seconds 21.
+        keys_only: refuse clients without a key, see `wolter keys add`.
+        cors: origins whose pages may ask from a browser; "*" for all.
+        access_log: file of a line of JSON a request.
         cores: processor cores that a network may use; 0 for all.
     """
 
@@ -54,6 +59,10 @@ class ServeConfig(Limits):
     max_queued: int = 128
     max_dear: int = 1
     max_dear_queued: int = 4
+    anonymous: float = 0.0
+    keys_only: bool = False
+    cors: tuple[str, ...] = ("*",)
+    access_log: str = ""
     cores: int = 0
 
     def __post_init__(self) -> None:
@@ -66,5 +75,7 @@ class ServeConfig(Limits):
             )
         if self.max_dear < 1:
             raise InputError("serve: max_dear must be 1 or more")
-        if min(self.max_queued, self.max_dear_queued, self.cores) < 0:
-            raise InputError("serve: max_queued, max_dear_queued and cores must be 0 or more")
+        if min(self.max_queued, self.max_dear_queued, self.cores, self.anonymous) < 0:
+            raise InputError(
+                "serve: max_queued, max_dear_queued, cores and anonymous must be 0 or more"
+            )

@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wolter.serve.front import OURS
+from wolter.serve.asked import OURS
 
 ALIVE = {"status": "alive"}
 _LINES = {

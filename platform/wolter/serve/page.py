@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wolter import __version__
 from wolter.errors import UnavailableError
-from wolter.serve import board, problems
+from wolter.serve import board, meters, problems
 from wolter.serve.board import Told
 from wolter.serve.edge import ALIVE
 from wolter.serve.openapi import merged
@@ -106,7 +106,7 @@ def build_app(look: Look, waiting: Mapping[str, str]) -> FastAPI:
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
         """Metrics of all replicas, in Prometheus' text format."""
-        text = "\n".join(each["metrics"] for each in look().of("") if each["metrics"])
+        text = meters.merged(each["metrics"] for each in look().of(""))
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return app

@@ -3,9 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+from wolter.serve import keys
+from wolter.serve.budgets import Budgets
 from wolter.serve.config import ServeConfig
+from wolter.serve.front import FrontConfig
 from wolter.serve.models import ServedRef
 
 PAGE = "page"
@@ -23,6 +27,7 @@ class Part:
         arguments: of the builder; plain values.
         task: of the models that answer; empty where a builder makes the application.
         replicas: processes.
+        price: units of a client's budget that a request costs.
     """
 
     name: str
@@ -32,13 +37,23 @@ class Part:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     task: str = ""
     replicas: int = 1
+    price: float = 1.0
+
+    def front(self, config: ServeConfig) -> FrontConfig:
+        """Settings of what stands before the application."""
+        budgets = Budgets(str(keys.database()), config.anonymous, config.keys_only)
+        log = str(Path(config.access_log).absolute()) if config.access_log else ""
+        return FrontConfig(budgets, self.price, config.cors, log)
 
 
+LOOKED_UP = 0.02  # price of a look-up: programs send thousands of them
+
+OPENS = "the catalogue opens"
 # Beside the models. A builder that is not installed leaves its part out.
 _BUILT = (
-    Part("catalogue", "/v1/catalogue", "the catalogue opens", "wolter.serve.catalogue:build_app"),
-    Part("cone", "/scs", "the catalogue opens", "wolter.serve.catalogue:build_cone_app"),
-    Part("adql", "/tap", "the catalogue opens", "wolter.serve.tap:build_app"),
+    Part("catalogue", "/v1/catalogue", OPENS, "wolter.serve.catalogue:build_app", price=LOOKED_UP),
+    Part("cone", "/scs", OPENS, "wolter.serve.catalogue:build_cone_app", price=LOOKED_UP),
+    Part("adql", "/tap", OPENS, "wolter.serve.tap:build_app"),
 )
 
 
@@ -67,7 +82,8 @@ def parts(config: ServeConfig, chosen: Sequence[ServedRef]) -> tuple[Part, ...]:
 def page(others: Sequence[Part]) -> Part:
     """The application of all other paths."""
     waiting = {part.prefix: part.waits for part in others}
-    return Part(PAGE, "/", "", "wolter.serve.page:page_of_board", {"waiting": waiting})
+    arguments = {"waiting": waiting}
+    return Part(PAGE, "/", "", "wolter.serve.page:page_of_board", arguments, price=LOOKED_UP)
 
 
 def _installed(part: Part) -> bool:

@@ -15,7 +15,7 @@ from wolter import config as configs
 from wolter import local_ray
 from wolter.memory import keep_freed
 from wolter.serve.board import Pulse
-from wolter.serve.front import Front, Swapped
+from wolter.serve.front import Front, FrontConfig, Swapped
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -35,19 +35,28 @@ class Site:
         prefix: of its paths.
         builder: "module:function".
         arguments: of the function.
+        front: dictionary of a `FrontConfig`.
     """
 
-    def __init__(self, name: str, prefix: str, builder: str, arguments: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        name: str,
+        prefix: str,
+        builder: str,
+        arguments: Mapping[str, Any],
+        front: dict[str, Any],
+    ) -> None:
         local_ray.close_replica()
         module, _, function = builder.partition(":")
         self.site = getattr(importlib.import_module(module), function)(**arguments)
         self.prefix = prefix
-        self.pulse = Pulse(name, self._told, self._openapi)
+        self.front = Front(self.site, name, prefix, configs.from_dict(FrontConfig, front))
+        self.pulse = Pulse(name, self._told, self._openapi, self.front.meters.name)
 
     def __serve_build_asgi_app__(self) -> "ASGIApp":
         """Called by Ray Serve for the application that answers HTTP."""
         self.pulse.start()
-        return Front(self.site, self.prefix)
+        return self.front
 
     def _told(self) -> dict[str, Any]:
         return {
@@ -55,7 +64,7 @@ class Site:
             "models": [],
             "versions": {},
             "problems": {},
-            "metrics": "",
+            "metrics": self.front.meters.text(),
         }
 
     def _openapi(self) -> Mapping[str, Any]:
@@ -127,6 +136,7 @@ class Models(_OfModels):
         task: of the models.
         config: dictionary of a `ServeConfig`.
         threads: that a network may use.
+        front: dictionary of a `FrontConfig`.
         dear: deployment of `Dear`, which gets the requests that take seconds; None for none.
     """
 
@@ -137,16 +147,18 @@ class Models(_OfModels):
         task: str,
         config: dict[str, Any],
         threads: int,
+        front: dict[str, Any],
         dear: Any = None,
     ) -> None:
         super().__init__(task, config, threads)
         self.prefix, self.dear = prefix, dear
         self.answers = Swapped()
-        self.pulse = Pulse(name, self._told, lambda: self.answers.app.openapi())
+        self.front = Front(self.answers, name, prefix, configs.from_dict(FrontConfig, front))
+        self.pulse = Pulse(name, self._told, self._openapi, self.front.meters.name)
 
     def __serve_build_asgi_app__(self) -> "ASGIApp":
         """Called by Ray Serve for the application that answers HTTP."""
-        return Front(self.answers, self.prefix)
+        return self.front
 
     def take(self, service: "Service") -> None:
         """Answer from a service from now on."""
@@ -169,8 +181,12 @@ class Models(_OfModels):
             "versions": service.watch.versions,
             "problems": service.watch.problems,
             "checked_at": service.watch.checked_at,
-            "metrics": "",
+            "metrics": self.front.meters.text(),
         }
+
+    def _openapi(self) -> Mapping[str, Any]:
+        document: Mapping[str, Any] = self.answers.app.openapi()
+        return document
 
     def __del__(self) -> None:
         """Leave the board, and end threads and processes."""

@@ -20,6 +20,8 @@ from wolter.answering.contract import (
     Stored,
 )
 from wolter.answering.limits import Limits
+from wolter.serve import asked as asking
+from wolter.serve.budgets import DEAR
 from wolter.serve.limits import BusyError
 from wolter.serve.problems import RESPONSES
 from wolter.serve.requests import uploads_of
@@ -77,6 +79,10 @@ def add_route(app: FastAPI, service: Service, task: str) -> None:
 
     async def answer(request: Request, asked: Any) -> Response:
         served = service.ask(task, asked.family, asked)
+        known = asking.of(request.scope)
+        known.model = (served.name, served.version)
+        if serving.is_dear(asked):
+            known.charge(DEAR)
         ends, here = request.scope["answer_by"], service.dear is None
         one = ModelRequest(service, task, asked, ends, dear=here)
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()

@@ -1,0 +1,1 @@
+"""`wolter keys`: keys of the clients of a server."""
