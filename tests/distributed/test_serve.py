@@ -209,9 +209,8 @@ class Load:
                 except httpx2.TransportError:
                     self.answers.append((0, ""))
                     continue
-                version = (
-                    answer.json().get("model_version", "") if answer.status_code == 200 else ""
-                )
+                told = answer.status_code == 200 and self._request["method"] == "POST"
+                version = answer.json()["model_version"] if told else ""
                 self.answers.append((answer.status_code, version))
 
     def __enter__(self):
