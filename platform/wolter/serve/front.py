@@ -114,6 +114,11 @@ class Front:
         finally:
             self._note(scope, asked, status, time.perf_counter() - begun)
 
+    def close(self) -> None:
+        """Close the access log."""
+        for handler in self._log.handlers if self._log else ():
+            handler.close()
+
     async def _gated(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked: Asked = scope[OURS]
         if scope["path"] not in FREE:
