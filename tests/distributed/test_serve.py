@@ -61,8 +61,8 @@ def registered(tmp_path_factory, untrained):
 def client(ray_session, registered):
     for name in ("deepspectra", "mlp", "posterior"):
         mlflow_store.promote(name, registered(name))
-    tasks = ("spectra/parameters",)
-    url = start(ServeConfig(port=0, tasks=tasks, parsers=1, max_inflated_mb=50.0))
+    few = ("spectra-parameters", "cone")
+    url = start(ServeConfig(port=0, applications=few, parsers=1, max_inflated_mb=50.0))
     with httpx2.Client(base_url=url, timeout=60) as client:
         yield client
     stop()
@@ -183,7 +183,7 @@ def test_openapi_is_served(client):
 def test_a_port_in_use_is_named(client, untrained):
     with pytest.raises(InputError, match="cannot listen there"):
         start(ServeConfig(port=client.base_url.port, models={"mlp": str(untrained("mlp"))}))
-    with pytest.raises(InputError, match="serves page, spectra-parameters already"):
+    with pytest.raises(InputError, match=r"serves page, .* already"):
         start(ServeConfig(port=0, models={"mlp": str(untrained("mlp"))}))
 
 
@@ -306,7 +306,7 @@ def test_serving_in_the_foreground_ends_cleanly(untrained, tmp_path, stopping):
         "import json, sys; from wolter.serve.application import run; "
         "from wolter.serve.config import ServeConfig; "
         "run(ServeConfig(port=0, parsers=1, max_ongoing=1, max_queued=1, "
-        "models=json.loads(sys.argv[1])))"
+        "applications=('spectra-parameters',), models=json.loads(sys.argv[1])))"
     )
     models = json.dumps({"mlp": str(untrained("mlp"))})
     environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}

@@ -17,7 +17,8 @@ class ServeConfig(Limits):
         port: port to listen on; 0 takes a free one.
         models: checkpoint folder of each model to serve; empty serves all champions of the
             registry.
-        tasks: tasks whose champions to serve, such as KIND/WHAT; empty for all.
+        applications: what to serve beside the page: KIND-WHAT for the models of a task, catalogue,
+            cone, adql; empty for all.
         replicas: processes that answer, for each task of models.
         parsers: processes of each replica that read uploads.
         max_file_mb: largest upload, as sent.
@@ -44,7 +45,7 @@ class ServeConfig(Limits):
     host: str = "127.0.0.1"
     port: int = 8000
     models: dict[str, str] = field(default_factory=dict)
-    tasks: tuple[str, ...] = ()
+    applications: tuple[str, ...] = ()
     replicas: int = 1
     parsers: int = 2
     max_file_mb: float = 20.0
@@ -64,6 +65,10 @@ class ServeConfig(Limits):
     cors: tuple[str, ...] = ("*",)
     access_log: str = ""
     cores: int = 0
+
+    def serves(self, application: str) -> bool:
+        """True if an application is to be served."""
+        return not self.applications or application in self.applications
 
     def __post_init__(self) -> None:
         """Check the values."""

@@ -1,6 +1,5 @@
 """The models to serve: folders of a config, or the champions of the registry."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +38,11 @@ class ServedRef:
             return ""
 
 
+def application(task: str) -> str:
+    """Name of the application of a task's models."""
+    return task.replace("/", "-")
+
+
 def answers_requests(family: Family) -> bool:
     """True if models of a family are served.
 
@@ -55,7 +59,7 @@ def choose(config: ServeConfig) -> tuple[ServedRef, ...]:
         InputError: a family is unknown, a folder is not its checkpoint, or there is no champion.
     """
     if not config.models:
-        return _champions(config.tasks)
+        return _champions(config)
     chosen = tuple(
         ServedRef(name, str(Path(folder).absolute())) for name, folder in config.models.items()
     )
@@ -70,14 +74,14 @@ def choose(config: ServeConfig) -> tuple[ServedRef, ...]:
     return chosen
 
 
-def _champions(wanted: Sequence[str]) -> tuple[ServedRef, ...]:
+def _champions(config: ServeConfig) -> tuple[ServedRef, ...]:
     from wolter.registry import mlflow_store, pretrained
 
     found = []
     for family_name in families.names():
         try:
             family = families.load(family_name)
-            served = answers_requests(family) and (not wanted or family.task in wanted)
+            served = answers_requests(family) and config.serves(application(family.task))
             names = family.model_names if served else ()
         except InputError as error:  # of others' packages
             if mlflow_store.has_champion(family_name):

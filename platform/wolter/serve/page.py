@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -16,6 +17,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wolter import __version__
+from wolter.catalogue.store import Store
 from wolter.errors import UnavailableError
 from wolter.serve import board, meters, problems
 from wolter.serve.board import Told
@@ -23,6 +25,7 @@ from wolter.serve.edge import ALIVE
 from wolter.serve.openapi import merged
 from wolter.serve.schemas import Health, Problem
 from wolter.serve.timing import PULSE_S
+from wolter.serve.web import routes as web
 
 STARTING = "x-starting"  # header of answers for an application that is not up
 ABOUT = """
@@ -56,12 +59,13 @@ class Seen:
 Look = Callable[[], Seen]
 
 
-def build_app(look: Look, waiting: Mapping[str, str]) -> FastAPI:
+def build_app(look: Look, waiting: Mapping[str, str], store: Store | None = None) -> FastAPI:
     """The application.
 
     Args:
         look: what replicas have reported.
         waiting: why the paths of a prefix are not answered while they come here.
+        store: releases of the catalogue, whose pages it has; None for none.
     """
     app = FastAPIOffline(title="wolter", description=ABOUT, version=__version__, redoc_url=None)
     app.add_middleware(Waiting, waiting=waiting)
@@ -109,14 +113,21 @@ def build_app(look: Look, waiting: Mapping[str, str]) -> FastAPI:
         text = meters.merged(each["metrics"] for each in look().of(""))
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    if store is not None:
+        web.add_routes(app, store)
     return app
 
 
-def page_of_board(waiting: Mapping[str, str]) -> FastAPI:
-    """The application that reads the board."""
+def page_of_board(waiting: Mapping[str, str], root: Path) -> FastAPI:
+    """The application that reads the board, with the pages of a catalogue.
+
+    Args:
+        waiting: see `build_app`.
+        root: folder of the releases.
+    """
     reader = Reader()
     reader.start()
-    return build_app(lambda: reader.seen, waiting)
+    return build_app(lambda: reader.seen, waiting, Store(root))
 
 
 class Reader:

@@ -6,13 +6,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from wolter.catalogue import release
 from wolter.serve import keys
 from wolter.serve.budgets import Budgets
 from wolter.serve.config import ServeConfig
 from wolter.serve.front import FrontConfig
-from wolter.serve.models import ServedRef
+from wolter.serve.models import ServedRef, application
 
 PAGE = "page"
+LOOKED_UP = 0.02  # price of a look-up: programs send thousands of them
+_HERE = "wolter.serve"
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,16 @@ class Part:
         return FrontConfig(budgets, self.price, config.cors, log)
 
 
-LOOKED_UP = 0.02  # price of a look-up: programs send thousands of them
-
-OPENS = "the catalogue opens"
-# Beside the models. A builder that is not installed leaves its part out.
-_BUILT = (
-    Part("catalogue", "/v1/catalogue", OPENS, "wolter.serve.catalogue:build_app", price=LOOKED_UP),
-    Part("cone", "/scs", OPENS, "wolter.serve.catalogue:build_cone_app", price=LOOKED_UP),
-    Part("adql", "/tap", OPENS, "wolter.serve.tap:build_app"),
-)
+def _built() -> tuple[Part, ...]:
+    """The applications that need no model."""
+    root = {"root": release.folder()}
+    opens = "the catalogue opens"
+    rest, cone, tap = "catalogue.app:build_app", "catalogue.scs:build_cone_app", "tap.app:build_app"
+    return (
+        Part("catalogue", "/v1/catalogue", opens, f"{_HERE}.{rest}", root, price=LOOKED_UP),
+        Part("cone", "/scs", opens, f"{_HERE}.{cone}", root, price=LOOKED_UP),
+        Part("adql", "/tap", opens, f"{_HERE}.{tap}", root),
+    )
 
 
 def parts(config: ServeConfig, chosen: Sequence[ServedRef]) -> tuple[Part, ...]:
@@ -67,7 +71,7 @@ def parts(config: ServeConfig, chosen: Sequence[ServedRef]) -> tuple[Part, ...]:
     tasks = sorted({each.task for each in chosen if each.task})
     of_models = (
         Part(
-            task.replace("/", "-"),
+            application(task),
             f"/v1/{task}",
             "its models are loaded",
             task=task,
@@ -75,21 +79,20 @@ def parts(config: ServeConfig, chosen: Sequence[ServedRef]) -> tuple[Part, ...]:
         )
         for task in tasks
     )
-    built = (part for part in _BUILT if _installed(part))
+    built = (part for part in _built() if config.serves(part.name) and _installed(part))
     return (*of_models, *built)
 
 
 def page(others: Sequence[Part]) -> Part:
     """The application of all other paths."""
     waiting = {part.prefix: part.waits for part in others}
-    arguments = {"waiting": waiting}
+    arguments = {"waiting": waiting, "root": release.folder()}
     return Part(PAGE, "/", "", "wolter.serve.page:page_of_board", arguments, price=LOOKED_UP)
 
 
 def _installed(part: Part) -> bool:
-    module, _, function = part.builder.partition(":")
-    if find_spec(module) is None:
+    module = part.builder.partition(":")[0]
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
         return False
-    import importlib
-
-    return hasattr(importlib.import_module(module), function)
