@@ -7,7 +7,7 @@ Shapes: B batch, P parameter, S sample.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from wolter.data.schema import RecordBatch
 from wolter.data.shards import ShardDataset
 from wolter.family import Family
 from wolter.outputs import Output
@@ -71,19 +70,6 @@ class Scores:
     flags: Sequence[Sequence[str]]
     reasons: Sequence[str]
     samples_BSP: NDArray[np.float32] | None = None
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Simulated records of a demonstration.
-
-    Attributes:
-        facts: see `FACTS`; without positions.
-        batch: the records.
-    """
-
-    facts: pa.Table
-    batch: RecordBatch
 
 
 class Scoring(ABC):
@@ -142,14 +128,3 @@ class Scoring(ABC):
     @abstractmethod
     def remarks(self, table: pa.Table, model: Model) -> list[list[str]]:
         """Flags on how the rows of a shard were read and fit a model."""
-
-    def draw(self, model: Model, n: int, seed: int) -> Iterator[Drawn]:
-        """Simulate records that a model reads, for a demonstration; none where it cannot.
-
-        Args:
-            model: loaded.
-            n: number of records.
-            seed: of all draws.
-        """
-        del model, n, seed
-        yield from ()

@@ -13,12 +13,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from wolter.answering.scoring import Scoring
-from wolter.catalogue import grouping, release, samples, scored, tables
+from wolter.catalogue import grouping, hats, release, samples, scored, tables, voparquet
 from wolter.catalogue.assemble import Assembled, Detections, Estimated, assemble
+from wolter.catalogue.hats import write_hats
 from wolter.catalogue.placing import place
 from wolter.catalogue.positions import Positions, read_positions
 from wolter.catalogue.publish import publications
 from wolter.catalogue.score import ModelRef, Work, champions, score_shards
+from wolter.catalogue.voparquet import write_voparquet
 from wolter.catalogue.write import write_release
 from wolter.data.integrity import encode
 from wolter.data.row_writer import REJECT_SCHEMA
@@ -248,8 +250,11 @@ def write(
     root: Path | None = None,
 ) -> Path:
     """Write a release with all its files; return its folder."""
+    about, source = assembled.about, assembled.rows["source"]
 
     def more(folder: Path) -> None:
+        write_voparquet(folder / voparquet.FILE, about, about.table("source"), source)
+        write_hats(folder / hats.FOLDER, about, source)
         listed = {"file": [f for f, _ in rejects], "reason": [why for _, why in rejects]}
         (folder / REJECTS).write_bytes(encode(pa.table(listed, REJECT_SCHEMA)))
         parts = [
@@ -265,7 +270,7 @@ def write(
         if parts:
             samples.write_samples(folder / samples.FILE, parts)
 
-    return write_release(assembled.about, assembled.rows, assembled.latents_ML, root, more)
+    return write_release(about, assembled.rows, assembled.latents_ML, root, more)
 
 
 def read_upper_limits(path: Path) -> pa.Table:

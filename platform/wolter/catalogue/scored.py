@@ -28,7 +28,6 @@ from wolter.home import home
 
 HASH = "record_hash"
 SAMPLES = "samples"
-OWN = (HASH, "usable", "reason", "flags", SAMPLES)
 
 
 def folder(root: Path | None = None) -> Path:
@@ -79,8 +78,14 @@ def write_scores(
     place: Path, hash_B: NDArray[np.int64], scores: Scores, axes: Sequence[SampleAxis]
 ) -> None:
     """Keep the estimates of some records."""
+    whole = table(scores, axes).append_column(HASH, pa.array(hash_B))
+    name = hashlib.blake2b(hash_B.tobytes(), digest_size=16).hexdigest()
+    write_atomically(make_folder(place) / f"part-{name}.parquet", encode(whole))
+
+
+def table(scores: Scores, axes: Sequence[SampleAxis]) -> pa.Table:
+    """Estimates as a table: usable, reason, flags, the numbers, and samples where there are any."""
     columns: dict[str, Any] = {
-        HASH: hash_B,
         "usable": np.array([not reason for reason in scores.reasons]),
         "reason": list(scores.reasons),
         "flags": [" ".join(flags) for flags in scores.flags],
@@ -90,8 +95,7 @@ def write_scores(
         coded_BX = samples.encode(scores.samples_BSP, axes)
         data = pa.array(coded_BX.ravel())
         columns[SAMPLES] = pa.FixedSizeListArray.from_arrays(data, coded_BX.shape[1])
-    name = hashlib.blake2b(hash_B.tobytes(), digest_size=16).hexdigest()
-    write_atomically(make_folder(place) / f"part-{name}.parquet", encode(pa.table(columns)))
+    return pa.table(columns)
 
 
 def known(place: Path) -> NDArray[np.int64]:

@@ -1,8 +1,10 @@
 """Write a release of a catalogue from Arrow tables: all of it, or nothing."""
 
+import fcntl
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -37,11 +39,33 @@ def write_release(
     Raises:
         InputError: the name is taken, or none.
     """
-    releases.check_new(about.name, root)
     place = releases.folder(root)
-    partial = place / f".{about.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=True)
+    with locked(place):
+        releases.check_new(about.name, root)
+        partial = place / f".{about.name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)  # of a process that died
+        partial.mkdir()
+        _write(partial, about, rows, latents_NL, more)
+        partial.rename(place / about.name)
+    return place / about.name
+
+
+@contextmanager
+def locked(place: Path) -> Iterator[None]:
+    """Let one process at a time write releases into a folder."""
+    with (place / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _write(
+    partial: Path,
+    about: Release,
+    rows: Mapping[str, pa.Table],
+    latents_NL: NDArray[np.float32] | None,
+    more: Callable[[Path], None] | None,
+) -> None:
     write_database(partial / releases.DATABASE, about.tables, rows)
     if latents_NL is not None:
         np.save(partial / releases.LATENTS, latents_NL.astype(np.float32))
@@ -50,8 +74,6 @@ def write_release(
     if more is not None:
         more(partial)
     write_checksums(partial)
-    partial.rename(place / about.name)
-    return place / about.name
 
 
 def write_checksums(path: Path) -> None:

@@ -1,0 +1,42 @@
+"""Demonstration release: 20,000 simulated sources, made in seconds from files of the package.
+
+Every row says that it is simulated, by the name of the release.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from wolter.catalogue import release
+from wolter.data.out_paths import check_folder
+from wolter.errors import FailedError
+
+NAME = "simulated-demonstration"
+
+
+def current(root: Path | None = None) -> Path:
+    """Folder of the current release; of the demonstration, made if need be, where none is current.
+
+    Raises:
+        InputError: the current release is missing, or the folder cannot be written to.
+        FailedError: the demonstration could not be made.
+    """
+    return release.current(root) or ensure(root)
+
+
+def ensure(root: Path | None = None) -> Path:
+    """Folder of the demonstration; where it is missing, a process of its own makes it.
+
+    Raises:
+        InputError: the folder cannot be written to.
+        FailedError: it could not be made.
+    """
+    path = release.folder(root) / NAME
+    if not (path / release.CHECKSUMS).is_file():
+        where = str(check_folder(release.folder(root)).absolute())
+        command = [sys.executable, "-m", "wolter.catalogue.demonstration_files", where]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not (path / release.CHECKSUMS).is_file():
+            why = (done.stderr.strip().splitlines() or ["no word why"])[-1]
+            raise FailedError(f"the demonstration could not be made in {where}: {why}")
+    return path

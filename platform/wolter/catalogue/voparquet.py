@@ -1,0 +1,63 @@
+"""One parquet file with VOTable metadata, as TOPCAT and astropy open it (VOParquet 1.0)."""
+
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from wolter.catalogue.columns import Table
+from wolter.catalogue.release import Release
+
+FILE = "catalogue.parquet"
+VERSION_KEY, CONTENT_KEY = b"IVOA.VOTable-Parquet.version", b"IVOA.VOTable-Parquet.content"
+LENGTH_KEY = b"table::len::"  # astropy's: the longest text of a column
+NAMESPACE = "http://www.ivoa.net/xml/VOTable/v1.3"
+
+
+def write_voparquet(path: Path, about: Release, described: Table, rows: pa.Table) -> None:
+    """Write a table with its description.
+
+    Args:
+        path: file to write.
+        about: description of the release.
+        described: the table's columns.
+        rows: its rows.
+    """
+    metadata: dict[bytes, bytes] = {
+        VERSION_KEY: b"1.0",
+        CONTENT_KEY: votable(about, described, len(rows)),
+    }
+    for i, field in enumerate(rows.schema):
+        if pa.types.is_string(field.type):  # VOTable's null text is empty; astropy reads no other
+            filled = pc.fill_null(rows.column(i), "")
+            rows = rows.set_column(i, field, filled)
+            longest = pc.max(pc.utf8_length(filled)).as_py() or 1
+            metadata[LENGTH_KEY + field.name.encode()] = str(longest).encode()
+    pq.write_table(rows.replace_schema_metadata(metadata), path, compression="zstd")
+
+
+def votable(about: Release, table: Table, n: int) -> bytes:
+    """VOTable document of a table, without its data."""
+    root = Xml.Element("VOTABLE", {"version": "1.4", "xmlns": NAMESPACE})
+    resource = Xml.SubElement(root, "RESOURCE", {"name": about.name})
+    words = f"Simulated. {about.about}" if about.simulated else about.about
+    Xml.SubElement(resource, "DESCRIPTION").text = words
+    Xml.SubElement(resource, "COOSYS", {"ID": "icrs", "system": "ICRS"})
+    element = Xml.SubElement(resource, "TABLE", {"name": table.name, "nrows": str(n)})
+    Xml.SubElement(element, "DESCRIPTION").text = table.about
+    for name, value in (("release", about.name), *about.models.items()):
+        told = {"name": name, "datatype": "unicodeChar", "arraysize": str(len(value))}
+        Xml.SubElement(element, "PARAM", told | {"value": value})
+    for column in table.columns:
+        kind: dict[str, str] = {"datatype": column.datatype}
+        if column.datatype == "text":
+            kind = {"datatype": "unicodeChar", "arraysize": "*"}
+        attributes = {"name": column.name, **kind}
+        attributes |= {k: v for k, v in (("unit", column.unit), ("ucd", column.ucd)) if v}
+        if column.name in ("ra", "dec"):
+            attributes["ref"] = "icrs"
+        field = Xml.SubElement(element, "FIELD", attributes)
+        Xml.SubElement(field, "DESCRIPTION").text = column.about
+    return bytes(Xml.tostring(root, encoding="utf-8", xml_declaration=True))

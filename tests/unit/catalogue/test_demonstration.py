@@ -1,0 +1,84 @@
+"""The demonstration release that ships with the package."""
+
+import duckdb
+import numpy as np
+import pytest
+
+from wolter.catalogue import demonstration, demonstration_files, release, samples
+from wolter.catalogue.write import differing
+from wolter.errors import InputError
+from wolter.registry import pretrained
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return demonstration.ensure(tmp_path_factory.mktemp("releases"))
+
+
+@pytest.fixture(scope="module")
+def database(made):
+    with duckdb.connect(str(made / release.DATABASE), read_only=True) as connection:
+        yield connection
+
+
+def test_it_holds_20_000_sources_over_the_sky(made, database):
+    about = release.load(made)
+    assert about.simulated
+    assert about.rows["source"] == 20_000
+    assert about.rows["detection"] == 22_001
+    octants = database.execute(
+        "SELECT count(*) FROM source GROUP BY floor(ra / 90), dec > 0"
+    ).fetchall()
+    assert len(octants) == 8
+    assert min(octants)[0] > 500
+
+
+def test_every_row_says_that_it_is_simulated(database):
+    for table in ("source", "detection", "autoencoder", "posterior"):
+        names = database.execute(f"SELECT DISTINCT release FROM {table}").fetchall()
+        assert names == [(demonstration.NAME,)]
+    others = database.execute("SELECT count(*) FROM source WHERE name NOT LIKE 'SIM J%'")
+    assert others.fetchall() == [(0,)]
+
+
+def test_it_is_of_the_weights_that_ship():
+    """Weights that change need a new demonstration: run jobs/publish_demonstration.py."""
+    for file in demonstration_files.SHIPPED.glob("*.estimates.parquet"):
+        estimated = demonstration_files.read(file)
+        assert estimated.version == pretrained.find(estimated.model, "pretrained")[1]
+
+
+def test_most_estimates_are_usable(database):
+    for model in ("autoencoder", "posterior"):
+        ((share,),) = database.execute(f"SELECT avg(usable) FROM {model}").fetchall()
+        assert share > 0.9
+
+
+def test_latents_are_in_the_order_of_the_sources(made, database):
+    rows = database.execute("SELECT latent_0 FROM source").fetchnumpy()["latent_0"]
+    latents = np.load(made / release.LATENTS)
+    assert latents.shape == (20_000, 8)
+    assert np.ma.filled(rows, np.nan) == pytest.approx(latents[:, 0], nan_ok=True)
+
+
+def test_samples_are_there(made, database):
+    ((detection, low, high),) = database.execute(
+        "SELECT detection_id, slope_lolim95, slope_hilim95 FROM posterior LIMIT 1"
+    ).fetchall()
+    slope = samples.read_samples(made, detection)["posterior"]["slope"]
+    assert ((slope >= low) & (slope <= high)).mean() > 0.7
+
+
+def test_it_is_whole_and_small(made):
+    assert differing(made) == []
+    assert sum(f.stat().st_size for f in demonstration_files.SHIPPED.iterdir()) < 3e6
+
+
+def test_it_answers_where_no_release_is_current(made):
+    assert demonstration.current(made.parent) == made
+
+
+def test_a_place_that_cannot_be_written_to_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file"):
+        demonstration.ensure(tmp_path / "file")
