@@ -1,5 +1,6 @@
 """One parquet file with VOTable metadata, as TOPCAT and astropy open it (VOParquet 1.0)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -25,21 +26,26 @@ def write_voparquet(path: Path, about: Release, described: Table, rows: pa.Table
         described: the table's columns.
         rows: its rows.
     """
-    metadata: dict[bytes, bytes] = {
-        VERSION_KEY: b"1.0",
-        CONTENT_KEY: votable(about, described, len(rows)),
-    }
+    metadata, longest = {VERSION_KEY: b"1.0"}, {}
     for i, field in enumerate(rows.schema):
         if pa.types.is_string(field.type):  # VOTable's null text is empty; astropy reads no other
             filled = pc.fill_null(rows.column(i), "")
             rows = rows.set_column(i, field, filled)
-            longest = pc.max(pc.utf8_length(filled)).as_py() or 1
-            metadata[LENGTH_KEY + field.name.encode()] = str(longest).encode()
+            longest[field.name] = pc.max(pc.utf8_length(filled)).as_py() or 1
+            metadata[LENGTH_KEY + field.name.encode()] = str(longest[field.name]).encode()
+    metadata[CONTENT_KEY] = votable(about, described, len(rows), longest)
     pq.write_table(rows.replace_schema_metadata(metadata), path, compression="zstd")
 
 
-def votable(about: Release, table: Table, n: int) -> bytes:
-    """VOTable document of a table, without its data."""
+def votable(about: Release, table: Table, n: int, longest: Mapping[str, int]) -> bytes:
+    """VOTable document of a table, without its data.
+
+    Args:
+        about: description of the release.
+        table: its columns.
+        n: number of rows.
+        longest: length of the longest text by column: astropy joins only text of known length.
+    """
     root = Xml.Element("VOTABLE", {"version": "1.4", "xmlns": NAMESPACE})
     resource = Xml.SubElement(root, "RESOURCE", {"name": about.name})
     words = f"Simulated. {about.about}" if about.simulated else about.about
@@ -53,7 +59,7 @@ def votable(about: Release, table: Table, n: int) -> bytes:
     for column in table.columns:
         kind: dict[str, str] = {"datatype": column.datatype}
         if column.datatype == "text":
-            kind = {"datatype": "unicodeChar", "arraysize": "*"}
+            kind = {"datatype": "unicodeChar", "arraysize": str(longest[column.name])}
         attributes = {"name": column.name, **kind}
         attributes |= {k: v for k, v in (("unit", column.unit), ("ucd", column.ucd)) if v}
         if column.name in ("ra", "dec"):
