@@ -14,14 +14,17 @@ from wolter.errors import FailedError
 NAME = "simulated-demonstration"
 
 
-def current(root: Path | None = None) -> Path:
-    """Folder of the current release; of the demonstration, made if need be, where none is current.
+def make_current(root: Path | None = None) -> bool:
+    """Let the demonstration answer where no release is current; return whether it does now.
 
     Raises:
-        InputError: the current release is missing, or the folder cannot be written to.
+        InputError: the folder cannot be written to.
         FailedError: the demonstration could not be made.
     """
-    return release.current(root) or ensure(root)
+    if release.current(root) is not None:
+        return False
+    release.make_current(ensure(root).name, root)
+    return True
 
 
 def ensure(root: Path | None = None) -> Path:

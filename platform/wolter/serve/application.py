@@ -12,6 +12,7 @@ from typing import Any
 
 from wolter import config as configs
 from wolter import local_ray
+from wolter.catalogue import demonstration
 from wolter.cluster import connect, connected, cores
 from wolter.errors import FailedError, InputError
 from wolter.serve import board, champions, environment
@@ -60,14 +61,33 @@ def start(config: ServeConfig) -> str:
     others = parts(config, chosen)
     first = page(others)
     deploy([first], config, chosen)
+    made = _demonstrate(others)
     _wait([first])
     deploy(others, config, chosen)
     shown = "127.0.0.1" if config.host == "0.0.0.0" else config.host
     url = f"http://{shown}:{port}"
     _reach(url, _wait(others))
+    made.join()
     if not config.models:
         champions.start(config, chosen)
     return url
+
+
+def _demonstrate(wanted: Sequence[Part]) -> threading.Thread:
+    """Make the demonstration of the catalogue, in a thread, if there is no release."""
+
+    def make() -> None:
+        try:
+            if demonstration.make_current():
+                print("no release of a catalogue: simulated sources answer", flush=True)
+        except (InputError, FailedError) as error:
+            print(f"no release of a catalogue: {error}", flush=True)
+
+    # Applications that a builder makes are those of the catalogue.
+    asked = any(part.builder for part in wanted)
+    thread = threading.Thread(target=make if asked else None)
+    thread.start()
+    return thread
 
 
 def deploy(wanted: Sequence[Part], config: ServeConfig, chosen: Sequence[ServedRef]) -> None:

@@ -75,7 +75,9 @@ def test_it_is_whole_and_small(made):
 
 
 def test_it_answers_where_no_release_is_current(made):
-    assert demonstration.current(made.parent) == made
+    assert demonstration.make_current(made.parent)
+    assert release.current(made.parent) == made
+    assert not demonstration.make_current(made.parent)
 
 
 def test_a_place_that_cannot_be_written_to_is_told(tmp_path):
