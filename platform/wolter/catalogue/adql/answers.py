@@ -1,12 +1,18 @@
 """Rows of an answer and what their columns are."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from wolter.catalogue.adql.translate import Translation
 from wolter.catalogue.columns import ARROW, Column, DataType
+
+_DATATYPES: Mapping[pa.DataType, DataType] = MappingProxyType(
+    {ARROW[name]: name for name in ("short", "int", "long", "float", "double", "text", "doubles")}
+)
 
 
 def described(rows: pa.Table, translation: Translation) -> tuple[pa.Table, list[Column]]:
@@ -24,9 +30,12 @@ def described(rows: pa.Table, translation: Translation) -> tuple[pa.Table, list[
         source = known[index].column if known else by_name.get(field.name.lower())
         name = _unique(known[index].name or field.name if known else field.name, taken)
         array = _plain(rows.column(index))
-        datatype: DataType = next(k for k, kind in ARROW.items() if kind == array.type)
+        datatype = _DATATYPES[array.type]
         about = replace(source, indexed=False) if source else Column(name, "", datatype)
-        columns.append(replace(about, name=name, datatype=datatype))
+        if source is not None and source.datatype == "char" and datatype == "text":
+            datatype = "char"
+        xtype = known[index].xtype if known else ""
+        columns.append(replace(about, name=name, datatype=datatype, xtype=xtype or about.xtype))
         arrays.append(array)
     schema = pa.schema([(column.name, column.arrow) for column in columns])
     return pa.Table.from_arrays(arrays, schema=schema), columns
@@ -57,8 +66,7 @@ def _plain(array: pa.ChunkedArray) -> pa.ChunkedArray:
         whole = kind.scale == 0 and kind.precision <= 38
         return _whole(array) if whole else array.cast(pa.float64())
     if pa.types.is_list(kind):
-        words = [None if v is None else " ".join(map(repr, v)) for v in array.to_pylist()]
-        return pa.chunked_array([pa.array(words, pa.string())])
+        return array.cast(pa.list_(pa.float64()))
     if pa.types.is_null(kind):
         return array.cast(pa.string())
     if pa.types.is_timestamp(kind):

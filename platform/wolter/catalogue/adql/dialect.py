@@ -6,6 +6,7 @@ from types import MappingProxyType
 from sqlglot import exp, parse
 from sqlglot.dialects.tsql import TSQL
 from sqlglot.errors import SqlglotError
+from sqlglot.parsers.tsql import TSQLParser
 
 from wolter.catalogue.adql.text import checked
 from wolter.errors import InputError, printable
@@ -14,18 +15,18 @@ from wolter.errors import InputError, printable
 class ADQL(TSQL):
     """Dialect that knows no function but CAST by itself: all others are told by their names."""
 
-    class Parser(TSQL.Parser):
+    class Parser(TSQLParser):
         """See `ADQL`."""
 
-        FUNCTIONS: dict[str, object] = {}  # noqa: RUF012 as in the library
-        FUNCTION_PARSERS = {"CAST": TSQL.Parser.FUNCTION_PARSERS["CAST"]}  # noqa: RUF012
-        NO_PAREN_FUNCTIONS: dict[object, object] = {}  # noqa: RUF012
+        FUNCTIONS = {}  # noqa: RUF012 as in the library
+        FUNCTION_PARSERS = {"CAST": TSQLParser.FUNCTION_PARSERS["CAST"]}  # noqa: RUF012
+        NO_PAREN_FUNCTIONS = {}  # noqa: RUF012
         NO_PAREN_FUNCTION_PARSERS = {  # noqa: RUF012
-            "CASE": TSQL.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]
+            "CASE": TSQLParser.NO_PAREN_FUNCTION_PARSERS["CASE"]
         }
 
 
-def _kinds() -> Iterator[tuple[type[exp.Expression], frozenset[str]]]:
+def _kinds() -> Iterator[tuple[type[exp.Expr], frozenset[str]]]:
     """Kinds of nodes that are offered, and the parts of each."""
     for kinds, parts in (
         ("Select", "with_ distinct expressions limit from_ joins where group having order offset"),
@@ -61,7 +62,7 @@ def _kinds() -> Iterator[tuple[type[exp.Expression], frozenset[str]]]:
             yield getattr(exp, kind), frozenset(parts.split())
 
 
-_OFFERED: Mapping[type[exp.Expression], frozenset[str]] = MappingProxyType(dict(_kinds()))
+_OFFERED: Mapping[type[exp.Expr], frozenset[str]] = MappingProxyType(dict(_kinds()))
 _DEEP = "the query is nested too deeply; simplify it"
 
 
@@ -89,7 +90,7 @@ def tree(adql: str) -> exp.Query:
     return query
 
 
-def _check(node: exp.Expression) -> None:
+def _check(node: exp.Expr) -> None:
     name = type(node).__name__
     parts = _OFFERED.get(type(node))
     if parts is None:
@@ -99,6 +100,8 @@ def _check(node: exp.Expression) -> None:
             raise InputError(f"{name} with {part.strip('_')} is not offered here; use ADQL 2.1")
     if isinstance(node, exp.Anonymous) and not isinstance(node.this, str):
         raise InputError(f"function {node.this.sql()[:64]} is not offered; names are not quoted")
+    if isinstance(node, exp.Select) and not node.expressions:
+        raise InputError("not ADQL: SELECT without columns")
     if isinstance(node, exp.Limit | exp.Offset) and not (
         isinstance(node.expression, exp.Literal) and node.expression.this.isdigit()
     ):

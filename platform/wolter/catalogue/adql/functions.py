@@ -55,7 +55,7 @@ any number; geometry and IN_UNIT are elsewhere."""
 AGGREGATES = frozenset({"AVG", "COUNT", "MAX", "MIN", "SUM", "IVO_STRING_AGG"})
 
 
-def fill(form: str, **values: exp.Expression) -> exp.Expression:
+def fill(form: str, **values: exp.Expr) -> exp.Expr:
     """A form of DuckDB's SQL with expressions in the places of `:name`.
 
     Args:
@@ -73,7 +73,7 @@ def fill(form: str, **values: exp.Expression) -> exp.Expression:
     return filled
 
 
-def call(node: exp.Anonymous) -> exp.Expression:
+def call(node: exp.Anonymous) -> exp.Expr:
     """DuckDB's form of a function that is no geometry.
 
     Raises:
@@ -105,5 +105,5 @@ def _places(form: str) -> set[str]:
 
 
 @functools.lru_cache(maxsize=256)
-def _form(form: str) -> exp.Expression:
+def _form(form: str) -> exp.Expr:
     return parse_one(form, read="duckdb")

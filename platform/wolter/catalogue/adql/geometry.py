@@ -12,11 +12,11 @@ from wolter.catalogue.adql.shapes import (
     Point,
     Polygon,
     Shape,
-    degrees,
     literal,
     number,
     shape,
 )
+from wolter.catalogue.adql.units import in_unit
 from wolter.catalogue.tables import HEALPIX
 from wolter.errors import InputError
 
@@ -28,7 +28,7 @@ NAMES = frozenset({*SHAPES, *_PREDICATES, *_VALUES})
 _TURNED = {exp.LT: exp.GT, exp.LTE: exp.GTE, exp.GT: exp.LT, exp.GTE: exp.LTE}
 
 
-def rewrite(query: exp.Expression, used: dict[int, Named]) -> None:
+def rewrite(query: exp.Expr, used: dict[int, Named]) -> None:
     """Replace every function of geometry of a query in place.
 
     Args:
@@ -44,6 +44,8 @@ def rewrite(query: exp.Expression, used: dict[int, Named]) -> None:
             _predicate(node, name, used)
         elif name == "DISTANCE":
             _distance(node, used)
+        elif name == "IN_UNIT":
+            node.replace(in_unit(node.expressions, node, used))
         elif name in _VALUES:
             node.replace(_value(name, node.expressions))
     for node in list(query.find_all(exp.Anonymous)):
@@ -84,7 +86,7 @@ def _distance(node: exp.Anonymous, used: dict[int, Named]) -> None:
     parent.replace(fill("(:implied AND :whole)", implied=implied, whole=parent.copy()))
 
 
-def _two_points(arguments: list[exp.Expression]) -> tuple[Point, Point]:
+def _two_points(arguments: list[exp.Expr]) -> tuple[Point, Point]:
     if len(arguments) == 4:
         return Point(*arguments[:2]), Point(*arguments[2:])
     shapes = [shape(each) for each in arguments]
@@ -94,9 +96,7 @@ def _two_points(arguments: list[exp.Expression]) -> tuple[Point, Point]:
     raise InputError("DISTANCE takes two points, or four numbers")
 
 
-def _value(name: str, arguments: list[exp.Expression]) -> exp.Expression:
-    if name == "IN_UNIT":
-        raise InputError("IN_UNIT takes a column and a unit in quotes")
+def _value(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     if len(arguments) != 1:
         raise InputError(f"{name} takes one shape")
     match name, shape(arguments[0]):
@@ -116,12 +116,13 @@ def _value(name: str, arguments: list[exp.Expression]) -> exp.Expression:
     raise InputError(f"{name} takes a POINT")
 
 
-def _cells(
-    one: Shape, other: Shape, node: exp.Expression, used: dict[int, Named]
-) -> exp.Expression | None:
+def _cells(one: Shape, other: Shape, node: exp.Expr, used: dict[int, Named]) -> exp.Expr | None:
     """Cells in which a point of a table in their order must be to lie in a shape of numbers."""
     match one, other:
-        case (Point() as point, Circle(centre, radius)) | (Circle(centre, radius), Point() as point):
+        case (Point() as point, Circle(centre, radius)) | (
+            Circle(centre, radius),
+            Point() as point,
+        ):
             for place, target in ((point, centre), (centre, point)):
                 column = _cell_column(place, node, used)
                 values = [number(each) for each in (target.lon, target.lat, radius)]
@@ -137,9 +138,7 @@ def _cells(
     return None
 
 
-def _cell_column(
-    point: Point, node: exp.Expression, used: dict[int, Named]
-) -> exp.Column | None:
+def _cell_column(point: Point, node: exp.Expr, used: dict[int, Named]) -> exp.Column | None:
     """The column of cells that belongs to a point, if it is the position of a row."""
     lon, lat = point.lon, point.lat
     if not (isinstance(lon, exp.Column) and isinstance(lat, exp.Column)):
@@ -174,7 +173,7 @@ def _selected(node: exp.Anonymous) -> None:
     node.replace(double)
 
 
-def _numbers(found: Shape) -> list[exp.Expression]:
+def _numbers(found: Shape) -> list[exp.Expr]:
     match found:
         case Point(lon, lat):
             return [lon.copy(), lat.copy()]
@@ -182,4 +181,3 @@ def _numbers(found: Shape) -> list[exp.Expression]:
             return [lon.copy(), lat.copy(), radius.copy()]
         case Polygon(corners):
             return [literal(value) for value in corners.ravel()]
-

@@ -1,8 +1,5 @@
 """ObsCore 1.1: detections as observations, in the IVOA's own words."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from wolter.catalogue.adql.names import Named
 from wolter.catalogue.columns import Column, Table
 
@@ -81,17 +78,21 @@ OBSCORE = Named(
         "obscore",
         "ObsCore 1.1: one row for each detection, with links to its spectrum.",
         tuple(
-            Column(name, about, kind, unit, ucd, principal=True)  # type: ignore[arg-type]
-            for name, kind, unit, ucd, _, _, about in _COLUMNS
+            Column(
+                name,
+                about,
+                kind,  # type: ignore[arg-type]
+                unit,
+                ucd,
+                principal=True,
+                utype=f"obscore:{utype}",
+                xtype="adql:REGION" if name == "s_region" else "",
+            )
+            for name, kind, unit, ucd, utype, _, about in _COLUMNS
         ),
         ("obs_publisher_did",),
     ),
 )
-UTYPES: Mapping[str, str] = MappingProxyType(
-    {name: f"obscore:{utype}" for name, _, _, _, utype, _, _ in _COLUMNS}
-)
-"""Utypes by column."""
-
 _SQL = {"text": "TEXT", "int": "INTEGER", "long": "BIGINT", "double": "DOUBLE"}
 
 

@@ -28,7 +28,7 @@ class Field:
     xtype: str = ""
 
 
-def fields(query: exp.Expression, used: dict[int, Named]) -> tuple[Field, ...] | None:
+def fields(query: exp.Expr, used: dict[int, Named]) -> tuple[Field, ...] | None:
     """Columns of the answer to a query, before its functions are rewritten.
 
     Args:
@@ -44,9 +44,7 @@ def fields(query: exp.Expression, used: dict[int, Named]) -> tuple[Field, ...] |
 _Common = dict[str, tuple[Field, ...] | None]
 
 
-def _of_query(
-    query: exp.Expression, used: dict[int, Named], common: _Common
-) -> tuple[Field, ...] | None:
+def _of_query(query: exp.Expr, used: dict[int, Named], common: _Common) -> tuple[Field, ...] | None:
     with_ = query.args.get("with_")
     if with_ is not None:
         common = dict(common)
@@ -69,9 +67,7 @@ def _of_query(
     return tuple(told)
 
 
-def _renamed(
-    inner: tuple[Field, ...] | None, names: list[str]
-) -> tuple[Field, ...] | None:
+def _renamed(inner: tuple[Field, ...] | None, names: list[str]) -> tuple[Field, ...] | None:
     if inner is None or len(names) not in (0, len(inner)):
         return None
     if not names:
@@ -103,12 +99,12 @@ def _sources(
 
 
 def _several(
-    item: exp.Expression, sources: dict[str, tuple[Field, ...] | None] | None
+    item: exp.Expr, sources: dict[str, tuple[Field, ...] | None] | None
 ) -> list[Field] | None:
     assert sources is not None
-    every = isinstance(item, exp.Star)
-    if every or (isinstance(item, exp.Column) and isinstance(item.this, exp.Star)):
-        wanted = list(sources) if every else [item.table.lower()]
+    of_one = isinstance(item, exp.Column) and isinstance(item.this, exp.Star)
+    if isinstance(item, exp.Star) or of_one:
+        wanted = [item.text("table").lower()] if of_one else list(sources)
         parts = [sources.get(alias) for alias in wanted]
         if any(part is None for part in parts):
             return None
@@ -116,22 +112,29 @@ def _several(
     return [_one(item, sources)]
 
 
-def _one(item: exp.Expression, sources: dict[str, tuple[Field, ...] | None]) -> Field:
-    name = item.alias_or_name
+def _one(item: exp.Expr, sources: dict[str, tuple[Field, ...] | None]) -> Field:
+    name = item.alias
     inner = item.this if isinstance(item, exp.Alias) else item
     while isinstance(inner, exp.Paren):
         inner = inner.this
     if isinstance(inner, exp.Column):
-        return replace(_looked_up(inner, sources), name=name)
+        return replace(_looked_up(inner, sources), name=name or inner.name)
     if isinstance(inner, exp.Anonymous):
         function = inner.this.upper()
+        name = name or function.lower()
         if function in SHAPES:
-            return Field(name or function.lower(), None, _XTYPES.get(function, "polygon"))
+            return Field(name, None, _XTYPES.get(function, "polygon"))
         first = inner.expressions[0] if inner.expressions else None
+        if function == "IN_UNIT" and isinstance(first, exp.Column):
+            column = _looked_up(first, sources).column
+            unit = inner.expressions[-1].name
+            return Field(name, replace(column, unit=unit) if column is not None else None)
         if function in _KEPT and isinstance(first, exp.Column):
             column = _looked_up(first, sources).column
             if column is not None:
-                ucd = ";".join(filter(None, (_UCDS.get(function), column.ucd.split(";meta.main")[0])))
+                ucd = ";".join(
+                    filter(None, (_UCDS.get(function), column.ucd.split(";meta.main")[0]))
+                )
                 about = f"{function.lower()} of {column.name}: {column.about}"
                 column = replace(column, about=about, ucd=ucd, indexed=False, principal=False)
             return Field(name, column)

@@ -26,12 +26,12 @@ _Y = "cos(radians(:lat)) * sin(radians(:lon))"
 _Z = "sin(radians(:lat))"
 
 
-def distance(one: Point, other: Point) -> exp.Expression:
+def distance(one: Point, other: Point) -> exp.Expr:
     """Angular distance, degrees, by the haversine formula: exact for small ones."""
     return fill("degrees(2 * asin(sqrt(least(1, :h))))", h=_haversine(one, other))
 
 
-def near(one: Point, other: Point, radius: exp.Expression) -> exp.Expression:
+def near(one: Point, other: Point, radius: exp.Expr) -> exp.Expr:
     """Whether two points are within an angular distance of each other, degrees.
 
     A range of declinations comes first, by which DuckDB joins tables in little time.
@@ -46,14 +46,14 @@ def near(one: Point, other: Point, radius: exp.Expression) -> exp.Expression:
     return fill("(:band AND :exact)", band=band(one, other, radius), exact=exact)
 
 
-def band(one: Point, other: Point, radius: exp.Expression) -> exp.Expression:
+def band(one: Point, other: Point, radius: exp.Expr) -> exp.Expr:
     """Whether two declinations are within a distance: implied by that of the points."""
     low = fill(f"(:lat - :r - {_MARGIN})", lat=other.lat, r=radius)
     high = fill(f"(:lat + :r + {_MARGIN})", lat=other.lat, r=radius)
     return fill("(:lat >= :low AND :lat <= :high)", lat=one.lat, low=low, high=high)
 
 
-def contains(inner: Shape, outer: Shape) -> exp.Expression:
+def contains(inner: Shape, outer: Shape) -> exp.Expr:
     """Whether a shape lies in another one.
 
     Raises:
@@ -75,11 +75,13 @@ def contains(inner: Shape, outer: Shape) -> exp.Expression:
             return fill("(:within AND NOT :meets)", within=within, meets=meets)
         case Polygon(), Polygon():
             here = _all(_inside(_at(each), outer) for each in inner.corners)
-            return fill("(:here AND NOT :cross)", here=here, cross=_boolean(_cross(inner, outer)))
+            return fill(
+                "(:here AND NOT :crossing)", here=here, crossing=_boolean(_cross(inner, outer))
+            )
     raise InputError("a POINT contains nothing; CONTAINS(inner, outer) has the larger one last")
 
 
-def intersects(one: Shape, other: Shape) -> exp.Expression:
+def intersects(one: Shape, other: Shape) -> exp.Expr:
     """Whether two shapes have a point in common."""
     match one, other:
         case Point(), Point():
@@ -102,7 +104,7 @@ def intersects(one: Shape, other: Shape) -> exp.Expression:
     raise AssertionError(one, other)
 
 
-def _haversine(one: Point, other: Point) -> exp.Expression:
+def _haversine(one: Point, other: Point) -> exp.Expr:
     return fill(_HAVERSINE, lon1=one.lon, lat1=one.lat, lon2=other.lon, lat2=other.lat)
 
 
@@ -110,36 +112,38 @@ def _at(corner: np.ndarray) -> Point:
     return Point(literal(corner[0]), literal(corner[1]))
 
 
-def _all(parts) -> exp.Expression:  # type: ignore[no-untyped-def]
+def _all(parts) -> exp.Expr:  # type: ignore[no-untyped-def]
     return exp.Paren(this=exp.and_(*parts))
 
 
-def _boolean(value: bool) -> exp.Expression:
+def _boolean(value: bool) -> exp.Expr:
     return exp.Boolean(this=value)
 
 
-def _dot(point: Point, vector_3: np.ndarray) -> exp.Expression:
+def _dot(point: Point, vector_3: np.ndarray) -> exp.Expr:
     """Scalar product of a point's unit vector with a vector."""
     names = dict(zip("abc", map(literal, vector_3), strict=True))
     return fill(f"(({_X}) * :a + ({_Y}) * :b + ({_Z}) * :c)", lon=point.lon, lat=point.lat, **names)
 
 
 def _plane(outer: Polygon) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Middle, east and north of a polygon, and its corners in the gnomonic plane (K, 2), where
-    great circles are straight."""
+    """Middle, east and north of a polygon, and its corners in the gnomonic plane (K, 2).
+
+    Great circles are straight there.
+    """
     middle = outer.middle_3
     east, north = tangents(middle)
     v = outer.vectors_K3
     return middle, east, north, np.stack([v @ east, v @ north], -1) / (v @ middle)[:, None]
 
 
-def _inside(point: Point, outer: Polygon) -> exp.Expression:
+def _inside(point: Point, outer: Polygon) -> exp.Expr:
     """Whether a point is in a polygon: crossings of a ray with its edges, in the plane."""
     middle, east, north, corners_K2 = _plane(outer)
     front = _dot(point, middle)
     u = fill("(:e / :f)", e=_dot(point, east), f=front)
     v = fill("(:n / :f)", n=_dot(point, north), f=front)
-    crossings: exp.Expression | None = None
+    crossings: exp.Expr | None = None
     for (u1, v1), (u2, v2) in zip(corners_K2, np.roll(corners_K2, -1, 0), strict=True):
         if v1 == v2:
             continue
@@ -153,7 +157,7 @@ def _inside(point: Point, outer: Polygon) -> exp.Expression:
     return fill("(:f > 0 AND :n % 2 = 1)", f=front, n=crossings)
 
 
-def _meets_edges(circle: Circle, polygon: Polygon) -> exp.Expression:
+def _meets_edges(circle: Circle, polygon: Polygon) -> exp.Expr:
     """Whether an edge of a polygon is within a circle's radius (at most 90 deg) of its centre."""
     vectors = polygon.vectors_K3
     radius, edges = circle.radius, []

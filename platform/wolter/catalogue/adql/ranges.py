@@ -38,7 +38,7 @@ def polygon(shape: Polygon) -> NDArray[np.int64]:
     return cone(lon, lat, widest + 1e-6)
 
 
-def within(column: exp.Expression, ranges_R2: NDArray[np.int64]) -> exp.Expression:
+def within(column: exp.Expr, ranges_R2: NDArray[np.int64]) -> exp.Expr:
     """Whether a column is in one of these ranges."""
     parts = [
         exp.Between(

@@ -1,12 +1,12 @@
 """TAP_SCHEMA: the tables that describe all tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from wolter.catalogue.adql.names import CATALOGUE, Named
-from wolter.catalogue.adql.obscore import OBSCORE, UTYPES
+from wolter.catalogue.adql.obscore import OBSCORE
 from wolter.catalogue.columns import Column, Key, Table
 from wolter.catalogue.release import Release
 
@@ -58,14 +58,14 @@ def rows(name: str, every: Sequence[Named]) -> pa.Table:
         every: tables to describe.
     """
     table = next(each for each in _TABLES if each.name == name)
-    made = {
+    making: dict[str, Callable[[Sequence[Named]], Iterable[dict[str, Any]]]] = {
         "schemas": _schemas,
         "tables": _table_rows,
         "columns": _columns,
         "keys": lambda every: (row for row, _ in _keys(every)),
         "key_columns": lambda every: (row for _, several in _keys(every) for row in several),
-    }[name](every)
-    return pa.Table.from_pylist(list(made), table.schema)
+    }
+    return pa.Table.from_pylist(list(making[name](every)), table.schema)
 
 
 def datatype(column: Column) -> tuple[str, str | None]:
@@ -104,9 +104,9 @@ def _columns(every: Sequence[Named]) -> Iterator[dict[str, Any]]:
                 "column_name": '"size"' if column.name == "size" else column.name,
                 "datatype": kind,
                 "arraysize": arraysize,
-                "xtype": "adql:REGION" if column.name == "s_region" else None,
+                "xtype": column.xtype or None,
                 "description": column.about,
-                "utype": UTYPES.get(column.name) if named is OBSCORE else None,
+                "utype": column.utype or None,
                 "unit": column.unit or None,
                 "ucd": column.ucd or None,
                 "indexed": int(column.indexed),

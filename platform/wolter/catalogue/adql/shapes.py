@@ -20,8 +20,8 @@ _DEGREES2 = (180 / np.pi) ** 2
 class Point:
     """A position; expressions of degrees."""
 
-    lon: exp.Expression
-    lat: exp.Expression
+    lon: exp.Expr
+    lat: exp.Expr
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Circle:
     """All within an angular distance, degrees."""
 
     centre: Point
-    radius: exp.Expression
+    radius: exp.Expr
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,10 @@ class Polygon:
 
     @property
     def area(self) -> float:
-        """Area, square degrees: the solid angles of triangles about the middle (Van Oosterom and
-        Strackee 1983, IEEE Transactions on Biomedical Engineering 30, 125)."""
+        """Area, square degrees: the solid angles of triangles about the middle.
+
+        See Van Oosterom and Strackee 1983, IEEE Transactions on Biomedical Engineering 30, 125.
+        """
         a, b = self.vectors_K3, np.roll(self.vectors_K3, -1, 0)
         middle = self.middle_3
         triple = np.cross(a, b) @ middle
@@ -76,7 +78,7 @@ def degrees(vector_3: NDArray[np.float64]) -> tuple[float, float]:
     return lon, float(np.degrees(np.arctan2(z, np.hypot(x, y))))
 
 
-def shape(node: exp.Expression) -> Shape:
+def shape(node: exp.Expr) -> Shape:
     """Shape that a function, or ObsCore's column s_region, names.
 
     Raises:
@@ -97,7 +99,7 @@ def shape(node: exp.Expression) -> Shape:
     return SHAPES[name](name, arguments)
 
 
-def number(node: exp.Expression) -> float | None:
+def number(node: exp.Expr) -> float | None:
     """Value of an expression of numbers alone; None for any other."""
     match node:
         case exp.Literal() if not node.is_string:
@@ -115,7 +117,7 @@ def number(node: exp.Expression) -> float | None:
     return None
 
 
-_ARITHMETIC: Mapping[type[exp.Expression], Callable[[float, float], float]] = MappingProxyType(
+_ARITHMETIC: Mapping[type[exp.Expr], Callable[[float, float], float]] = MappingProxyType(
     {
         exp.Add: lambda a, b: a + b,
         exp.Sub: lambda a, b: a - b,
@@ -125,7 +127,7 @@ _ARITHMETIC: Mapping[type[exp.Expression], Callable[[float, float], float]] = Ma
 )
 
 
-def literal(value: float) -> exp.Expression:
+def literal(value: float) -> exp.Expr:
     """A number as an expression; a negative one in parentheses, so that no sign meets another."""
     digits = repr(abs(float(value)))
     text = exp.Literal.number(digits if "e" in digits else f"{digits}e0")  # never a DECIMAL
@@ -138,7 +140,7 @@ def _beside(column: exp.Column, name: str) -> exp.Column:
     return other
 
 
-def _point(name: str, arguments: Sequence[exp.Expression]) -> Point:
+def _point(name: str, arguments: Sequence[exp.Expr]) -> Point:
     if len(arguments) != 2:
         raise InputError(f"{name} needs a right ascension and a declination, in degrees")
     lat = number(arguments[1])
@@ -147,7 +149,7 @@ def _point(name: str, arguments: Sequence[exp.Expression]) -> Point:
     return Point(*arguments)
 
 
-def _centred(name: str, arguments: Sequence[exp.Expression], more: int) -> Point:
+def _centred(name: str, arguments: Sequence[exp.Expr], more: int) -> Point:
     """The centre, given as a point or as two numbers, with `more` arguments after it."""
     if len(arguments) == more + 1:
         centre = shape(arguments[0])
@@ -158,7 +160,7 @@ def _centred(name: str, arguments: Sequence[exp.Expression], more: int) -> Point
     return _point(name, arguments[:2])
 
 
-def _circle(name: str, arguments: Sequence[exp.Expression]) -> Circle:
+def _circle(name: str, arguments: Sequence[exp.Expr]) -> Circle:
     centre, radius = _centred(name, arguments, 1), arguments[-1]
     size = number(radius)
     if size is not None and not 0 <= size <= 180:
@@ -166,7 +168,7 @@ def _circle(name: str, arguments: Sequence[exp.Expression]) -> Circle:
     return Circle(centre, radius)
 
 
-def _box(name: str, arguments: Sequence[exp.Expression]) -> Polygon:
+def _box(name: str, arguments: Sequence[exp.Expr]) -> Polygon:
     """Great circles at right angles to the ends of a cross, as ADQL defines a box."""
     centre = _centred(name, arguments, 2)
     values = [number(each) for each in (centre.lon, centre.lat, *arguments[-2:])]
@@ -183,7 +185,7 @@ def _box(name: str, arguments: Sequence[exp.Expression]) -> Polygon:
     return Polygon(np.array([degrees(each) for each in corners]))
 
 
-def _polygon(name: str, arguments: Sequence[exp.Expression]) -> Polygon:
+def _polygon(name: str, arguments: Sequence[exp.Expr]) -> Polygon:
     values: list[float | None] = []
     for each in arguments:
         if isinstance(each, exp.Anonymous):
@@ -194,7 +196,7 @@ def _polygon(name: str, arguments: Sequence[exp.Expression]) -> Polygon:
         else:
             values.append(number(each))
     if any(value is None for value in values):
-        raise InputError("the corners of a POLYGON are numbers, in degrees")
+        raise InputError(f"the corners of a {name} are numbers, in degrees")
     if len(values) % 2 or not 6 <= len(values) <= 2 * MOST_CORNERS:
         raise InputError(f"a POLYGON has 3 to {MOST_CORNERS} corners, two numbers each")
     found = Polygon(np.array(values, float).reshape(-1, 2))
@@ -208,13 +210,13 @@ def _polygon(name: str, arguments: Sequence[exp.Expression]) -> Polygon:
 
 def tangents(middle_3: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Unit vectors to the east and to the north of a place."""
-    x, y, z = middle_3
+    x, y, _ = middle_3
     away = float(np.hypot(x, y))
     east = np.array([-y, x, 0]) / away if away > 0 else np.array([0.0, 1.0, 0.0])
     return east, np.cross(middle_3, east)
 
 
-def _centroid(name: str, arguments: Sequence[exp.Expression]) -> Point:
+def _centroid(name: str, arguments: Sequence[exp.Expr]) -> Point:
     if len(arguments) != 1:
         raise InputError(f"{name} takes one shape")
     match shape(arguments[0]):
@@ -227,7 +229,7 @@ def _centroid(name: str, arguments: Sequence[exp.Expression]) -> Point:
             return Point(literal(lon), literal(lat))
 
 
-SHAPES: Mapping[str, Callable[[str, Sequence[exp.Expression]], Shape]] = MappingProxyType(
+SHAPES: Mapping[str, Callable[[str, Sequence[exp.Expr]], Shape]] = MappingProxyType(
     {
         "POINT": _point,
         "CIRCLE": _circle,

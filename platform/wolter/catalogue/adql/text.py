@@ -4,7 +4,7 @@ import re
 
 from wolter.errors import InputError
 
-LARGEST = 200_000  # characters
+LARGEST = 500_000  # characters
 MOST_TOKENS = 40_000
 MOST_OPERATORS = 1_000  # each may be one more level of the syntax tree
 DEEPEST = 40  # levels of parentheses
@@ -16,7 +16,7 @@ _TOKEN = re.compile(
       | (?P<quoted>"(?:[^"]|"")+")
       | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
       | (?P<word>[A-Za-z][A-Za-z0-9_]*)
-      | (?P<operator><>|!=|<=|>=|\|\||[-+*/<>=])
+      | (?P<operator><>|!=|<=|>=|\|\||[-+*<>=]|/(?!\*))
       | (?P<mark>[(),.;])""",
     re.VERBOSE,
 )
@@ -35,7 +35,7 @@ def checked(adql: str) -> str:
     if len(adql) > LARGEST:
         raise InputError(f"the query has {len(adql)} characters; the most is {LARGEST}")
     kept: list[str] = []
-    depth = operators = place = 0
+    tokens = depth = operators = place = 0
     while place < len(adql):
         found = _TOKEN.match(adql, place)
         if found is None:
@@ -52,7 +52,8 @@ def checked(adql: str) -> str:
             raise InputError(
                 f"more than {MOST_OPERATORS} operators; use IN for lists, or upload a table"
             )
-        if len(kept) > MOST_TOKENS:
+        tokens += 1
+        if tokens > MOST_TOKENS:
             raise InputError(f"more than {MOST_TOKENS} words and signs; upload a table for lists")
         kept.append(token)
     text = "".join(kept).strip()

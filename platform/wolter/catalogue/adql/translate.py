@@ -22,6 +22,10 @@ _TYPES = {
     exp.DType.ROWVERSION: "TIMESTAMP",  # what the parser makes of TIMESTAMP
     exp.DType.TIMESTAMP: "TIMESTAMP",
 }
+# The database takes a column that it does not know for one of these values of its own.
+_VALUES = frozenset(
+    ["current_catalog", "current_database", "current_date", "current_localtime", "current_localtimestamp", "current_role", "current_schema", "current_time", "current_timestamp", "current_user", "localtime", "localtimestamp", "session_user", "user"]
+)
 _DEEP = "the query is nested too deeply; simplify it"
 
 
@@ -65,7 +69,7 @@ def _translate(query: exp.Query, tables: Tables, most_rows: int | None) -> Trans
             node.set("nulls_first", False)  # rows without a value come last
         elif isinstance(node, exp.Div):
             node.set("typed", False)  # 5 / 3600 is not 0
-        else:
+        elif isinstance(node, exp.Cast):
             _cast(node)
     for call_ in reversed(list(query.find_all(exp.Anonymous))):  # arguments before what takes them
         if call_.this.upper() not in geometry.NAMES:
@@ -89,8 +93,12 @@ def _resolve(query: exp.Query, tables: Tables) -> dict[int, Named]:
             node.set("alias", exp.TableAlias(this=exp.to_identifier(node.name)))
         node.set("this", exp.to_identifier(named.table.name, quoted=True))
         node.set("db", exp.to_identifier(named.schema, quoted=True))
+    known = {c.name.lower() for named in used.values() for c in named.table.columns}
     for column in query.find_all(exp.Column):
         column.set("db", None)  # tables go by their own names inside the query
+        name = column.name.lower()
+        if not column.table and name in _VALUES and name not in known:
+            raise InputError(f"no column {column.name!r}")
     return used
 
 

@@ -52,10 +52,21 @@ def read(file: Path, name: str, most_rows: int) -> tuple[Table, pa.Table]:
     for field in table.fields:
         column = _name(field.name or field.ID or "column", taken)
         array = _array(np.ma.asarray(table.array[field.ID]))
-        kind = "text" if pa.types.is_string(array.type) else _KINDS[_code(array)]
+        text: DataType = "char" if field.datatype == "char" else "text"
+        kind = text if pa.types.is_string(array.type) else _KINDS[_code(array)]
         about = printable(str(field.description or ""))[:500]
         unit = printable(str(field.unit or ""))[:100]
-        columns.append(Column(column, about, kind, unit, str(field.ucd or "")))
+        columns.append(
+            Column(
+                column,
+                about,
+                kind,
+                unit,
+                printable(str(field.ucd or "")),
+                utype=printable(str(field.utype or "")),
+                xtype=printable(str(field.xtype or "")),
+            )
+        )
         arrays.append(array.cast(columns[-1].arrow))
     if not columns:
         raise InputError(f"{said}: has no columns")
@@ -130,7 +141,7 @@ def _array(values: np.ma.MaskedArray) -> pa.Array:
     if values.ndim == 1 and code in _KINDS:
         plain = values.filled(0)
         return pa.array(plain.astype(np.int16) if code == "b1" else plain, mask=mask)
-    lost = mask.reshape(len(values), -1).all(1)
+    lost = np.atleast_1d(mask.reshape(len(values), -1).all(1)) if len(values) else np.empty(0)
     texts = [None if gone else _text(value) for value, gone in zip(values, lost, strict=True)]
     return pa.array(texts, pa.string())
 
@@ -138,7 +149,10 @@ def _array(values: np.ma.MaskedArray) -> pa.Array:
 def _text(value: object) -> str:
     if isinstance(value, np.ndarray):
         return " ".join(map(str, value.ravel()))
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    if isinstance(value, bytes):
+        text: str = value.decode("utf-8", "replace")
+        return text
+    return str(value)
 
 
 def _code(array: pa.Array) -> str:

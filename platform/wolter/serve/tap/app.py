@@ -40,7 +40,7 @@ def build_app(
     limits = config or TapConfig()
     folder = jobs or home() / "catalogue" / "uws"
     processes, store = Processes(), Store(folder)
-    sync = Sync(processes, limits, root, folder)
+    sync = Sync(processes, limits, root, store)
     runs = Runs(store, processes, limits, root)
 
     @contextlib.asynccontextmanager

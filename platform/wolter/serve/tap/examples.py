@@ -5,9 +5,9 @@ from xml.sax.saxutils import escape
 EXAMPLES = (
     ("cone", "Sources within half a degree of a position, the nearest first",
      "SELECT TOP 100 source_id, name, ra, dec, counts,\n"
-     "  DISTANCE(POINT(ra, dec), POINT(10.68, 41.27)) AS separation\n"
+     "  DISTANCE(POINT('ICRS', ra, dec), POINT('ICRS', 10.68, 41.27)) AS separation\n"
      "FROM wolter.source\n"
-     "WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(10.68, 41.27, 0.5))\n"
+     "WHERE 1 = CONTAINS(POINT('ICRS', ra, dec), CIRCLE('ICRS', 10.68, 41.27, 0.5))\n"
      "ORDER BY separation"),
     ("brightest", "The sources with the most counts",
      "SELECT TOP 20 source_id, name, ra, dec, counts, exposure_s\n"
@@ -15,14 +15,14 @@ EXAMPLES = (
     ("detections", "Every detection of the sources that were seen again",
      "SELECT TOP 100 s.name, d.observation_id, d.t_start, d.counts\n"
      "FROM wolter.source AS s JOIN wolter.detection AS d USING (source_id)\n"
-     "WHERE s.n_detections > 1\nORDER BY s.source_id, d.t_start"),
+     "WHERE s.n_detections > 1\nORDER BY name, t_start"),
     ("instruments", "Number of detections by instrument",
      "SELECT instrument, COUNT(*) AS n, SUM(exposure_s) AS exposure_s\n"
      "FROM wolter.detection\nGROUP BY instrument\nORDER BY n DESC"),
     ("obscore", "Spectra that cover a position",
      "SELECT TOP 100 obs_id, target_name, instrument_name, t_exptime, access_url\n"
      "FROM ivoa.obscore\n"
-     "WHERE 1 = INTERSECTS(s_region, CIRCLE(10.68, 41.27, 1))"),
+     "WHERE 1 = INTERSECTS(s_region, CIRCLE('ICRS', 10.68, 41.27, 1))"),
     ("columns", "What each column holds",
      "SELECT column_name, unit, ucd, description\n"
      "FROM tap_schema.columns\nWHERE table_name = 'wolter.source'"),

@@ -1,6 +1,7 @@
 """Parameters of a request, whose names are not case-sensitive, and its uploads."""
 
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,11 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from wolter.catalogue import formats
+from wolter.catalogue.adql import jobs
 from wolter.catalogue.adql.jobs import Upload
 from wolter.errors import InputError
 from wolter.serve.tap.config import TapConfig
+from wolter.serve.tap.store import COMPLETED, Store
 
 MOST_FIELDS, MOST_FILES = 100, 10
 _LANGUAGES = ("", "ADQL", "ADQL-2.0", "ADQL-2.1")
@@ -108,7 +111,7 @@ def rows_of(values: dict[str, str], config: TapConfig, hard: int) -> int:
 
 
 def uploads_of(specified: Sequence[str]) -> list[tuple[str, str]]:
-    """Names of tables and of the fields with their files, of the parameters UPLOAD.
+    """Names of tables and where they are, of the parameters UPLOAD.
 
     Raises:
         InputError: one is not of the form NAME,param:FIELD.
@@ -120,27 +123,40 @@ def uploads_of(specified: Sequence[str]) -> list[tuple[str, str]]:
         name, comma, place = (each.strip() for each in part.partition(","))
         if not comma or not _NAME.fullmatch(name):
             raise InputError(f"UPLOAD={part[:60]!r}: give NAME,param:FIELD")
-        if not place.lower().startswith("param:"):
-            raise InputError(f"UPLOAD: {place[:60]!r} is elsewhere; send the table as param:FIELD")
-        found.append((name.lower(), place[len("param:") :]))
+        found.append((name.lower(), place))
     if len({name for name, _ in found}) < len(found):
         raise InputError("UPLOAD: a table's name is given twice")
     return found
 
 
-async def save_uploads(asked: Parameters, folder: Path) -> tuple[Upload, ...]:
-    """Save the uploaded tables of a request.
+async def save_uploads(
+    asked: Parameters, folder: Path, store: Store, base_url: str
+) -> tuple[Upload, ...]:
+    """Save the uploaded tables of a request: those inside it, and results of this service's jobs.
+
+    Nothing is fetched from anywhere.
 
     Args:
         asked: the request's parameters.
         folder: where.
+        store: of the jobs.
+        base_url: of this service.
 
     Raises:
-        InputError: a file is missing.
+        InputError: a table is missing, or is elsewhere.
     """
     saved = []
     for name, place in uploads_of(asked.values.get("UPLOAD", ())):
         target = folder / f"upload-{name}.xml"
+        saved.append(Upload(name, target.name))
+        if place.startswith(f"{base_url}/async/"):
+            shutil.copyfile(_own_result(place[len(f"{base_url}/async/") :], store), target)
+            continue
+        scheme, _, place = place.rpartition(":")
+        if scheme.lower() != "param":
+            raise InputError(
+                f"UPLOAD: table {name!r} is elsewhere; send it inside the request, as param:FIELD"
+            )
         if place in asked.files:
             file = asked.files[place]
             with target.open("wb") as stream:
@@ -150,5 +166,15 @@ async def save_uploads(asked: Parameters, folder: Path) -> tuple[Upload, ...]:
             target.write_text(asked.get(place.upper()) or "")
         else:
             raise InputError(f"UPLOAD: the request has no field {place[:60]!r}")
-        saved.append(Upload(name, target.name))
     return tuple(saved)
+
+
+def _own_result(rest: str, store: Store) -> Path:
+    """File of a job's result, by the rest of its URL."""
+    name, _, path = rest.partition("/")
+    job = store.get(name)
+    if job is None or path != "results/result" or job.phase != COMPLETED:
+        raise InputError("UPLOAD: no result of a completed job is there")
+    if not (job.media or "").startswith("application/x-votable+xml"):
+        raise InputError("UPLOAD: that result is no VOTable")
+    return store.place(name) / jobs.RESULT

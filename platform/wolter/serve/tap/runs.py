@@ -99,9 +99,7 @@ class Runs:
             self._end(job, uws.ERROR, error=answer.error, why=answer.why)
         else:
             overflow = int(answer.status == "OVERFLOW")
-            self._end(
-                job, uws.COMPLETED, rows=answer.rows, media=answer.media, overflow=overflow
-            )
+            self._end(job, uws.COMPLETED, rows=answer.rows, media=answer.media, overflow=overflow)
 
     def _end(self, job: UwsJob, phase: str, **values: object) -> None:
         self.store.change(job.id, (uws.EXECUTING,), phase=phase, ended=time.time(), **values)

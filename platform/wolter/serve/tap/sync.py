@@ -26,6 +26,7 @@ from wolter.serve.tap.parameters import (
     rows_of,
     save_uploads,
 )
+from wolter.serve.tap.store import Store
 
 LOOK_S = 0.25
 PREFIX = "sync-"
@@ -38,13 +39,13 @@ class Sync:
         processes: which run queries.
         config: limits.
         root: folder of the releases.
-        folder: where answers are written.
+        store: of the jobs, whose results queries may use, and beside which answers are written.
     """
 
     def __init__(
-        self, processes: Processes, config: TapConfig, root: Path | None, folder: Path
+        self, processes: Processes, config: TapConfig, root: Path | None, store: Store
     ) -> None:
-        self.processes, self.config, self.root, self.folder = processes, config, root, folder
+        self.processes, self.config, self.root, self.store = processes, config, root, store
         self._free = asyncio.Semaphore(config.at_once)
         self._here = 0
 
@@ -63,7 +64,7 @@ class Sync:
         if path is None:
             raise UnavailableError("the catalogue has no release yet; try again later")
         async with self._admitted():
-            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self.folder))
+            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self.store.folder))
             cleared = False
             try:
                 job = Job(
@@ -73,7 +74,7 @@ class Sync:
                     rows,
                     base_url,
                     self.config.sync,
-                    await save_uploads(asked, folder),
+                    await save_uploads(asked, folder, self.store, base_url),
                     self.config.upload_rows,
                 )
                 answer = await self._while_connected(request, job, folder)

@@ -16,7 +16,7 @@ from wolter.serve.tap import store as uws
 from wolter.serve.tap import uws_xml
 from wolter.serve.tap.config import TapConfig
 from wolter.serve.tap.errors import BusyError, problem
-from wolter.serve.tap.parameters import Parameters, parameters, save_uploads, uploads_of
+from wolter.serve.tap.parameters import Parameters, parameters, save_uploads
 from wolter.serve.tap.runs import Runs
 from wolter.serve.tap.store import Store, UwsJob
 from wolter.serve.tap.sync import result
@@ -86,13 +86,12 @@ class Jobs:
     async def create(self, request: Request) -> Response:
         """Make a job; with PHASE=RUN it is queued."""
         asked = await parameters(request)
-        uploads_of(asked.values.get("UPLOAD", ()))
         values = _job_parameters(asked)
         values["_BASE"] = self.base(request)
         duration = self.config.job.seconds
         job = self.store.create(values, duration, self.config.keep_s)
         try:
-            await save_uploads(asked, self.store.place(job.id))
+            await save_uploads(asked, self.store.place(job.id), self.store, values["_BASE"])
             self._change(job, asked)
         except (InputError, BusyError):
             self.store.delete(job.id)
@@ -105,7 +104,7 @@ class Jobs:
         if (asked.get("ACTION") or "").upper() == "DELETE":
             return await self.delete(request, name)
         if job.phase == uws.PENDING:
-            await save_uploads(asked, self.store.place(name))
+            await save_uploads(asked, self.store.place(name), self.store, self.base(request))
             more = _job_parameters(asked)
             if more:
                 values = {**job.parameters, **more}
@@ -196,8 +195,9 @@ class Jobs:
         path = self.store.place(name) / jobs.RESULT
         if job.phase != uws.COMPLETED or not path.is_file():
             raise HTTPException(404, f"the job has no result; its phase is {job.phase}")
-        status = "OVERFLOW" if job.overflow else "OK"
-        return result(path, Answer(status, job.rows or 0, media=job.media or ""))
+        rows, media = job.rows or 0, job.media or ""
+        whole = Answer("OK", rows, media=media)
+        return result(path, Answer("OVERFLOW", rows, media=media) if job.overflow else whole)
 
 
 def _job_parameters(asked: Parameters) -> dict[str, str]:

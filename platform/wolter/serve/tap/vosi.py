@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape, quoteattr
 from wolter.catalogue import formats
 from wolter.catalogue.adql import schema
 from wolter.catalogue.adql.names import Named
-from wolter.catalogue.adql.obscore import OBSCORE, UTYPES
+from wolter.catalogue.adql.obscore import OBSCORE
 from wolter.catalogue.columns import Column
 from wolter.serve.tap.config import TapConfig
 
@@ -31,7 +31,6 @@ FEATURES = {
     "adql-sets": (("UNION", ""), ("EXCEPT", ""), ("INTERSECT", "")),
     "adql-common-table": (("WITH", ""),),
     "adql-type": (("CAST", ""),),
-    "adql-conditional": (("COALESCE", ""),),
     "adql-unit": (("IN_UNIT", ""),),
     "adql-offset": (("OFFSET", ""),),
 }  # fmt: skip
@@ -77,6 +76,7 @@ def capabilities(base: str, config: TapConfig) -> str:
 <description>Astronomical Data Query Language</description>
 {features}</language>
 {outputs}<uploadMethod ivo-id="ivo://ivoa.net/std/TAPRegExt#upload-inline"/>
+<uploadMethod ivo-id="ivo://ivoa.net/std/TAPRegExt#upload-http"/>
 <retentionPeriod><default>{kept:.0f}</default><hard>{most:.0f}</hard></retentionPeriod>
 <executionDuration><default>{config.job.seconds:.0f}</default>
 <hard>{config.job.seconds:.0f}</hard></executionDuration>
@@ -88,7 +88,9 @@ def capabilities(base: str, config: TapConfig) -> str:
 {_plain("VOSI#availability", base + "/availability")}
 {_plain("VOSI#tables", base + "/tables")}
 <capability standardID="ivo://ivoa.net/std/DALI#examples">
-<interface xsi:type="vr:WebBrowser"><accessURL use="full">{escape(base)}/examples</accessURL></interface>
+<interface xsi:type="vr:WebBrowser">
+<accessURL use="full">{escape(base)}/examples</accessURL>
+</interface>
 </capability>
 </vosi:capabilities>
 """
@@ -146,11 +148,10 @@ def _table(named: Named) -> str:
 def _column(named: Named, column: Column) -> str:
     kind, arraysize = schema.datatype(column)
     size = f" arraysize={quoteattr(arraysize)}" if arraysize else ""
-    extra = ' extendedType="adql:REGION"' if column.name == "s_region" else ""
+    extra = f" extendedType={quoteattr(column.xtype)}" if column.xtype else ""
     name = '"size"' if column.name == "size" else column.name
-    utype = UTYPES.get(column.name, "") if named is OBSCORE else ""
     told = (("description", column.about), ("unit", column.unit), ("ucd", column.ucd),
-            ("utype", utype))  # fmt: skip
+            ("utype", column.utype))  # fmt: skip
     parts = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in told if text)
     flags = [word for word in ("indexed", "principal") if getattr(column, word)]
     flag = "".join(f"<flag>{word}</flag>" for word in flags)
