@@ -23,8 +23,10 @@ _TYPES = {
     exp.DType.TIMESTAMP: "TIMESTAMP",
 }
 # The database takes a column that it does not know for one of these values of its own.
-_VALUES = frozenset(
-    ["current_catalog", "current_database", "current_date", "current_localtime", "current_localtimestamp", "current_role", "current_schema", "current_time", "current_timestamp", "current_user", "localtime", "localtimestamp", "session_user", "user"]
+_VALUES = (
+    *("current_catalog", "current_database", "current_date", "current_localtime"),
+    *("current_localtimestamp", "current_role", "current_schema", "current_time"),
+    *("current_timestamp", "current_user", "localtime", "localtimestamp", "session_user", "user"),
 )
 _DEEP = "the query is nested too deeply; simplify it"
 

@@ -3,6 +3,7 @@
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 from xml.parsers import expat
 
 import numpy as np
@@ -146,13 +147,10 @@ def _array(values: np.ma.MaskedArray) -> pa.Array:
     return pa.array(texts, pa.string())
 
 
-def _text(value: object) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, np.ndarray):
-        return " ".join(map(str, value.ravel()))
-    if isinstance(value, bytes):
-        text: str = value.decode("utf-8", "replace")
-        return text
-    return str(value)
+        value = " ".join(map(str, value.ravel()))
+    return str(value.decode("utf-8", "replace") if isinstance(value, bytes) else value)
 
 
 def _code(array: pa.Array) -> str:

@@ -19,7 +19,7 @@ EXAMPLES = (
     ("instruments", "Number of detections by instrument",
      "SELECT instrument, COUNT(*) AS n, SUM(exposure_s) AS exposure_s\n"
      "FROM wolter.detection\nGROUP BY instrument\nORDER BY n DESC"),
-    ("obscore", "Spectra that cover a position",
+    ("obscore", "Observations that cover a position",
      "SELECT TOP 100 obs_id, target_name, instrument_name, t_exptime, access_url\n"
      "FROM ivoa.obscore\n"
      "WHERE 1 = INTERSECTS(s_region, CIRCLE('ICRS', 10.68, 41.27, 1))"),
