@@ -155,4 +155,4 @@ def _text(value: Any) -> str:
 
 def _code(array: pa.Array) -> str:
     dtype = np.dtype(array.type.to_pandas_dtype())
-    return dtype.kind + str(dtype.itemsize)
+    return f"{dtype.kind}{dtype.itemsize}"
