@@ -21,6 +21,14 @@ class TooLargeError(InputError):
     """Input beyond the limits of what is done for one request; over HTTP 413."""
 
 
+class MissingError(InputError):
+    """What is asked for by its name is not there; over HTTP 404."""
+
+
+class ConflictError(InputError):
+    """Values that contradict each other, or what they are asked of; over HTTP 409."""
+
+
 class UnavailableError(Exception):
     """Service temporarily unavailable, through no fault of the input; over HTTP 503."""
 

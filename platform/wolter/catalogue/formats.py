@@ -6,7 +6,7 @@ A null text is empty in FITS and TABLEDATA. Numbers that are not finite are null
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -149,19 +149,7 @@ def pieces(
     """The same as `encode`, in pieces."""
     assert rows.column_names == [column.name for column in columns], rows.column_names
     rows = rows.cast(pa.schema([(column.name, column.arrow) for column in columns]))
-    if not format.startswith("votable"):
-        rows, columns = _without_arrays(rows, columns)
     return _WRITERS[format](rows, columns, status, infos)
-
-
-def _without_arrays(rows: pa.Table, columns: Sequence[Column]) -> tuple[pa.Table, Sequence[Column]]:
-    """Arrays of numbers as text, for formats of plain tables."""
-    plain = [replace(c, datatype="text") if c.datatype == "doubles" else c for c in columns]
-    arrays = [
-        votable.numbers(rows[i].combine_chunks()) if column.datatype == "doubles" else rows[i]
-        for i, column in enumerate(columns)
-    ]
-    return pa.table(arrays, [column.name for column in plain]), plain
 
 
 def _votable(
@@ -196,7 +184,7 @@ def _json(rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos) 
         words: list[pa.Array | str] = []
         for i, column in enumerate(columns):
             array = part[i].combine_chunks()
-            text = column.textual
+            text = column.datatype == "text"
             told = _quoted(array) if text else votable.numbers(array, "null", "")
             if pa.types.is_floating(array.type):
                 told = pc.if_else(pc.is_finite(array), told, "null")
@@ -231,7 +219,9 @@ def _fits(rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos) 
 
     table = fits.BinTableHDU.from_columns([_fits_column(rows[c.name], c) for c in columns])
     for number, column in enumerate(columns, start=1):
-        table.header.comments[f"TTYPE{number}"] = column.about.encode("ascii", "replace").decode()
+        about = column.about.encode("ascii", "replace").decode()
+        room = 47 - max(len(column.name) - 18, 0)  # characters of a card beside the name
+        table.header.comments[f"TTYPE{number}"] = about[: max(room, 0)]
         if column.ucd:
             table.header[f"TUCD{number}"] = column.ucd
     table.header["EXTNAME"] = "RESULT"
@@ -248,7 +238,7 @@ _FITS_KINDS = MappingProxyType({"short": "I", "int": "J", "long": "K", "float": 
 def _fits_column(array: pa.ChunkedArray, column: Column):  # type: ignore[no-untyped-def]
     from astropy.io import fits
 
-    if column.textual:
+    if column.datatype == "text":
         texts = [t.encode("ascii", "replace") for t in array.fill_null("").to_pylist()]
         values = np.array(texts or [b""], "S")[: len(texts)]
         return fits.Column(column.name, f"{max(values.dtype.itemsize, 1)}A", array=values)

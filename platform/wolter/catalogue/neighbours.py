@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wolter.catalogue import release as releases
 from wolter.catalogue.columns import Column
 from wolter.catalogue.store import Found, Snapshot
-from wolter.errors import InputError
+from wolter.errors import ConflictError, InputError, MissingError
 
 DISTANCE = Column("distance", "Euclidean distance of the latents", "float", "", "stat.value")
 
@@ -44,7 +44,7 @@ class Neighbours:
 
         file = snapshot.path / releases.LATENTS
         if not snapshot.about.latents or not file.is_file():
-            raise InputError(f"release {snapshot.about.name}: no latents, so no similar sources")
+            raise MissingError(f"release {snapshot.about.name}: no latents, so no similar sources")
         latents_NL = np.load(file, allow_pickle=False)
         row_V = np.flatnonzero(np.isfinite(latents_NL).all(1))
         latents_VL = np.ascontiguousarray(latents_NL[row_V], np.float32)
@@ -86,7 +86,7 @@ def similar_to_latent(
     neighbours = snapshot.neighbours
     size = neighbours.latents_VL.shape[1]
     if len(latent) != size:
-        raise InputError(
+        raise ConflictError(
             f"latent: {len(latent)} numbers; give the {size} of {snapshot.about.latents}"
         )
     latent_L = np.asarray(latent, np.float64)
@@ -107,11 +107,11 @@ def similar_to_source(
     neighbours = snapshot.neighbours
     found = snapshot.query("SELECT rowid FROM source WHERE source_id = ?", [source_id])
     if not len(found):
-        raise InputError(f"source_id: no source {source_id} in release {snapshot.about.name}")
+        raise MissingError(f"source_id: no source {source_id} in release {snapshot.about.name}")
     row = found["rowid"][0].as_py()
     at = int(np.searchsorted(neighbours.row_V, row))
     if at == len(neighbours.row_V) or neighbours.row_V[at] != row:
-        raise InputError(f"source_id: source {source_id} has no latents; ask for another")
+        raise MissingError(f"source_id: source {source_id} has no latents; ask for another")
     row_K, distance_K = neighbours.nearest(neighbours.latents_VL[at], limit + 1)
     other_K = row_K != row
     return _found(snapshot, row_K[other_K], distance_K[other_K], columns, limit)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from wolter import config as configs
 from wolter.catalogue.columns import Table
-from wolter.errors import InputError
+from wolter.errors import InputError, MissingError
 from wolter.home import home
 
 RELEASE, DATABASE, LATENTS, CHECKSUMS = (
@@ -113,12 +113,12 @@ def find(name: str, root: Path | None = None) -> Path:
     """Folder of a release.
 
     Raises:
-        InputError: there is no such release.
+        MissingError: there is no such release.
     """
     path = folder(root) / name
     if not NAME.fullmatch(name) or not (path / CHECKSUMS).is_file():
         known = ", ".join(names(root)) or "none"
-        raise InputError(f"no release {name[:64]!r} of the catalogue; there are: {known}")
+        raise MissingError(f"no release {name[:64]!r} of the catalogue; there are: {known}")
     return path
 
 
@@ -139,7 +139,7 @@ def make_current(name: str, root: Path | None = None) -> None:
     """Let a release answer, from now on.
 
     Raises:
-        InputError: there is no such release.
+        MissingError: there is no such release.
     """
     find(name, root)
     temporary = folder(root) / f".{CURRENT}.{os.getpid()}"

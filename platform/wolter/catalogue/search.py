@@ -17,7 +17,7 @@ import pyarrow as pa
 from wolter.catalogue.columns import Column
 from wolter.catalogue.cone import check_cone
 from wolter.catalogue.store import Found, Snapshot, quoted
-from wolter.errors import InputError
+from wolter.errors import ConflictError, InputError, MissingError
 
 COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
 OPERATORS = (*COMPARISONS, "between", "in", "starts", "null")
@@ -214,7 +214,7 @@ def whole_source(snapshot: Snapshot, source_id: int, limit: int) -> dict[str, Fo
             else table.schema.empty_table()
         )
         if table.name == "source" and not len(rows):
-            raise InputError(f"source_id: no source {source_id} in release {snapshot.about.name}")
+            raise MissingError(f"source_id: no source {source_id} in release {snapshot.about.name}")
         found[table.name] = Found(
             rows.slice(0, limit), table.columns, len(rows) > limit, snapshot.about
         )
@@ -225,7 +225,7 @@ def _column(snapshot: Snapshot, name: str) -> Column:
     try:
         return snapshot.source.column(name)
     except KeyError:
-        raise InputError(
+        raise MissingError(
             f"no column {name[:60]!r} of sources in release {snapshot.about.name}; /schema lists "
             "them"
         ) from None
@@ -305,7 +305,7 @@ def _check_bounds(filters: Sequence[Filter]) -> None:
             high[each.column] = min(upper, high.get(each.column, math.inf))
     for name in low.keys() & high.keys():
         if low[name] > high[name]:
-            raise InputError(
+            raise ConflictError(
                 f"{name}: the lower bound {low[name]:g} is above the upper {high[name]:g}; "
                 "exchange them"
             )

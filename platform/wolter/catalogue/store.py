@@ -199,7 +199,7 @@ class Store:
             name: of the release; empty is the current one.
 
         Raises:
-            InputError: there is no such release.
+            MissingError: there is no such release.
             UnavailableError: no release is current.
         """
         path = releases.find(name, self.root) if name else releases.current(self.root)

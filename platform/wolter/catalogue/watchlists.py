@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from wolter.catalogue.cone import MOST_OF_MANY, check_cone, cones
 from wolter.catalogue.position_lists import PositionList
 from wolter.catalogue.store import Found, Snapshot
-from wolter.errors import InputError, TooLargeError
+from wolter.errors import ConflictError
 from wolter.home import home
 
 MOST_LISTS = 20  # of one owner
@@ -69,7 +69,7 @@ class Watchlists:
         """Keep a list, in place of one of the same name and its answers.
 
         Raises:
-            InputError: the radius is none; `TooLargeError` where the owner has too many lists.
+            InputError: the radius is none; `ConflictError` where the owner has too many lists.
         """
         check_cone(0, 0, radius, MOST_OF_MANY)
         rows = zip(positions.names, positions.ra_P.tolist(), positions.dec_P.tolist(), strict=True)
@@ -78,7 +78,7 @@ class Watchlists:
             database.execute("DELETE FROM lists WHERE owner = ? AND name = ?", (owner, name))
             counted = database.execute("SELECT count(*) FROM lists WHERE owner = ?", (owner,))
             if counted.fetchone()[0] >= MOST_LISTS:
-                raise TooLargeError(f"{MOST_LISTS} watchlists are kept already; delete one first")
+                raise ConflictError(f"{MOST_LISTS} watchlists are kept already; delete one first")
             database.execute(
                 "INSERT INTO lists VALUES (?, ?, ?, ?, ?)", (owner, name, _now(), radius, told)
             )
@@ -149,16 +149,6 @@ class Watchlists:
             database.executescript(_TABLES)
             with database:
                 yield database
-
-
-def check_name(name: str) -> None:
-    """Check the name of a list.
-
-    Raises:
-        InputError: it is none.
-    """
-    if not 0 < len(name) <= 64 or not name.isprintable():
-        raise InputError(f"watchlist {name[:64]!r}: give 1 to 64 printable characters")
 
 
 def _answered(database: sqlite3.Connection, owner: str, name: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from wolter.answering.messages import one_line
-from wolter.errors import InputError, TooLargeError, UnavailableError
+from wolter.errors import ConflictError, InputError, MissingError, TooLargeError, UnavailableError
 from wolter.files import why_full
 from wolter.serve.schemas import Problem
 
@@ -28,6 +28,9 @@ _WHY = {
     500: "A fault of the server",
     503: "A model or reader does not answer now",
 }
+_STATUS: Mapping[type[InputError], int] = MappingProxyType(
+    {TooLargeError: 413, MissingError: 404, ConflictError: 409}
+)
 RESPONSES: Mapping[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": why} for status, why in _WHY.items()
 }
@@ -78,7 +81,8 @@ def add_handlers(app: FastAPI, words: Mapping[str, str] = MappingProxyType({})) 
     @app.exception_handler(InputError)
     async def bad_input(_: Request, error: InputError) -> JSONResponse:
         line = in_http(str(error), words)
-        return problem(413 if isinstance(error, TooLargeError) else 422, line)
+        known = [status for kind, status in _STATUS.items() if isinstance(error, kind)]
+        return problem(known[0] if known else 422, line)
 
     @app.exception_handler(RequestValidationError)
     async def bad_value(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from wolter.catalogue import formats
 from wolter.catalogue.release import Release
 from wolter.catalogue.store import Found
-from wolter.serve.problems import RESPONSES
+from wolter.serve.schemas import Problem
 
 _CONTENT: Mapping[str, Any] = MappingProxyType(
     {
@@ -22,15 +22,28 @@ _CONTENT: Mapping[str, Any] = MappingProxyType(
         "text/csv; charset=utf-8": {"schema": {"type": "string"}},
     }
 )
+_WHY = {
+    400: "The body cannot be read",
+    404: "What is asked for by its name is not there; says what is",
+    408: "The body did not arrive",
+    409: "Values contradict each other, or what they are asked of",
+    413: "The body is too large, or the question takes too long",
+    415: "A body of a type that is not taken",
+    422: "A value cannot be used; says which and why",
+    503: "There is no release yet",
+}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": why} for status, why in _WHY.items()
+}
+"""Responses of refusals, by their statuses."""
 ROWS: dict[int | str, dict[str, Any]] = {
     200: {"description": "Rows, in the format of `format` or Accept", "content": dict(_CONTENT)},
-    **{status: RESPONSES[status] for status in (413, 422, 503)},
+    **{status: REFUSALS[status] for status in (404, 409, 413, 422, 503)},
 }
 """Responses of a route that answers with rows."""
-PLAIN: dict[int | str, dict[str, Any]] = {status: RESPONSES[status] for status in (422, 503)}
-MISSING: dict[int | str, dict[str, Any]] = {
-    404: {**RESPONSES[422], "description": "There is none of that name"}
-}
+BODY: dict[int | str, dict[str, Any]] = ROWS | REFUSALS
+"""Responses of a route that answers a body with rows."""
+PLAIN: dict[int | str, dict[str, Any]] = {s: REFUSALS[s] for s in (404, 422, 503)}
 
 
 def release_headers(release: Release) -> dict[str, str]:

@@ -8,13 +8,12 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from wolter.catalogue import release as releases
-from wolter.errors import InputError
-from wolter.serve.catalogue.answers import MISSING, PLAIN, release_headers
+from wolter.serve.catalogue.answers import PLAIN, release_headers
 
 if TYPE_CHECKING:
     from wolter.serve.catalogue.app import Catalogue
 
-Release = Annotated[str, Path(min_length=1, max_length=64)]
+Release = Annotated[str, Path(min_length=1, max_length=64, pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class FileInfo(BaseModel):
@@ -37,16 +36,10 @@ def add_routes(app: FastAPI, catalogue: "Catalogue") -> None:
     """Add the routes of bulk download."""
     root = catalogue.store.root
 
-    def folder_of(release: str) -> FilePath:
-        try:
-            return releases.find(release, root)
-        except InputError as error:
-            raise HTTPException(404, str(error)) from error
-
-    @app.get("/releases/{release}/files", responses=PLAIN | MISSING)
+    @app.get("/releases/{release}/files", responses=PLAIN)
     def files(release: Release) -> FilesInfo:
         """The files of a release: parquet, HATS and the database."""
-        folder = folder_of(release)
+        folder = releases.find(release, root)
         about = releases.load(folder)
         listed = [
             FileInfo(path=path, bytes=(folder / path).stat().st_size, sha256=digest)
@@ -54,7 +47,7 @@ def add_routes(app: FastAPI, catalogue: "Catalogue") -> None:
         ]
         return FilesInfo(release=about.name, simulated=about.simulated, files=listed)
 
-    @app.head("/releases/{release}/files/{path:path}", responses=MISSING, include_in_schema=False)
+    @app.head("/releases/{release}/files/{path:path}", include_in_schema=False)
     @app.get(
         "/releases/{release}/files/{path:path}",
         responses={
@@ -62,14 +55,13 @@ def add_routes(app: FastAPI, catalogue: "Catalogue") -> None:
             206: {"description": "A part of the file"},
             400: {"description": "A range that is none"},
             416: {"description": "A range beyond the file"},
-            **MISSING,
             **PLAIN,
         },
         response_class=FileResponse,
     )
     def file(release: Release, path: str) -> Response:
         """A file of a release; takes ranges, so that a download can go on."""
-        folder = folder_of(release)
+        folder = releases.find(release, root)
         digest = checksums(folder).get(path)  # what is not listed is not sent
         if digest is None:
             raise HTTPException(404, f"no file {path[:100]!r} in release {release}")

@@ -1,11 +1,20 @@
 """Parameters of the catalogue's routes, as pydantic checks them; unknown ones are refused."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+)
 
 from wolter.catalogue.position_lists import MOST
-from wolter.catalogue.search import OPERATORS, Circle, Filter, Order
+from wolter.catalogue.search import Circle, Filter, Order
 
 DEFAULT_ROWS, MAX_ROWS = 1_000, 100_000
 MAX_OFFSET = 10_000_000
@@ -15,8 +24,40 @@ Ra = Annotated[float, Field(ge=0, le=360, description="right ascension, ICRS, de
 Dec = Annotated[float, Field(ge=-90, le=90, description="declination, ICRS, deg")]
 Limit = Annotated[int, Field(ge=1, le=MAX_ROWS, description="most rows")]
 Listed = Annotated[
-    str, Field(max_length=5_000, description="columns, with commas between; empty: all")
+    str,
+    Field(
+        max_length=5_000,
+        pattern="^[A-Za-z0-9_, ]*$",
+        description="columns, with commas between; empty: all",
+    ),
 ]
+Named = Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9_]*$")]
+Release = Annotated[
+    str,
+    Field(
+        max_length=64,
+        pattern="^[A-Za-z0-9._-]*$",
+        description="name of a release; empty: the current one",
+    ),
+]
+SourceName = Annotated[str, Field(min_length=1, max_length=64, pattern="^[ -~]+$")]
+
+
+def _whole(value: Any) -> Any:
+    """Whole numbers as JSON may write them, 5.0 among them."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = BeforeValidator(_whole, json_schema_input_type=int)
+MOST_ID = 2**63 - 1024  # the largest of 64 bits that JSON's readers hold exactly
+SourceId = Annotated[int, Field(ge=-MOST_ID, le=MOST_ID)]
+FormatName = Literal["", "json", "votable", "votable/td", "votable/b2", "csv", "fits", "parquet"]
+# What `Filter.parse` takes, for clients; it says itself what is wrong.
+FILTER = (
+    "^[A-Za-z0-9_]+ *((<=|>=|!=|=|<|>) *[ -~]*"
+    "| (between [!-~]+ and [!-~]+|in [ -~]+|starts [ -~]+|is null|is not null))$"
+)
+Written = Annotated[str, Field(max_length=300, json_schema_extra={"pattern": FILTER})]
 
 
 class Strict(BaseModel):
@@ -28,10 +69,8 @@ class Strict(BaseModel):
 class Asked(Strict):
     """What every question may say."""
 
-    release: str = Field("", max_length=64, description="name of a release; empty: the current one")
-    format: str = Field(
-        "", max_length=80, description="json, votable, csv, fits or parquet; empty: by Accept"
-    )
+    release: Release = ""
+    format: FormatName = Field("", description="empty: by the header Accept")
 
 
 class Chosen(Asked):
@@ -62,13 +101,13 @@ class Cone(Rows):
 class Sources(Rows):
     """Filters on columns, written in the query."""
 
-    filter: list[Annotated[str, Field(max_length=2_000)]] = Field(
+    filter: list[Written] = Field(
         [],
-        max_length=50,
+        max_length=20,
         description="`kt >= 1.5`, `kt between 1 and 2`, `instrument starts XMM`, `kt is not null`; "
         "all must hold",
     )
-    order: str = Field("", max_length=64, description="column; empty: by the place on the sky")
+    order: Named = Field("", description="column; empty: by the place on the sky")
     descending: bool = False
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="rows left out before the first")
     ra: Ra | None = None
@@ -77,10 +116,10 @@ class Sources(Rows):
 
 
 class Identifiers(Chosen):
-    """Identifiers or names of sources."""
+    """Identifiers of sources, and names."""
 
-    id: list[int] = Field([], max_length=1_000, description="identifiers of sources")
-    name: list[Annotated[str, Field(max_length=256)]] = Field([], max_length=1_000)
+    id: list[SourceId] = Field([], max_length=1_000, description="identifiers of sources")
+    name: list[SourceName] = Field([], max_length=200)
 
 
 class Positions(Rows):
@@ -99,18 +138,24 @@ class Nearest(Chosen):
 class Ranked(Rows):
     """Ranking of sources."""
 
-    by: str = Field("anomaly", max_length=64, description="column, the largest first")
+    by: Named = Field("anomaly", description="column, the largest first")
     limit: Limit = 100
 
 
 Value = StrictBool | StrictInt | StrictFloat | StrictStr
 
 
-class FilterBody(Strict):
+class Body(Strict):
+    """Part of a JSON body, whose types are not converted."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
+
+
+class FilterBody(Body):
     """A condition on a column."""
 
-    column: str = Field(max_length=64)
-    operator: str = Field(max_length=20, description=", ".join(OPERATORS))
+    column: Named
+    operator: Literal["=", "!=", "<", "<=", ">", ">=", "between", "in", "starts", "null"]
     value: Value | list[Value] = Field(
         description="a number or text; two numbers for `between`, a list for `in`, true or false "
         "for `null`"
@@ -122,7 +167,7 @@ class FilterBody(Strict):
         return Filter(self.column, self.operator, self.value)
 
 
-class CircleBody(Strict):
+class CircleBody(Body):
     """A cone on the sky."""
 
     ra: Ra
@@ -135,10 +180,10 @@ class CircleBody(Strict):
         return Circle(self.ra, self.dec, self.radius)
 
 
-class OrderBody(Strict):
+class OrderBody(Body):
     """Order of rows."""
 
-    column: str = Field(max_length=64)
+    column: Annotated[Named, Field(min_length=1)]
     descending: bool = False
 
     @property
@@ -147,33 +192,33 @@ class OrderBody(Strict):
         return Order(self.column, self.descending)
 
 
-class ChosenBody(Strict):
+class ChosenBody(Body):
     """What every body may say."""
 
-    release: str = Field("", max_length=64, description="name of a release; empty: the current one")
-    format: str = Field("", max_length=80)
-    columns: list[Annotated[str, Field(max_length=64)]] = Field([], max_length=500)
+    release: Release = ""
+    format: FormatName = Field("", description="empty: by the header Accept")
+    columns: list[Named] = Field([], max_length=500)
 
 
 class SourcesBody(ChosenBody):
     """Filters on columns, a cone and an order."""
 
-    limit: Limit = DEFAULT_ROWS
+    limit: Annotated[Limit, Whole] = DEFAULT_ROWS
     filters: list[FilterBody] = Field([], max_length=50)
     circle: CircleBody | None = None
     order: OrderBody | None = None
-    offset: int = Field(0, ge=0, le=MAX_OFFSET)
+    offset: Annotated[int, Whole] = Field(0, ge=0, le=MAX_OFFSET)
 
 
 class IdentifiersBody(ChosenBody):
-    """Identifiers or names of sources; one of the two."""
+    """Identifiers of sources, and names."""
 
-    ids: list[StrictInt] = Field([], max_length=MOST)
-    names: list[Annotated[str, Field(max_length=256)]] = Field([], max_length=MOST)
+    ids: list[Annotated[SourceId, Whole]] = Field([], max_length=MOST)
+    names: list[SourceName] = Field([], max_length=MOST)
 
 
 class LatentBody(ChosenBody):
     """A vector of latents, as the model that the release names for them answers."""
 
-    latent: list[float] = Field(min_length=1, max_length=1_024)
-    limit: int = Field(10, ge=1, le=MOST_SIMILAR)
+    latent: list[Annotated[float, Field(ge=-1e14, le=1e14)]] = Field(min_length=1, max_length=1_024)
+    limit: Annotated[int, Whole] = Field(10, ge=1, le=MOST_SIMILAR)

@@ -1,24 +1,28 @@
 """Routes that answer with sources: cone, filters, identifiers, similar ones, rankings."""
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
+import pyarrow as pa
+from fastapi import FastAPI, Path, Query, Request, Response
 
 from wolter.catalogue import search
 from wolter.catalogue.cone import cone
 from wolter.catalogue.formats import encode, infos_of
 from wolter.catalogue.neighbours import similar_to_latent, similar_to_source
 from wolter.catalogue.search import Circle, Filter, Order, select
-from wolter.errors import InputError
+from wolter.errors import ConflictError
 from wolter.serve.catalogue import queries
-from wolter.serve.catalogue.answers import MISSING, ROWS, release_headers, respond
+from wolter.serve.catalogue.answers import BODY, ROWS, release_headers, respond
 
 if TYPE_CHECKING:
     from wolter.catalogue.store import Snapshot
     from wolter.serve.catalogue.app import Catalogue
 
-SourceId = Annotated[int, Path(ge=-(2**63), lt=2**63, description="identifier of a source")]
+SourceId = Annotated[
+    int, Path(ge=-queries.MOST_ID, le=queries.MOST_ID, description="identifier of a source")
+]
 MOST_OF_SOURCE = 1_000  # rows of a table that are told of one source
 
 
@@ -42,7 +46,7 @@ def add_routes(app: FastAPI, catalogue: "Catalogue") -> None:
         if asked.ra is not None and asked.dec is not None and asked.radius is not None:
             circle = Circle(asked.ra, asked.dec, asked.radius)
         elif any(each is not None for each in told):
-            raise InputError("ra, dec and radius: give all three, or none")
+            raise ConflictError("ra, dec and radius: give all three, or none")
         with store.open(asked.release) as snapshot:
             found = search.search(
                 snapshot,
@@ -55,7 +59,7 @@ def add_routes(app: FastAPI, catalogue: "Catalogue") -> None:
             )
             return respond(request, found, asked.format)
 
-    @app.post("/sources", responses=ROWS, response_model=None)
+    @app.post("/sources", responses=BODY, response_model=None)
     def filtered_by_body(request: Request, asked: queries.SourcesBody) -> Response:
         """Sources that fulfil all filters of a JSON body."""
         with store.open(asked.release) as snapshot:
@@ -70,25 +74,22 @@ def add_routes(app: FastAPI, catalogue: "Catalogue") -> None:
             )
             return respond(request, found, asked.format)
 
-    @app.get("/sources/{source_id}", responses=ROWS | MISSING, response_model=None)
-    def one_source(
-        source_id: SourceId, release: Annotated[str, Query(max_length=64)] = ""
-    ) -> Response:
+    @app.get("/sources/{source_id}", responses=ROWS, response_model=None)
+    def one_source(source_id: SourceId, release: queries.Release = "") -> Response:
         """One source with all its detections, estimates, identifications and upper limits."""
         with store.open(release) as snapshot:
-            _check_known(snapshot, source_id)
             return _whole(snapshot, source_id)
 
     @app.get("/ids", responses=ROWS, response_model=None)
     def by_ids(request: Request, asked: Annotated[queries.Identifiers, Query()]) -> Response:
-        """Sources by identifier or by name, in the order asked."""
+        """Sources by identifier and by name, in the order asked."""
         return _by_identifiers(
             request, asked.release, asked.names, asked.id, asked.name, asked.format
         )
 
-    @app.post("/ids", responses=ROWS, response_model=None)
+    @app.post("/ids", responses=BODY, response_model=None)
     def by_many_ids(request: Request, asked: queries.IdentifiersBody) -> Response:
-        """Sources by up to 10,000 identifiers or names of a JSON body, in the order asked."""
+        """Sources by up to 10,000 identifiers and names of a JSON body, in the order asked."""
         return _by_identifiers(
             request, asked.release, asked.columns, asked.ids, asked.names, asked.format
         )
@@ -101,26 +102,26 @@ def add_routes(app: FastAPI, catalogue: "Catalogue") -> None:
         names: list[str],
         form: str,
     ) -> Response:
-        if bool(ids) == bool(names):
-            raise InputError("give identifiers of sources or names, and not both")
         with store.open(release) as snapshot:
             chosen = select(snapshot, columns)
-            found, missing = search.by_identifiers(snapshot, ids or names, chosen)
+            by_id, no_ids = search.by_identifiers(snapshot, ids, chosen)
+            by_name, no_names = search.by_identifiers(snapshot, names, chosen)
+            found = replace(by_id, rows=pa.concat_tables([by_id.rows, by_name.rows]))
+            missing = [*no_ids, *no_names]
             told = [("missing", " ".join(map(str, missing)))] if missing else []
             return respond(request, found, form, told)
 
-    @app.get("/similar/{source_id}", responses=ROWS | MISSING, response_model=None)
+    @app.get("/similar/{source_id}", responses=ROWS, response_model=None)
     def similar(
         request: Request, source_id: SourceId, asked: Annotated[queries.Nearest, Query()]
     ) -> Response:
         """Sources with latents nearest to those of a source, the nearest first."""
         with store.open(asked.release) as snapshot:
             columns = select(snapshot, asked.names)
-            _check_known(snapshot, source_id)
             found = similar_to_source(snapshot, source_id, columns, asked.limit)
             return respond(request, found, asked.format)
 
-    @app.post("/similar", responses=ROWS, response_model=None)
+    @app.post("/similar", responses=BODY, response_model=None)
     def similar_latent(request: Request, asked: queries.LatentBody) -> Response:
         """Sources with latents nearest to a vector, such as the model answers for a new record."""
         with store.open(asked.release) as snapshot:
@@ -136,12 +137,6 @@ def add_routes(app: FastAPI, catalogue: "Catalogue") -> None:
             filters = [Filter(asked.by, "null", False)]
             found = search.search(snapshot, filters, chosen, asked.limit, told)
             return respond(request, found, asked.format)
-
-
-def _check_known(snapshot: "Snapshot", source_id: int) -> None:
-    found = snapshot.query("SELECT 1 FROM source WHERE source_id = ?", [source_id])
-    if not len(found):
-        raise HTTPException(404, f"no source {source_id} in release {snapshot.about.name}")
 
 
 def _whole(snapshot: "Snapshot", source_id: int) -> Response:

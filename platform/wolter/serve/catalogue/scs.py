@@ -114,25 +114,20 @@ def _whole(told: dict[str, str], name: str, default: int, least: int, most: int)
     return int(text)
 
 
-def _parameter(name: str, about: str, kind: str, required: bool = False) -> dict[str, object]:
-    return {
-        "name": name,
-        "in": "query",
-        "required": required,
-        "description": about,
-        "schema": {"type": kind},
-    }
+def _parameter(name: str, about: str) -> dict[str, object]:
+    # Any text is taken: the standard answers all with the status 200.
+    return {"name": name, "in": "query", "description": about, "schema": {"type": "string"}}
 
 
 _PARAMETERS = {
     "parameters": [
-        _parameter("RA", "right ascension, ICRS, decimal degrees", "number", True),
-        _parameter("DEC", "declination, ICRS, decimal degrees", "number", True),
-        _parameter("SR", "radius, decimal degrees; 0 asks for the columns alone", "number", True),
-        _parameter("VERB", "1: the most important columns, 2 or 3: all", "integer"),
-        _parameter("MAXREC", "most rows", "integer"),
-        _parameter("RESPONSEFORMAT", "format, by default VOTable", "string"),
-        _parameter("RELEASE", "name of a release; by default the current one", "string"),
+        _parameter("RA", "right ascension, ICRS, decimal degrees; needed"),
+        _parameter("DEC", "declination, ICRS, decimal degrees; needed"),
+        _parameter("SR", "radius, decimal degrees; needed; 0 asks for the columns alone"),
+        _parameter("VERB", "1: the most important columns, 2 or 3: all"),
+        _parameter("MAXREC", "most rows"),
+        _parameter("RESPONSEFORMAT", "format, by default VOTable"),
+        _parameter("RELEASE", "name of a release; by default the current one"),
     ]
 }
 _RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -1,17 +1,16 @@
 """Routes that describe the catalogue: its releases and their tables."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from wolter.catalogue.release import Release
+from wolter.serve.catalogue import queries
 from wolter.serve.catalogue.answers import PLAIN
 
 if TYPE_CHECKING:
     from wolter.serve.catalogue.app import Catalogue
-
-Name = Annotated[str, Query(max_length=64, description="name of a release; empty: the current one")]
 
 
 class ColumnInfo(BaseModel):
@@ -67,7 +66,7 @@ def add_routes(app: FastAPI, catalogue: "Catalogue") -> None:
         return [ReleaseInfo(**_told(each, current)) for each in store.releases()]
 
     @app.get("/schema", responses=PLAIN)
-    def schema(release: Name = "") -> SchemaInfo:
+    def schema(release: queries.Release = "") -> SchemaInfo:
         """A release, its tables, and the name, unit and UCD of each column."""
         with store.open() as snapshot:
             current = snapshot.about.name

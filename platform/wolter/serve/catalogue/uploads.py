@@ -10,8 +10,8 @@ from wolter.catalogue.cone import cones
 from wolter.catalogue.position_lists import MEDIA, MOST, MOST_NAME, PositionList, read_positions
 from wolter.catalogue.search import select
 from wolter.serve.catalogue import queries
-from wolter.serve.catalogue.answers import ROWS, respond
-from wolter.serve.problems import RESPONSES
+from wolter.serve.catalogue.answers import BODY as ANSWERED
+from wolter.serve.catalogue.answers import respond
 
 if TYPE_CHECKING:
     from wolter.serve.catalogue.app import Catalogue
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _POSITION = {
     "type": "object",
     "properties": {
-        "id": {"type": "string", "maxLength": MOST_NAME, "pattern": "^[ -~]*$"},
+        "id": {"type": ["string", "integer"], "maxLength": MOST_NAME, "pattern": "^[ -~]*$"},
         "ra": {"type": "number", "minimum": 0, "maximum": 360},
         "dec": {"type": "number", "minimum": -90, "maximum": 90},
     },
@@ -37,22 +37,21 @@ _LIST = {
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
+        "description": "JSON as described; or CSV (text/csv) or VOTable with columns ra, dec in "
+        "degrees, and id where positions have names",
         "content": {
             "application/json": {"schema": _LIST},
-            "text/csv": {"schema": {"type": "string"}, "example": "id,ra,dec\na,10,20\n"},
-            "application/x-votable+xml": {"schema": {"type": "string"}},
         },
     }
 }
 """Description of a body that is a list of positions."""
-REFUSED: dict[int | str, dict[str, Any]] = {s: RESPONSES[s] for s in (408, 413, 415, 422)}
 
 
 def add_routes(app: FastAPI, catalogue: "Catalogue") -> None:
     """Add the route that matches positions."""
     store = catalogue.store
 
-    @app.post("/positions", responses=ROWS | REFUSED, openapi_extra=BODY, response_model=None)
+    @app.post("/positions", responses=ANSWERED, openapi_extra=BODY, response_model=None)
     async def positions(request: Request, asked: Annotated[queries.Positions, Query()]) -> Response:
         """Sources within a radius of each of up to 10,000 positions, the nearest first for each."""
         listed = await positions_of(request)

@@ -6,18 +6,17 @@ from fastapi import Depends, FastAPI, HTTPException, Path, Query, Request, Respo
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from wolter.catalogue.watchlists import Watchlist, check_name
+from wolter.catalogue.watchlists import Watchlist
 from wolter.serve.catalogue import queries
-from wolter.serve.catalogue.answers import MISSING, ROWS, respond
-from wolter.serve.catalogue.uploads import BODY, REFUSED, positions_of
-from wolter.serve.problems import RESPONSES
+from wolter.serve.catalogue.answers import REFUSALS, ROWS, respond
+from wolter.serve.catalogue.uploads import BODY, positions_of
 
 if TYPE_CHECKING:
     from wolter.serve.catalogue.app import Catalogue
 
-Name = Annotated[str, Path(min_length=1, max_length=64)]
+Name = Annotated[str, Path(min_length=1, max_length=64, pattern="^[A-Za-z0-9_-][A-Za-z0-9 ._-]*$")]
 UNKNOWN: dict[int | str, dict[str, Any]] = {
-    401: {**RESPONSES[422], "description": "The key is missing or not known"}
+    401: {**REFUSALS[422], "description": "The key is missing or not known"}
 }
 
 
@@ -52,27 +51,26 @@ def add_routes(app: FastAPI, catalogue: "Catalogue") -> None:
             raise HTTPException(404, f"no watchlist {name[:64]!r}")
         return watchlist
 
-    @app.get("/watchlists", responses=UNKNOWN | REFUSED)
+    @app.get("/watchlists", responses=UNKNOWN | REFUSALS)
     def listed(who: Owner) -> list[Kept]:
         """All watchlists of the key."""
         return [_told(each) for each in lists.lists(who)]
 
-    @app.put("/watchlists/{name}", responses=UNKNOWN | REFUSED, openapi_extra=BODY)
+    @app.put("/watchlists/{name}", responses=UNKNOWN | REFUSALS, openapi_extra=BODY)
     async def keep(
         request: Request, who: Owner, name: Name, asked: Annotated[Radius, Query()]
     ) -> Kept:
         """Keep a list of positions; each release answers it."""
-        check_name(name)
         positions = await positions_of(request)
         await run_in_threadpool(lists.keep, who, name, asked.radius, positions)
         return _told(await run_in_threadpool(known, who, name))
 
-    @app.get("/watchlists/{name}", responses=UNKNOWN | REFUSED | MISSING)
+    @app.get("/watchlists/{name}", responses=UNKNOWN | REFUSALS)
     def one(who: Owner, name: Name) -> Kept:
         """One watchlist."""
         return _told(known(who, name))
 
-    @app.get("/watchlists/{name}/matches", responses=ROWS | UNKNOWN | MISSING, response_model=None)
+    @app.get("/watchlists/{name}/matches", responses=ROWS | UNKNOWN, response_model=None)
     def matches(
         request: Request, who: Owner, name: Name, asked: Annotated[queries.Asked, Query()]
     ) -> Response:
@@ -82,7 +80,7 @@ def add_routes(app: FastAPI, catalogue: "Catalogue") -> None:
             found = lists.answer(snapshot, who, watchlist)
             return respond(request, found, asked.format)
 
-    @app.delete("/watchlists/{name}", responses=UNKNOWN | REFUSED | MISSING, status_code=204)
+    @app.delete("/watchlists/{name}", responses=UNKNOWN | REFUSALS, status_code=204)
     def delete(who: Owner, name: Name) -> None:
         """Delete a watchlist and its answers."""
         if not lists.delete(who, name):
