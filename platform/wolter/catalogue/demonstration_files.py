@@ -38,24 +38,29 @@ def make(root: Path | None = None, shipped: Path = SHIPPED) -> Path:
     """
     if not (shipped / FACTS_FILE).is_file():
         raise InputError(f"{shipped / FACTS_FILE}: missing; install the package anew")
-    facts = pq.read_table(shipped / FACTS_FILE)
-    sources = facts["source"].to_pylist()
+    table = facts(shipped)
+    sources = table["source"].to_pylist()
     estimated = [read(file) for file in sorted(shipped.glob("*.estimates.parquet"))]
-    detections = Detections(facts.cast(FACTS), sources)
+    detections = Detections(table, sources)
     assembled = assemble_from(NAME, ABOUT, True, detections, estimated)
     return write(assembled, estimated, (), root)
 
 
-def pack(folder: Path, facts: pa.Table, estimated: Sequence[Estimated]) -> None:
+def facts(shipped: Path = SHIPPED) -> pa.Table:
+    """Facts of the detections; see `wolter.answering.scoring.FACTS`."""
+    return pq.read_table(shipped / FACTS_FILE).cast(FACTS)
+
+
+def pack(folder: Path, table: pa.Table, estimated: Sequence[Estimated]) -> None:
     """Write facts and estimates as small files.
 
     Args:
         folder: of the files.
-        facts: see `wolter.answering.scoring.FACTS`, with positions.
+        table: facts with positions, see `wolter.answering.scoring.FACTS`.
         estimated: what each model says.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _write(facts.cast(FACTS), folder / FACTS_FILE)
+    _write(table.cast(FACTS), folder / FACTS_FILE)
     for each in estimated:
         told = {
             "version": each.version,
@@ -65,9 +70,9 @@ def pack(folder: Path, facts: pa.Table, estimated: Sequence[Estimated]) -> None:
             "axes": [asdict(axis) for axis in each.axes],
         }
         rows = pa.array(each.detection_K.astype(np.int32))
-        table = each.table.append_column("detection", rows)
-        table = table.replace_schema_metadata({META: json.dumps(told).encode()})
-        _write(table, folder / f"{each.model}.estimates.parquet")
+        whole = each.table.append_column("detection", rows)
+        whole = whole.replace_schema_metadata({META: json.dumps(told).encode()})
+        _write(whole, folder / f"{each.model}.estimates.parquet")
 
 
 def read(file: Path) -> Estimated:

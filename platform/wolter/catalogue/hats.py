@@ -24,7 +24,7 @@ FOLDER = "hats"
 PRIMARY = "catalogue"
 SPATIAL = "_healpix_29"
 MARGIN_ARCSEC = 10.0
-ROWS = 100_000  # most rows of a partition
+ROWS = 250_000  # most rows of a partition
 LAST_ORDER = 12
 ORDER = 29
 DIRECTIONS = 24  # around a source, in which the margin is looked for
@@ -135,7 +135,7 @@ def _write_table(folder: Path, table: pa.Table, parts: Mapping[Pixel, NDArray[np
         name = f"Norder={order}/Dir={npix // 10_000 * 10_000}/Npix={npix}.parquet"
         file = folder / "dataset" / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table.take(pa.array(rows)), file, compression="zstd",
+        pq.write_table(table.take(pa.array(rows)), file, compression="zstd", compression_level=9,
                        metadata_collector=collected)  # fmt: skip
         collected[-1].set_file_path(name)
     _write_metadata(folder, table.schema, collected)
@@ -166,7 +166,7 @@ def _write_index(
     )
     collected: list[Any] = []
     name = "index/part.000.parquet"
-    pq.write_table(table, folder / "dataset" / name, compression="zstd",
+    pq.write_table(table, folder / "dataset" / name, compression="zstd", compression_level=9,
                    metadata_collector=collected)  # fmt: skip
     collected[-1].set_file_path(name)
     _write_metadata(folder, table.schema, collected)

@@ -34,7 +34,8 @@ def write_voparquet(path: Path, about: Release, described: Table, rows: pa.Table
             longest[field.name] = pc.max(pc.utf8_length(filled)).as_py() or 1
             metadata[LENGTH_KEY + field.name.encode()] = str(longest[field.name]).encode()
     metadata[CONTENT_KEY] = votable(about, described, len(rows), longest)
-    pq.write_table(rows.replace_schema_metadata(metadata), path, compression="zstd")
+    told = rows.replace_schema_metadata(metadata)
+    pq.write_table(told, path, compression="zstd", compression_level=9)
 
 
 def votable(about: Release, table: Table, n: int, longest: Mapping[str, int]) -> bytes:

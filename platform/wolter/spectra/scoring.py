@@ -47,7 +47,7 @@ UNUSABLE = (
 """Flags with which an estimate must not be used as it stands."""
 
 PUBLISHED_LIMITS = ("", "_lolim", "_hilim")
-KEPT = 64  # posterior samples that are kept of a record
+KEPT = 24  # posterior samples that are kept of a record: a million sources fit into 1 GB
 LATENT = "latent"
 
 
@@ -114,7 +114,7 @@ class SpectraScoring(Scoring):
         values = predict_batch(model, example)
         found: list[Output] = []
         for output in model.outputs:
-            if not output.axes:
+            if not output.axes and _is_told(output.name, model.card.spec):
                 found.append(_with_ucd(output, model.card.spec))
             elif output.axes == "L":
                 found += [
@@ -131,7 +131,8 @@ class SpectraScoring(Scoring):
         told = [[*remark, *own] for remark, own in zip(remarks, flags, strict=True)]
         if check:
             self._check(model, batch, values, told)
-        columns = {name: value for name, value in values.items() if value.ndim == 1}
+        spec = model.card.spec
+        columns = {k: v for k, v in values.items() if v.ndim == 1 and _is_told(k, spec)}
         for output in model.outputs:
             if output.axes == "L":
                 parts = values[output.name].T
@@ -240,6 +241,15 @@ class EmbeddingScoring(SpectraScoring):
 
     def _fit_flags(self, _model: Model, batch: SpectraBatch, values: Values) -> list[str]:
         return check_reconstructions(batch, values)
+
+
+def _is_told(name: str, spec: SpectraSpec) -> bool:
+    """False for a second point estimate, and for limits of what is always there."""
+    parameter = {p.name: p for p in spec.parameters}.get(name.rpartition("_")[0])
+    if parameter is None or name in spec.names:
+        return True
+    of_always = name.endswith("_upper") and not parameter.scales_with_flux
+    return not (name.endswith("_mfe") or of_always)
 
 
 def _is_latent(name: str) -> bool:
