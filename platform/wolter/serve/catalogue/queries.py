@@ -48,7 +48,7 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = BeforeValidator(_whole, json_schema_input_type=int)
+Whole = BeforeValidator(_whole)
 MOST_ID = 2**63 - 1024  # the largest of 64 bits that JSON's readers hold exactly
 SourceId = Annotated[int, Field(ge=-MOST_ID, le=MOST_ID)]
 FormatName = Literal["", "json", "votable", "votable/td", "votable/b2", "csv", "fits", "parquet"]
