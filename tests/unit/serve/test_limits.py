@@ -276,3 +276,32 @@ def test_there_is_room_for_as_many_after_some_were_answered():
         return refused
 
     assert asyncio.run(scene()) == [4, 4, 4]
+
+
+def test_the_time_until_there_is_room_is_measured(monkeypatch):
+    """Three requests of 4 s each before one that is refused, one at a time: 12 s."""
+    now = [0.0]
+    monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
+
+    async def scene():
+        lane, ready = limits.Lane(at_once=1, waiting=2), asyncio.Event()
+
+        async def one():
+            async with lane.enter():
+                await ready.wait()
+                now[0] += 4
+
+        assert lane.again_s == 1  # nothing was measured
+        ready.set()
+        await one()
+        ready.clear()
+        tasks = [asyncio.create_task(one()) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(limits.BusyError, match="3 requests wait already") as caught:
+            await one()
+        ready.set()
+        await asyncio.gather(*tasks)
+        await one()
+        return caught.value.again_s
+
+    assert asyncio.run(scene()) == 12
