@@ -44,12 +44,12 @@ HEADER = {
 def run(n: int = 30) -> dict[str, Any]:
     """Keep a server busy for `n` seconds."""
     with tempfile.TemporaryDirectory() as name, serving() as server:
-        work = _work(Path(name))
+        requests = work(Path(name))
         idle = _ask(server.url, 5.0)
-        stop, done = threading.Event(), {kind: [] for kind in work}
+        stop, done = threading.Event(), {kind: [] for kind in requests}
         threads = [
             threading.Thread(
-                target=_keep, args=(server.url, work[kind], stop, done[kind]), daemon=True
+                target=_keep, args=(server.url, requests[kind], stop, done[kind]), daemon=True
             )
             for kind, clients in CLIENTS.items()
             for _ in range(clients)
@@ -110,7 +110,7 @@ def _ask(url: str, seconds: float) -> dict[str, Any]:
     return found
 
 
-def _work(folder: Path) -> dict[str, dict[str, Any]]:
+def work(folder: Path) -> dict[str, dict[str, Any]]:
     """A request of every kind of work, by its name."""
     batch = Simulator(SimulateConfig(components=False)).draw(0, 0)[:250]
     counts = batch.counts_BC.int().tolist() * 40
