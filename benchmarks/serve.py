@@ -3,9 +3,9 @@
     wolter bench serve --json FILE
 
 Both sides run on this machine in one run. `trivial`: requests a second of a route that computes
-nothing (`/v1/models`), beside bare uvicorn with the same body. `saturated`: milliseconds of `/livez`
-and of cheap routes while refinements, images, uploads and bulk requests fill every queue, and the
-statuses that these got. `memory`: MB of all processes idle, at the peak, and a while after.
+nothing (`/v1/models`), beside bare uvicorn with the same body. `saturated`: milliseconds of cheap
+routes while refinements, images, uploads and bulk requests fill every queue, and the statuses that
+these got. `memory`: MB of all processes idle, at the peak, and a while after.
 """
 
 import tempfile

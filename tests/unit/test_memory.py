@@ -5,6 +5,7 @@ import subprocess
 import sys
 import weakref
 
+from wolter import memory
 from wolter.memory import kept_for_good
 
 PROGRAM = """
@@ -62,3 +63,22 @@ def test_what_is_made_for_good_is_never_collected_and_what_follows_is():
         assert loose() is None
     finally:
         gc.unfreeze()
+
+
+def test_memory_is_given_back_after_work_and_once(monkeypatch):
+    """Busy, idle, idle, busy, idle: two times."""
+    seconds = iter([0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2])
+    monkeypatch.setattr(memory.time, "process_time", lambda: next(seconds))
+    given = []
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(1))
+
+    class Ended:
+        turns = 5
+
+        def wait(self, every_s):
+            assert every_s == 1
+            self.turns -= 1
+            return self.turns < 0
+
+    memory.give_back_when_idle(Ended(), 1)
+    assert len(given) == 2

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wolter import config as configs
+from wolter.errors import InputError
 from wolter.serve import board
 from wolter.serve.config import ServeConfig
 
@@ -53,6 +54,16 @@ class Champions:
             self._hand_on(told["models"])
             self.models = told["models"]
         return self.models
+
+    def locate(self, name: str, version: str) -> tuple[str, str]:
+        """Folder of a version of a model, and why there is none."""
+        from wolter.registry import pretrained
+
+        os.environ |= self.state
+        try:
+            return str(pretrained.find(name, version)[0].absolute()), ""
+        except InputError as error:
+            return "", str(error)
 
     def _run(self) -> None:
         while True:
@@ -105,6 +116,26 @@ def start(config: ServeConfig, models: Sequence[Any]) -> Any:
     return actor.options(**options, max_restarts=-1).remote(
         configs.to_dict(config), [configs.to_dict(each) for each in models], state
     )
+
+
+async def locate(name: str, version: str) -> str:
+    """Folder of a version of a model, as the actor finds it; for replicas.
+
+    Raises:
+        InputError: there is none, or the server has no registry.
+    """
+    import ray
+
+    try:
+        actor = ray.get_actor(NAME, namespace=board.NAMESPACE)
+    except ValueError as error:
+        raise InputError(
+            f"version: this server has one version of {name} alone; leave it out"
+        ) from error
+    folder, why = await actor.locate.remote(name, version)
+    if why:
+        raise InputError(f"version: {why.partition(';')[0]}; ask for another one, or for none")
+    return str(folder)
 
 
 def stop() -> None:

@@ -118,7 +118,7 @@ class DearLane:
                 field: [UploadFile(io.BytesIO(content), filename=name) for name, content in each]
                 for field, each in sent.files.items()
             }
-        served = self.service.ask(sent.task, query.family, query)
+        served = await self.service.ask_version(sent.task, query.family, query.version, query)
         ends = asyncio.get_running_loop().time() + sent.left_s
         return await served.answer(
             ModelRequest(self.service, sent.task, query, ends, sent.body, uploads, dear=True)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from wolter.cluster import cores
+from wolter.cluster import WAIT_S, cores
 from wolter.serve import haproxy
 from wolter.serve.timing import REQUEST_TIMEOUT_S
 
@@ -45,6 +45,9 @@ def prepare() -> Path:
         FOLDER: folder,
         _OWNER: os.getpid(),
         "RAY_worker_niceness": 0,  # Ray's 15 would let any other work of the machine stop us
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": WAIT_S,  # of a busy machine
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": 60,
+        "RAY_SERVE_HAPROXY_STARTUP_TIMEOUT_S": WAIT_S,
         "RAY_SERVE_ENABLE_HA_PROXY": 1,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": 1,
         "RAY_SERVE_USE_GRPC_BY_DEFAULT": 0,  # its ports would take pickles of anybody

@@ -7,13 +7,14 @@ that were begun end with the old one.
 import asyncio
 import importlib
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wolter import config as configs
 from wolter import local_ray
-from wolter.memory import keep_freed
+from wolter.memory import give_back_when_idle, keep_freed
 from wolter.serve.board import Pulse
 from wolter.serve.front import Front, FrontConfig, Swapped
 
@@ -94,6 +95,8 @@ class _OfModels:
         self.task = task
         self.limits = configs.from_dict(ServeConfig, config)
         self.uploads = UploadReader(self.limits, [task])
+        self.ended = threading.Event()
+        threading.Thread(target=give_back_when_idle, args=[self.ended], daemon=True).start()
         self.service: Service | None = None
 
     async def reconfigure(self, given: dict[str, Any]) -> None:
@@ -109,12 +112,14 @@ class _OfModels:
     def _load(self, chosen: list[Any]) -> "Service":
         from ray import serve
 
+        from wolter.serve.champions import locate
         from wolter.serve.service import Service
+        from wolter.serve.versions import Versions
 
         join = serve.batch(max_batch_size=ROWS, batch_wait_timeout_s=0.0, batch_size_fn=_records)
         service = Service.load(chosen, self.limits, join, before=self.service, uploads=self.uploads)
         service.start()
-        return service
+        return replace(service, versions=Versions(locate, join))
 
     def take(self, service: "Service") -> None:
         """Answer from a service from now on."""
@@ -122,6 +127,7 @@ class _OfModels:
 
     def __del__(self) -> None:
         """End threads and processes."""
+        self.ended.set()
         self.uploads.pool.stop()
         if self.service is not None:
             self.service.watch.stop()

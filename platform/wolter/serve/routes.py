@@ -78,7 +78,7 @@ def add_route(app: FastAPI, service: Service, task: str) -> None:
     taken += f" or {JSON}" if serving.Body else ""
 
     async def answer(request: Request, asked: Any) -> Response:
-        served = service.ask(task, asked.family, asked)
+        served = await service.ask_version(task, asked.family, asked.version, asked)
         known = asking.of(request.scope)
         known.model = (served.name, served.version)
         if serving.is_dear(asked):
@@ -115,6 +115,10 @@ def query_type(task: str) -> type[BaseModel]:
         family=(
             str | None,
             Field(None, description="model family to ask; /v1/models tells the default one"),
+        ),
+        version=(
+            str | None,
+            Field(None, description="version of it, where not the champion; or FAMILY@VERSION"),
         ),
     )
 

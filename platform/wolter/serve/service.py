@@ -20,8 +20,8 @@ from wolter.serve.config import ServeConfig
 from wolter.serve.dear import DearRequests
 from wolter.serve.health import Checked, Watch
 from wolter.serve.models import ServedRef
-from wolter.serve.pool import LostError
 from wolter.serve.requests import UploadReader
+from wolter.serve.versions import Versions
 
 T = TypeVar("T")
 
@@ -38,6 +38,7 @@ class Service:
         watch: which of the models answer.
         chosen: what the models were loaded from.
         dear: where requests go that take seconds; None for here.
+        versions: other versions than those of the models.
     """
 
     config: ServeConfig
@@ -47,6 +48,7 @@ class Service:
     watch: Watch
     chosen: tuple[ServedRef, ...] = ()
     dear: DearRequests | None = None
+    versions: Versions = field(default_factory=Versions)
     _lone: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), repr=False)
 
     @classmethod
@@ -102,7 +104,7 @@ class Service:
     def _start_readers(self) -> None:
         try:
             self.uploads.pool.start()
-        except LostError:  # an upload tries again
+        except Exception:  # an upload tries again, unless the service has ended
             logging.getLogger(__name__).exception("readers do not start")
 
     def stop(self) -> None:
@@ -162,6 +164,27 @@ class Service:
         if name not in served:
             raise InputError(f"no {name} is served; choose one of {', '.join(served) or '(none)'}")
         return served[name]
+
+    async def ask_version(
+        self, task: str, family: str | None, version: str | None, query: Any
+    ) -> Served:
+        """Model that answers a query, of a version that may not be the champion's.
+
+        Args:
+            task: task of the model.
+            family: see `ask`; FAMILY@VERSION for a version, too.
+            version: None or empty for the champion.
+            query: see `ask`.
+
+        Raises:
+            InputError: there is no such model or version.
+            UnavailableError: the model does not answer now.
+        """
+        name, _, given = (family or "").partition("@")
+        served, wanted = self.ask(task, name, query), version or given
+        if not wanted or wanted == served.version:
+            return served
+        return await self.versions.get(task, served.name, wanted)
 
 
 def serving_of(task: str) -> Serving:
