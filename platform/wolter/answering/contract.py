@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from wolter.answering.batches import Join
 from wolter.answering.from_outputs import OutputInfo, describe
 from wolter.answering.limits import Limits
+from wolter.answering.tables import Predictions
 from wolter.answering.uploads import Upload
 from wolter.family import Family
 from wolter.outputs import Output
@@ -107,6 +108,10 @@ class Request(Protocol):
         """True where an answer may take seconds; elsewhere raise `DearError` for such a one."""
 
     @property
+    def tabular(self) -> bool:
+        """True where the answer shall be a table, which the server writes in its format."""
+
+    @property
     def spare(self) -> bool:
         """True where no time is left for what takes seconds, and the answer must do without."""
 
@@ -119,11 +124,13 @@ class Reply:
         content: bytes of it.
         media_type: media type of the content.
         file: name to keep the content under; empty where it is none.
+        table: in place of content, where the request was `tabular`.
     """
 
     content: bytes
     media_type: str = JSON
     file: str = ""
+    table: Predictions | None = None
 
 
 class ModelInfo(BaseModel):

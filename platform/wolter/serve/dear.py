@@ -53,6 +53,7 @@ class Sent:
     body: bytes | None
     files: Mapping[str, Sequence[tuple[str, bytes]]] | None
     left_s: float
+    tabular: bool = False
 
 
 class ToDeployment:
@@ -74,7 +75,7 @@ class ToDeployment:
                 for field, uploads in request.uploads.items()
             }
         query = request.query.model_dump(exclude_unset=True)
-        sent = Sent(request.task, query, request.body, files, request.left_s())
+        sent = Sent(request.task, query, request.body, files, request.left_s(), request.tabular)
         told = await self._handle.answer.remote(sent)
         if isinstance(told, Reply):
             return told
@@ -121,5 +122,13 @@ class DearLane:
         served = await self.service.ask_version(sent.task, query.family, query.version, query)
         ends = asyncio.get_running_loop().time() + sent.left_s
         return await served.answer(
-            ModelRequest(self.service, sent.task, query, ends, sent.body, uploads, dear=True)
+            ModelRequest(
+                self.service,
+                sent.task,
+                query,
+                ends,
+                sent.body,
+                uploads,
+                tabular=sent.tabular,
+            )
         )

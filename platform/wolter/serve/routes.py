@@ -20,8 +20,10 @@ from wolter.answering.contract import (
     Stored,
 )
 from wolter.answering.limits import Limits
+from wolter.catalogue import formats
 from wolter.serve import asked as asking
 from wolter.serve.budgets import DEAR
+from wolter.serve.inference_tables import packed
 from wolter.serve.limits import BusyError
 from wolter.serve.problems import RESPONSES
 from wolter.serve.requests import uploads_of
@@ -44,6 +46,7 @@ class ModelRequest:
     uploads: Mapping[str, list[UploadFile]] | None = None
     dear: bool = True
     spare: bool = False
+    tabular: bool = False
 
     @property
     def limits(self) -> Limits:
@@ -84,14 +87,18 @@ def add_route(app: FastAPI, service: Service, task: str) -> None:
         if serving.is_dear(asked):
             known.charge(DEAR)
         ends, here = request.scope["answer_by"], service.dear is None
-        one = ModelRequest(service, task, asked, ends, dear=here)
+        wanted = formats.choose(asked.format or "", request.headers.get("accept", ""))
+        tabular = wanted.name != "json"
+        one = ModelRequest(service, task, asked, ends, dear=here, tabular=tabular)
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind == JSON and serving.Body:
-            return await _answered(served, replace(one, body=await request.body()))
+            reply = await _answered(served, replace(one, body=await request.body()))
+            return _response(await service.alone(packed, reply, wanted, bool(asked.format)))
         if kind != FILES:
             raise HTTPException(415, f"send {taken}")
         async with request.form(max_files=most, max_fields=len(fields)) as form:
-            return await _answered(served, replace(one, uploads=uploads_of(form, fields)))
+            reply = await _answered(served, replace(one, uploads=uploads_of(form, fields)))
+        return _response(await service.alone(packed, reply, wanted, bool(asked.format)))
 
     documented = serving.documented(list(service.of_task(task).values()))
     answer.__annotations__["asked"] = Annotated[asked_type, Query()]
@@ -101,10 +108,17 @@ def add_route(app: FastAPI, service: Service, task: str) -> None:
         response_class=Response,
         responses={
             **RESPONSES,
-            200: dict(documented),
+            200: _with_tables(documented),
         },
         openapi_extra={"requestBody": _body(serving)},
     )(answer)
+
+
+def _with_tables(documented: Mapping[str, Any]) -> dict[str, Any]:
+    """The description of an answer, and of the same as a table."""
+    table = {"schema": {"type": "string", "format": "binary"}}
+    tables = {each.media: table for each in formats.FORMATS if each.name != "json"}
+    return {**documented, "content": tables | dict(documented.get("content", {}))}
 
 
 def query_type(task: str) -> type[BaseModel]:
@@ -116,6 +130,10 @@ def query_type(task: str) -> type[BaseModel]:
             str | None,
             Field(None, description="model family to ask; /v1/models tells the default one"),
         ),
+        format=(
+            str | None,
+            Field(None, description="json, votable, csv, fits or parquet; or by Accept"),
+        ),
         version=(
             str | None,
             Field(None, description="version of it, where not the champion; or FAMILY@VERSION"),
@@ -123,22 +141,22 @@ def query_type(task: str) -> type[BaseModel]:
     )
 
 
-async def _answered(served: Served, request: ModelRequest) -> Response:
+async def _answered(served: Served, request: ModelRequest) -> Reply:
     """Answer of a model; requests that take seconds go where these are answered."""
     away = request.service.dear
     if away is None:
-        return _response(await served.answer(request))
+        return await served.answer(request)
     if serving_of(request.task).is_dear(request.query):
-        return _response(await away(request))
+        return await away(request)
     try:
-        return _response(await served.answer(request))
+        return await served.answer(request)
     except DearError:
         await _rewind(request)
         try:
-            return _response(await away(request))
+            return await away(request)
         except BusyError:  # then without what takes seconds, as the flags tell
             await _rewind(request)
-            return _response(await served.answer(replace(request, spare=True)))
+            return await served.answer(replace(request, spare=True))
 
 
 async def _rewind(request: ModelRequest) -> None:

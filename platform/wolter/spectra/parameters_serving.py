@@ -10,11 +10,14 @@ from pydantic import BaseModel
 
 from wolter.answering.batches import PIECE, Join, Values
 from wolter.answering.contract import DearError, Reply, Request, Served
+from wolter.answering.tables import Predictions
+from wolter.answering.tables import joined as together
 from wolter.errors import InputError
 from wolter.family import Family
 from wolter.registry.checkpoint import Model
 from wolter.spectra.answers import answers, check_components, joined, refined_answer, whole
 from wolter.spectra.columns import estimates_parameters
+from wolter.spectra.flags import estimate_flags
 from wolter.spectra.gridded import GriddedObservation
 from wolter.spectra.http_schemas import Answer, ParametersQuery
 from wolter.spectra.model_check import ModelCheck, check_model
@@ -49,7 +52,8 @@ class ServedParameters(ServedSpectra):
             beyond = {}
         if beyond and not (request.dear or request.spare):
             raise DearError
-        parts = []
+        parts: list[bytes] = []
+        tables: list[Predictions] = []
         for start in range(0, len(records), PIECE):
             piece = records[start : start + PIECE]
             values = await self.estimate(joined(piece))
@@ -59,7 +63,12 @@ class ServedParameters(ServedSpectra):
             if beyond and "samples" in values and not request.spare:  # posteriors can be refined
                 left_s = min(request.left_s() - ANSWER_S, limits.refine_s)
                 exact = await self.refine_within(beyond, left_s)
-            parts.append(await request.alone(answers, self, piece, values, components, exact))
+            if request.tabular:
+                tables.append(await request.alone(self._table, piece, values, exact))
+            else:
+                parts.append(await request.alone(answers, self, piece, values, components, exact))
+        if request.tabular:
+            return Reply(b"", table=together(tables))
         return Reply(whole(self, parts))
 
     async def _refined(self, request: Request) -> Reply:
@@ -67,6 +76,11 @@ class ServedParameters(ServedSpectra):
             raise InputError("refine: counts come without a response; send PHA files")
         gridded = await self.reader(request).gridded(request)
         checked = [await self.check_model(each, refined=True) for each in gridded]
+        if request.tabular:
+            found = [
+                self._checked(each.record, c) for each, c in zip(gridded, checked, strict=True)
+            ]
+            return Reply(b"", table=together(found))
         return Reply(await request.alone(refined_answer, self, gridded, checked))
 
     async def _records(
@@ -120,6 +134,25 @@ class ServedParameters(ServedSpectra):
             raise InputError(
                 f"{name}: no likelihood of it ({type(error).__name__}); check its response"
             ) from error
+
+    def _table(
+        self, records: Sequence[Record], values: Values, exact: Mapping[int, ModelCheck]
+    ) -> Predictions:
+        flags = estimate_flags(self.model.card, joined(records), values)
+        told = [[*record.flags, *found] for record, found in zip(records, flags, strict=True)]
+        table = self.predictions(records, values, told)
+        if not exact:
+            return table
+        singly = [
+            self._checked(record, exact[i])
+            if i in exact
+            else self.predictions([record], {n: v[i : i + 1] for n, v in values.items()}, [told[i]])
+            for i, record in enumerate(records)
+        ]
+        return together(singly)
+
+    def _checked(self, record: Record, found: ModelCheck) -> Predictions:
+        return self.predictions([record], found.values, [[*record.flags, *found.flags]])
 
     def _predict(self, batch: SpectraBatch) -> Values:
         return estimate(self.model, batch)

@@ -8,6 +8,8 @@ from pydantic import BaseModel
 from wolter.answering.batches import PIECE, Join, Joined, Values
 from wolter.answering.contract import JSON, FileField, Reply, Request, Served, Serving
 from wolter.answering.from_outputs import check_size, records_json, schema, whole_json
+from wolter.answering.tables import Predictions, narrow
+from wolter.answering.tables import joined as together
 from wolter.registry.checkpoint import Model
 from wolter.spectra.answers import joined
 from wolter.spectra.counts_request import records_of_counts
@@ -51,13 +53,27 @@ class ServedSpectra(Served):
             InputError: a file or value is bad; `TooLargeError` beyond the limits.
             UnavailableError: readers are lost.
         """
-        parts, records = [], await self.records(request)
+        parts, tables, records = [], [], await self.records(request)
         for start in range(0, len(records), PIECE):
             piece = records[start : start + PIECE]
             values = await self.estimate(joined(piece))
+            if request.tabular:
+                flags = await request.alone(self._flags, piece, values)
+                tables.append(self.predictions(piece, values, flags))
+                continue
             check_size(self.outputs, values, len(records), request.limits.max_values)
             parts.append(await request.alone(self._part, piece, values))
+        if request.tabular:
+            return Reply(b"", table=together(tables))
         return Reply(whole_json(self.name, self.version, LISTED, parts))
+
+    def predictions(
+        self, records: Sequence[Record], values: Values, flags: Sequence[Sequence[str]]
+    ) -> Predictions:
+        """Predictions of records as columns."""
+        names, outputs = [record.name for record in records], narrow(self.outputs, values)
+        kept = {output.name: values[output.name] for output in outputs}
+        return Predictions(self.name, self.version, outputs, names, flags, kept)
 
     async def records(self, request: Request) -> list[Record]:
         """The spectra of a request, sent as counts or as files."""
@@ -84,9 +100,12 @@ class ServedSpectra(Served):
         return predict_batch(self.model, batch)
 
     def _part(self, records: Sequence[Record], values: Values) -> bytes:
-        flags = record_flags(self.model.card, joined(records), values)
-        told = [[*record.flags, *found] for record, found in zip(records, flags, strict=True)]
+        told = self._flags(records, values)
         return records_json(self.outputs, values, [record.name for record in records], told)
+
+    def _flags(self, records: Sequence[Record], values: Values) -> list[list[str]]:
+        flags = record_flags(self.model.card, joined(records), values)
+        return [[*record.flags, *found] for record, found in zip(records, flags, strict=True)]
 
     def info(self, default: bool) -> SpectraInfo:
         """Description of the model."""
