@@ -26,9 +26,7 @@ def client(service):  # noqa: F811
     return TestClient(build_app(service))
 
 
-@pytest.mark.parametrize(
-    ("kind", "query"), [*((kind, {}) for kind in READ), ("csv", {"refine": True})]
-)
+@pytest.mark.parametrize(("kind", "query"), [(kind, {}) for kind in READ])
 def test_tables_tell_what_json_tells(client, parts, kind, query):  # noqa: F811
     (told,) = client.post(URL, params=query, files=parts).json()["spectra"]
     answer = client.post(URL, params={**query, "format": kind}, files=parts)
