@@ -7,9 +7,10 @@ from typing import Literal
 
 import pyarrow as pa
 
-DataType = Literal["short", "int", "long", "float", "double", "text"]
-"""Datatype in VOTable's words; "text" is unicodeChar of any length. Truths are short, 0 or 1, as
-ADQL has no booleans."""
+DataType = Literal["short", "int", "long", "float", "double", "text", "char", "doubles"]
+"""Datatype in VOTable's words; "text" is unicodeChar of any length, "char" text of ASCII, "doubles"
+an array of any length. Truths are short, 0 or 1, as ADQL has no booleans. The tables of a release
+have neither char nor doubles, which answers to queries have."""
 
 ARROW: Mapping[str, pa.DataType] = MappingProxyType(
     {
@@ -19,6 +20,8 @@ ARROW: Mapping[str, pa.DataType] = MappingProxyType(
         "float": pa.float32(),
         "double": pa.float64(),
         "text": pa.string(),
+        "char": pa.string(),
+        "doubles": pa.list_(pa.float64()),
     }
 )
 
@@ -35,6 +38,8 @@ class Column:
         ucd: IVOA Unified Content Descriptor (UCD1+); empty where none fits.
         indexed: a query on it is fast.
         principal: shown where only the most important columns are.
+        utype: place in a data model of the IVOA.
+        xtype: what the values mean beyond their datatype: point, circle, polygon, timestamp.
     """
 
     name: str
@@ -44,11 +49,18 @@ class Column:
     ucd: str = ""
     indexed: bool = False
     principal: bool = False
+    utype: str = ""
+    xtype: str = ""
 
     @property
     def arrow(self) -> pa.DataType:
         """Arrow type of the values."""
         return ARROW[self.datatype]
+
+    @property
+    def textual(self) -> bool:
+        """True for text of any kind."""
+        return self.datatype in ("text", "char")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ A null text is empty in FITS and TABLEDATA. Numbers that are not finite are null
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -149,7 +149,19 @@ def pieces(
     """The same as `encode`, in pieces."""
     assert rows.column_names == [column.name for column in columns], rows.column_names
     rows = rows.cast(pa.schema([(column.name, column.arrow) for column in columns]))
+    if not format.startswith("votable"):
+        rows, columns = _without_arrays(rows, columns)
     return _WRITERS[format](rows, columns, status, infos)
+
+
+def _without_arrays(rows: pa.Table, columns: Sequence[Column]) -> tuple[pa.Table, Sequence[Column]]:
+    """Arrays of numbers as text, for formats of plain tables."""
+    plain = [replace(c, datatype="text") if c.datatype == "doubles" else c for c in columns]
+    arrays = [
+        votable.numbers(rows[i].combine_chunks()) if column.datatype == "doubles" else rows[i]
+        for i, column in enumerate(columns)
+    ]
+    return pa.table(arrays, [column.name for column in plain]), plain
 
 
 def _votable(
@@ -184,7 +196,7 @@ def _json(rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos) 
         words: list[pa.Array | str] = []
         for i, column in enumerate(columns):
             array = part[i].combine_chunks()
-            text = column.datatype == "text"
+            text = column.textual
             told = _quoted(array) if text else votable.numbers(array, "null", "")
             if pa.types.is_floating(array.type):
                 told = pc.if_else(pc.is_finite(array), told, "null")
@@ -238,7 +250,7 @@ _FITS_KINDS = MappingProxyType({"short": "I", "int": "J", "long": "K", "float": 
 def _fits_column(array: pa.ChunkedArray, column: Column):  # type: ignore[no-untyped-def]
     from astropy.io import fits
 
-    if column.datatype == "text":
+    if column.textual:
         texts = [t.encode("ascii", "replace") for t in array.fill_null("").to_pylist()]
         values = np.array(texts or [b""], "S")[: len(texts)]
         return fits.Column(column.name, f"{max(values.dtype.itemsize, 1)}A", array=values)

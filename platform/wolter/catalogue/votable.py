@@ -19,7 +19,11 @@ Infos = Sequence[tuple[str, str]]
 """Name and value of each INFO element, or of what a format has in its place."""
 
 PIECE = 10_000  # rows packed together
-TEXT = 'datatype="unicodeChar" arraysize="*"'
+_KINDS = {
+    "text": 'datatype="unicodeChar" arraysize="*"',
+    "char": 'datatype="char" arraysize="*"',
+    "doubles": 'datatype="double" arraysize="*"',
+}
 
 _START = """<?xml version="1.0" encoding="UTF-8"?>
 <VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">
@@ -90,7 +94,9 @@ def info(name: str, value: str) -> str:
 
 def field(column: Column) -> str:
     """FIELD element of a column."""
-    kind = TEXT if column.datatype == "text" else f'datatype="{column.datatype}"'
+    kind = _KINDS.get(column.datatype, f'datatype="{column.datatype}"')
+    kind += f" xtype={_attribute(column.xtype)}" if column.xtype else ""
+    kind += f" utype={_attribute(column.utype)}" if column.utype else ""
     more = f" unit={_attribute(column.unit)}" if column.unit else ""
     more += f" ucd={_attribute(column.ucd)}" if column.ucd else ""
     more += ' ref="icrs"' if column.ucd.startswith("pos.eq.") else ""
@@ -123,14 +129,15 @@ def _segments(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> Iterator
     null_NC = np.stack([np.asarray(array.is_null()) for array in arrays], 1)
     fixed: list[NDArray[np.uint8]] = [np.packbits(null_NC, axis=1)]  # the first column comes first
     for array, column in zip(arrays, columns, strict=True):
-        if column.datatype != "text":
+        if column.datatype in _WIDTHS:
+            items_N, text_B = _ITEMS[column.datatype](array)
+        else:
             fixed.append(_big_endian(array))
             continue
-        characters_N, text_B = _utf16(array)
-        fixed.append(_bytes_of(characters_N.astype(">i4")))
+        fixed.append(_bytes_of(items_N.astype(">i4")))
         yield _fixed(fixed)
         fixed = []
-        size_N = 2 * characters_N
+        size_N = _WIDTHS[column.datatype] * items_N
         yield size_N, np.cumsum(size_N) - size_N, text_B
     if fixed:
         yield _fixed(fixed)
@@ -166,6 +173,24 @@ def _utf16(array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     return characters_N, np.frombuffer(joined.encode("utf-16-be"), np.uint8)
 
 
+def _ascii(array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Number of bytes (N) of each text, and all bytes one after another."""
+    texts = array.fill_null("").to_pylist()
+    joined = "".join(texts).encode("ascii", "replace")
+    return np.fromiter(map(len, texts), np.int64, len(texts)), np.frombuffer(joined, np.uint8)
+
+
+def _doubles(array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Number of items (N) of each array of numbers, and the bytes of all of them, big-endian."""
+    items_N = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    values = array.flatten().fill_null(float("nan")).to_numpy(zero_copy_only=False)
+    return items_N, np.frombuffer(values.astype(">f8").tobytes(), np.uint8)
+
+
+_WIDTHS = {"text": 2, "char": 1, "doubles": 8}  # bytes of an item
+_ITEMS = {"text": _utf16, "char": _ascii, "doubles": _doubles}
+
+
 def _base64(pieces: Iterator[bytes]) -> Iterator[bytes]:
     left = b""
     for piece in pieces:
@@ -181,7 +206,7 @@ def _cells(rows: pa.Table, columns: Sequence[Column]) -> bytes:
     parts: list[pa.Array | str] = ["<TR>"]
     for i, column in enumerate(columns):
         array = rows[i].combine_chunks()
-        parts += ["<TD>", _text_cells(array) if column.datatype == "text" else numbers(array)]
+        parts += ["<TD>", _text_cells(array) if column.textual else numbers(array)]
         parts.append("</TD>")
     parts.append("</TR>\n")
     joined = pc.binary_join_element_wise(
@@ -191,7 +216,14 @@ def _cells(rows: pa.Table, columns: Sequence[Column]) -> bytes:
 
 
 def numbers(array: pa.Array, nan: str = "NaN", infinite: str = "Inf") -> pa.Array:
-    """Numbers as text, as short as gives them again, with the words for those that are none."""
+    """Numbers as text, as short as gives them again, with the words for those that are none.
+
+    Arrays have a space between two numbers.
+    """
+    if pa.types.is_list(array.type):
+        told = pa.ListArray.from_arrays(array.offsets, numbers(array.values, nan, infinite))
+        joined = pc.binary_join(told, " ")
+        return pc.if_else(array.is_valid(), joined, pa.scalar(None, pa.string()))
     text = pc.cast(array, pa.string())
     if pa.types.is_floating(array.type):
         text = pc.if_else(pc.is_nan(array), nan, text)

@@ -1,0 +1,150 @@
+"""Columns of a query's answer: whose values, units and UCDs they have."""
+
+from dataclasses import dataclass, replace
+
+from sqlglot import exp
+
+from wolter.catalogue.adql.names import Named
+from wolter.catalogue.adql.shapes import SHAPES
+from wolter.catalogue.columns import Column
+
+_XTYPES = {"POINT": "point", "CENTROID": "point", "CIRCLE": "circle", "BOX": "polygon"}
+_KEPT = frozenset({"ABS", "AVG", "MAX", "MIN", "ROUND", "SUM", "TRUNCATE", "COALESCE"})
+_UCDS = {"AVG": "stat.mean", "MAX": "stat.max", "MIN": "stat.min"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of an answer.
+
+    Attributes:
+        name: name in the answer.
+        column: description of its values; None where the query computes them.
+        xtype: what an array of numbers means: point, circle or polygon.
+    """
+
+    name: str
+    column: Column | None = None
+    xtype: str = ""
+
+
+def fields(query: exp.Expr, used: dict[int, Named]) -> tuple[Field, ...] | None:
+    """Columns of the answer to a query, before its functions are rewritten.
+
+    Args:
+        query: its tree.
+        used: tables by the identity of their nodes.
+
+    Returns:
+        None where the number of columns cannot be told.
+    """
+    return _of_query(query, used, {})
+
+
+_Common = dict[str, tuple[Field, ...] | None]
+
+
+def _of_query(query: exp.Expr, used: dict[int, Named], common: _Common) -> tuple[Field, ...] | None:
+    with_ = query.args.get("with_")
+    if with_ is not None:
+        common = dict(common)
+        for cte in with_.expressions:
+            inner = _of_query(cte.this, used, common)
+            names = cte.args["alias"].args.get("columns") or []
+            common[cte.alias.lower()] = _renamed(inner, [each.name for each in names])
+    if isinstance(query, exp.Subquery):
+        return _of_query(query.this, used, common)
+    if isinstance(query, exp.SetOperation):
+        return _of_query(query.left, used, common)
+    assert isinstance(query, exp.Select), type(query)
+    sources = _sources(query, used, common)
+    told: list[Field] = []
+    for item in query.expressions:
+        several = _several(item, sources)
+        if several is None:
+            return None
+        told.extend(several)
+    return tuple(told)
+
+
+def _renamed(inner: tuple[Field, ...] | None, names: list[str]) -> tuple[Field, ...] | None:
+    if inner is None or len(names) not in (0, len(inner)):
+        return None
+    if not names:
+        return inner
+    return tuple(replace(each, name=name) for each, name in zip(inner, names, strict=True))
+
+
+def _sources(
+    select: exp.Select, used: dict[int, Named], common: _Common
+) -> dict[str, tuple[Field, ...] | None] | None:
+    """Fields of every table and subquery by its alias; None where columns are merged."""
+    joins = select.args.get("joins") or []
+    merged = any(join.args.get("using") or join.args.get("method") for join in joins)
+    found: dict[str, tuple[Field, ...] | None] = {}
+    for holder in [select.args.get("from_"), *joins]:
+        if holder is None:
+            continue
+        source = holder.this
+        alias = source.alias.lower() or source.name.lower()
+        if id(source) in used:
+            found[alias] = tuple(Field(c.name, c) for c in used[id(source)].table.columns)
+        elif isinstance(source, exp.Table):
+            found[alias] = common.get(source.name.lower())
+        else:
+            found[alias] = _of_query(source, used, common)
+    if merged:
+        found["*"] = None
+    return found
+
+
+def _several(
+    item: exp.Expr, sources: dict[str, tuple[Field, ...] | None] | None
+) -> list[Field] | None:
+    assert sources is not None
+    of_one = isinstance(item, exp.Column) and isinstance(item.this, exp.Star)
+    if isinstance(item, exp.Star) or of_one:
+        wanted = [item.text("table").lower()] if of_one else list(sources)
+        parts = [sources.get(alias) for alias in wanted]
+        if any(part is None for part in parts):
+            return None
+        return [field for part in parts if part is not None for field in part]
+    return [_one(item, sources)]
+
+
+def _one(item: exp.Expr, sources: dict[str, tuple[Field, ...] | None]) -> Field:
+    name = item.alias
+    inner = item.this if isinstance(item, exp.Alias) else item
+    while isinstance(inner, exp.Paren):
+        inner = inner.this
+    if isinstance(inner, exp.Column):
+        return replace(_looked_up(inner, sources), name=name or inner.name)
+    if isinstance(inner, exp.Anonymous):
+        function = inner.this.upper()
+        name = name or function.lower()
+        if function in SHAPES:
+            return Field(name, None, _XTYPES.get(function, "polygon"))
+        first = inner.expressions[0] if inner.expressions else None
+        if function == "IN_UNIT" and isinstance(first, exp.Column):
+            column = _looked_up(first, sources).column
+            unit = inner.expressions[-1].name
+            return Field(name, replace(column, unit=unit) if column is not None else None)
+        if function in _KEPT and isinstance(first, exp.Column):
+            column = _looked_up(first, sources).column
+            if column is not None:
+                ucd = ";".join(
+                    filter(None, (_UCDS.get(function), column.ucd.split(";meta.main")[0]))
+                )
+                about = f"{function.lower()} of {column.name}: {column.about}"
+                column = replace(column, about=about, ucd=ucd, indexed=False, principal=False)
+            return Field(name, column)
+    return Field(name)
+
+
+def _looked_up(column: exp.Column, sources: dict[str, tuple[Field, ...] | None]) -> Field:
+    wanted = [column.table.lower()] if column.table else list(sources)
+    for alias in wanted:
+        for field in sources.get(alias) or ():
+            if field.name.lower() == column.name.lower():
+                return field
+    return Field(column.name)

@@ -1,0 +1,39 @@
+"""A database to ask in ADQL."""
+
+import duckdb
+import numpy as np
+import pytest
+
+from wolter.catalogue import release as releases
+from wolter.catalogue.adql import schema
+from wolter.catalogue.adql.database import connect
+from wolter.catalogue.adql.jobs import Limits
+from wolter.catalogue.adql.names import Tables
+from wolter.catalogue.adql.translate import translate
+
+
+@pytest.fixture(scope="session")
+def every(release_root):
+    return schema.tables(releases.load(releases.find("R1", release_root)))
+
+
+@pytest.fixture(scope="session")
+def ask(release_root, every, tmp_path_factory):
+    path = releases.find("R1", release_root)
+    temporary = tmp_path_factory.mktemp("temporary")
+
+    def asked(adql, most_rows=None):
+        found = translate(adql, Tables(every), most_rows)
+        base = "https://example.org"
+        with connect(path, Limits(), temporary, found.tables, {}, every, base) as database:
+            return database.execute(found.sql).fetchall()
+
+    return asked
+
+
+@pytest.fixture(scope="session")
+def positions(release_root):
+    """Identifiers and positions (N, 3) of all sources."""
+    file = releases.find("R1", release_root) / releases.DATABASE
+    with duckdb.connect(str(file), read_only=True) as database:
+        return np.array(database.execute("SELECT source_id, ra, dec FROM source").fetchall())

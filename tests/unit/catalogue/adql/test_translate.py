@@ -1,0 +1,114 @@
+"""ADQL 2.1 is answered, and its columns described."""
+
+import math
+
+import pytest
+
+from wolter.catalogue.adql.names import Tables
+from wolter.catalogue.adql.translate import translate
+from wolter.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("adql", "expected"),
+    [
+        ("SELECT TOP 1 5 / 3600., 5 / 2, 1 - -1, - -1 FROM source", (5 / 3600, 2.5, 2, 1)),
+        ("SELECT TOP 1 LOG(10), LOG10(100), MOD(7, 3) FROM source", (math.log(10), 2, 1)),
+        ("SELECT TOP 1 POWER(2, 3), ROUND(1.25, 1), CEILING(1.2) FROM source", (8, 1.3, 2)),
+        ("SELECT TOP 1 TRUNCATE(1.567, 2), TRUNCATE(-1.5), ABS(-2) FROM source", (1.56, -1, 2)),
+        ("SELECT TOP 1 DEGREES(PI()), RADIANS(180) FROM source", (180, math.pi)),
+        ("SELECT TOP 1 ATAN2(1, 1), COT(1) FROM source", (math.pi / 4, 1 / math.tan(1))),
+        ("SELECT TOP 1 UPPER('a') || LOWER('B'), COALESCE(NULL, 3) FROM source", ("Ab", 3)),
+        ("SELECT TOP 1 CAST(3.7 AS INTEGER), CAST(12 AS CHAR(1)) FROM source", (4, "1")),
+        ("SELECT TOP 1 CAST('2.5' AS DOUBLE PRECISION), 'it''s' FROM source", (2.5, "it's")),
+        ("SELECT TOP 1 CASE WHEN 1 = 2 THEN 3 ELSE 4 END AS n FROM source", (4,)),
+        ("SELECT TOP 1 IVO_INTERVAL_OVERLAPS(1, 3, 2, 5) FROM source", (1,)),
+        ("SELECT TOP 1 IVO_HASHLIST_HAS('a#b', 'b') FROM source", (1,)),
+        ("SELECT TOP 1 'a' FROM source WHERE name ILIKE 'wlt%' -- a comment", ("a",)),
+        ("SELECT TOP 1 \"Name\" FROM (SELECT 1 AS \"Name\" FROM source) AS q;", (1,)),
+        ("SELECT COUNT(*), COUNT(DISTINCT instrument) FROM wolter.source", (3000, 1)),
+        ("SELECT COUNT(*) FROM source WHERE wolter.source.ra >= 0", (3000,)),
+        ("WITH q (n) AS (SELECT 1 FROM source) SELECT SUM(n) FROM q", (3000,)),
+        ("SELECT COUNT(*) FROM source NATURAL JOIN detection", (3000,)),
+        ("SELECT COUNT(*) FROM source s LEFT OUTER JOIN shapes USING (source_id)", (3000,)),
+        ("SELECT COUNT(*) FROM source WHERE source_id IN (SELECT source_id FROM shapes)", (3000,)),
+        ("SELECT COUNT(*) FROM source WHERE source_id IN (1000000000001, -1)", (1,)),
+        ("SELECT COUNT(*) FROM (SELECT ra FROM source EXCEPT SELECT ra FROM source) AS q", (0,)),
+        ("SELECT COUNT(*) FROM source AS s WHERE EXISTS (SELECT 1 FROM detection AS d"
+         " WHERE d.source_id = s.source_id AND ra BETWEEN 0 AND 360)", (3000,)),
+    ],
+)  # fmt: skip
+def test_answers(ask, adql, expected):
+    found = ask(adql)[0]
+    assert len(found) == len(expected)
+    for value, wanted in zip(found, expected, strict=True):
+        near = pytest.approx(wanted) if isinstance(wanted, float) else wanted
+        assert (float(value) if isinstance(wanted, float) else value) == near
+
+
+def test_top_offset_and_order_with_what_has_no_value_last(ask):
+    rows = ask("SELECT kt FROM source ORDER BY kt OFFSET 2", 5)
+    best = ask("SELECT TOP 7 kt FROM source WHERE kt IS NOT NULL ORDER BY kt")
+    assert rows == best[2:]
+    assert ask("SELECT kt FROM source ORDER BY kt DESC", 1)[0][0] is not None
+
+
+def test_rows_are_bounded_whatever_the_query_says(ask):
+    assert len(ask("SELECT TOP 100 ra FROM source", 7)) == 7
+    assert len(ask("SELECT TOP 3 ra FROM source", 7)) == 3
+    assert len(ask("(SELECT ra FROM source)", 7)) == 7
+    assert len(ask("SELECT ra FROM source UNION ALL SELECT dec FROM source", 7)) == 7
+    assert ask("SELECT ra FROM source", 0) == []
+
+
+def test_tap_schema_describes_itself(ask, every):
+    names = {row[0] for row in ask("SELECT table_name FROM tap_schema.tables")}
+    assert names == {named.full for named in every}
+    described = ask('SELECT column_name, "size" FROM tap_schema.columns')
+    assert ('"size"', None) in described
+    assert len(described) == sum(len(named.table.columns) for named in every)
+    keys = ask(
+        "SELECT from_table, target_table, from_column, target_column FROM tap_schema.keys"
+        " JOIN tap_schema.key_columns USING (key_id)"
+    )
+    assert ("wolter.detection", "wolter.source", "source_id", "source_id") in keys
+    assert sum(row[0].startswith("tap_schema") for row in keys) == 5
+
+
+def columns(adql, every):
+    told = translate(adql, Tables(every)).fields
+    return [(f.name, f.column.unit if f.column else None) for f in told] if told else told
+
+
+@pytest.mark.parametrize(
+    ("adql", "expected"),
+    [
+        ("SELECT ra AS x, s.pos_err, 2 * ra FROM source AS s",
+         [("x", "deg"), ("pos_err", "arcsec"), ("", None)]),
+        ("SELECT MAX(kt), AVG(ra) AS m FROM source", [("max", "keV"), ("m", "deg")]),
+        ("WITH q (a, b) AS (SELECT ra, kt FROM source) SELECT b, q.a FROM q",
+         [("b", "keV"), ("a", "deg")]),
+        ("SELECT q.t FROM (SELECT t_first AS t FROM source) AS q", [("t", "d")]),
+        ("SELECT pos_err FROM detection UNION SELECT 1 FROM source", [("pos_err", "arcsec")]),
+        ("SELECT IN_UNIT(pos_err, 'deg') AS e FROM source", [("e", "deg")]),
+        ("SELECT * FROM identification, upper_limit AS u", 17),
+        ("SELECT u.* FROM identification AS i, upper_limit AS u", 11),
+        ("SELECT * FROM source NATURAL JOIN detection", None),
+    ],
+)  # fmt: skip
+def test_columns_are_described(every, adql, expected):
+    told = columns(adql, every)
+    if isinstance(expected, int):
+        sizes = {named.table.name: len(named.table.columns) for named in every}
+        both = sizes["identification"] + sizes["upper_limit"]
+        assert len(told) == (both if "*" in adql[7:9] else sizes["upper_limit"])
+    else:
+        assert told == expected
+
+
+def test_in_unit(ask):
+    assert ask("SELECT TOP 1 IN_UNIT(pos_err, 'deg') FROM source")[0][0] == pytest.approx(1 / 3600)
+    for wrong in ("IN_UNIT(pos_err, 'keV')", "IN_UNIT(name, 'deg')", "IN_UNIT(pos_err, 'nope')",
+                  "IN_UNIT(2, 'deg')"):  # fmt: skip
+        with pytest.raises(InputError, match="IN_UNIT"):
+            ask(f"SELECT {wrong} FROM source")
