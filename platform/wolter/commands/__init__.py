@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # words -> module, what it does
     "catalogue build": ("catalogue_build", "Score datasets into a release of the catalogue"),
     "catalogue list": ("catalogue_list", "List the releases of the catalogue"),
     "catalogue use": ("catalogue_use", "Let a release of the catalogue answer"),
+    "catalogue export": ("catalogue_export", "Copy a table or the HATS collection of a release"),
     "catalogue verify": ("catalogue_verify", "Compare a release with its SHA-256"),
     "serve": ("serve", "Serve the champions over HTTP until interrupted"),
     "keys add": ("keys.add", "Make a key for a client of the server"),
