@@ -25,7 +25,7 @@ from wolter.catalogue.assemble import Detections, Estimated
 from wolter.catalogue.build import assemble_from, write
 
 N = 1_000_000
-SAMPLES = 24  # as a build keeps of a record
+SAMPLES = 16  # as a build keeps of a record
 
 
 def run(n: int = N) -> dict[str, Any]:

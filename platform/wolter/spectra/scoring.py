@@ -47,7 +47,7 @@ UNUSABLE = (
 """Flags with which an estimate must not be used as it stands."""
 
 PUBLISHED_LIMITS = ("", "_lolim", "_hilim")
-KEPT = 24  # posterior samples that are kept of a record: a million sources fit into 1 GB
+KEPT = 16  # posterior samples that are kept of a record: a million sources fit into 1 GB
 LATENT = "latent"
 
 
