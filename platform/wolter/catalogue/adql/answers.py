@@ -54,7 +54,9 @@ def _unique(name: str, taken: set[str]) -> str:
 def _plain(array: pa.ChunkedArray) -> pa.ChunkedArray:
     """Values in one of the types that answers have."""
     kind = array.type
-    if kind in ARROW.values():
+    if pa.types.is_list(kind):  # whatever the name of its items
+        return array.cast(ARROW["doubles"])
+    if kind in _DATATYPES:
         return array
     if pa.types.is_boolean(kind) or pa.types.is_int8(kind) or pa.types.is_uint8(kind):
         return array.cast(pa.int16())
@@ -65,8 +67,6 @@ def _plain(array: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_decimal(kind):
         whole = kind.scale == 0 and kind.precision <= 38
         return _whole(array) if whole else array.cast(pa.float64())
-    if pa.types.is_list(kind):
-        return array.cast(pa.list_(pa.float64()))
     if pa.types.is_null(kind):
         return array.cast(pa.string())
     if pa.types.is_timestamp(kind):

@@ -116,12 +116,16 @@ def _warm() -> None:
     import pyarrow.csv
     import pyarrow.parquet
 
+    from wolter.catalogue import formats
     from wolter.catalogue.adql.names import Named, Tables
     from wolter.catalogue.adql.translate import translate
     from wolter.catalogue.tables import source
 
     query = "SELECT TOP 1 AVG(ra) FROM source WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(1, 2, 3))"
     translate(query, Tables([Named("wolter", source(()))]))
+    table = source(())
+    for each in formats.FORMATS:
+        formats.encode(table.schema.empty_table(), table.columns, each.name)
     assert cdshealpix.nested
     assert astropy.io.votable
     assert pyarrow.csv

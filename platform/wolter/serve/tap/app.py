@@ -69,7 +69,8 @@ def build_app(
 
     @app.api_route("/sync", methods=["GET", "POST"], response_model=None)
     async def synchronous(request: Request) -> Response:
-        return await sync.answer(request, await parameters(request), base(request))
+        async with parameters(request) as asked:
+            return await sync.answer(request, asked, base(request))
 
     @app.get("/capabilities", response_model=None)
     async def capabilities(request: Request) -> Response:

@@ -1,8 +1,9 @@
 """Parameters of a request, whose names are not case-sensitive, and its uploads."""
 
+import contextlib
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +42,20 @@ class Parameters:
         return several[-1] if several else None
 
 
-async def parameters(request: Request) -> Parameters:
-    """Parameters of a request's URL and body.
+@contextlib.asynccontextmanager
+async def parameters(request: Request) -> AsyncIterator[Parameters]:
+    """Parameters of a request's URL and body; its files are closed afterwards.
 
     Raises:
         InputError: there are too many, or the body is none that can be read.
     """
+    try:
+        yield await _parameters(request)
+    finally:
+        await request.close()
+
+
+async def _parameters(request: Request) -> Parameters:
     pairs: list[tuple[str, str]] = list(request.query_params.multi_items())
     files: dict[str, UploadFile] = {}
     if request.method == "POST":

@@ -85,7 +85,10 @@ class Jobs:
 
     async def create(self, request: Request) -> Response:
         """Make a job; with PHASE=RUN it is queued."""
-        asked = await parameters(request)
+        async with parameters(request) as asked:
+            return await self._create(request, asked)
+
+    async def _create(self, request: Request, asked: Parameters) -> Response:
         values = _job_parameters(asked)
         values["_BASE"] = self.base(request)
         duration = self.config.job.seconds
@@ -100,7 +103,11 @@ class Jobs:
 
     async def act(self, request: Request, name: str) -> Response:
         """Change a job: PHASE, ACTION=DELETE, EXECUTIONDURATION, DESTRUCTION, parameters."""
-        job, asked = self._get(name), await parameters(request)
+        async with parameters(request) as asked:
+            return await self._act(request, name, asked)
+
+    async def _act(self, request: Request, name: str, asked: Parameters) -> Response:
+        job = self._get(name)
         if (asked.get("ACTION") or "").upper() == "DELETE":
             return await self.delete(request, name)
         if job.phase == uws.PENDING:
