@@ -1,0 +1,73 @@
+"""A TAP service over a small release, on a port of its own."""
+
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from tests.releases import random_release
+
+from wolter.catalogue import release as releases
+from wolter.catalogue.adql.jobs import Limits
+from wolter.serve.tap.app import build_app
+from wolter.serve.tap.config import TapConfig
+
+CONFIG = TapConfig(
+    sync=Limits(seconds=20.0, cost=1e7, rows=5_000),
+    job=Limits(seconds=60.0, rows=100_000),
+    rows=1_000,
+    at_once=2,
+    waiting=6,
+    upload_rows=2_000,
+    body_mb=4,
+    wait_s=3.0,
+)
+
+
+@contextlib.contextmanager
+def serving(root, jobs, config=CONFIG):
+    """URL of a service that runs meanwhile."""
+    tap = build_app(root, jobs, config)
+
+    @contextlib.asynccontextmanager
+    async def running(_):
+        async with tap.router.lifespan_context(tap):
+            yield
+
+    outer = FastAPI(lifespan=running)
+    outer.mount("/tap", tap)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(outer, log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive()
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/tap"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture(scope="session")
+def tap_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("tap-releases")
+    random_release(root, 3_000)
+    releases.make_current("R1", root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tap_jobs(tmp_path_factory):
+    return tmp_path_factory.mktemp("tap-jobs")
+
+
+@pytest.fixture(scope="session")
+def tap(tap_root, tap_jobs):
+    with serving(tap_root, tap_jobs) as url:
+        yield url

@@ -1,0 +1,133 @@
+"""Queries as jobs, which outlive what serves them."""
+
+import time
+
+import pytest
+import requests
+from tests.unit.serve.tap.conftest import serving
+
+from wolter.serve.tap import store as uws
+from wolter.serve.tap.store import Store
+
+SLOW = (
+    "SELECT COUNT(*) FROM source AS a, source AS b, source AS c"
+    " WHERE SIN(a.ra) * SIN(b.ra) * SIN(c.ra) > 0.5"
+)
+
+
+def make(url, query, **more):
+    values = {"LANG": "ADQL", "QUERY": query, **more}
+    answer = requests.post(f"{url}/async", values, allow_redirects=False, timeout=30)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+def wait(job, phases, seconds=60):
+    ends = time.monotonic() + seconds
+    while (phase := requests.get(f"{job}/phase", timeout=5).text) not in phases:
+        assert time.monotonic() < ends, phase
+        time.sleep(0.1)
+    return phase
+
+
+def test_a_job_from_its_making_to_its_end(tap):
+    job = make(tap, "SELECT TOP 2 ra FROM nowhere", RUNID="mine")
+    assert requests.get(f"{job}/phase", timeout=5).text == "PENDING"
+    requests.post(f"{job}/parameters", {"QUERY": "SELECT ra FROM source", "MAXREC": 2}, timeout=5)
+    requests.post(f"{job}/executionduration", {"EXECUTIONDURATION": 7}, timeout=5)
+    requests.post(f"{job}/destruction", {"DESTRUCTION": "2100-01-01T00:00:00Z"}, timeout=5)
+    assert requests.get(f"{job}/executionduration", timeout=5).text == "7"
+    assert requests.get(f"{job}/destruction", timeout=5).text < "2100"
+    requests.post(f"{job}/phase", {"PHASE": "RUN"}, timeout=5)
+    wait(job, {"COMPLETED"})
+    document = requests.get(job, timeout=5).text
+    for part in ("COMPLETED", "mine", "results/result", "SELECT ra FROM source", "_BASE"):
+        assert (part in document) == (part != "_BASE")
+    result = requests.get(f"{job}/results/result", timeout=5)
+    assert result.headers["x-query-status"] == "OVERFLOW"
+    assert b"OVERFLOW" in result.content
+    deleted = requests.delete(job, allow_redirects=False, timeout=5)
+    assert deleted.status_code == 303
+    assert requests.get(job, timeout=5).status_code == 404
+
+
+def test_errors_are_told(tap):
+    job = make(tap, "SELECT nope FROM source", PHASE="RUN")
+    wait(job, {"ERROR"})
+    assert "nope" in requests.get(f"{job}/error", timeout=5).text
+    assert "nope" in requests.get(job, timeout=5).text
+    assert requests.get(f"{job}/results/result", timeout=5).status_code == 404
+
+
+def test_a_result_is_a_table_of_another_query(tap):
+    job = make(tap, "SELECT TOP 5 source_id FROM source", PHASE="RUN")
+    wait(job, {"COMPLETED"})
+    values = {"LANG": "ADQL", "QUERY": "SELECT COUNT(*) AS n FROM tap_upload.t", "FORMAT": "csv"}
+    for place, status in ((f"{job}/results/result", 200), (f"{job}/error", 400)):
+        answer = requests.post(f"{tap}/sync", {**values, "UPLOAD": f"t,{place}"}, timeout=30)
+        assert answer.status_code == status
+        assert ("5" in answer.text) or status == 400
+
+
+def test_running_jobs_are_aborted_and_late_ones_ended(tap):
+    job = make(tap, SLOW, PHASE="RUN")
+    wait(job, {"EXECUTING"})
+    started = time.monotonic()
+    waited = requests.get(job, {"WAIT": 1000}, timeout=10)
+    assert "EXECUTING" in waited.text
+    assert 2 < time.monotonic() - started < 8  # the longest wait of the tests' service
+    assert requests.get(f"{job}/phase", timeout=1).text == "EXECUTING"
+    requests.post(f"{job}/phase", {"PHASE": "ABORT"}, timeout=5)
+    assert requests.get(f"{job}/phase", timeout=1).text == "ABORTED"
+    late = make(tap, SLOW, EXECUTIONDURATION=1, PHASE="RUN")
+    wait(late, {"ERROR"})
+    assert "more than 1 s" in requests.get(f"{late}/error", timeout=5).text
+
+
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        ("phase", {"PHASE": "DANCE"}),
+        ("executionduration", {"EXECUTIONDURATION": "long"}),
+        ("executionduration", {"EXECUTIONDURATION": "nan"}),
+        ("destruction", {"DESTRUCTION": "tomorrow"}),
+    ],
+)
+def test_bad_changes_are_refused(tap, path, values):
+    job = make(tap, "SELECT ra FROM source")
+    assert requests.post(f"{job}/{path}", values, timeout=5).status_code == 400
+    assert requests.get(f"{tap}/async/nothing/phase", timeout=5).status_code == 404
+
+
+def test_jobs_outlive_what_serves_them(tap_root, tmp_path):
+    with serving(tap_root, tmp_path) as url:
+        done = make(url, "SELECT TOP 2 ra FROM source", PHASE="RUN")
+        wait(done, {"COMPLETED"})
+        running = make(url, SLOW, PHASE="RUN")
+        wait(running, {"EXECUTING"})
+    name, stopped = done.rsplit("/", 1)[1], running.rsplit("/", 1)[1]
+    store = Store(tmp_path)
+    assert store.get(stopped).phase == uws.QUEUED  # for the next replica
+    store.change(stopped, (uws.QUEUED,), phase=uws.EXECUTING, owner="gone", seen=time.time() - 60)
+    with serving(tap_root, tmp_path) as url:
+        result = requests.get(f"{url}/async/{name}/results/result", timeout=5)
+        assert result.status_code == 200
+        wait(f"{url}/async/{stopped}", {"ERROR"})
+        assert "stopped" in requests.get(f"{url}/async/{stopped}/error", timeout=5).text
+    store.change(name, (uws.COMPLETED,), destruction=time.time() - 1)
+    store.sweep()
+    assert store.get(name) is None
+    assert not store.place(name).exists()
+    store.close()
+
+
+def test_one_replica_claims_a_job(tmp_path):
+    one, other = Store(tmp_path), Store(tmp_path)
+    job = one.create({"QUERY": "SELECT"}, 1, 100)
+    other.change(job.id, (uws.PENDING,), phase=uws.QUEUED)
+    assert one.claim("one").id == job.id
+    assert other.claim("other") is None
+    assert one.keep_alive("one") == {job.id}
+    assert other.keep_alive("other") == set()
+    one.close()
+    other.close()
