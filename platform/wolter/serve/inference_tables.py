@@ -1,6 +1,7 @@
 """Predictions as VOTable, CSV, FITS or parquet, with the names, units and UCDs of the outputs."""
 
 import re
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -38,6 +39,8 @@ def packed(reply: Reply, wanted: Format, explicit: bool) -> Reply:
             )
         return reply
     rows, columns = _table(reply.table)
+    if wanted.name == "fits":  # whose units have powers of ten alone
+        columns = [replace(c, unit=re.sub(r"^1e(\d+) ", r"10**\1 ", c.unit)) for c in columns]
     infos = (("model", reply.table.model_name), ("version", reply.table.model_version))
     content = formats.encode(rows, columns, wanted.name, infos=infos)
     return Reply(content, wanted.media, f"{reply.table.model_name}{wanted.suffix}")
