@@ -40,7 +40,7 @@ def packed(reply: Reply, wanted: Format, explicit: bool) -> Reply:
         return reply
     rows, columns = _table(reply.table)
     if wanted.name == "fits":  # whose units have powers of ten alone
-        columns = [replace(c, unit=re.sub(r"^1e(\d+) ", r"10**\1 ", c.unit)) for c in columns]
+        columns = [replace(c, unit=_for_fits(c.unit)) for c in columns]
     infos = (("model", reply.table.model_name), ("version", reply.table.model_version))
     content = formats.encode(rows, columns, wanted.name, infos=infos)
     return Reply(content, wanted.media, f"{reply.table.model_name}{wanted.suffix}")
@@ -62,3 +62,8 @@ def _table(table: Predictions) -> tuple[pa.Table, list[Column]]:
         # What is not finite is no number of a table.
         arrays.append(pa.array(values_B.astype("float32"), pa.float32(), from_pandas=True))
     return pa.Table.from_arrays(arrays, [column.name for column in columns]), columns
+
+
+def _for_fits(unit: str) -> str:
+    """A unit without what FITS has no word for: other factors, and the energy of a density."""
+    return re.sub(r"^1e(\d+) ", r"10**\1 ", unit).partition(" at ")[0]
