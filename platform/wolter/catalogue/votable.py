@@ -95,6 +95,8 @@ def info(name: str, value: str) -> str:
 def field(column: Column) -> str:
     """FIELD element of a column."""
     kind = _KINDS.get(column.datatype, f'datatype="{column.datatype}"')
+    if column.xtype in _NUMBERS:
+        kind = f'datatype="double" arraysize="{_NUMBERS[column.xtype]}"'
     kind += f" xtype={_attribute(column.xtype)}" if column.xtype else ""
     kind += f" utype={_attribute(column.utype)}" if column.utype else ""
     more = f" unit={_attribute(column.unit)}" if column.unit else ""
@@ -129,6 +131,9 @@ def _segments(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> Iterator
     null_NC = np.stack([np.asarray(array.is_null()) for array in arrays], 1)
     fixed: list[NDArray[np.uint8]] = [np.packbits(null_NC, axis=1)]  # the first column comes first
     for array, column in zip(arrays, columns, strict=True):
+        if column.xtype in _NUMBERS:
+            fixed.append(_same_length(array, _NUMBERS[column.xtype]))
+            continue
         if column.datatype in _WIDTHS:
             items_N, text_B = _ITEMS[column.datatype](array)
         else:
@@ -187,6 +192,15 @@ def _doubles(array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     return items_N, np.frombuffer(values.astype(">f8").tobytes(), np.uint8)
 
 
+def _same_length(array: pa.Array, length: int) -> NDArray[np.uint8]:
+    """Bytes (N, 8 length) of arrays of as many numbers each; NaN where an array is null."""
+    lost = [float("nan")] * length
+    rows = [lost if row is None else row for row in array.to_pylist()]
+    values_NK = np.array(rows, ">f8").reshape(-1, length)
+    return np.frombuffer(values_NK.tobytes(), np.uint8).reshape(len(rows), 8 * length)
+
+
+_NUMBERS = {"point": 2, "circle": 3}  # numbers of each shape
 _WIDTHS = {"text": 2, "char": 1, "doubles": 8}  # bytes of an item
 _ITEMS = {"text": _utf16, "char": _ascii, "doubles": _doubles}
 
