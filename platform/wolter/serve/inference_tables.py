@@ -40,7 +40,7 @@ def packed(reply: Reply, wanted: Format, explicit: bool) -> Reply:
         return reply
     rows, columns = _table(reply.table)
     if wanted.name == "fits":  # whose units have powers of ten alone
-        columns = [replace(c, unit=_for_fits(c.unit)) for c in columns]
+        columns = [_for_fits(column) for column in columns]
     infos = (("model", reply.table.model_name), ("version", reply.table.model_version))
     content = formats.encode(rows, columns, wanted.name, infos=infos)
     return Reply(content, wanted.media, f"{reply.table.model_name}{wanted.suffix}")
@@ -64,6 +64,12 @@ def _table(table: Predictions) -> tuple[pa.Table, list[Column]]:
     return pa.Table.from_arrays(arrays, [column.name for column in columns]), columns
 
 
-def _for_fits(unit: str) -> str:
-    """A unit without what FITS has no word for: other factors, and the energy of a density."""
-    return re.sub(r"^1e(\d+) ", r"10**\1 ", unit).partition(" at ")[0]
+def _for_fits(column: Column) -> Column:
+    """A column whose unit FITS has words for; another unit is told in its description."""
+    from astropy import units
+
+    unit = re.sub(r"^1e(\d+) ", r"10**\1 ", column.unit)
+    read = units.Unit(unit, format="fits", parse_strict="silent")
+    if isinstance(read, units.UnrecognizedUnit):
+        return replace(column, unit="", about=f"[{column.unit}] {column.about}")
+    return replace(column, unit=unit)
