@@ -1,4 +1,4 @@
-"""Answers as VOTable, JSON, CSV, FITS or parquet: the same rows and nulls in each.
+"""Answers as VOTable, JSON, CSV, FITS, parquet or a page: the same rows and nulls in each.
 
 A null text is empty in FITS and TABLEDATA. Numbers that are not finite are null in JSON.
 """
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from wolter.catalogue import votable
 from wolter.catalogue.columns import Column
+from wolter.catalogue.hypertext import hypertext
 from wolter.catalogue.release import Release
 from wolter.catalogue.votable import Infos
 from wolter.errors import InputError
@@ -69,6 +70,7 @@ FORMATS = (
         ".parquet",
         ("application/parquet", "application/x-parquet"),
     ),
+    Format("html", "text/html", ".html"),
 )
 _BY_NAME: Mapping[str, Format] = MappingProxyType(
     {
@@ -296,5 +298,6 @@ _WRITERS: Mapping[str, Writer] = MappingProxyType(
         "csv": _csv,
         "fits": _fits,
         "parquet": _parquet,
+        "html": hypertext,
     }
 )

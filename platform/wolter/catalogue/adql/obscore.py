@@ -18,7 +18,7 @@ _COLUMNS = (
     ("obs_publisher_did", "text", "", "meta.ref.ivoid", "Curation.publisherDID",
      "'ivo://wolter/catalogue?' || CAST(d.detection_id AS TEXT)", "identifier of the dataset"),
     ("access_url", "text", "", "meta.ref.url", "Access.reference",
-     "{base} || '/links?ID=' || CAST(d.detection_id AS TEXT)", "where links to the data are"),
+     "{base} || '/links?ID=' || CAST(d.source_id AS TEXT)", "where links to the data are"),
     ("access_format", "text", "", "meta.code.mime", "Access.format",
      "'application/x-votable+xml;content=datalink'", "media type of the links"),
     ("access_estsize", "long", "kbyte", "phys.size;meta.file", "Access.size", "16",
@@ -100,9 +100,9 @@ def view(base_url: str) -> str:
     """SELECT of the rows, over the tables of a release.
 
     Args:
-        base_url: of the service.
+        base_url: of the service, beside which `/links` is.
     """
-    base = "'" + base_url.replace("'", "''") + "'"
+    base = "'" + base_url.removesuffix("/tap").replace("'", "''") + "'"
     items = ", ".join(
         f'CAST({value.format(base=base)} AS {_SQL[kind]}) AS "{name}"'
         for name, kind, _, _, _, value, _ in _COLUMNS

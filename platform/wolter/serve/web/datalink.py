@@ -46,7 +46,7 @@ def links(snapshot: Snapshot, ids: Sequence[str], url: str) -> pa.Table:
 
 def _of(each: str, source: str, url: str) -> list[dict[str, object]]:
     page = f"{url}/source/{int(each)}"
-    similar = f"{url}/v1/catalogue/similar?source_id={int(each)}"
+    similar = f"{url}/v1/catalogue/similar/{int(each)}"
     return [
         _row(each, source, "#this", "all detections and estimates", "application/json"),
         _row(each, page, "#auxiliary", "page of the source", "text/html"),

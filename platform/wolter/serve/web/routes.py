@@ -16,7 +16,7 @@ from wolter.serve.web.sky_map import sky_map
 from wolter.serve.web.vo_routes import ServiceRecord, add_vo_routes
 from wolter.serve.web.web import HERE, Web, kept
 
-FORMATS = ("html", "votable", "csv", "tsv", "fits", "parquet", "json")
+FORMATS = ("html", "votable", "csv", "fits", "parquet", "json")
 ADQL_EXAMPLES = (
     (
         "The brightest sources",

@@ -35,5 +35,7 @@ def ask(release_root, every, tmp_path_factory):
 def positions(release_root):
     """Identifiers and positions (N, 3) of all sources."""
     file = releases.find("R1", release_root) / releases.DATABASE
-    with duckdb.connect(str(file), read_only=True) as database:
-        return np.array(database.execute("SELECT source_id, ra, dec FROM source").fetchall())
+    with duckdb.connect() as database:  # the file may be open with other settings
+        database.execute(f"ATTACH '{file}' AS release_ (READ_ONLY)")
+        rows = database.execute("SELECT source_id, ra, dec FROM release_.source").fetchall()
+    return np.array(rows)
