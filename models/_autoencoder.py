@@ -1,4 +1,4 @@
-"""Network of the autoencoder of X-ray spectra: encoder, decoder, classifier, density of latents.
+"""Network of the autoencoder of X-ray spectra: encoder, decoder, classifier, what is unusual.
 
 Shapes: A tied latent, B batch, C channel, F narrow band, K class, L latent, P parameter.
 """
@@ -10,15 +10,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from wolter.models._latent_density import LatentDensity, Standing
-from wolter.models._spectra import Standardise
-from wolter.models._spectrum_decoder import (
-    BACKGROUND_COUNTS,
-    BackgroundDecoder,
-    FluxDecoder,
-    expected_counts,
-)
+from wolter.models._spectrum_decoder import BackgroundDecoder, FluxDecoder, expected_counts
 from wolter.models._spectrum_encoder import SpectrumEncoder
+from wolter.models._unusual import Seen, Unusual
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 LATENTS = 8
@@ -36,7 +30,7 @@ class Config:
         layers: blocks of the transformer.
         heads: attention heads of a block.
         decoder: width of the decoder's layers.
-        mixture: components of the density of latents, by which spectra are unusual.
+        mixture: components of the density by which spectra are unusual.
         tied: quantities that the first latents are tied to; none leaves all latents free, but for
             the first, which is the logarithm of the flux.
         tied_weight: weight of the density of these quantities.
@@ -54,7 +48,7 @@ class Config:
     layers: int = 3
     heads: int = 4
     decoder: int = 256
-    mixture: int = 48
+    mixture: int = 24
     tied: tuple[str, ...] = ("flux_b", "hard_hs", "hard_hm", "nh", "kt", "slope")
     tied_weight: float = 2.0
     class_weight: float = 4.0
@@ -67,7 +61,7 @@ class Config:
 
 
 class Autoencoder(nn.Module):
-    """Encoder to latents, decoder to fluxes, classifier and density of latents."""
+    """Encoder to latents, decoder to fluxes, classifier, and a judge of what is unusual."""
 
     edges_C1: Tensor
     tied_mean_A: Tensor
@@ -105,9 +99,7 @@ class Autoencoder(nn.Module):
             self.classifier = nn.Sequential(
                 nn.Linear(2 * LATENTS, config.width), nn.GELU(), nn.Linear(config.width, n_classes)
             )
-        self.density = LatentDensity(config.mixture, LATENTS + 1)
-        self.standing = Standing(4)
-        self.background_rate = Standardise()
+        self.unusual = Unusual(LATENTS, config.mixture)
         self.centres = None
         if config.clusters:
             self.centres = nn.Parameter(torch.randn(config.clusters, LATENTS))
@@ -116,8 +108,6 @@ class Autoencoder(nn.Module):
         """Set all data-derived state from a sample of the training set."""
         self.encoder.tokens.learn(batch)
         self.background.learn(batch)
-        self.background_rate.learn(_background_rate(batch))
-        self.standing.learn(batch.counts_BC.sum(1))
         if batch.parameters_BP is not None and self.tied:
             value_BA = self.quantities(batch)
             mean_A = value_BA.nanmean(0)
@@ -163,20 +153,14 @@ class Autoencoder(nn.Module):
         shape_BC, background_BC = self.background(batch)
         return source_BC, background_BC, shape_BC
 
-    def log_density(self, mean_BL: Tensor, batch: SpectraBatch) -> Tensor:
-        """Logarithm of the density of latents and background rate in the training set (B)."""
-        rate_B1 = self.background_rate(_background_rate(batch))[:, None]
-        return cast("Tensor", self.density(torch.cat([mean_BL, rate_B1], 1)))
+    def see(self, batch: SpectraBatch) -> Seen:
+        """Latents and reconstruction of spectra, as they are judged to be unusual by."""
+        mean_BL, sigma_BL = self.encode(batch)
+        source_BC, background_BC, shape_BC = self.reconstruct(mean_BL, batch)
+        return Seen(mean_BL, sigma_BL, source_BC + background_BC, shape_BC)
 
     def logits(self, mean_BL: Tensor, sigma_BL: Tensor) -> Tensor:
         """Logits of the classes (B, K), from the density of the latents."""
         assert self.classifier is not None
         inputs = torch.cat([mean_BL, sigma_BL.log()], 1)
         return cast("Tensor", self.classifier(inputs)).float()
-
-
-def _background_rate(batch: SpectraBatch) -> Tensor:
-    """Logarithm of the background's rate in the source region (B), counts/s."""
-    counts_B = batch.background_BC.sum(1) + BACKGROUND_COUNTS
-    rate_B = counts_B * batch.background_scale_B / batch.exposure_B.clamp_min(1.0)
-    return rate_B.clamp_min(1e-9).log()

@@ -1,10 +1,11 @@
 """Transformer over energy-ordered tokens of a spectrum.
 
-A token is a few neighbouring channels: their counts, background, energies, and the effective area
-and exposure through which they were seen. A last token holds what concerns the whole spectrum.
+A token is a few neighbouring channels: their counts, background, energies, and how they were seen:
+effective area, exposure, gain and width of lines. A last token holds what concerns the whole
+spectrum.
 
-Shapes: B batch, C channel, D width, F narrow band of the effective area, G channel of a token,
-H attention head, T token, X feature.
+Shapes: A photon energy, B batch, C channel, D width, F narrow band of the effective area, G channel
+of a token, H attention head, Q share of a photon's counts, T token, X feature.
 """
 
 from dataclasses import replace
@@ -15,20 +16,27 @@ from torch import Tensor, nn
 
 from wolter.models._anomaly import anscombe
 from wolter.models._spectra import Standardise
-from wolter.spectra.folding import EDGES_KEV, bands_kev
+from wolter.spectra.folding import EDGES_KEV, SHARES, bands_kev
+from wolter.spectra.grid import PHOTONS_KEV
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 PER_TOKEN = 6  # channels a token
 WAVES = 4  # sines and cosines of the logarithm of energy
 FEWEST = 3.0  # counts of a shortened exposure
+OFFSETS = [SHARES.index(share) for share in (0.16, 0.5, 0.84)]
+DEVIATION_KEV = 0.05  # of the energies that a CCD records
+LEAST_WIDTH_KEV = 1e-3
 LEAST_AREA = 1e-2  # cm^2: less is none
 PIVOT_KEV = 2.0
+SEEN = 6  # features of a token beside its counts: four of rates, gain and width
 
 
 class Tokens(nn.Module):
     """Features of the tokens (B, T, X) and of the whole spectrum (B, X)."""
 
     to_token_FT: Tensor
+    to_token_AT: Tensor
+    mean_offset_QA: Tensor
     energy_TX: Tensor
     log_width_T: Tensor
     mean_area_F: Tensor
@@ -46,13 +54,16 @@ class Tokens(nn.Module):
         energy_TX = torch.cat([angle_TW[:, :1], angle_TW.sin(), angle_TW.cos()], 1)
         self.register_buffer("energy_TX", energy_TX, persistent=False)
         self.register_buffer("mean_area_F", torch.ones(len(EDGES_KEV) - 1))
-        self.token = Standardise(self.n_tokens, PER_TOKEN + 4)
+        self.register_buffer("to_token_AT", _interpolation(middle_T), persistent=False)
+        offset_QA = torch.tensor([-DEVIATION_KEV, 0.0, DEVIATION_KEV])[:, None]
+        self.register_buffer("mean_offset_QA", offset_QA.repeat(1, len(PHOTONS_KEV)))
+        self.token = Standardise(self.n_tokens, PER_TOKEN + SEEN)
         self.whole = Standardise(5)
 
     @property
     def n_token_features(self) -> int:
         """Number of features of a token."""
-        return PER_TOKEN + 4 + self.energy_TX.shape[1]
+        return PER_TOKEN + SEEN + self.energy_TX.shape[1]
 
     @property
     def n_whole_features(self) -> int:
@@ -63,6 +74,9 @@ class Tokens(nn.Module):
         """Set mean area and scales from a sample of the training set."""
         if batch.folding_area_BF is not None:
             self.mean_area_F.copy_(batch.folding_area_BF.nanmean(0).nan_to_num(nan=1.0))
+        if batch.folding_offsets_BTA is not None:
+            mean_QA = batch.folding_offsets_BTA[:, OFFSETS].nanmean(0)
+            self.mean_offset_QA.copy_(torch.where(mean_QA.isnan(), self.mean_offset_QA, mean_QA))
         token_BTX, whole_BX = self.raw(batch)
         self.token.learn(token_BTX)
         self.whole.learn(whole_BX)
@@ -73,6 +87,18 @@ class Tokens(nn.Module):
             return self.mean_area_F.expand(len(batch), -1)
         unknown_BF = batch.folding_area_BF.isnan()
         return torch.where(unknown_BF, self.mean_area_F, batch.folding_area_BF)
+
+    def recorded(self, batch: SpectraBatch) -> tuple[Tensor, Tensor]:
+        """Offset of recorded energies (B, T), keV, and logarithm of the half-width of a line.
+
+        The training set's mean where they are unknown.
+        """
+        offset_BQA = self.mean_offset_QA.expand(len(batch), -1, -1)
+        if batch.folding_offsets_BTA is not None:
+            own_BQA = batch.folding_offsets_BTA[:, OFFSETS]
+            offset_BQA = torch.where(own_BQA.isnan(), offset_BQA, own_BQA)
+        low_BT, middle_BT, high_BT = (offset_BQA @ self.to_token_AT).unbind(1)
+        return middle_BT, ((high_BT - low_BT) / 2).clamp_min(LEAST_WIDTH_KEV).log()
 
     def crude_log_flux(self, batch: SpectraBatch) -> Tensor:
         """Logarithm of net counts over exposure and mean area (B): within a factor the flux."""
@@ -91,6 +117,8 @@ class Tokens(nn.Module):
         sees_BT = area_BT.log() + exposure_B1.log() + self.log_width_T
         net_BT = (counts_BT - expected_BT).clamp_min(0) + 0.5
         features = [counts_BT.log1p(), expected_BT.log1p(), sees_BT, net_BT.log() - sees_BT]
+        offset_BT, log_width_BT = self.recorded(batch)
+        features += [offset_BT / DEVIATION_KEV, log_width_BT]  # keV are below a Standardise's least
         token_BTX = torch.cat([anscombe(counts_BTG), torch.stack(features, 2)], 2)
         whole = (
             batch.counts_BC.sum(1).log1p(),
@@ -200,3 +228,13 @@ def _means(edges_T1: Tensor) -> Tensor:
     nearest_FT = distance_FT == distance_FT.min(0).values
     weight_FT = torch.where(inside_FT.any(0), inside_FT, nearest_FT).float()
     return weight_FT / weight_FT.sum(0)
+
+
+def _interpolation(middle_T: Tensor) -> Tensor:
+    """Weights (A, T) of the photon energies of records, linear in the logarithm of energy."""
+    knots_A, at_T = torch.tensor(PHOTONS_KEV).log(), middle_T.log()
+    upper_T = torch.searchsorted(knots_A, at_T).clamp(1, len(knots_A) - 1)
+    share_T = ((at_T - knots_A[upper_T - 1]) / knots_A.diff()[upper_T - 1]).clamp(0, 1)
+    weight_AT = torch.zeros(len(knots_A), len(at_T))
+    weight_AT.scatter_(0, upper_T[None], share_T[None])
+    return weight_AT.scatter_(0, upper_T[None] - 1, 1 - share_T[None])

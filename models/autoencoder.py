@@ -11,7 +11,7 @@ latents alone.
 Shapes: B batch, C channel, K class, L latent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 import torch
@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from wolter.family import Choice, Family, Range
 from wolter.models._autoencoder import LATENTS, Autoencoder, Config
-from wolter.models._latent_density import misfits
 from wolter.models._spectrum_decoder import deviance
 from wolter.models._spectrum_encoder import shortened
+from wolter.models._unusual import Seen
 from wolter.outputs import Metric, Output
 from wolter.spectra.outputs import ANOMALY, class_column
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
@@ -61,14 +61,12 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
     """
     network = cast("Autoencoder", module)
     config = network.config
-    # Where the encoder is frozen, the density of latents learns, of spectra as they are.
-    augmented = module.training and network.encoder.embed.weight.requires_grad
-    if augmented and config.shortened > 0:
+    if module.training and config.shortened > 0:
         batch = shortened(batch, config.shortened)
     mean_BL, sigma_BL = network.encode(batch)
     value_BL, known_BL = _known(network, batch)
     latent_BL = mean_BL
-    if augmented:
+    if module.training:
         latent_BL = mean_BL + sigma_BL * torch.randn_like(sigma_BL) * ~known_BL
     source_BC, background_BC, shape_BC = network.reconstruct(latent_BL, batch)
     total_B = batch.counts_BC.sum(1)
@@ -80,14 +78,12 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
     information_BL = 0.5 * (mean_BL.square() + sigma_BL.square() - 1) - sigma_BL.log()
     information_B = information_BL.where(~known_BL, 0).sum(1)
     class_loss, right = _classes(network, mean_BL, sigma_BL, batch)
-    log_density_B = network.log_density(mean_BL.detach(), batch)
     parts = {
         "deviance": (0.5 * weight_B * deviance_B).mean(),
         "background": entropy_B.mean(),
         "tied": tied_BL.sum(1).mean(),
         "information": (weight_B * information_B).mean(),
         "entropy": class_loss,
-        "density": -log_density_B.mean(),
     }
     total = (
         parts["deviance"]
@@ -95,16 +91,11 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
         + config.tied_weight * parts["tied"]
         + config.free_weight * parts["information"]
         + config.class_weight * parts["entropy"]
-        + parts["density"]
     )
     if network.centres is not None:
         distance_BK = torch.cdist(mean_BL, network.centres).square()
         parts["clusters"] = distance_BK.amin(1).mean()
         total = total + config.cluster_weight * parts["clusters"]
-    if module.training:
-        with torch.no_grad():
-            expected = (source_BC + background_BC, shape_BC)
-            network.standing.follow(total_B, _scores(batch, *expected, log_density_B))
     parts = {name: value.detach() for name, value in parts.items()}
     return total, parts | {"accuracy": right.detach()}
 
@@ -133,18 +124,11 @@ def _classes(
     return (entropy_B * weight_B).sum() / weight_B.sum().clamp_min(1e-9), share
 
 
-def _scores(
-    batch: SpectraBatch, expected_BC: Tensor, shape_BC: Tensor, log_density_B: Tensor
-) -> Tensor:
-    """Scores of being unusual (B, 4).
-
-    Two of the reconstruction's misfit, one of the background's, and the emptiness of the place of
-    latents and background rate.
-    """
-    region_BC = batch.background_BC
-    background_B2 = misfits(region_BC, shape_BC * region_BC.sum(1, keepdim=True))
-    own_B2 = misfits(batch.counts_BC, expected_BC)
-    return torch.cat([own_B2, background_B2[:, :1], -log_density_B[:, None]], 1)
+def settle(module: nn.Module, batches: Iterator[SpectraBatch]) -> None:
+    """Learn what is unusual from training spectra, as the trained network sees them."""
+    network = cast("Autoencoder", module)
+    seen = ((batch, network.see(batch)) for batch in batches)
+    network.unusual.learn(seen, network.edges_C1)
 
 
 def measure(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
@@ -173,13 +157,12 @@ def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     network = cast("Autoencoder", module)
     mean_BL, sigma_BL = network.encode(batch)
     source_BC, background_BC, shape_BC = network.reconstruct(mean_BL, batch)
-    total_B = batch.counts_BC.sum(1)
-    none_B = total_B == 0
+    none_B = batch.counts_BC.sum(1) == 0
     none_B1 = none_B[:, None]
     expected_BC = torch.where(none_B1, background_BC, source_BC + background_BC)
     deviance_B = deviance(batch.counts_BC, expected_BC)
-    log_density_B = network.log_density(mean_BL, batch)
-    anomaly_B = network.standing(total_B, _scores(batch, expected_BC, shape_BC, log_density_B))
+    seen = Seen(mean_BL, sigma_BL, expected_BC, shape_BC)
+    anomaly_B = network.unusual(batch, seen, network.edges_C1)
     values = {
         "latent": torch.where(none_B1, 0.0, mean_BL),
         "latent_sigma": torch.where(none_B1, 1.0, sigma_BL),
@@ -230,6 +213,7 @@ FAMILY = Family(
     build=Autoencoder,
     normalise=normalise,
     loss=loss,
+    settle=settle,
     predict=predict,
     outputs=outputs,
     measure=measure,

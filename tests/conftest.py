@@ -80,6 +80,9 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
             expected_BKC=components_BKC,
         )
         family.normalise(module, batch)
+        if family.settle is not None:
+            with torch.no_grad():
+                family.settle(module.eval(), iter([batch]))
         trained = TrainingRanges(net_counts=(1.0, 1e9), background_scale=(0.0, 1e3))
         card = Card(name, configs.to_dict(family.config()), spec, trained=trained)
         save_model(folder / name, card, module)

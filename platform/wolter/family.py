@@ -7,7 +7,7 @@ receive the name and the config as a dictionary, never a pickled class.
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -62,6 +62,9 @@ class Family:
         variant: `(spec) -> word`, empty for the main question.
         needs_observed: it learns from observed records beside simulated ones.
         upgrade: a config of earlier releases -> one of this release, which stays as it is.
+        settle: `(module, batches)`: sets what follows from the trained weights, such as standards
+            of a score, from batches of the training set, once, after the last epoch; it may take
+            some of them alone. None: nothing follows.
         abilities: further abilities, as typed values that wings define; see `ability`.
     """
 
@@ -82,6 +85,7 @@ class Family:
     variant: Callable[[Any], str] | None = None
     needs_observed: bool = False
     upgrade: Callable[[dict[str, Any]], dict[str, Any]] = lambda config: config
+    settle: Callable[[nn.Module, Iterator[Any]], None] | None = None
     abilities: tuple[Any, ...] = ()
 
     @property

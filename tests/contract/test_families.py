@@ -54,6 +54,9 @@ def batch(family):
 def module(family, spec, batch):
     module = build(family, family.config(), spec, seed=0)
     family.normalise(module, batch)
+    if family.settle is not None:
+        with torch.no_grad():
+            family.settle(module.eval(), iter([batch]))
     return module
 
 

@@ -8,9 +8,12 @@ import torch
 from astropy.io import fits
 from tests.multimodal import group
 
+from wolter.registry import pretrained
+from wolter.registry.checkpoint import load_model
 from wolter.spectra.grid import acis_grid
 from wolter.spectra.ingest import IngestConfig, read_spectra
 from wolter.spectra.mmu.counts import GroupedSpectrum, recover
+from wolter.spectra.reading import read_record
 from wolter.xray.spectral.observation import read_observation
 from wolter.xray.spectral.response import channel_bins
 
@@ -81,3 +84,22 @@ def test_exposure_and_counts_are_found_again_in_the_form_of_the_multimodal_unive
     assert found.exposure_s == pytest.approx(observation.exposure_s, rel=1e-3)
     np.testing.assert_array_equal(found.counts_G, row.counts_G)
     assert found.background_G.sum() == pytest.approx(row.background_G.sum(), abs=0.5)
+
+
+@pytest.mark.parametrize(
+    "name", ["acisf01575/" + TRIPLETS[0], "acisf04487/" + TRIPLETS[1], "low_counts/bubble.pi",
+             "low_counts/obs1.pi", "qso/qso.pi"],
+)  # fmt: skip
+def test_real_responses_of_acis_are_what_the_autoencoder_was_trained_on(reference_data, name):
+    model = load_model(pretrained.find("autoencoder", "pretrained")[0])
+    batch = read_record(reference_data / "chandra" / name, model.card.spec).batch
+    assert model.card.trained is not None
+    assert not model.card.trained.other_response(batch).any()
+    assert not model.card.trained.other_background(batch).any()
+
+
+def test_a_grating_is_another_response(reference_data):
+    model = load_model(pretrained.find("autoencoder", "pretrained")[0])
+    batch = read_record(reference_data / "chandra" / "3c273" / "3c273.pi", model.card.spec).batch
+    assert model.card.trained is not None
+    assert model.card.trained.other_response(batch).all()

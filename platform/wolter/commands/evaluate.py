@@ -37,14 +37,14 @@ class Evaluate:
     MLflow run of each.
 
     Attributes:
-        families: names of the families; several to compare.
+        families: names of the families; several to compare, FAMILY@VERSION for one of its models.
         data: folder of the dataset.
         json: also write the results to this file.
         out: folder of the report.
         split: test, validation, train or all.
         n: evaluate on at most this many records; 0 for all.
-        version: version, run id or alias of the models in the registry; the newest version where
-            it is "latest".
+        version: version, run id or alias of the models in the registry, of those that name none;
+            the newest version where it is "latest".
         options: how to evaluate.
     """
 
@@ -63,7 +63,7 @@ class Evaluate:
         folder = check_folder(self.out or home() / "reports" / "-".join(self.families))
         if self.json is not None:
             check_out(self.json, [dataset.path / MANIFEST])
-        found = [pretrained.find(name, self.version) for name in self.families]
+        found = [pretrained.find(name, version) for name, version in self._named()]
         models = [load_model(folder) for folder, _ in found]
         versions = [version for _, version in found]
         report = task.evaluate(models, versions, dataset, self.split, self.n or None, self.options)
@@ -80,10 +80,15 @@ class Evaluate:
         print(f"report: {folder / REPORT}")
         return 0
 
+    def _named(self) -> list[tuple[str, str]]:
+        """Family and version of each name."""
+        parts = [name.partition("@") for name in self.families]
+        return [(name, version or self.version) for name, _, version in parts]
+
     def _task_and_dataset(self) -> tuple[Task, ShardDataset]:
         if not self.families:
             raise InputError(f"name a family: {', '.join(families.names())}")
-        loaded = [families.load(name) for name in self.families]
+        loaded = [families.load(name) for name, _ in self._named()]
         kind = loaded[0].kind
         dataset = open_dataset(self.data or default_dataset(kind))
         for family in loaded:
@@ -103,7 +108,7 @@ class Evaluate:
         """MLflow runs of the models; pretrained weights come from none of this registry."""
         return {
             i: mlflow_store.run_of(name, version)
-            for i, (name, version) in enumerate(zip(self.families, versions, strict=True))
+            for i, ((name, _), version) in enumerate(zip(self._named(), versions, strict=True))
             if not version.startswith(pretrained.PRETRAINED)
         }
 
@@ -112,7 +117,7 @@ class Evaluate:
         from wolter.report import style
         from wolter.report.training_curves import CAPTION, training_curves
 
-        name = self.families[number]
+        name = self._named()[number][0]
         drawing = training_curves(
             mlflow_store.history(run), families.load(name).metrics, f"{name}: training"
         )

@@ -11,14 +11,17 @@ from wolter.family import Family
 def named_family(arguments: Sequence[str]) -> Family | None:
     """The family that the arguments of a command name first; None where they name none.
 
+    FAMILY@VERSION names a family, too.
+
     Raises:
         InputError: the first argument is no option and no family.
     """
     first = next(iter(arguments), "-")
     if not first.startswith("-"):
-        return families.load(first)
+        return families.load(first.partition("@")[0])
     known = set(families.names())
-    name = next((word for word in arguments if word in known), None)
+    words = (word.partition("@")[0] for word in arguments)
+    name = next((word for word in words if word in known), None)
     return None if name is None else families.load(name)
 
 

@@ -218,6 +218,8 @@ class Trainer:
             sums = self._train_epoch(loss_module, train, on_step)
             means, rows = self._means(sums, total)
             seconds = time.perf_counter() - start
+            if self.epoch + 1 == self.config.epochs:
+                self._settle(train)
             validation = {} if validate is None else self.validate(validate)
             self.epoch += 1
             if on_epoch is not None:
@@ -249,6 +251,16 @@ class Trainer:
                 if on_step is not None:
                     on_step(self.epoch + min(1.0, (i + 1) / self.steps_per_epoch))
         return sums
+
+    @torch.no_grad()
+    def _settle(self, train: Reader) -> None:
+        """Have the family set what follows from its trained weights."""
+        if self.family.settle is None:
+            return
+        self.module.eval()
+        # Batches of an epoch that nothing was trained on: fresh noise, another order.
+        batches = (batch.to(self.device) for batch in train(self.config.epochs))
+        self.family.settle(self.module, batches)
 
     def _means(
         self, sums: dict[str, Tensor], total: Callable[[Tensor], Tensor]

@@ -8,7 +8,9 @@ from tests.synthetic import SPEC, make_batch
 
 from wolter import family as families
 from wolter.models._autoencoder import LATENTS, Config
-from wolter.models._latent_density import LEVELS, SIGMAS, LatentDensity, Standing
+from wolter.models._misfits import like_background, smooth_misfits
+from wolter.models._mixture import Mixture
+from wolter.models._ranks import Ranks
 from wolter.models._spectrum_decoder import ERG_PER_KEV, FLUX_BAND, FluxDecoder, deviance
 from wolter.models._spectrum_encoder import shortened
 from wolter.models.autoencoder import FAMILY
@@ -33,7 +35,7 @@ def made(config, batch, spec=SPEC):
     return module.eval()
 
 
-def trained(config, batch, steps=250):
+def trained(config, batch, steps=350):
     module = made(config, batch).train()
     optimiser = torch.optim.AdamW(module.parameters(), 3e-3)
     torch.manual_seed(0)
@@ -41,7 +43,9 @@ def trained(config, batch, steps=250):
         optimiser.zero_grad()
         FAMILY.loss(module, batch)[0].backward()
         optimiser.step()
-    return module.eval().requires_grad_(False)
+    module.eval().requires_grad_(False)
+    FAMILY.settle(module, iter([batch]))
+    return module
 
 
 @pytest.fixture(scope="module")
@@ -147,26 +151,79 @@ class TestAnomaly:
         usual_B = FAMILY.predict(learnt, batch)["anomaly"]
         assert float(FAMILY.predict(learnt, odd)["anomaly"][0]) > float(usual_B.quantile(0.98))
 
-    def test_the_mixture_is_a_density(self):
-        torch.manual_seed(0)
-        density = LatentDensity(3, 2)
-        axis = torch.linspace(-12, 12, 400)
-        grid_BL = torch.cartesian_prod(axis, axis)
-        total = density(grid_BL).detach().exp().sum() * (axis[1] - axis[0]) ** 2
+    def test_before_it_is_learnt_it_is_unknown(self, batch):
+        assert FAMILY.predict(made(SMALL, batch), batch)["anomaly"].isnan().all()
+
+    def test_without_a_background_it_is_a_number(self, learnt, batch):
+        some = batch[:64]
+        none = replace(
+            some, background_BC=some.background_BC * 0, background_scale_B=torch.zeros(64)
+        )
+        assert FAMILY.predict(learnt, none)["anomaly"].isfinite().all()
+
+    def test_the_mixture_is_a_density_that_finds_its_components(self):
+        generator = torch.Generator().manual_seed(0)
+        centre_K2 = torch.tensor([[-3.0, 0.0], [2.0, 1.0]])
+        shape_22 = torch.tensor([[1.0, 0.8], [0.0, 0.4]])
+        noise_N2 = torch.randn(4000, 2, generator=generator) @ shape_22
+        value_N2 = noise_N2 + centre_K2[(torch.arange(4000) % 4 == 0).long()]
+        density = Mixture(2, 2)
+        density.learn(value_N2)
+        order = density.mean_KX[:, 0].argsort()
+        torch.testing.assert_close(density.mean_KX[order], centre_K2, rtol=0, atol=0.15)
+        share_K = density.log_weight_K.exp()[order]
+        torch.testing.assert_close(share_K, torch.tensor([0.75, 0.25]), rtol=0, atol=0.03)
+        axis = torch.linspace(-12, 12, 500)
+        total = density(torch.cartesian_prod(axis, axis)).exp().sum() * (axis[1] - axis[0]) ** 2
         assert float(total) == pytest.approx(1, abs=1e-3)
 
-    def test_scores_are_followed_to_the_sigmas_of_a_normal(self):
+    def test_few_values_have_few_components(self):
+        density = Mixture(8, 2)
+        density.learn(torch.randn(40, 2, generator=torch.Generator().manual_seed(0)))
+        assert int(density.log_weight_K.isfinite().sum()) == 2
+        assert density(torch.zeros(1, 2)).isfinite().all()
+
+    def test_ranks_are_sigmas_of_a_normal_at_every_brightness(self):
         generator = torch.Generator().manual_seed(0)
-        standing = Standing(1)
-        standing.learn(torch.linspace(0, 1, 100))
-        for _ in range(1500):
-            brightness_B = torch.rand(512, generator=generator)
-            score_B1 = 5 + (1 + brightness_B[:, None]) * torch.randn(512, 1, generator=generator)
-            standing.follow(brightness_B, score_B1)
-        level_B = (torch.arange(LEVELS) + 0.5) / LEVELS
-        at_B1 = 5 + (1 + level_B[:, None]) * SIGMAS
-        sigmas_B = standing(level_B, at_B1)
-        torch.testing.assert_close(sigmas_B, torch.full_like(sigmas_B, SIGMAS), rtol=0.15, atol=0)
+
+        def drawn(n):
+            brightness_B = torch.rand(n, generator=generator)
+            normal_B = torch.randn(n, generator=generator)
+            return brightness_B, normal_B, (5 + (1 + brightness_B) * normal_B)[:, None]
+
+        ranks = Ranks(1)
+        brightness_B, _, score_B1 = drawn(40_000)
+        ranks.learn(brightness_B, score_B1)
+        brightness_B, _, score_B1 = drawn(40_000)
+        sigmas_B = ranks(brightness_B, score_B1)[:, 0]
+        for sigmas, share in ((1.0, 0.1587), (2.0, 0.02275), (3.0, 0.00135)):
+            assert float((sigmas_B > sigmas).float().mean()) == pytest.approx(share, rel=0.25)
+        extreme = ranks(torch.tensor([0.5, 0.5]), torch.tensor([[1e6], [-1e6]]))[:, 0]
+        assert 20 < float(extreme[0]) < 40
+        assert float(extreme[1]) < 0
+
+    def test_smooth_misfits_tell_gain_width_and_area_apart(self):
+        edges_C1 = torch.linspace(0.5, 8.0, 151)
+        energy_C = (edges_C1[1:] + edges_C1[:-1]) / 2
+
+        def line(energy, sigma):
+            return 3000 * torch.exp(-(((energy_C - energy) / sigma) ** 2) / 2) / sigma + 20
+
+        expected_BC = line(3.0, 0.2).expand(3, -1)
+        higher_C, wider_C = line(3.03, 0.2), line(3.0, 0.22)
+        harder_C = line(3.0, 0.2) * (1 + 0.1 * (energy_C > 6))
+        counts_BC = torch.stack([higher_C, wider_C, harder_C])
+        found_B6 = smooth_misfits(counts_BC, expected_BC, edges_C1)
+        assert found_B6.abs().argmax(1).tolist() == [0, 1, 5]
+        nothing = smooth_misfits(expected_BC, expected_BC, edges_C1)
+        torch.testing.assert_close(nothing, torch.zeros_like(nothing))
+
+    def test_what_is_like_the_background_is_told(self):
+        shape_BC = torch.linspace(1, 3, 50)[None] / 100
+        source_BC = torch.linspace(3, 1, 50)[None]
+        wrong = like_background(100 * shape_BC, source_BC, shape_BC)
+        right = like_background(source_BC, source_BC, shape_BC)
+        assert float(wrong) > 0 > float(right)
 
 
 def test_hidden_tokens_are_of_training_alone(batch):

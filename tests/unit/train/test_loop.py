@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -87,6 +88,19 @@ def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(dataset, tmp_pa
     torch.rand(7)  # other random numbers drawn in the process change nothing
     resumed.run(reader(dataset))
     assert torch.equal(weights(whole), weights(resumed))
+
+
+def test_a_family_settles_once_after_the_last_epoch_on_training_records(dataset):
+    told = []
+
+    def settle(module, batches):
+        told.append((trainer.epoch, module.training, len(next(batches)), torch.is_grad_enabled()))
+
+    module = build(MLP, SMALL, SPEC, 0)
+    config = TrainConfig(epochs=3, batch_size=64, device="cpu")
+    trainer = Trainer(replace(MLP, settle=settle), module, config, count_rows(dataset, "train"))
+    trainer.run(reader(dataset))
+    assert told == [(2, False, 64, False)]
 
 
 def test_training_leaves_the_random_state_of_the_process_alone(dataset):

@@ -8,7 +8,7 @@ Shapes: K class, N row, X feature.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,14 +16,23 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, QuantileTransformer, StandardScaler
 
 from wolter.errors import InputError
 from wolter.spectra.catalogue_rows.columns import CLASSES
-from wolter.spectra.catalogue_rows.metrics import Array, Indices, decide
+from wolter.spectra.catalogue_rows.metrics import (
+    Array,
+    Indices,
+    balanced_accuracy,
+    confusion_matrix,
+    decide,
+)
 
 FEWEST = 2  # rows of a class to learn from
+INNER_FOLDS = 3  # of the training rows, by which a strength is chosen
+STRENGTHS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 class Member(Protocol):
@@ -45,7 +54,9 @@ class ClassifierConfig:
     Attributes:
         strength: how far decisions divide class shares out, 0 (most probable class) to 1 (highest
             balanced accuracy for exact probabilities). Probabilities of classes with tens of rows
-            are uncertain: at 1, rare classes take too many rows of the large ones.
+            are uncertain: at 1, rare classes may take too many rows of the large ones. None: the
+            one of `STRENGTHS` whose balanced accuracy is highest in a cross-validation of the
+            training rows among themselves.
         iterations: boosting rounds.
         learning_rate: of the boosting.
         leaves: leaves of a tree.
@@ -53,7 +64,7 @@ class ClassifierConfig:
         seed: seed of the trees.
     """
 
-    strength: float = 0.9
+    strength: float | None = None
     iterations: int = 100
     learning_rate: float = 0.05
     leaves: int = 8
@@ -62,7 +73,7 @@ class ClassifierConfig:
 
     def __post_init__(self) -> None:
         """Check the strength."""
-        if not 0 <= self.strength <= 1:
+        if self.strength is not None and not 0 <= self.strength <= 1:
             raise InputError(f"strength {self.strength:g}: give 0 to 1")
 
 
@@ -73,7 +84,7 @@ class RowClassifier:
     Attributes:
         members: trained classifiers, averaged with equal weights.
         prior_K: share of each class among the training rows.
-        strength: see `ClassifierConfig`.
+        strength: see `ClassifierConfig`; the one that was given or chosen.
         used_X: features that are learnt from: those with two values or more.
     """
 
@@ -118,11 +129,36 @@ def train(
         raise InputError(
             f"too few rows of class {', '.join(few)}; give {FEWEST} or more, or leave it out"
         )
+    strength = config.strength
+    if strength is None:
+        strength = _chosen(values_NX, class_N, config)
     members = (_trees(config), _logistic(config, len(class_N)))
     used_X = np.fmin.reduce(values_NX) < np.fmax.reduce(values_NX)
     for member in members:
         member.fit(values_NX[:, used_X], class_N)
-    return RowClassifier(members, count_K / count_K.sum(), config.strength, used_X)
+    return RowClassifier(members, count_K / count_K.sum(), strength, used_X)
+
+
+def _chosen(values_NX: Array, class_N: Indices, config: ClassifierConfig) -> float:
+    """Strength of the highest balanced accuracy for rows that were not trained on."""
+    count_K = np.bincount(class_N, minlength=len(CLASSES))
+    folds = min(INNER_FOLDS, int(count_K[count_K > 0].min()) // FEWEST)
+    if folds < 2:  # too few rows of a class to judge by
+        return STRENGTHS[-1]
+    own = replace(config, strength=STRENGTHS[-1])
+    probability_NK = np.zeros((len(class_N), len(CLASSES)))
+    prior_NK = np.zeros_like(probability_NK)
+    splits = StratifiedKFold(folds, shuffle=True, random_state=config.seed)
+    for training, test in splits.split(class_N, class_N):
+        classifier = train(values_NX[training], class_N[training], own)
+        probability_NK[test] = classifier.probabilities(values_NX[test])
+        prior_NK[test] = classifier.prior_K
+
+    def accuracy(strength: float) -> float:
+        decided_N = decide(probability_NK, prior_NK, strength)
+        return balanced_accuracy(confusion_matrix(class_N, decided_N, len(CLASSES)))
+
+    return max(STRENGTHS, key=accuracy)
 
 
 def _trees(config: ClassifierConfig) -> Member:

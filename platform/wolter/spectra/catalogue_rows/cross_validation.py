@@ -86,7 +86,7 @@ def answer(
     classifier = train(training_NX, class_N, config)
     probability_NK = classifier.probabilities(values_NX)
     compact_N = group_decision(
-        probability_NK, classifier.prior_K, AGN_INDEX, COMPACT_INDEX, config.strength
+        probability_NK, classifier.prior_K, AGN_INDEX, COMPACT_INDEX, classifier.strength
     )
     prior_NK = np.tile(classifier.prior_K, (len(values_NX), 1))
     return probability_NK, prior_NK, classifier.decide(probability_NK), compact_N.astype(np.int64)

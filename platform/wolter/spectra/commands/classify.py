@@ -26,7 +26,8 @@ class Classify:
         out: table to write; .parquet, .csv, .vot or .fits choose the format.
         galactic_latitude: use the absolute Galactic latitude; labelled samples are biased in
             position.
-        strength: how far class shares are divided out of decisions, 0 to 1.
+        strength: how far class shares are divided out of decisions, 0 to 1; None: chosen by
+            cross-validation of the training rows.
         column: NAME=COLUMN of a column with another name, given again for each.
         seed: seed of the classifier.
     """
@@ -35,7 +36,7 @@ class Classify:
     train: Path
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     galactic_latitude: bool = False
-    strength: float = ClassifierConfig.strength
+    strength: float | None = ClassifierConfig.strength
     column: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     seed: int = 0
 

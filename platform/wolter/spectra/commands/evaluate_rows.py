@@ -40,7 +40,8 @@ class EvaluateRows:
         folds: folds of each cross-validation.
         repeats: repeats with other folds and seeds.
         seed: first seed.
-        strength: how far class shares are divided out of decisions, 0 to 1.
+        strength: how far class shares are divided out of decisions, 0 to 1; None: chosen by
+            cross-validation of the training rows.
         column: NAME=COLUMN of a column with another name, given again for each.
     """
 
@@ -52,7 +53,7 @@ class EvaluateRows:
     folds: int = 10
     repeats: int = 3
     seed: int = 0
-    strength: float = ClassifierConfig.strength
+    strength: float | None = ClassifierConfig.strength
     column: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
 
     def run(self) -> int:

@@ -13,7 +13,8 @@ from wolter.report.table import Column, Line, Table
 from wolter.spectra.latents.oddities import ODDITIES
 from wolter.spectra.latents.part import Part
 from wolter.spectra.latents.scores import Mask, Score, by_counts, columns
-from wolter.spectra.latents.sources import Array, Sources, encode
+from wolter.spectra.latents.shown import SHOWN, classifier_scores, features
+from wolter.spectra.latents.sources import Array, Indices, Outputs, Sources, encode
 from wolter.spectra.latents.study import Study
 
 ANOMALY = "anomaly"  # output
@@ -51,7 +52,10 @@ def vetoes(sources: Sources) -> Mapping[str, Mask]:
 
 
 def part(study: Study) -> Part:
-    """Ranks of injected oddities among the records that are judged, and vetoes."""
+    """Ranks of injected oddities among the records that are judged, and vetoes.
+
+    Beside them what a classifier reaches that was shown each kind of oddity.
+    """
     labels = [label for label, values in study.tested.items() if ANOMALY in values]
     batch = study.test.batch
     if not labels:
@@ -66,27 +70,50 @@ def part(study: Study) -> Part:
     some = torch.from_numpy(np.sort(generator.permutation(kept)[:_INJECTED]))
     edges = torch.tensor(study.test.spec.energy_edges)
     chosen, counts_N = batch[some], study.test.counts_N[some.numpy()]
+    usual = study.train.batch
+    shown = usual[: min(SHOWN, len(usual) // 4)]
     for label, model in zip(study.labels, study.models, strict=True):
         if label not in labels:
             continue
         all_M = study.tested[label][ANOMALY][kept]
-        top, middle, metrics[label] = [], [], {}
+        usual_MX = features(batch[torch.from_numpy(kept)], _some(study.tested[label], kept))
+        top, middle, best, metrics[label] = [], [], [], {}
         for name, inject in ODDITIES.items():
             drawn = torch.Generator().manual_seed(study.options.seed)
             odd = inject(chosen, edges, drawn)
-            rank_N = ranks(encode(model, odd)[ANOMALY], all_M)
+            outputs = encode(model, odd)
+            rank_N = ranks(outputs[ANOMALY], all_M)
             shares = by_counts(partial(_share, rank_N), counts_N)
             medians = by_counts(partial(_median, rank_N), counts_N)
             row = f"{name} ({study.origin})"
             top.append(_line(row, shares, 100.0))
             middle.append(Line(row, "measured", {k: v.value for k, v in medians.items()}, {}))
+            example = inject(shown, edges, drawn)
+            told = classifier_scores(
+                features(
+                    usual[len(shown) :], _some(study.outputs[label][0], slice(len(shown), None))
+                ),
+                features(example, encode(model, example)),
+                (features(odd, outputs), usual_MX),
+                study.options.seed,
+            )
+            seen = by_counts(partial(_share, ranks(*told)), counts_N)
+            best.append(_line(row, seen, 100.0))
             key = name.replace(" ", "_").replace("-", "_").lower()
             metrics[label][f"anomaly_top_{key}"] = 100 * shares["all"].value
+            metrics[label][f"anomaly_shown_top_{key}"] = 100 * seen["all"].value
         title = f"Injected oddities in the top {TOP:g} % of anomalies, percent: {label}"
         tables.append(Table(title, columns("most"), tuple(top)))
+        title = f"The same by a classifier that was shown {len(shown):,} of each, percent: {label}"
+        tables.append(Table(title, columns("none"), tuple(best)))
         title = f"Median rank of injected oddities, percent of records above: {label}"
         tables.append(Table(title, columns("least"), tuple(middle)))
     return Part(tuple(tables), metrics)
+
+
+def _some(outputs: Outputs, rows: Indices | slice) -> Outputs:
+    """Outputs of some records."""
+    return {name: values[rows] for name, values in outputs.items()}
 
 
 def _share(rank_N: Array, mask_N: Mask) -> Score:

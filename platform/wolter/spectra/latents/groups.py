@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from wolter.spectra.catalogue_rows.columns import COMPACT
 from wolter.spectra.latents.sources import UNKNOWN, Indices
 
 AGN = ("AGN",)
-COMPACT = ("HMXB", "LMXB", "NS", "CV")
 
 
 def two_groups(class_N: Indices, names: Sequence[str]) -> Indices:

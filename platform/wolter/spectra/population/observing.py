@@ -1,28 +1,21 @@
 """Chandra ACIS observations of a population: detectors, years, off-axis angles, backgrounds.
 
-Shapes: A band of the effective area, B sources, C channel, E photon energy, F narrow band, M
-background, T and Q shares of a photon's counts, Y year.
+Shapes: A band of the effective area, B sources, C channel, E photon energy, F narrow band, N
+knot of a smooth factor, Y year.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from wolter.data.seeds import seed_of
 from wolter.errors import InputError
-from wolter.spectra.folding import EDGES_KEV, describe
-from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
-from wolter.spectra.population.quantities import power_law_shapes
+from wolter.spectra.folding import EDGES_KEV
+from wolter.spectra.grid import AREA_EDGES
+from wolter.spectra.population.detector import BACKGROUNDS, Detector, middles
+from wolter.spectra.response_variation import KNOTS_KEV, hats
 from wolter.xray.instruments import acis
-from wolter.xray.instruments.instrument import load
-from wolter.xray.spectral.redistribution import recorded_offsets
-from wolter.xray.spectral.response import Response, rebin_channels
-
-BACKGROUNDS = 32  # of each detector and era
-_PHOTONS_KEV = (0.3, 10.0)  # others leave no count between 0.5 and 8 keV
-ERAS = (2001, 2010, 2019)  # years whose area the sky's background is folded through
 
 
 @dataclass(frozen=True)
@@ -40,6 +33,9 @@ class ObservingConfig:
         region: range of the radius of the region over that of 90 % of the photons.
         background_scale: range of the region's area over that of the background's.
         background_dex: standard deviation of the logarithm of a factor on the background.
+        redistributions: of each detector, with gains and line widths as response files differ; 1:
+            the embedded one alone.
+        tilt: standard deviation of the logarithm of a smooth factor on the area.
     """
 
     detectors: tuple[str, ...] = ("acis_s", "acis_i")
@@ -48,10 +44,12 @@ class ObservingConfig:
     exposure_s: tuple[float, float] = (3e3, 3e5)
     usual_exposure_s: float = 4e4
     exposure_dex: float = 0.35
-    aperture: tuple[float, float] = (0.85, 0.97)
+    aperture: tuple[float, float] = (0.85, 1.0)
     region: tuple[float, float] = (0.9, 1.3)
-    background_scale: tuple[float, float] = (0.02, 0.25)
+    background_scale: tuple[float, float] = (0.015, 0.55)
     background_dex: float = 0.2
+    redistributions: int = 10
+    tilt: float = 0.03
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -59,123 +57,15 @@ class ObservingConfig:
             low, high = getattr(self, name)
             if not 0 <= low <= high:
                 raise InputError(f"{name} = {low}, {high}: give 0 <= low <= high")
+        if self.redistributions < 1 or self.tilt < 0:
+            raise InputError(
+                f"redistributions = {self.redistributions}, tilt = {self.tilt}: give 1 or more "
+                "and 0 or more"
+            )
         if not self.detectors or not set(self.detectors) <= {"acis_s", "acis_i"}:
             raise InputError(
                 f"detectors = {', '.join(self.detectors)}: give acis_s, acis_i or both"
             )
-
-
-@dataclass(frozen=True, eq=False)
-class Detector:
-    """One detector of ACIS in all years.
-
-    Attributes:
-        response: of the first year, on the channels of the records' grid.
-        ratio_YE: area of each year over that of the first.
-        years_Y: the years.
-        area_YA: on-axis area in the bands of `AREA_EDGES`, cm^2.
-        folding_area_YF: the same in the bands of `wolter.spectra.folding.EDGES_KEV`.
-        offset_TA: see `wolter.spectra.folding.describe`.
-        redistribution_QA: see `wolter.spectra.schema.SpectraBatch`.
-        background_YMC: background, counts/s per arcmin^2 in each channel.
-        area_YC: on-axis area in the channels of the grid, cm^2.
-        power_law_TC: counts of absorbed power laws in the first year; see
-            `wolter.spectra.population.quantities`.
-    """
-
-    response: Response
-    ratio_YE: Tensor
-    years_Y: Tensor
-    area_YA: Tensor
-    folding_area_YF: Tensor
-    offset_TA: Tensor
-    redistribution_QA: Tensor
-    background_YMC: Tensor
-    area_YC: Tensor
-    power_law_TC: Tensor
-
-    @classmethod
-    def of(cls, name: str, years: tuple[int, int], edges: tuple[float, ...]) -> "Detector":
-        """Make a detector's responses and backgrounds; they depend on nothing else."""
-        instrument = load(name)
-        full = instrument.response(str(acis_first_year(name)))
-        middle_E = _middles(full.energy_edges_E1)
-        letter = name[-1]
-        first_E = acis.area(middle_E, letter, float(acis_first_year(name)))
-        wanted = range(years[0], years[1] + 1)
-        ratio_YE = torch.stack(
-            [acis.area(middle_E, letter, float(year)) / first_E for year in wanted]
-        )
-        own = [
-            replace(full, matrix_EC=full.matrix_EC * ratio_E[:, None].float())
-            for ratio_E in ratio_YE
-        ]
-        gridded = full.rebin(edges)
-        kept = _photons(full)
-        seen = replace(
-            gridded,
-            energy_edges_E1=full.energy_edges_E1[kept.start : kept.stop + 1 : 2].contiguous(),
-            matrix_EC=_in_pairs(gridded.matrix_EC[kept].T).T.contiguous(),
-        )
-        generator = torch.Generator().manual_seed(seed_of(0, 0, f"backgrounds {name}"))
-        eras = {
-            era: instrument.draw_backgrounds(
-                _of_year(full, acis.area(middle_E, letter, float(era)) / first_E),
-                BACKGROUNDS,
-                generator,
-                (1.0, 1.0),
-            )
-            for era in ERAS
-        }
-        nearest = [min(ERAS, key=lambda era: abs(era - year)) for year in wanted]
-        binned = {
-            era: rebin_channels(rate_MC, full.channel_edges_C1, edges).float()
-            for era, rate_MC in eras.items()
-        }
-        return cls(
-            response=seen,
-            ratio_YE=_in_pairs(ratio_YE[:, kept]).float(),
-            years_Y=torch.tensor(list(wanted)),
-            area_YA=torch.stack(
-                [_of_year(gridded, ratio_E).area_between(AREA_EDGES) for ratio_E in ratio_YE]
-            ).float(),
-            folding_area_YF=torch.stack([each.area_between(EDGES_KEV) for each in own]).float(),
-            offset_TA=describe(full)[1],
-            redistribution_QA=recorded_offsets(full, PHOTONS_KEV, RECORDED_SHARES).float(),
-            background_YMC=torch.stack([binned[era] for era in nearest]),
-            area_YC=torch.stack([each.area_between(edges) for each in own]).float(),
-            power_law_TC=power_law_shapes(_of_year(seen, _in_pairs(ratio_YE[:1, kept])[0])),
-        )
-
-    @property
-    def energy_E(self) -> Tensor:
-        """Photon energies, keV."""
-        return _middles(self.response.energy_edges_E1)
-
-
-def acis_first_year(name: str) -> int:
-    """First year of the embedded responses of an ACIS detector."""
-    return int(load(name).filters[0])
-
-
-def _photons(response: Response) -> slice:
-    """The photon energies that are simulated."""
-    low, high = (int(torch.searchsorted(response.energy_edges_E1, each)) for each in _PHOTONS_KEV)
-    assert (high - low) % 2 == 0
-    return slice(low, high)
-
-
-def _in_pairs(values: Tensor) -> Tensor:
-    """Means of pairs along the last axis: bins of 10 and 20 eV, a tenth of the resolution."""
-    return (values[..., ::2] + values[..., 1::2]) / 2
-
-
-def _of_year(response: Response, ratio_E: Tensor) -> Response:
-    return replace(response, matrix_EC=response.matrix_EC * ratio_E[:, None].float())
-
-
-def _middles(edges_E1: Tensor) -> Tensor:
-    return (edges_E1[1:] + edges_E1[:-1]) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +77,7 @@ class Observations:
         year_B: index of the year.
         theta_B: off-axis angle, arcmin.
         aperture_B: share of the photons in the region.
+        tilt_BN: logarithm of a smooth factor on the area, at `KNOTS_KEV`.
         exposure_B: s.
         scale_B: area of the source region over that of the background.
         background_BC: expected background in the source region, counts.
@@ -196,6 +87,7 @@ class Observations:
     year_B: Tensor
     theta_B: Tensor
     aperture_B: Tensor
+    tilt_BN: Tensor
     exposure_B: Tensor
     scale_B: Tensor
     background_BC: Tensor
@@ -220,12 +112,13 @@ class Observations:
         return self._area(self.detector.area_YC, edges)
 
     def _area(self, area_YA: Tensor, edges: tuple[float, ...]) -> Tensor:
-        middle_A = _middles(torch.tensor(edges))
+        middle_A = middles(torch.tensor(edges))
         return area_YA[self.year_B] * self._throughput(middle_A)
 
     def _throughput(self, energy_E: Tensor) -> Tensor:
-        """Share (B, E) of the on-axis area: vignetting and the region's share of the PSF."""
-        return acis.vignetting(energy_E, self.theta_B) * self.aperture_B[:, None]
+        """Factor (B, E) on the on-axis area: vignetting, the region's share of the PSF, a tilt."""
+        seen_BE = acis.vignetting(energy_E, self.theta_B) * self.aperture_B[:, None]
+        return seen_BE * (self.tilt_BN @ hats(energy_E)).exp()
 
 
 def observe(
@@ -256,6 +149,7 @@ def observe(
         year_B=year_B,
         theta_B=theta_B,
         aperture_B=between(*config.aperture),
+        tilt_BN=config.tilt * torch.randn(n, len(KNOTS_KEV), generator=generator),
         exposure_B=exposure_B,
         scale_B=low * (high / low) ** unit(),
         background_BC=rate_BC * (region_B * factor_B * exposure_B)[:, None],

@@ -18,8 +18,9 @@ from wolter.spectra.population import quantities
 from wolter.spectra.population.class_model import Variant
 from wolter.spectra.population.classes import CLASSES, NAMES
 from wolter.spectra.population.config import PopulationConfig
+from wolter.spectra.population.detector import Detector
 from wolter.spectra.population.emission import Emission, Values
-from wolter.spectra.population.observing import Detector, Observations, observe
+from wolter.spectra.population.observing import Observations, observe
 from wolter.spectra.population.selection import Detections, detect, steep_counts
 from wolter.spectra.population.thermal import model_of
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
@@ -56,7 +57,11 @@ class PopulationSimulator:
         model_of(config.thermal, "plasma")  # fails first where the package is missing
         observing = config.observing
         self.detectors = [
-            Detector.of(name, observing.years, config.energy_edges) for name in observing.detectors
+            each
+            for name in observing.detectors
+            for each in Detector.all_of(
+                name, observing.years, config.energy_edges, observing.redistributions
+            )
         ]
         self.edges_E1 = self.detectors[0].response.energy_edges_E1
         digest = hashlib.sha256()

@@ -5,8 +5,9 @@ import pytest
 import torch
 from tests.chandra_sources import SPEC, make_sources
 
-from wolter.spectra.latents.anomalies import ranks, vetoes
+from wolter.spectra.latents.anomalies import TOP, ranks, vetoes
 from wolter.spectra.latents.oddities import ODDITIES
+from wolter.spectra.latents.shown import classifier_scores
 from wolter.spectra.latents.sources import Sources
 
 EDGES = torch.tensor(SPEC.energy_edges)
@@ -75,3 +76,19 @@ def test_vetoes_name_what_is_wrong():
     assert few[0]
     assert none.tolist() == [False, True, False, False]
     assert uncovered.tolist() == [False, False, True, False]
+
+
+def test_a_classifier_that_was_shown_some_tells_others():
+    generator = np.random.default_rng(0)
+
+    def drawn(n, middle):
+        return generator.normal(size=(n, 3)) + np.array([middle, 0, 0])
+
+    odd, usual = classifier_scores(
+        drawn(800, 0.0), drawn(200, 4.0), (drawn(100, 4.0), drawn(1000, 0.0)), seed=0
+    )
+    assert (ranks(odd, usual) <= TOP).mean() > 0.9
+    none, usual = classifier_scores(
+        drawn(800, 0.0), drawn(200, 0.0), (drawn(100, 0.0), drawn(1000, 0.0)), seed=0
+    )
+    assert (ranks(none, usual) <= TOP).mean() < 0.1
