@@ -56,4 +56,5 @@ class Ranks(nn.Module):
         log_low, log_high = self.log_beyond_P[upper_BQ1 - 1], self.log_beyond_P[upper_BQ1]
         log_BQ = (log_low + share_BQ1 * (log_high - log_low))[..., 0]
         log_BQ = log_BQ.clamp(-MOST, math.log(0.9)).double()
-        return -torch.special.ndtri(log_BQ.exp()).to(score_BQ)
+        sigmas_BQ: Tensor = -torch.special.ndtri(log_BQ.exp()).to(score_BQ)
+        return sigmas_BQ

@@ -93,7 +93,8 @@ class Unusual(nn.Module):
     def _all(self, count_B: Tensor, score_BQ: Tensor) -> Tensor:
         """All scores as one (B, 1); a score below its median is as good as at it."""
         sigmas_BQ: Tensor = self.each(count_B, score_BQ)
-        return sigmas_BQ.clamp_min(0).norm(dim=1, keepdim=True)
+        length_B1: Tensor = sigmas_BQ.clamp_min(0).square().sum(1, keepdim=True).sqrt()
+        return length_B1
 
     def forward(self, batch: SpectraBatch, made: Seen, edges_C1: Tensor) -> Tensor:
         """Anomaly (B) in sigmas of training spectra that are as bright."""
