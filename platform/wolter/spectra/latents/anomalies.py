@@ -67,48 +67,58 @@ def part(study: Study) -> Part:
     vetoed_N = np.any(list(vetoes(study.test).values()), axis=0)
     kept = np.flatnonzero(~vetoed_N)
     generator = np.random.default_rng(study.options.seed)
-    some = torch.from_numpy(np.sort(generator.permutation(kept)[:_INJECTED]))
+    some_N = np.sort(generator.permutation(kept)[:_INJECTED])
+    chosen = batch[_index(some_N)]
+    order_N = generator.permutation(len(study.train))
+    shown_N, usual_N = np.split(order_N, [min(SHOWN, len(order_N) // 4)])
+    shown, usual = study.train.batch[_index(shown_N)], study.train.batch[_index(usual_N)]
     edges = torch.tensor(study.test.spec.energy_edges)
-    chosen, counts_N = batch[some], study.test.counts_N[some.numpy()]
-    usual = study.train.batch
-    shown = usual[: min(SHOWN, len(usual) // 4)]
+    remarks: list[str] = []
     for label, model in zip(study.labels, study.models, strict=True):
         if label not in labels:
             continue
         all_M = study.tested[label][ANOMALY][kept]
-        usual_MX = features(batch[torch.from_numpy(kept)], _some(study.tested[label], kept))
+        judged_MX = features(batch[_index(kept)], _some(study.tested[label], kept))
+        usual_NX = features(usual, _some(study.outputs[label][0], usual_N))
         top, middle, best, metrics[label] = [], [], [], {}
         for name, inject in ODDITIES.items():
             drawn = torch.Generator().manual_seed(study.options.seed)
             odd = inject(chosen, edges, drawn)
+            seen_N = odd.counts_BC.sum(1) > 0
+            if not seen_N.all():
+                none = f"{name}: {int((~seen_N).sum())} of {len(odd)} have no counts, and no rank."
+                remarks.append(none)
+            odd, example = odd[seen_N], inject(shown, edges, drawn)
+            counts_N = study.test.counts_N[some_N[seen_N.numpy()]]
             outputs = encode(model, odd)
+            told = classifier_scores(
+                usual_NX,
+                features(example, encode(model, example)),
+                (features(odd, outputs), judged_MX),
+                study.options.seed,
+            )
+            row = f"{name} ({study.origin})"
             rank_N = ranks(outputs[ANOMALY], all_M)
             shares = by_counts(partial(_share, rank_N), counts_N)
             medians = by_counts(partial(_median, rank_N), counts_N)
-            row = f"{name} ({study.origin})"
+            shares_shown = by_counts(partial(_share, ranks(*told)), counts_N)
             top.append(_line(row, shares, 100.0))
             middle.append(Line(row, "measured", {k: v.value for k, v in medians.items()}, {}))
-            example = inject(shown, edges, drawn)
-            told = classifier_scores(
-                features(
-                    usual[len(shown) :], _some(study.outputs[label][0], slice(len(shown), None))
-                ),
-                features(example, encode(model, example)),
-                (features(odd, outputs), usual_MX),
-                study.options.seed,
-            )
-            seen = by_counts(partial(_share, ranks(*told)), counts_N)
-            best.append(_line(row, seen, 100.0))
+            best.append(_line(row, shares_shown, 100.0))
             key = name.replace(" ", "_").replace("-", "_").lower()
             metrics[label][f"anomaly_top_{key}"] = 100 * shares["all"].value
-            metrics[label][f"anomaly_shown_top_{key}"] = 100 * seen["all"].value
+            metrics[label][f"anomaly_shown_top_{key}"] = 100 * shares_shown["all"].value
         title = f"Injected oddities in the top {TOP:g} % of anomalies, percent: {label}"
         tables.append(Table(title, columns("most"), tuple(top)))
         title = f"The same by a classifier that was shown {len(shown):,} of each, percent: {label}"
         tables.append(Table(title, columns("none"), tuple(best)))
         title = f"Median rank of injected oddities, percent of records above: {label}"
         tables.append(Table(title, columns("least"), tuple(middle)))
-    return Part(tuple(tables), metrics)
+    return Part(tuple(tables), metrics, remarks=tuple(remarks))
+
+
+def _index(rows: Indices) -> torch.Tensor:
+    return torch.from_numpy(rows)
 
 
 def _some(outputs: Outputs, rows: Indices | slice) -> Outputs:
