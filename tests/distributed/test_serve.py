@@ -48,7 +48,10 @@ def registered(tmp_path_factory, untrained):
             shutil.copytree(untrained(name), folder)
             weights = load_file(folder / WEIGHTS)
             if seed:  # other weights, of the same sense
-                weights = {k: v * (float("nan") if broken else 1.001) for k, v in weights.items()}
+                factor = float("nan") if broken else 1.001
+                weights = {
+                    k: v * factor if v.is_floating_point() else v for k, v in weights.items()
+                }
             save_file(weights, folder / WEIGHTS)
             run_id = mlflow_store.start("tests", name, {}, open_dataset(home / "data"))
             mlflow_store.register(name, run_id, folder)
