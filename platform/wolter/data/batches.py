@@ -23,6 +23,7 @@ from wolter.data.stream import read_numbered, read_selected, select
 from wolter.errors import InputError, told_by_tasks
 
 SAMPLED_FILES = 4  # shards that a sample is taken from
+SPREAD_FILES = 32  # and those of one that is spread over a dataset
 RAY_BLOCK_BYTES = 32 * 2**20  # a dozen wait in the object store, which must not spill to disk
 
 
@@ -219,6 +220,25 @@ def sample_split(dataset: ShardDataset, split: str, n: int) -> Any:
     for left, index in zip(range(len(spread), 0, -1), spread.astype(int), strict=True):
         rows = read_selected(dataset.files[index], split, columns)[: -(-wanted // left)]
         wanted -= rows.num_rows
+        if rows.num_rows:
+            blocks.append(to_batch(table_to_numpy(rows), kind))
+    return type(blocks[0]).concatenate(blocks) if blocks else read_split(dataset, split, n)
+
+
+def spread_split(dataset: ShardDataset, split: str, n: int) -> Any:
+    """About `n` rows of a split, spread evenly over most shards and within each.
+
+    Blocks of records that are made alike, as with one response, are all among them.
+
+    Raises:
+        InputError: the split has no rows.
+    """
+    spread = np.linspace(0, len(dataset.files) - 1, min(SPREAD_FILES, len(dataset.files)))
+    kind, columns = _columns(dataset)
+    blocks, wanted = [], max(1, n // len(spread))
+    for index in spread.astype(int):
+        rows = read_selected(dataset.files[index], split, columns)
+        rows = rows.take(np.arange(0, rows.num_rows, max(1, rows.num_rows // wanted)))
         if rows.num_rows:
             blocks.append(to_batch(table_to_numpy(rows), kind))
     return type(blocks[0]).concatenate(blocks) if blocks else read_split(dataset, split, n)

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save
 
 from wolter import config as configs
-from wolter.data.batches import sample_split
+from wolter.data.batches import sample_split, spread_split
 from wolter.data.integrity import sha256_of
 from wolter.data.record_kinds import record_kind
 from wolter.data.shards import ShardDataset
@@ -102,7 +102,7 @@ def with_ranges(model: Model, dataset: ShardDataset) -> Model:
     kind = record_kind(dataset.manifest.kind)
     if model.card.trained is not None or kind.ranges is None:
         return model
-    sample = sample_split(dataset, "train", kind.sample_rows(dataset.spec))
+    sample = spread_split(dataset, "train", kind.sample_rows(dataset.spec))
     return replace(model, card=replace(model.card, trained=kind.ranges.of(sample)))
 
 

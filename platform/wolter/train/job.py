@@ -7,7 +7,7 @@ from typing import Any
 
 from wolter import config as configs
 from wolter import family as families
-from wolter.data.batches import BatchConfig, Reader, count_rows, sample_split
+from wolter.data.batches import BatchConfig, Reader, count_rows, sample_split, spread_split
 from wolter.data.mixing import MixedReader, observed_rows
 from wolter.data.record_kinds import record_kind
 from wolter.data.schema import RecordBatch
@@ -212,7 +212,8 @@ def prepare(
     dataset = open_dataset(job.dataset)
     spec, kind = dataset.spec, record_kind(dataset.manifest.kind)
     lineage: tuple[dict[str, Any], ...] = ()
-    sample = sample_split(dataset, train.split, kind.sample_rows(spec))
+    drawn = train.split, kind.sample_rows(spec)
+    sample = sample_split(dataset, *drawn)
     if job.start:  # with the normalisation that its weights belong to
         model = load_model(Path(job.start))
         module, spec, lineage = model.module, model.card.spec, model.card.history
@@ -241,7 +242,7 @@ def prepare(
         dataset=provenance(dataset.manifest),
         trainable=train.trainable,
         lineage=lineage,
-        trained=None if kind.ranges is None else kind.ranges.of(sample),
+        trained=None if kind.ranges is None else kind.ranges.of(spread_split(dataset, *drawn)),
     )
     observed = None
     if job.observed:
