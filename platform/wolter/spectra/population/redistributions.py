@@ -2,8 +2,8 @@
 
 Files of different years, chips, rows and calibrations put photons of 1 keV up to 5 eV from one
 another and those above silicon's K edge up to 40 eV, and see them 0.6 to 1.3 times as broad. Below
-0.5 keV most lack the shoulder of the embedded responses. The ranges hold what files of ACIS-S of
-2000 to 2004, of a grating's zeroth order and of several calibrations have, and a little more.
+0.5 keV most lack the shoulder of the embedded responses. The ranges hold what files of ACIS of
+2000 to 2006, of a grating's zeroth order and of several calibrations have, and a little more.
 
 Shapes: C channel, C1 its edges, E and E1 photon energy.
 """
