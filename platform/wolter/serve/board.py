@@ -1,4 +1,8 @@
-"""What replicas report of themselves: an actor that the page reads, and the pulse that tells it."""
+"""What replicas report of themselves, and the models that they are to answer with: an actor.
+
+The page reads the reports. Models change through the board and not through Ray Serve's
+`user_config`, as a replica that is given another one gets no requests meanwhile (Ray 2.60).
+"""
 
 import logging
 import threading
@@ -35,11 +39,20 @@ class Report:
 
 
 class Board:
-    """The last report of every replica, by application; run as one actor."""
+    """The last report of every replica, and the chosen models; run as one actor."""
 
     def __init__(self) -> None:
         self._told: dict[str, dict[str, Told]] = {}
         self._notes: dict[str, str] = {}
+        self._chosen: list[dict[str, Any]] = []
+
+    def choose(self, models: list[dict[str, Any]]) -> None:
+        """Keep the models that are to answer: dictionaries of `ServedRef`s."""
+        self._chosen = models
+
+    def chosen(self) -> list[dict[str, Any]]:
+        """The models that are to answer; none where those of the start are."""
+        return self._chosen
 
     def report(self, part: str, replica: str, told: Told) -> bool:
         """Keep a replica's report; True where its OpenAPI document is missing."""

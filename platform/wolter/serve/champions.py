@@ -1,4 +1,4 @@
-"""Watch of the registry's champions: an actor that checks new ones and hands them to replicas."""
+"""Watch of the registry's champions: an actor that checks new ones and puts them on the board."""
 
 import json
 import logging
@@ -50,9 +50,7 @@ class Champions:
         for name in {*self._notes, *told["notes"]}:
             board.find().note.remote(name, told["notes"].get(name, ""))
         self._notes = told["notes"]
-        if told["models"] != self.models:
-            self._hand_on(told["models"])
-            self.models = told["models"]
+        self.models = told["models"]
         return self.models
 
     def locate(self, name: str, version: str) -> tuple[str, str]:
@@ -72,6 +70,7 @@ class Champions:
                 if (now := _stamp(self.state)) != self._seen:
                     self.look()
                     self._seen = now
+                board.find().choose.remote(self.models)  # one that is new has forgotten them
             except Exception:
                 logging.getLogger(__name__).exception("champions cannot be looked at")
                 time.sleep(10 * EVERY_S)
@@ -90,18 +89,6 @@ class Champions:
         )
         told: dict[str, Any] = json.loads(done.stdout)
         return told
-
-    def _hand_on(self, models: Sequence[dict[str, Any]]) -> None:
-        """Change the applications whose models have changed."""
-        from wolter.serve.application import deploy
-        from wolter.serve.models import ServedRef
-        from wolter.serve.parts import parts
-
-        chosen = [configs.from_dict(ServedRef, each) for each in models]
-        config = configs.from_dict(ServeConfig, self.config)
-        before = [configs.from_dict(ServedRef, each) for each in self.models]
-        changed = {each.task for each in set(chosen) ^ set(before)}
-        deploy([p for p in parts(config, chosen) if p.task in changed and p.task], config, chosen)
 
 
 def start(config: ServeConfig, models: Sequence[Any]) -> Any:

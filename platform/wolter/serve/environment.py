@@ -61,6 +61,8 @@ def prepare() -> Path:
         "RAY_SERVE_HAPROXY_METRICS_PORT": ports[0],
         "RAY_SERVE_HAPROXY_STATS_PORT": ports[1],
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": ports[2],
+        # A replica that ends takes pooled connections with it, besides those of requests.
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         "RAY_SERVE_HAPROXY_NBTHREAD": min(cores(), _THREADS),
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": 60,
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": int(REQUEST_TIMEOUT_S) + 20,

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 LIVE = "/livez"
+JOBS = "/tap/async"  # its posts make jobs
 SLOW_HEADERS_S = 20  # longest time until the headers of a request have arrived
 _PDEATHSIG = 1  # of prctl(2)
 _ALIVE = r"{\"status\":\"alive\"}"
@@ -78,6 +79,8 @@ def _rules() -> str:
         "if { req.hdr(x-request-id) -m reg ^[A-Za-z0-9._:-]+$ }",
         "http-request set-header x-request-id %[uuid]",
         *(f"http-request del-header {name}" for name in _ORDERS),
+        # All others may be asked twice, as a replica that ends may leave an answer out.
+        "http-request disable-l7-retry if METH_POST { path_beg " + JOBS + " }",
         "http-response set-header x-client-request-id %[var(txn.client_id)] "
         "if { var(txn.client_id) -m found }",
     ]

@@ -6,6 +6,7 @@ that were begun end with the old one.
 
 import asyncio
 import importlib
+import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from wolter import config as configs
 from wolter import local_ray
 from wolter.memory import give_back_when_idle, keep_freed
+from wolter.serve import board
 from wolter.serve.board import Pulse
 from wolter.serve.front import Front, FrontConfig, Swapped
+from wolter.serve.timing import PULSE_S
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -98,14 +101,41 @@ class _OfModels:
         self.ended = threading.Event()
         threading.Thread(target=give_back_when_idle, args=[self.ended], daemon=True).start()
         self.service: Service | None = None
+        self._models: list[dict[str, Any]] = []
 
     async def reconfigure(self, given: dict[str, Any]) -> None:
-        """Take other models; called by Ray Serve at first, and whenever they change."""
+        """Take the models of the start, or those on the board; called by Ray Serve."""
+        await asyncio.to_thread(self._replace, self._chosen() or given["models"])
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def _follow(self) -> None:
+        """Take the models on the board whenever they change."""
+        while not self.ended.wait(PULSE_S):
+            try:
+                if chosen := self._chosen():
+                    self._replace(chosen)
+            except Exception:  # those that answer stay
+                logging.getLogger(__name__).exception("%s: no other models", self.task)
+
+    def _chosen(self) -> list[dict[str, Any]]:
+        """Models of the task on the board; none where it has none."""
+        import ray
+
+        try:
+            told = ray.get(board.find().chosen.remote(), timeout=10)
+        except (ValueError, ray.exceptions.RayError):  # no board now
+            return []
+        return [each for each in told if _task(each) == self.task]
+
+    def _replace(self, models: list[dict[str, Any]]) -> None:
+        if models == self._models:
+            return
         from wolter.serve.models import ServedRef
 
-        chosen = [configs.from_dict(ServedRef, each) for each in given["models"]]
-        before, self.service = self.service, await asyncio.to_thread(self._load, chosen)
+        chosen = [configs.from_dict(ServedRef, each) for each in models]
+        before, self.service = self.service, self._load(chosen)
         self.take(self.service)
+        self._models = models
         if before is not None:
             before.watch.stop()
 
@@ -212,6 +242,12 @@ class Dear(_OfModels):
     async def answer(self, sent: "Sent") -> Any:
         """Answer a request; see `wolter.serve.dear.DearLane.answer`."""
         return await self.lane.answer(sent)
+
+
+def _task(model: dict[str, Any]) -> str:
+    from wolter.serve.models import ServedRef
+
+    return configs.from_dict(ServedRef, model).task
 
 
 def _records(batches: list[Any]) -> int:

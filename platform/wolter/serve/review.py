@@ -85,15 +85,18 @@ def _problem(new: ServedRef, old: ServedRef | None) -> str:
 def _worse(new: ServedRef, model: Model, before: Model) -> str:
     """How a model is worse than the one before it on held-out records; empty where it is not.
 
-    The records are those of the new model's own dataset, where this is at hand. Models of other
-    inputs are not compared.
+    The records are those of the new model's own dataset, where this is at hand. Models that read
+    other records are not compared.
     """
     if pretrained.PRETRAINED in new.version or model.card.spec != before.card.spec:
         return ""
     folder = mlflow_store.training_data(new.name, new.version)
     if not folder.is_dir():
         return ""
-    batch = sample_split(open_dataset(folder), "test", HELD_OUT)
+    dataset = open_dataset(folder)
+    if model.card.spec.mismatch(dataset.spec):
+        return ""
+    batch = sample_split(dataset, "test", HELD_OUT)
     metric = next(iter(model.family.metrics), None)
     if metric is None:
         return ""

@@ -14,6 +14,7 @@ from wolter.registry.checkpoint import WEIGHTS
 from wolter.serve import review
 from wolter.serve.config import ServeConfig
 from wolter.serve.models import ServedRef
+from wolter.spectra.schema import SpectraSpec
 
 
 @pytest.fixture
@@ -24,7 +25,8 @@ def changed(untrained, tmp_path):
         folder = tmp_path / f"mlp-{factor}"
         shutil.copytree(untrained("mlp"), folder)
         weights = load_file(folder / WEIGHTS)
-        save_file({k: v * factor for k, v in weights.items()}, folder / WEIGHTS)
+        changed = {k: v * factor if v.is_floating_point() else v for k, v in weights.items()}
+        save_file(changed, folder / WEIGHTS)
         return str(folder)
 
     return make
@@ -62,6 +64,8 @@ def test_a_worse_champion_is_refused(untrained, changed, tmp_path, monkeypatch):
     found = iter([1.3, 1.0, 1.05, 1.0, 0.7, 1.0])
     monkeypatch.setattr(review, "_measured", lambda *_: next(found))
     old, new = ServedRef("mlp", str(untrained("mlp")), "1"), ServedRef("mlp", changed(1.001), "2")
+    assert not review.review([new], [old]).notes  # the records are of another grid: not compared
+    monkeypatch.setattr(SpectraSpec, "mismatch", lambda *_: "")
     told = review.review([new], [old])
     assert "of 1.3 on held-out records, 1 of the one before" in told.notes["mlp@2"]
     assert review.review([new], [old]).models == (new,)
