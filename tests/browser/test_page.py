@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import sync_playwright
 from tests.releases import random_release
 
 from wolter.catalogue import release as releases
@@ -42,6 +41,8 @@ def url(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def context():
+    from playwright.sync_api import sync_playwright  # of the peers
+
     chromium = shutil.which("chromium")
     assert chromium, "chromium is missing: `make peers` installs it"
     with sync_playwright() as play:
