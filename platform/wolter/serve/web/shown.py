@@ -8,7 +8,7 @@ from typing import Any
 from wolter.catalogue.columns import Column, Table
 
 PROBABILITY = "stat.probability"  # UCD of a class's probability
-LOW, HIGH = "_lolim", "_hilim"  # suffixes of the ends of a 68 % interval
+INTERVALS = (("_lolim", "_hilim"), ("_lolim95", "_hilim95"))  # ends of 68 and 95 %
 BAR = 200  # width of a bar that stands for 1, pixels
 SIGNIFICANT = 4  # digits
 
@@ -32,12 +32,12 @@ class Shown:
 
 @dataclass(frozen=True)
 class Quantity:
-    """An estimate with its interval."""
+    """An estimate with its intervals of 68 and 95 %."""
 
     name: str
     about: str
     value: str
-    interval: str
+    intervals: tuple[str, ...]
     unit: str
 
 
@@ -100,7 +100,8 @@ def estimate(table: Table, own: Sequence[Column], row: Mapping[str, Any]) -> Est
         row: values by column.
     """
     names = {column.name for column in own}
-    ends = {f"{c.name}{suffix}" for c in own for suffix in (LOW, HIGH)} & names
+    suffixes = [suffix for ends in INTERVALS for suffix in ends]
+    ends = {f"{c.name}{suffix}" for c in own for suffix in suffixes} & names
     probable = [column for column in own if column.ucd == PROBABILITY]
     plain = [c for c in own if c.name not in ends and c not in probable]
     ranked = sorted(probable, key=lambda column: -_number(row[column.name]))
@@ -117,13 +118,13 @@ def estimate(table: Table, own: Sequence[Column], row: Mapping[str, Any]) -> Est
 
 
 def _quantity(column: Column, row: Mapping[str, Any]) -> Quantity:
-    low, high = row.get(column.name + LOW), row.get(column.name + HIGH)
-    interval = ""
-    if low is not None and high is not None:
-        interval = f"{text_of(low, column)} to {text_of(high, column)}"
-    return Quantity(
-        column.name, column.about, text_of(row[column.name], column), interval, column.unit
-    )
+    found = []
+    for suffixes in INTERVALS:
+        low, high = (row.get(column.name + suffix) for suffix in suffixes)
+        known = low is not None and high is not None
+        found.append(f"{text_of(low, column)} to {text_of(high, column)}" if known else "")
+    value = text_of(row[column.name], column)
+    return Quantity(column.name, column.about, value, tuple(found), column.unit)
 
 
 def _probability(column: Column, value: float) -> Probability:

@@ -46,10 +46,10 @@ def test_estimates_are_grouped():
     assert [each.name for each in found.probabilities] == ["star", "agn"]
     assert [each.width for each in found.probabilities] == [150.0, 50.0]
     first = found.quantities[0]
-    assert (first.name, first.value, first.interval, first.unit) == (
+    assert (first.name, first.value, first.intervals, first.unit) == (
         "kt",
         "0.25",
-        "0.1 to 0.5",
+        ("0.1 to 0.5", ""),
         "keV",
     )
     names = [each.name for each in found.quantities]
@@ -61,6 +61,7 @@ def test_estimates_are_grouped():
 def test_missing_estimates_are_empty():
     row = {**FIXED, **dict.fromkeys((column.name for column in OWN), None), "usable": 0}
     found = estimate(TABLE, OWN, row)
-    assert found.quantities[0].value == found.quantities[0].interval == ""
+    assert found.quantities[0].value == ""
+    assert found.quantities[0].intervals == ("", "")
     assert [each.width for each in found.probabilities] == [0.0, 0.0]
     assert not found.usable
