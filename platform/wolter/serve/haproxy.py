@@ -18,6 +18,7 @@ JOBS = "/tap/async"  # its posts make jobs
 SLOW_HEADERS_S = 20  # longest time until the headers of a request have arrived
 _PDEATHSIG = 1  # of prctl(2)
 _ALIVE = r"{\"status\":\"alive\"}"
+_STARTS = r"{\"detail\":\"the server starts; try again in a few seconds\"}"
 # What Ray Serve takes as orders; a client has none to give.
 _ORDERS = (
     "x-request-timeout-seconds",
@@ -41,7 +42,7 @@ def tailored(config: str, folder: str, host: str) -> str:
 
     Statistics listen on loopback alone, requests on `host`. `/livez` is answered without a replica.
     A path whose application has no replica is answered by the application of a shorter prefix.
-    Request ids are ours, and errors are JSON.
+    Request ids are ours, and errors are JSON. Before there is any application, all is answered 503.
 
     Args:
         config: text of the configuration.
@@ -57,6 +58,14 @@ def tailored(config: str, folder: str, host: str) -> str:
     config = re.sub(r"^\s*# Fallback to head.*\n\s*server .* backup$\n?", "", config, flags=re.M)
     config = re.sub(r"^\s*server .* check backup$\n?", "", config, flags=re.M)
     config = re.sub(r"^(\s*use_backend (\S+) if is_\2)$", _with_replicas, config, flags=re.M)
+    # Before the page is up; once it is, it answers what no other application does.
+    starts = f'503 content-type application/json string "{_STARTS}" hdr retry-after 2'
+    config = re.sub(
+        r"^(\s*http-request return status) 404 .* not found\. Ping http.*$",
+        lambda found: f"{found[1]} {starts}",
+        config,
+        flags=re.M,
+    )
     config = re.sub(r"^\s*errorfile .*$\n?", "", config, flags=re.M)
     errors = "\n".join(f"    errorfile {code} {folder}/{code}.http" for code in _ERRORS)
     config = config.replace(

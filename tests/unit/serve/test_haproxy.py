@@ -58,6 +58,8 @@ def test_only_requests_come_from_outside(written):
     assert len(binds) == 3
     assert [each for each in binds if "127.0.0.1" not in each] == ["bind 0.0.0.0:18000"]
     assert "mode 600 level admin" in text
+    assert "status 404" not in text
+    assert len(lines(text, "return status 503 .*the server starts")) == 1
 
 
 def test_an_application_without_a_replica_leaves_its_paths_to_the_page(written):
