@@ -6,8 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from wolter.catalogue import release
 from wolter.catalogue.build import BuildConfig, Built, build
+from wolter.commands.catalogue_use import use
 from wolter.data.shards import REJECTS
 from wolter.options import print_rejects
 from wolter.progress import bar
@@ -64,8 +64,7 @@ class CatalogueBuild:
             built = build(self.sources, config, workers=self.workers or None, on_shard=advance)
         _print(built)
         if self.use:
-            release.make_current(self.name)
-            print(f"{self.name} is the current release")
+            use(self.name)
         return 0
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import tyro
 
 from wolter.catalogue import release
+from wolter.catalogue.store import Store
+from wolter.catalogue.watchlists import Watchlists
 
 
 @dataclass(frozen=True)
@@ -19,9 +21,25 @@ class CatalogueUse:
 
     def run(self) -> int:
         """Make it the current one."""
-        release.make_current(self.name)
-        print(f"{self.name} is the current release")
+        use(self.name)
         return 0
+
+
+def use(name: str) -> None:
+    """Let a release answer queries, and answer all watchlists in it.
+
+    Raises:
+        MissingError: there is no such release.
+    """
+    release.make_current(name)
+    print(f"{name} is the current release")
+    watchlists = Watchlists()
+    if watchlists.path.exists():
+        store = Store()
+        with store.open() as snapshot:
+            answered = watchlists.answer_all(snapshot)
+        store.close()
+        print(f"{answered} watchlists answered")
 
 
 COMMAND = CatalogueUse

@@ -1,9 +1,11 @@
 """The catalogue's application: REST over the releases of a folder."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from threading import Thread
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi_offline import FastAPIOffline
@@ -12,6 +14,7 @@ from starlette.routing import Match, Route
 from wolter import __version__
 from wolter.catalogue.store import Store, StoreLimits
 from wolter.catalogue.watchlists import Watchlists
+from wolter.errors import InputError, UnavailableError
 from wolter.serve import problems
 from wolter.serve.catalogue import downloads, rows, tables, uploads, watching
 from wolter.serve.limits import LimitBody
@@ -58,6 +61,7 @@ def build_app(
         watchlists: file; see `wolter.catalogue.watchlists.Watchlists`.
     """
     catalogue = Catalogue(Store(root, limits), Watchlists(watchlists), principal or by_key)
+    Thread(target=_warm, args=[catalogue.store], daemon=True).start()
     app = FastAPIOffline(
         title="wolter catalogue", description=_ABOUT, version=__version__, redoc_url=None
     )
@@ -67,6 +71,12 @@ def build_app(
     for part in (tables, rows, uploads, watching, downloads):
         part.add_routes(app, catalogue)
     return app
+
+
+def _warm(store: Store) -> None:
+    """Read positions and latents of the current release, so that the first query need not wait."""
+    with contextlib.suppress(UnavailableError, InputError), store.open() as snapshot:
+        snapshot.warm()
 
 
 def _tell_methods(app: FastAPI) -> None:
