@@ -65,6 +65,8 @@ class CatalogueBuild:
         _print(built)
         if self.use:
             use(self.name)
+        else:
+            print(f"`wolter catalogue use {self.name}` lets it answer queries")
         return 0
 
 
