@@ -106,7 +106,7 @@ def test_errors_come_back_as_they_were(service, monkeypatch, error, kind):  # no
     monkeypatch.setattr(handle.answer.lane, "_answer", fail)
 
     class Asked:
-        task, query, body, uploads = "a/b", service, b"{}", None
+        task, query, body, uploads, tabular = "a/b", service, b"{}", None, False
         left_s = staticmethod(lambda: 1.0)
 
     Asked.query = type("Query", (), {"model_dump": lambda self, exclude_unset: {}})()
