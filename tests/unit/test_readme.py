@@ -38,4 +38,4 @@ def test_contributing_states_the_import_contract() -> None:
     *layers, ground = sentence.split(" > ")
     assert ground == "ground"
     assert layers == contract["layers"][: len(layers)]
-    assert contract["layers"][len(layers)] == "local_ray"  # the first of the ground
+    assert contract["layers"][len(layers)] == "client | local_ray"  # the first of the ground

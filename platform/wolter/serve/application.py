@@ -4,6 +4,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -79,9 +80,10 @@ def _demonstrate(wanted: Sequence[Part]) -> threading.Thread:
     def make() -> None:
         try:
             if demonstration.make_current():
-                print("no release of a catalogue: simulated sources answer", flush=True)
+                told = "simulated sources answer; `wolter catalogue build` makes your own"
+                print(f"no release of a catalogue: {told}", file=sys.stderr, flush=True)
         except (InputError, FailedError) as error:
-            print(f"no release of a catalogue: {error}", flush=True)
+            print(f"no release of a catalogue: {error}", file=sys.stderr, flush=True)
 
     # Applications that a builder makes are those of the catalogue.
     asked = any(part.builder for part in wanted)

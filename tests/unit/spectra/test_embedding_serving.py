@@ -141,7 +141,7 @@ def test_models_and_openapi_describe_its_outputs(client):
     assert values["hardness"]["x-unit"] == "keV"
     assert values["latents"]["type"] == "array"
     assert {each["name"] for each in operation["parameters"]} == {
-        "family", "response", "instrument", "no_background"
+        "family", "version", "format", "response", "instrument", "no_background"
     }  # fmt: skip
 
 

@@ -83,6 +83,10 @@ def test_latents_of_records_without_a_response_are_finite_and_flagged(name, reco
     config = family.config(width=16, layers=1, heads=2)
     module = build(family, config, spec(), seed=0).eval()
     family.normalise(module, batch)
+    if family.settle:
+        more = to_batch(table_to_numpy(records(rows(200, counts=200))), "spectra")
+        with torch.inference_mode():
+            family.settle(module, iter([more]))
     model = Model(family, Card(name, configs.to_dict(config), spec()), module)
     values = predict_batch(model, batch)
     assert all(np.isfinite(value).all() for value in values.values())
