@@ -14,7 +14,7 @@ PROBABILITY = 0.95
 def upper_limit(
     counts: ArrayLike, background: ArrayLike, probability: float = PROBABILITY
 ) -> NDArray[np.float64]:
-    """Expected source counts that a share of the posterior stays below.
+    """Expected source counts that a share of the posterior stays below, in the shape of the counts.
 
     Args:
         counts: observed counts n, of source and background.
@@ -27,5 +27,4 @@ def upper_limit(
     assert (n >= 0).all()
     assert (b >= 0).all()
     above = gammaincc(n + 1, b)  # of the posterior without the bound s >= 0, beyond it
-    limit: NDArray[np.float64] = gammainccinv(n + 1, (1 - probability) * above) - b
-    return limit
+    return np.asarray(gammainccinv(n + 1, (1 - probability) * above) - b)
