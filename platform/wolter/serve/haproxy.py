@@ -58,6 +58,8 @@ def tailored(config: str, folder: str, host: str) -> str:
     config = re.sub(r"^\s*# Fallback to head.*\n\s*server .* backup$\n?", "", config, flags=re.M)
     config = re.sub(r"^\s*server .* check backup$\n?", "", config, flags=re.M)
     config = re.sub(r"^(\s*use_backend (\S+) if is_\2)$", _with_replicas, config, flags=re.M)
+    # A client's first request must not meet a connection that ended with its replica.
+    config = config.replace("http-reuse always", "http-reuse safe")
     # Before the page is up; once it is, it answers what no other application does.
     starts = f'503 content-type application/json string "{_STARTS}" hdr retry-after 2'
     config = re.sub(

@@ -9,6 +9,7 @@ import importlib
 import logging
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,7 @@ class Site:
         self.pulse.stop()
 
 
-class _OfModels:
+class _OfModels(ABC):
     """What replicas of models share: their service, and how it is replaced."""
 
     def __init__(self, task: str, config: dict[str, Any], threads: int) -> None:
@@ -151,9 +152,9 @@ class _OfModels:
         service.start()
         return replace(service, versions=Versions(locate, join))
 
+    @abstractmethod
     def take(self, service: "Service") -> None:
         """Answer from a service from now on."""
-        raise NotImplementedError
 
     def __del__(self) -> None:
         """End threads and processes."""

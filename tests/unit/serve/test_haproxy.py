@@ -59,6 +59,7 @@ def test_only_requests_come_from_outside(written):
     assert [each for each in binds if "127.0.0.1" not in each] == ["bind 0.0.0.0:18000"]
     assert "mode 600 level admin" in text
     assert "status 404" not in text
+    assert set(lines(text, "http-reuse")) == {"http-reuse safe"}
     assert len(lines(text, "return status 503 .*the server starts")) == 1
 
 
