@@ -258,7 +258,8 @@ def test_a_killed_replica_loses_what_it_was_doing_alone(client):
     assert set(page.statuses()) == {200}
     assert set(plain.statuses()) <= {0, 200, 502, 503}
     lost = plain.statuses()[0] + plain.statuses()[502]
-    assert lost <= 2, plain.statuses()  # clients, a request each
+    # Two clients: of each the request in flight, and at most one more while the process ends.
+    assert lost <= 4, plain.statuses()
 
 
 def test_a_lost_lane_of_dear_requests_leaves_plain_ones(client):

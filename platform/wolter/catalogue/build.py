@@ -97,7 +97,9 @@ def build(
         on_shard: called with the number of rows as each shard is scored.
 
     Raises:
-        InputError: the name is taken, a dataset, model or table is bad, or no record is left.
+        InputError: the name is taken, a dataset, model or table is bad, simulated and observed
+            datasets are mixed, two simulated ones have records of the same names, or no record is
+            left.
     """
     release.check_new(config.name, root)
     given = Positions() if config.positions is None else read_positions(config.positions)
@@ -106,16 +108,18 @@ def build(
     loaded = tuple(Loaded(ref, *ref.load()) for ref in refs)
     datasets = [open_dataset(path) for path in sources]
     unread = _unread(datasets, loaded)
-    simulated = [loaded[0].scoring.simulated(data) for data in datasets]
+    simulated = _all_simulated(datasets, loaded[0].scoring)
     work = [
-        Work(data, index, config.check and not drawn)
-        for data, drawn in zip(datasets, simulated, strict=True)
+        Work(data, index, config.check and not simulated)
+        for data in datasets
         for index in range(len(data.files))
     ]
     kept = scored.folder(store)
     new = score_shards(work, refs, kept, workers, on_shard)
     facts, of_work = _facts(work, kept)
-    scatter = config.scatter if any(simulated) else None
+    if simulated:
+        _check_names(facts["record"].to_pylist(), [work[i].dataset for i in of_work])
+    scatter = config.scatter if simulated else None
     detections, row_of, rejects = place(facts, given, scatter)
     rejects += [pair for data in datasets for pair in _dataset_rejects(data)]
     rejects = list(dict.fromkeys(rejects))  # a file may be in two datasets
@@ -126,7 +130,7 @@ def build(
     assembled = assemble_from(
         config.name,
         config.about or ", ".join(data.path.name for data in datasets),
-        any(simulated),
+        simulated,
         detections,
         estimated,
         config.match_radius,
@@ -152,6 +156,36 @@ class Loaded:
     ref: ModelRef
     model: Model
     scoring: Scoring
+
+
+def _all_simulated(datasets: Sequence[ShardDataset], scoring: Scoring) -> bool:
+    """True if all datasets are simulated, false if none is.
+
+    Raises:
+        InputError: some are: a release says of all its sources whether they are simulated.
+    """
+    kinds = {scoring.simulated(data): data.path for data in datasets}
+    if len(kinds) > 1:
+        raise InputError(
+            f"{kinds[True]}: simulated, and {kinds[False]} is observed; give each a release of its "
+            "own"
+        )
+    return True in kinds
+
+
+def _check_names(records: Sequence[str], of: Sequence[ShardDataset]) -> None:
+    """Check that no two simulated datasets have records of the same names.
+
+    Raises:
+        InputError: they have, as simulations of one seed do; these would be taken for one source.
+    """
+    first: dict[str, Path] = {}
+    for record, data in zip(records, of, strict=True):
+        if first.setdefault(record, data.path) != data.path:
+            raise InputError(
+                f"{data.path}: its records have the names of those in {first[record]}; simulate "
+                "one of the two with another --seed"
+            )
 
 
 def _unread(

@@ -13,6 +13,7 @@ from wolter.data.row_writer import RowWriter
 from wolter.errors import InputError
 from wolter.spectra.ingest import IngestConfig, read_spectra
 from wolter.spectra.schema import SpectraSpec
+from wolter.spectra.scoring import SpectraScoring
 
 
 def ingested(folder, files):
@@ -162,3 +163,38 @@ def test_bad_tables_of_positions_are_refused(tmp_path, at, model, text, word):
     table.write_text(text)
     with pytest.raises(InputError, match=word):
         made(tmp_path, data, BuildConfig("R1", models=(model,), positions=table))
+
+
+@pytest.fixture
+def some_simulated(monkeypatch):
+    """Datasets whose names begin with drawn are told to be simulated."""
+    monkeypatch.setattr(
+        SpectraScoring, "simulated", lambda _, data: data.path.name.startswith("drawn")
+    )
+
+
+def test_simulated_and_observed_sources_are_never_in_one_release(
+    tmp_path, at, pha, model, some_simulated
+):
+    data, table = at
+    drawn = ingested(tmp_path / "drawn", [pha])
+    config = BuildConfig("R1", models=(model,), positions=table, scatter=1)
+    with pytest.raises(InputError, match=r"drawn: simulated, and .*data is observed"):
+        build([data, drawn], config, tmp_path / "releases", tmp_path / "scored")
+
+
+def test_simulations_of_one_seed_are_not_taken_for_the_same_sources(
+    tmp_path, at, pha, model, some_simulated
+):
+    twin = tmp_path / "twin.pha"
+    one, other, again = (
+        ingested(tmp_path / f"drawn-{name}", [file])
+        for name, file in (("a", pha), ("b", twin), ("c", pha))
+    )
+    config = BuildConfig("R1", models=(model,), scatter=1)
+    built = build([one, other], config, tmp_path / "releases", tmp_path / "scored")
+    assert built.about.rows["detection"] == 2
+    assert built.about.simulated
+    config = BuildConfig("R2", models=(model,), scatter=1)
+    with pytest.raises(InputError, match="another --seed"):
+        build([one, again], config, tmp_path / "releases", tmp_path / "scored")
