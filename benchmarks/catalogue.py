@@ -21,8 +21,9 @@ import requests
 import uvicorn
 from benchmarks._random_release import write_random_release
 
-from wolter.catalogue.cone import cone, cones, separations, unit_vectors
+from wolter.catalogue.cone import cone, cones
 from wolter.catalogue.neighbours import similar_to_latent
+from wolter.catalogue.sphere import separations, unit_vectors
 from wolter.catalogue.store import Snapshot, Store
 from wolter.serve.catalogue.app import build_app
 

@@ -1,15 +1,12 @@
 """The page of the catalogue in a real browser: it works without scripts, and asks nobody else."""
 
 import shutil
-import socket
-import threading
-import time
 from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from tests.releases import random_release
+from tests.served_app import served
 
 from wolter.catalogue import release as releases
 from wolter.catalogue.store import Store
@@ -27,16 +24,8 @@ def url(tmp_path_factory):
     releases.make_current("R1", root)
     app = FastAPI()
     add_routes(app, Store(root))
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-    listening.close()
+    with served(app) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

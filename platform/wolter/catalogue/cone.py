@@ -17,6 +17,7 @@ from astropy.coordinates import Latitude, Longitude
 from numpy.typing import NDArray
 
 from wolter.catalogue.columns import Column
+from wolter.catalogue.sphere import separations, unit_vectors
 from wolter.catalogue.store import Found, Snapshot
 from wolter.catalogue.tables import HEALPIX
 from wolter.errors import InputError
@@ -132,24 +133,6 @@ class Positions:
 
 
 _NONE = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-
-
-def unit_vectors(ra_N: NDArray[np.float64], dec_N: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit vectors (N, 3) of positions in deg."""
-    ra_N, dec_N = np.radians(ra_N), np.radians(dec_N)
-    return np.stack([np.cos(dec_N) * np.cos(ra_N), np.cos(dec_N) * np.sin(ra_N), np.sin(dec_N)], 1)
-
-
-def separations(a_N3: NDArray[np.float64], b_N3: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Angular separations (N) of unit vectors, deg: 2 atan2(|a - b|, |a + b|).
-
-    Exact to machine precision at every angle (Kahan 2006, "How Futile are Mindless Assessments of
-    Roundoff in Floating-Point Computation?", section 12).
-    """
-    minus_N = np.sqrt(((a_N3 - b_N3) ** 2).sum(1))
-    plus_N = np.sqrt(((a_N3 + b_N3) ** 2).sum(1))
-    separation_N: NDArray[np.float64] = np.degrees(2 * np.arctan2(minus_N, plus_N))
-    return separation_N
 
 
 def check_position(ra: float, dec: float) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from wolter.catalogue.sphere import unit_vectors
 from wolter.data.integrity import encode
 from wolter.files import make_folder, write_atomically
 
@@ -36,12 +37,6 @@ def _repeated(values_N: NDArray[np.int64]) -> NDArray[np.int64]:
     mask_N = np.ones(len(values_N), bool)
     mask_N[first] = False
     return np.flatnonzero(mask_N)
-
-
-def unit_vectors(ra_N: NDArray[np.float64], dec_N: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit vectors (N, 3) of positions in degrees."""
-    ra_N, dec_N = np.radians(ra_N), np.radians(dec_N)
-    return np.stack([np.cos(dec_N) * np.cos(ra_N), np.cos(dec_N) * np.sin(ra_N), np.sin(dec_N)], 1)
 
 
 def group(

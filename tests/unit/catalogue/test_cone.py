@@ -6,7 +6,8 @@ from astropy.coordinates import angular_separation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wolter.catalogue.cone import cone, cones, separations, unit_vectors
+from wolter.catalogue.cone import cone, cones
+from wolter.catalogue.sphere import separations, unit_vectors
 from wolter.errors import InputError
 
 ra_of = st.floats(0, 360) | st.sampled_from([0.0, 45.0, 90.0, 360.0, 5e-324, np.nextafter(360, 0)])

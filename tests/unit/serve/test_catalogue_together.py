@@ -5,16 +5,14 @@ import os
 import re
 import subprocess
 import sys
-import threading
-import time
 from html import unescape
 from pathlib import Path
 
 import httpx2
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from tests.releases import random_release
+from tests.served_app import served
 
 from wolter.catalogue import release as releases
 from wolter.catalogue.store import Store
@@ -51,14 +49,8 @@ def url(tmp_path_factory):
         root_path = prefix.rstrip("/")
         return await parts[prefix]({**scope, "root_path": root_path}, receive, send)
 
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with served(app, lifespan="on") as url:
+        yield url
 
 
 def links(page):

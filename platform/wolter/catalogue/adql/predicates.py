@@ -12,8 +12,8 @@ from wolter.catalogue.adql.shapes import (
     literal,
     number,
     tangents,
-    unit_vectors,
 )
+from wolter.catalogue.sphere import unit_vectors
 from wolter.errors import InputError
 
 _MARGIN = 1e-9  # degrees, of bounds that are implied by an exact condition
@@ -194,5 +194,5 @@ def _cross(one: Polygon, other: Polygon) -> bool:
 
 
 def _edges(polygon: Polygon) -> list[tuple[np.ndarray, np.ndarray]]:
-    v = unit_vectors(polygon.corners)
+    v = unit_vectors(*polygon.corners.T)
     return list(zip(v, np.roll(v, -1, 0), strict=True))

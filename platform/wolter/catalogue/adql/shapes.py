@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlglot import exp
 
 from wolter.catalogue.adql.functions import fill
+from wolter.catalogue.sphere import unit_vectors
 from wolter.errors import InputError
 
 MOST_CORNERS = 100
@@ -41,7 +42,7 @@ class Polygon:
     @property
     def vectors_K3(self) -> NDArray[np.float64]:
         """Unit vectors of the corners."""
-        return unit_vectors(self.corners)
+        return unit_vectors(*self.corners.T)
 
     @property
     def middle_3(self) -> NDArray[np.float64]:
@@ -63,12 +64,6 @@ class Polygon:
 
 
 Shape = Point | Circle | Polygon
-
-
-def unit_vectors(degrees_K2: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit vectors (K, 3) of longitudes and latitudes in degrees."""
-    lon, lat = np.radians(degrees_K2).T
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], -1)
 
 
 def degrees(vector_3: NDArray[np.float64]) -> tuple[float, float]:
@@ -177,7 +172,7 @@ def _box(name: str, arguments: Sequence[exp.Expr]) -> Polygon:
     lon, lat, width, height = (value for value in values if value is not None)
     if not (0 < width < 180 and 0 < height < 180):
         raise InputError("the sides of a BOX are more than 0 and less than 180 deg")
-    middle = unit_vectors(np.array([[lon, lat]]))[0]
+    middle = unit_vectors(np.array([lon]), np.array([lat]))[0]
     east, north = tangents(middle)
     across, up = np.tan(np.radians([width / 2, height / 2]))
     signs = ((-1, -1), (1, -1), (1, 1), (-1, 1))

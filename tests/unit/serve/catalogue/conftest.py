@@ -1,15 +1,11 @@
 """The catalogue's applications over a small release, and both on a real port."""
 
-import contextlib
-import threading
-import time
-
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from tests.releases import random_release
+from tests.served_app import served
 
 from wolter.catalogue import release as releases
 from wolter.serve.catalogue.app import build_app
@@ -47,19 +43,6 @@ def client(app):
 def cone_client(cone_app):
     with TestClient(cone_app, raise_server_exceptions=False) as client:
         yield client
-
-
-@contextlib.contextmanager
-def served(app):
-    """Serve an application on a free port of this machine."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,11 @@
 """A TAP service over a small release, on a port of its own."""
 
 import contextlib
-import socket
-import threading
-import time
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from tests.releases import random_release
+from tests.served_app import served
 
 from wolter.catalogue import release as releases
 from wolter.catalogue.adql.jobs import Limits
@@ -39,19 +36,8 @@ def serving(root, jobs, config=CONFIG):
 
     outer = FastAPI(lifespan=running)
     outer.mount("/tap", tap)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(outer, log_level="error"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            while not server.started:
-                assert thread.is_alive()
-                time.sleep(0.05)
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}/tap"
-        finally:
-            server.should_exit = True
-            thread.join()
+    with served(outer, lifespan="on") as url:
+        yield f"{url}/tap"
 
 
 @pytest.fixture(scope="session")
