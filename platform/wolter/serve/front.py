@@ -90,7 +90,7 @@ class Front:
             self._answer = CORSMiddleware(
                 self._gated,
                 allow_origins=self.config.cors,
-                allow_methods=["GET", "POST", "DELETE"],
+                allow_methods=["GET", "POST", "PUT", "DELETE"],
                 allow_headers=["authorization", "x-api-key", "content-type"],
                 expose_headers=EXPOSED,
             )

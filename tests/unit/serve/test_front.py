@@ -121,6 +121,8 @@ def test_pages_of_other_origins_may_ask(database):
     )
     assert before.status_code == 200
     assert before.headers["access-control-allow-origin"] == "*"
+    kept = client.options("/v1/x/y/a", headers={**asks, "access-control-request-method": "PUT"})
+    assert kept.status_code == 200  # a watchlist
     refused = client.get("/v1/x/y/a", headers={"origin": "https://a.b"})
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "*")
     _, closed = client_of(at="/v1/x")
