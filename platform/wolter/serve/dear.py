@@ -46,6 +46,7 @@ class Sent:
         body: JSON; None where there are files.
         files: name and content by field.
         left_s: time until the answer must be complete.
+        tabular: the answer is a table rather than JSON.
     """
 
     task: str
