@@ -27,6 +27,7 @@ from wolter.data.row_writer import REJECT_SCHEMA
 from wolter.data.shards import REJECTS, ShardDataset, open_dataset
 from wolter.errors import InputError
 from wolter.registry.checkpoint import Model
+from wolter.xray.stats.upper_limit import upper_limit
 
 
 @dataclass(frozen=True)
@@ -310,18 +311,34 @@ def write(
 def read_upper_limits(path: Path) -> pa.Table:
     """Read rows of the table `upper_limit` from a parquet file.
 
+    Without a column `rate_upper` the limits are those of the counts, the background and the
+    exposure; see `wolter.xray.stats.upper_limit`.
+
     Raises:
-        InputError: the file cannot be read, or lacks a column.
+        InputError: the file cannot be read, lacks a column, or holds counts that are none.
     """
     try:
         table = pq.read_table(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path}: no parquet file that can be read; check it") from error
     wanted = [name for name in tables.UPPER_LIMIT.schema.names if name != "release"]
+    seen = ("counts", "background", "exposure_s")
+    if "rate_upper" not in table.column_names and set(seen) <= set(table.column_names):
+        counts_N, background_N, exposure_N = (_numbers(table, name) for name in seen)
+        if not (counts_N >= 0).all() or not (background_N >= 0).all() or not (exposure_N > 0).all():
+            raise InputError(
+                f"{path}: counts and background must be 0 or more, exposure_s above 0; correct it"
+            )
+        rates_N = upper_limit(counts_N, background_N) / exposure_N
+        table = table.append_column("rate_upper", pa.array(rates_N))
     lacking = [name for name in wanted if name not in table.column_names]
     if lacking:
         raise InputError(f"{path}: no column {', '.join(lacking)}; add it")
     return table.select(wanted)
+
+
+def _numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
+    return table[name].to_numpy().astype(np.float64)  # type: ignore[no-any-return]
 
 
 def _facts(work: Sequence[Work], kept: Path) -> tuple[pa.Table, NDArray[np.int64]]:

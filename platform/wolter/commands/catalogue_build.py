@@ -28,7 +28,8 @@ class CatalogueBuild:
             given several times.
         positions: table (.parquet, .csv, .vot, .fits) with ra, dec (deg) and file or source_id, and
             if known pos_err (arcsec), source, identifications (CATALOGUE:NAME; ...).
-        upper_limits: parquet file with rows of the table upper_limit.
+        upper_limits: parquet file with rows of the table upper_limit; without a column rate_upper
+            the limits are those of counts, background and exposure_s.
         match_radius: detections so near each other are of one source, arcsec.
         scatter: seed of random places on the sky for simulated records.
         no_check: leave out the check of goodness of fit, which takes up to a second a record.

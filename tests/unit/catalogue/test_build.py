@@ -2,11 +2,12 @@
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from wolter.catalogue import release, samples
-from wolter.catalogue.build import BuildConfig, build
+from wolter.catalogue.build import BuildConfig, build, read_upper_limits
 from wolter.catalogue.write import differing
 from wolter.data.integrity import encode
 from wolter.data.row_writer import RowWriter
@@ -198,3 +199,30 @@ def test_simulations_of_one_seed_are_not_taken_for_the_same_sources(
     config = BuildConfig("R2", models=(model,), scatter=1)
     with pytest.raises(InputError, match="another --seed"):
         build([one, again], config, tmp_path / "releases", tmp_path / "scored")
+
+
+def limits(path, counts, exposure=1000.0):
+    columns = {
+        "source_id": [1],
+        "observation_id": ["1"],
+        "instrument": ["a/b/c"],
+        "band_low": [0.5],
+        "band_high": [7.0],
+        "exposure_s": [exposure],
+        "counts": [counts],
+        "background": [7.0],
+    }
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_upper_limits_follow_from_counts_where_none_are_given(tmp_path):
+    """Of no counts the posterior is exponential: its 95 % are -ln .05, whatever the background."""
+    rows = read_upper_limits(limits(tmp_path / "limits.parquet", 0.0))
+    assert rows["rate_upper"][0].as_py() == pytest.approx(-np.log(0.05) / 1000)
+
+
+@pytest.mark.parametrize(("counts", "exposure"), [(-1.0, 1e3), (np.nan, 1e3), (1.0, 0.0)])
+def test_counts_that_are_none_give_no_upper_limit(tmp_path, counts, exposure):
+    with pytest.raises(InputError, match="must be 0 or more"):
+        read_upper_limits(limits(tmp_path / "limits.parquet", counts, exposure))
