@@ -82,8 +82,8 @@ def test_errors_are_votables(cone_client, params, line):
     assert "\n" not in told.value
 
 
-def test_pyvo_finds_the_nearest_source(url):
-    service = pyvo.dal.SCSService(f"{url}/scs")
+def test_pyvo_finds_the_nearest_source(url, session):
+    service = pyvo.dal.SCSService(f"{url}/scs", session=session)
     found = service.search(pos=(200.0, 30.0), radius=10.0, verbosity=2)
     assert len(found)
     assert abs(found[0].pos.ra.deg - 200) < 20

@@ -51,8 +51,8 @@ def test_votlint(tap, tmp_path, query, values):
     assert "ERROR" not in told.stdout + told.stderr
 
 
-def test_pyvo(tap):
-    service = pyvo.dal.TAPService(tap)
+def test_pyvo(tap, session):
+    service = pyvo.dal.TAPService(tap, session=session)
     assert service.hardlimit == 100_000
     assert "wolter.source" in service.tables
     assert service.tables["wolter.source"].columns[2].unit == "deg"
