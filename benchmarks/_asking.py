@@ -1,4 +1,4 @@
-"""Asks a URL at even times, one request after another: `python _asking.py URL SECONDS EVERY_S`.
+"""Asks paths in turn at even times: `python _asking.py URL SECONDS EVERY_S < PATHS`, of JSON.
 
 Prints pairs of milliseconds, each from when the request was due, and status as JSON. It imports
 little, so that it measures the server and not itself.
@@ -8,20 +8,23 @@ import json
 import sys
 import time
 from http.client import HTTPConnection, HTTPException
+from itertools import cycle
 from urllib.parse import urlsplit
 
 
 def main(url: str, seconds: float, every_s: float) -> None:
     """Ask, each time on a new connection."""
-    parts = urlsplit(url)
+    place = urlsplit(url).netloc
     found = []
     due = time.perf_counter()
-    for _ in range(int(seconds / every_s)):
+    for _, path in zip(range(int(seconds / every_s)), cycle(json.load(sys.stdin)), strict=False):
         time.sleep(max(due - time.perf_counter(), 0))
         try:
-            connection = HTTPConnection(parts.netloc, timeout=60)
-            connection.request("GET", parts.path)
-            status = connection.getresponse().status
+            connection = HTTPConnection(place, timeout=60)
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            status = answer.status
             connection.close()
         except (OSError, HTTPException):
             status = 0

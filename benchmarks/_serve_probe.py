@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,37 @@ import numpy as np
 EVERY_S = 0.05
 
 
-def probe(url: str, paths: Sequence[str], seconds: float) -> dict[str, Any]:
-    """Milliseconds and failures by path; each request has a connection of its own."""
+def probe(url: str, paths: Mapping[str, Sequence[str]], seconds: float) -> dict[str, Any]:
+    """Milliseconds and statuses by name; each request has a connection of its own.
+
+    Args:
+        url: the server.
+        paths: by name, what is asked in turn.
+        seconds: how long.
+    """
     command = [sys.executable, str(Path(__file__).with_name("_asking.py"))]
-    asking = {
-        path: subprocess.Popen(
-            [*command, url + path, str(seconds), str(EVERY_S)], stdout=subprocess.PIPE, text=True
-        )
-        for path in paths
-    }
+    asking = {}
+    for name, turns in paths.items():
+        asking[name] = subprocess.Popen(
+            [*command, url, str(seconds), str(EVERY_S)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        told = asking[name].stdin
+        assert told is not None
+        json.dump(list(turns), told)
+        told.close()
     found = {}
-    for path, process in asking.items():
-        values = json.loads(process.communicate()[0])
+    for name, process in asking.items():
+        assert process.stdout is not None
+        values = json.loads(process.stdout.read())
+        process.wait()
         milliseconds = np.array([value for value, _ in values])
-        found[path] = {
-            "requests": len(values),
-            "failed": sum(status != 200 for _, status in values),
+        statuses = [status for _, status in values]
+        found[name] = {
+            "statuses": {str(status): statuses.count(status) for status in sorted(set(statuses))},
             "p50_ms": round(float(np.quantile(milliseconds, 0.5)), 1),
             "p95_ms": round(float(np.quantile(milliseconds, 0.95)), 1),
             "p99_ms": round(float(np.quantile(milliseconds, 0.99)), 1),
+            "max_ms": round(float(milliseconds.max()), 1),
         }
     return found

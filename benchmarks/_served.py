@@ -24,15 +24,17 @@ class Watched:
         url: where it answers.
     """
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path, url: str) -> None:
-        self.url = url
+    def __init__(
+        self, process: subprocess.Popen[str], folder: Path, url: str, every_s: float = EVERY_S
+    ) -> None:
+        self.url, self._every_s = url, every_s
         self._root, self._folder = psutil.Process(process.pid), folder
         self._peak_mb = self._peak_disk = 0.0
         self._ended = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        while not self._ended.wait(EVERY_S):
+        while not self._ended.wait(self._every_s):
             self._peak_mb = max(self._peak_mb, self.memory_mb())
             self._peak_disk = max(self._peak_disk, self.disk_mb())
 
@@ -81,11 +83,19 @@ class Watched:
 
 
 @contextlib.contextmanager
-def serving(*options: str) -> Iterator[Watched]:
-    """`wolter serve` on a free port, with a folder of its own for what it stores."""
+def serving(*options: str, home: Path | None = None, every_s: float = EVERY_S) -> Iterator[Watched]:
+    """`wolter serve` on a free port, with a folder of its own for what it stores.
+
+    Args:
+        options: of the command.
+        home: WOLTER_HOME of the server; None for this process's.
+        every_s: how often memory and disk are looked at, which takes 20 ms of a core.
+    """
     with tempfile.TemporaryDirectory(prefix="w-", dir="/tmp") as name:
         environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
         environment |= {"TMPDIR": name, "RAY_TMPDIR": "/tmp"}
+        if home is not None:
+            environment["WOLTER_HOME"] = str(home)
         command = [sys.executable, "-m", "wolter.cli", "serve", "--port", "0", *options]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env=environment
@@ -96,7 +106,7 @@ def serving(*options: str) -> Iterator[Watched]:
                 found = re.search(r"serving at (http://\S+)", line)
                 if not found:
                     raise RuntimeError(f"the server does not start: {line!r}")
-                watched = Watched(process, Path(name), found[1])
+                watched = Watched(process, Path(name), found[1], every_s)
                 yield watched
                 watched.stop()
             finally:

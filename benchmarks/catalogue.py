@@ -10,15 +10,15 @@ the 95th in a hundred requests.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import requests
 import uvicorn
+from benchmarks._catalogue_http import MATCH, RADIUS, http_times, places, timed, told
 from benchmarks._random_release import write_random_release
 
 from wolter.catalogue.cone import cone, cones
@@ -27,7 +27,6 @@ from wolter.catalogue.sphere import separations, unit_vectors
 from wolter.catalogue.store import Snapshot, Store
 from wolter.serve.catalogue.app import build_app
 
-RADIUS = 0.5  # deg
 EXACT = 1_000  # cones that are compared with brute force
 
 
@@ -55,22 +54,14 @@ def run(n: int = 1_000_000, rounds: int = 200, positions: int = 10_000) -> dict[
             found |= _exact(snapshot) | _cones(snapshot, rounds) | _similar(snapshot, rounds)
             found |= _positions(snapshot, positions)
         with _served(root) as url:
-            found |= _http(url, rounds, positions)
+            found |= http_times(url, rounds, positions)
         store.close()
     return found
 
 
-def _places(rng: np.random.Generator, n: int) -> tuple[Any, Any]:
-    """Places over the sky: some at the poles, some at right ascension zero."""
-    ra_P, dec_P = rng.uniform(0, 360, n), np.degrees(np.arcsin(rng.uniform(-1, 1, n)))
-    ra_P[: n // 10] = 0.0
-    dec_P[: n // 50], dec_P[n // 50 : n // 25] = 90.0, -90.0
-    return ra_P, dec_P
-
-
 def _exact(snapshot: Snapshot) -> dict[str, Any]:
     rng, equal, brute = np.random.default_rng(1), 0, []
-    ra_P, dec_P = _places(rng, EXACT)
+    ra_P, dec_P = places(rng, EXACT)
     radius_P = 10 ** rng.uniform(-3, 1.5, EXACT)
     for ra, dec, radius in zip(ra_P, dec_P, radius_P, strict=True):
         row_M, _ = snapshot.positions.within(ra, dec, radius)
@@ -79,17 +70,17 @@ def _exact(snapshot: Snapshot) -> dict[str, Any]:
         expected_M = np.flatnonzero(separations(snapshot.positions.xyz_N3, centre_3) <= radius)
         brute.append(time.perf_counter() - start)
         equal += np.array_equal(row_M, expected_M)
-    return {"cones": EXACT, "cones_equal_to_brute_force": equal, "brute_force_ms": _times(brute)}
+    return {"cones": EXACT, "cones_equal_to_brute_force": equal, "brute_force_ms": told(brute)}
 
 
 def _cones(snapshot: Snapshot, rounds: int) -> dict[str, Any]:
-    ra_P, dec_P = _places(np.random.default_rng(2), rounds)
+    ra_P, dec_P = places(np.random.default_rng(2), rounds)
     columns = snapshot.source.columns
 
     def ask(i: int) -> None:
         cone(snapshot, ra_P[i], dec_P[i], RADIUS, columns, 10_000)
 
-    return {"cone_ms": _timed(ask, rounds)}
+    return {"cone_ms": timed(ask, rounds)}
 
 
 def _similar(snapshot: Snapshot, rounds: int) -> dict[str, Any]:
@@ -102,68 +93,21 @@ def _similar(snapshot: Snapshot, rounds: int) -> dict[str, Any]:
         found = similar_to_latent(snapshot, asked_RL[i].tolist(), columns, 10)
         answers.append(found.rows["distance"].to_pylist())
 
-    times, right = _timed(ask, rounds), 0
-    for latent_L, told in zip(asked_RL, answers[-rounds:], strict=True):
+    times, right = timed(ask, rounds), 0
+    for latent_L, answer_10 in zip(asked_RL, answers[-rounds:], strict=True):
         distance_V = np.linalg.norm(latents_VL.astype(np.float64) - latent_L, axis=1)
         tenth = np.partition(distance_V, 9)[9]
-        right += int((np.array(told) <= tenth * (1 + 1e-6)).sum())
+        right += int((np.array(answer_10) <= tenth * (1 + 1e-6)).sum())
     return {"similar_10_ms": times, "similar_recall": right / (10 * rounds)}
 
 
 def _positions(snapshot: Snapshot, n: int) -> dict[str, Any]:
-    ra_P, dec_P = _places(np.random.default_rng(4), n)
+    ra_P, dec_P = places(np.random.default_rng(4), n)
     names, columns = [str(i) for i in range(n)], snapshot.source.columns
     start = time.perf_counter()
-    found = cones(snapshot, names, ra_P, dec_P, 1 / 60, columns, 100_000)
+    found = cones(snapshot, names, ra_P, dec_P, MATCH, columns, 100_000)
     rate = n / (time.perf_counter() - start)
     return {"positions_per_s": round(rate), "positions_matched": len(found.rows)}
-
-
-def _http(url: str, rounds: int, positions: int) -> dict[str, Any]:
-    rng, session = np.random.default_rng(5), requests.Session()
-    ra_P, dec_P = _places(rng, rounds)
-    latents = rng.normal(size=(rounds, 8)).tolist()
-
-    def ask(i: int) -> None:
-        params = {"ra": ra_P[i], "dec": dec_P[i], "radius": RADIUS}
-        session.get(f"{url}/cone", params=params).raise_for_status()
-
-    def similar(i: int) -> None:
-        session.post(f"{url}/similar", json={"latent": latents[i]}).raise_for_status()
-
-    def trivial(_: int) -> None:
-        session.get(f"{url}/openapi.json").raise_for_status()
-
-    trivial(0)
-    found: dict[str, Any] = {
-        "http_trivial_ms": _timed(trivial, rounds),
-        "http_cone_ms": _timed(ask, rounds),
-        "http_similar_10_ms": _timed(similar, rounds),
-    }
-    ra_P, dec_P = _places(rng, positions)
-    places = [{"ra": a, "dec": d} for a, d in zip(ra_P.tolist(), dec_P.tolist(), strict=True)]
-    start = time.perf_counter()
-    answer = session.post(f"{url}/positions", params={"radius": 1 / 60}, json={"positions": places})
-    answer.raise_for_status()
-    found["http_positions_per_s"] = round(positions / (time.perf_counter() - start))
-    session.close()
-    return found
-
-
-def _timed(ask: Callable[[int], None], rounds: int) -> dict[str, float]:
-    for i in range(min(5, rounds)):
-        ask(i)
-    times = []
-    for i in range(rounds):
-        start = time.perf_counter()
-        ask(i)
-        times.append(time.perf_counter() - start)
-    return _times(times)
-
-
-def _times(times: list[float]) -> dict[str, float]:
-    p50, p95 = np.percentile(np.array(times) * 1e3, [50, 95])
-    return {"p50": round(float(p50), 2), "p95": round(float(p95), 2)}
 
 
 @contextmanager

@@ -20,8 +20,8 @@ from typing import Any
 import httpx2
 import numpy as np
 from astropy.io import fits
+from benchmarks._serve_load import IMAGES, SPECTRA, photons, spectrum
 from benchmarks._served import MB, Watched, serving
-from benchmarks.liveness import IMAGES, SPECTRA, photons, spectrum
 
 Request = dict[str, Any]
 JSON = {"content-type": "application/json"}
