@@ -60,7 +60,7 @@ def start(config: ServeConfig) -> str:
         }
     )
     others = parts(config, chosen)
-    first = page(others)
+    first = page(others, config.replicas)
     deploy([first], config, chosen)
     made = _demonstrate(others)
     _wait([first])
@@ -92,18 +92,22 @@ def _demonstrate(wanted: Sequence[Part]) -> threading.Thread:
     return thread
 
 
-def deploy(wanted: Sequence[Part], config: ServeConfig, chosen: Sequence[ServedRef]) -> None:
+def deploy(
+    wanted: Sequence[Part], config: ServeConfig, chosen: Sequence[ServedRef], version: str = VERSION
+) -> None:
     """Start applications, or change those that run.
 
     Args:
         wanted: the applications.
         config: of the server.
         chosen: the models that they answer with.
+        version: of the code; another one replaces the replicas, one after another.
     """
     from ray import serve
 
     targets = [
-        serve.RunTarget(_bound(part, config, chosen), part.name, part.prefix) for part in wanted
+        serve.RunTarget(_bound(part, config, chosen, version), part.name, part.prefix)
+        for part in wanted
     ]
     if targets:
         serve.run_many(
@@ -113,12 +117,12 @@ def deploy(wanted: Sequence[Part], config: ServeConfig, chosen: Sequence[ServedR
         )
 
 
-def _bound(part: Part, config: ServeConfig, chosen: Sequence[ServedRef]) -> Any:
+def _bound(part: Part, config: ServeConfig, chosen: Sequence[ServedRef], version: str) -> Any:
     """An application as Ray Serve takes it."""
     front = configs.to_dict(part.front(config))
     if not part.task:
         options = _options(part.name, part.replicas, cpus=0.1)
-        site = _deployment(Site, options, ingress=True)
+        site = _deployment(Site, options, version, ingress=True)
         return site.bind(part.name, part.prefix, part.builder, dict(part.arguments), front)
     from wolter.serve.service import serving_of
 
@@ -131,8 +135,8 @@ def _bound(part: Part, config: ServeConfig, chosen: Sequence[ServedRef]) -> Any:
     dear = None
     if serving_of(part.task).dear == "some":
         several = options | {"name": f"{part.name}-dear"}
-        dear = _deployment(Dear, several).bind(part.task, values, threads)
-    replica = _deployment(Models, options, ingress=True)
+        dear = _deployment(Dear, several, version).bind(part.task, values, threads)
+    replica = _deployment(Models, options, version, ingress=True)
     return replica.bind(part.name, part.prefix, part.task, values, threads, front, dear)
 
 
@@ -149,12 +153,12 @@ def _options(name: str, replicas: int, cpus: float) -> dict[str, Any]:
     }
 
 
-def _deployment(replica: type, options: dict[str, Any], ingress: bool = False) -> Any:
+def _deployment(replica: type, options: dict[str, Any], version: str, ingress: bool = False) -> Any:
     from ray import serve
 
     made: Any = serve.deployment(**options)(serve.ingress()(replica) if ingress else replica)
     # By this, other models replace those of a replica, and not the replica.
-    return made.options(version=VERSION, _internal=True)
+    return made.options(version=version, _internal=True)
 
 
 def _wait(wanted: Sequence[Part]) -> list[Part]:

@@ -19,7 +19,7 @@ class ServeConfig(Limits):
             registry.
         applications: what to serve beside the page: KIND-WHAT for the models of a task, catalogue,
             cone, adql; empty for all.
-        replicas: processes that answer, for each task of models.
+        replicas: processes of each application; with two, one that ends loses no request.
         parsers: processes of each replica that read uploads.
         max_file_mb: largest upload, as sent.
         max_inflated_mb: largest sum of a request's uploads once inflated.

@@ -1,7 +1,7 @@
 """The applications of the server: one table, so that each starts, scales and fails on its own."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -49,16 +49,17 @@ class Part:
         return FrontConfig(budgets, self.price, config.cors, log)
 
 
-def _built() -> tuple[Part, ...]:
-    """The applications that need no model."""
+def _built(replicas: int) -> tuple[Part, ...]:
+    """The applications that need no model, of so many processes each."""
     root = {"root": release.folder()}
     opens = "the catalogue opens"
     rest, cone, tap = "catalogue.app:build_app", "catalogue.scs:build_cone_app", "tap.app:build_app"
-    return (
+    found = (
         Part("catalogue", "/v1/catalogue", opens, f"{_HERE}.{rest}", root, price=LOOKED_UP),
         Part("cone", "/scs", opens, f"{_HERE}.{cone}", root, price=LOOKED_UP),
         Part("adql", "/tap", opens, f"{_HERE}.{tap}", root),
     )
+    return tuple(replace(part, replicas=replicas) for part in found)
 
 
 def parts(config: ServeConfig, chosen: Sequence[ServedRef]) -> tuple[Part, ...]:
@@ -79,15 +80,17 @@ def parts(config: ServeConfig, chosen: Sequence[ServedRef]) -> tuple[Part, ...]:
         )
         for task in tasks
     )
-    built = (part for part in _built() if config.serves(part.name) and _installed(part))
-    return (*of_models, *built)
+    built = (part for part in _built(config.replicas) if config.serves(part.name))
+    asked = (part for part in built if _installed(part))
+    return (*of_models, *asked)
 
 
-def page(others: Sequence[Part]) -> Part:
-    """The application of all other paths."""
+def page(others: Sequence[Part], replicas: int = 1) -> Part:
+    """The application of all other paths, of so many processes."""
     waiting = {part.prefix: part.waits for part in others}
     arguments = {"waiting": waiting, "root": release.folder()}
-    return Part(PAGE, "/", "", "wolter.serve.page:page_of_board", arguments, price=LOOKED_UP)
+    builder = "wolter.serve.page:page_of_board"
+    return Part(PAGE, "/", "", builder, arguments, replicas=replicas, price=LOOKED_UP)
 
 
 def _installed(part: Part) -> bool:
