@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 ARGS ?=
+WORKERS ?= 2
 
 # An environment is good for the same requirements in the same folder: it holds absolute paths, so
 # a copied or moved checkout builds its own.
@@ -30,8 +31,8 @@ $(STAMP):
 demo: setup ## simulate -> train -> evaluate -> register -> serve -> answer
 	@$(BIN)/wolter demo
 
-test: setup ## all tests but the long proofs; ARGS="-k word" for some
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup ## all tests but the long proofs, in two processes; ARGS="-k word" for some, WORKERS=0 for one
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 shapes: setup ## tests of physics and models, with the shapes and types of all arguments checked
 	@WOLTER_SHAPES=1 $(BIN)/python -m pytest tests/unit/xray tests/unit/models tests/unit/images/test_tiling.py

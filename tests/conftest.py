@@ -11,12 +11,22 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+if os.environ.get("PYTEST_XDIST_WORKER"):  # a core each, before torch counts them
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 if os.environ.get("WOLTER_SHAPES"):  # before anything of the package is imported
     import tests.shapes  # noqa: F401  # the hook finds the checker by its name
     from jaxtyping import install_import_hook
 
     # Ray cannot pickle what is checked, so that its tests run without.
     install_import_hook(["wolter.xray", "wolter.models"], "tests.shapes.checked")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a file share fixtures, and those with a real Ray share one: each in one process."""
+    for item in items:
+        group = "distributed" if "distributed" in item.path.parts else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
