@@ -22,10 +22,11 @@ if os.environ.get("WOLTER_SHAPES"):  # before anything of the package is importe
     install_import_hook(["wolter.xray", "wolter.models"], "tests.shapes.checked")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of a file share fixtures, and those with a real Ray share one: each in one process."""
     for item in items:
-        group = "distributed" if "distributed" in item.path.parts else str(item.path)
+        group = "distributed" if "distributed" in item.path.parts else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))
 
 
