@@ -22,7 +22,8 @@ import pyarrow as pa
 from wolter.answering.scoring import FACTS
 from wolter.catalogue import demonstration_files, samples, scored
 from wolter.catalogue.assemble import Detections, Estimated
-from wolter.catalogue.build import assemble_from, write
+from wolter.catalogue.build import assemble_from
+from wolter.catalogue.files import write
 
 N = 1_000_000
 SAMPLES = 16  # as a build keeps of a record

@@ -6,12 +6,14 @@ import pyarrow as pa
 from astropy.coordinates import Latitude, Longitude
 from astropy.units import deg
 
-from wolter.catalogue import tables
+from wolter.answering.quick_look import LookAxis, QuickLook
+from wolter.catalogue import quick_looks, tables
 from wolter.catalogue.columns import Column
 from wolter.catalogue.release import Release
 from wolter.catalogue.write import write_release
 
 MODEL = "shapes"
+LOOK_AXIS = LookAxis("energy", "keV", "log")
 OWN = (
     Column("kt", "temperature", "float", "keV", "phys.temperature", principal=True),
     Column("kt_lolim", "lower end of the 68 % interval", "float", "keV", "stat.min"),
@@ -100,7 +102,21 @@ def random_release(root, n=2_000, name="R1", seed=5):
     about = Release(
         name, "2026-01-01T00:00:00Z", True, "random sources", every, {}, {MODEL: "1"}, MODEL
     )
-    return write_release(about, arrow, latents, root)
+
+    def more(folder):
+        every_other = [look(rng) if i % 2 == 0 else None for i in range(n)]
+        part = quick_looks.Part(MODEL, LOOK_AXIS, ids + 1, usable, quick_looks.encode(every_other))
+        quick_looks.write(folder / quick_looks.FILE, [part])
+
+    return write_release(about, arrow, latents, root, more)
+
+
+def look(rng, n=8):
+    """Quick look at a power law."""
+    edges = np.geomspace(0.5, 8, n + 1)
+    model = 50 * edges[:-1] ** -1.5
+    seen = rng.poisson(model).astype(float)
+    return QuickLook(edges, seen, np.full(n, 0.5), 2e4, model, 0.8 * model, 1.2 * model)
 
 
 def _arrow(table, columns):

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from wolter.answering.quick_look import LookAxis, QuickLook
 from wolter.data.shards import ShardDataset
 from wolter.family import Family
 from wolter.outputs import Output
@@ -64,12 +65,14 @@ class Scores:
         flags: flags of each record.
         reasons: why each estimate must not be used as it stands; empty where it may.
         samples_BSP: posterior samples of equal weight, evenly spread; None where there are none.
+        looks: quick look at each record, None at some; empty where there are none.
     """
 
     columns: Mapping[str, NDArray[np.float32]]
     flags: Sequence[Sequence[str]]
     reasons: Sequence[str]
     samples_BSP: NDArray[np.float32] | None = None
+    looks: Sequence[QuickLook | None] = ()
 
 
 class Scoring(ABC):
@@ -111,6 +114,10 @@ class Scoring(ABC):
     def axes(self, model: Model) -> tuple[SampleAxis, ...]:  # noqa: ARG002  # of other tasks
         """Parameters of the posterior samples, in their order; empty where there are none."""
         return ()
+
+    def look_axis(self, model: Model) -> LookAxis | None:  # noqa: ARG002  # of other tasks
+        """What the bins of quick looks are along; None where there are none."""
+        return None
 
     @abstractmethod
     def score(

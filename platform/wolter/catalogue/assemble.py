@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from wolter import __version__
+from wolter.answering.quick_look import LookAxis
 from wolter.answering.scoring import SampleAxis
 from wolter.catalogue import grouping, tables
 from wolter.catalogue.columns import Table
@@ -35,9 +36,11 @@ class Estimated:
         outputs: its columns.
         published: names of those that sources publish.
         detection_K: row of the detection of each estimate.
-        table: columns usable, reason, flags, the outputs, and samples where there are some.
+        table: columns usable, reason, flags, the outputs, and samples and looks where there are
+            some.
         latents: names of the columns that are latents.
         axes: of the samples.
+        look_axis: of the quick looks; None where there are none.
     """
 
     model: str
@@ -48,6 +51,7 @@ class Estimated:
     table: pa.Table
     latents: tuple[str, ...] = ()
     axes: tuple[SampleAxis, ...] = ()
+    look_axis: LookAxis | None = None
 
 
 @dataclass(frozen=True)

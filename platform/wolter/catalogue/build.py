@@ -13,17 +13,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from wolter.answering.scoring import Scoring
-from wolter.catalogue import grouping, hats, release, samples, scored, tables, voparquet
+from wolter.catalogue import grouping, release, scored, tables
 from wolter.catalogue.assemble import Assembled, Detections, Estimated, assemble
-from wolter.catalogue.hats import write_hats
+from wolter.catalogue.files import write
 from wolter.catalogue.placing import place
 from wolter.catalogue.positions import Positions, read_positions
 from wolter.catalogue.publish import publications
 from wolter.catalogue.score import ModelRef, Work, champions, score_shards
-from wolter.catalogue.voparquet import write_voparquet
-from wolter.catalogue.write import write_release
-from wolter.data.integrity import encode
-from wolter.data.row_writer import REJECT_SCHEMA
 from wolter.data.shards import REJECTS, ShardDataset, open_dataset
 from wolter.errors import InputError
 from wolter.registry.checkpoint import Model
@@ -236,6 +232,7 @@ def _estimated(
                     table,
                     each.scoring.latents(each.model),
                     each.scoring.axes(each.model),
+                    each.scoring.look_axis(each.model),
                 )
             )
     return found
@@ -276,36 +273,6 @@ def assemble_from(
     published = publications([(e.model, e.outputs, e.published) for e in ordered], taken)
     return assemble(name, about, simulated, detections, ordered, published, label_N, source_id_M,
                     detection_id_N, upper_limits, rejects)  # fmt: skip
-
-
-def write(
-    assembled: Assembled,
-    estimated: Sequence[Estimated],
-    rejects: Sequence[tuple[str, str]],
-    root: Path | None = None,
-) -> Path:
-    """Write a release with all its files; return its folder."""
-    about, source = assembled.about, assembled.rows["source"]
-
-    def more(folder: Path) -> None:
-        write_voparquet(folder / voparquet.FILE, about, about.table("source"), source)
-        write_hats(folder / hats.FOLDER, about, source)
-        listed = {"file": [f for f, _ in rejects], "reason": [why for _, why in rejects]}
-        (folder / REJECTS).write_bytes(encode(pa.table(listed, REJECT_SCHEMA)))
-        parts = [
-            samples.Part(
-                each.model,
-                each.axes,
-                assembled.detection_id_N[each.detection_K],
-                each.table[scored.SAMPLES].combine_chunks(),
-            )
-            for each in estimated
-            if each.axes
-        ]
-        if parts:
-            samples.write_samples(folder / samples.FILE, parts)
-
-    return write_release(about, assembled.rows, assembled.latents_ML, root, more)
 
 
 def read_upper_limits(path: Path) -> pa.Table:

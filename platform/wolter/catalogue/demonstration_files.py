@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +18,10 @@ import pyarrow.parquet as pq
 
 from wolter.answering.scoring import FACTS, SampleAxis
 from wolter.catalogue.assemble import Detections, Estimated
-from wolter.catalogue.build import assemble_from, write
+from wolter.catalogue.build import assemble_from
 from wolter.catalogue.demonstration import NAME
+from wolter.catalogue.files import write
+from wolter.catalogue.rounding import to_bits
 from wolter.errors import InputError
 from wolter.outputs import Output
 
@@ -97,20 +98,11 @@ def _write(table: pa.Table, path: Path) -> None:
     for name in floats:
         values = table[name].to_numpy()
         exact = values.dtype == np.float64  # of places and times
-        values = values.astype(np.float32) if exact else short(values)
+        values = values.astype(np.float32) if exact else to_bits(values, MANTISSA)
         table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
     words = [f.name for f in table.schema if pa.types.is_string(f.type)]
     pq.write_table(table, path, compression="zstd", compression_level=19, use_dictionary=words,
                    use_byte_stream_split=floats, write_statistics=False)  # fmt: skip
-
-
-def short(values: Any) -> Any:
-    """Numbers (float32) rounded to `MANTISSA` bits."""
-    drop = np.uint32(23 - MANTISSA)
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    half = np.uint32(1) << (drop - np.uint32(1))
-    rounded = ((bits + half) >> drop << drop).view(np.float32)
-    return np.where(np.isfinite(values), rounded, values).astype(np.float32)
 
 
 if __name__ == "__main__":

@@ -175,6 +175,7 @@ def join(parts: Sequence[Scores]) -> Scores:
         [flags for part in parts for flags in part.flags],
         [reason for part in parts for reason in part.reasons],
         np.concatenate(samples) if samples else None,
+        [look for part in parts for look in part.looks],
     )
 
 

@@ -2,8 +2,8 @@
 
 `$WOLTER_HOME/catalogue/scored/CODE/facts/SHA256.parquet` holds the facts of a shard, and
 `.../scored/CODE/MODEL/VERSION/part-*.parquet` the estimates of records, by the hash of the record.
-CODE is the version of wolter, since another one may flag otherwise. Files are written whole or not
-at all, and never changed.
+CODE is the version of wolter, since another one may flag otherwise, with the layout of the files.
+Files are written whole or not at all, and never changed.
 
 Shapes: B records, N records of a store, P parameter, S sample.
 """
@@ -21,18 +21,20 @@ from numpy.typing import NDArray
 
 from wolter import __version__
 from wolter.answering.scoring import FACTS, SampleAxis, Scores
-from wolter.catalogue import samples
+from wolter.catalogue import quick_looks, samples
 from wolter.data.integrity import encode
 from wolter.files import make_folder, write_atomically
 from wolter.home import home
 
 HASH = "record_hash"
 SAMPLES = "samples"
+LOOK = "look"
+LAYOUT = 2  # of the files
 
 
 def folder(root: Path | None = None) -> Path:
     """Folder of this version's store: below `root`, or `$WOLTER_HOME/catalogue/scored`."""
-    return (root or home() / "catalogue" / "scored") / __version__
+    return (root or home() / "catalogue" / "scored") / f"{__version__}-{LAYOUT}"
 
 
 def of_model(store: Path, model: str, version: str, checked: bool) -> Path:
@@ -84,7 +86,7 @@ def write_scores(
 
 
 def table(scores: Scores, axes: Sequence[SampleAxis]) -> pa.Table:
-    """Estimates as a table: usable, reason, flags, the numbers, and samples where there are any."""
+    """Estimates as a table: usable, reason, flags, the numbers, and samples and looks if any."""
     columns: dict[str, Any] = {
         "usable": np.array([not reason for reason in scores.reasons]),
         "reason": list(scores.reasons),
@@ -95,6 +97,8 @@ def table(scores: Scores, axes: Sequence[SampleAxis]) -> pa.Table:
         coded_BX = samples.encode(scores.samples_BSP, axes)
         data = pa.array(coded_BX.ravel())
         columns[SAMPLES] = pa.FixedSizeListArray.from_arrays(data, coded_BX.shape[1])
+    if scores.looks:
+        columns[LOOK] = quick_looks.encode(scores.looks)
     return pa.table(columns)
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from wolter.answering.quick_look import LookAxis
 from wolter.answering.scoring import FACTS, SampleAxis, Scores, Scoring
 from wolter.data.shards import ShardDataset
 from wolter.family import Family
@@ -27,6 +28,7 @@ from wolter.spectra.explained import (
 from wolter.spectra.flags import Values, estimate_flags, record_flags
 from wolter.spectra.outputs import CLASS_PREFIX
 from wolter.spectra.predict import estimate, predict_batch
+from wolter.spectra.quick_looks import AXIS, quick_looks
 from wolter.spectra.reading import instrument_flags
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
@@ -45,6 +47,9 @@ UNUSABLE = (
     NOT_EXPLAINED,
 )
 """Flags with which an estimate must not be used as it stands."""
+
+INFORMS_NOT = frozenset(("no_counts", "few_counts"))
+"""Flags of estimates that are the prior, which expects nothing of a record."""
 
 PUBLISHED_LIMITS = ("", "_lolim", "_hilim")
 KEPT = 16  # posterior samples that are kept of a record: a million sources fit into 1 GB
@@ -140,7 +145,14 @@ class SpectraScoring(Scoring):
         reasons = [" ".join(flag for flag in each if _spoils(flag)) for each in told]
         samples_BSP = values.get("samples")
         kept = None if samples_BSP is None else samples_BSP[:, :KEPT]  # Sobol points: even so
-        return Scores(columns, told, reasons, kept)
+        known = [not INFORMS_NOT.intersection(flags) for flags in told]
+        return Scores(
+            columns, told, reasons, kept, quick_looks(spec, batch, values, np.array(known))
+        )
+
+    def look_axis(self, model: Model) -> LookAxis:  # noqa: ARG002  # the same of all
+        """See `Scoring`."""
+        return AXIS
 
     @abstractmethod
     def _values(

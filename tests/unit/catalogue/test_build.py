@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from wolter.catalogue import release, samples
+from wolter.catalogue import quick_looks, release, samples
 from wolter.catalogue.build import BuildConfig, build, read_upper_limits
 from wolter.catalogue.write import differing
 from wolter.data.integrity import encode
@@ -124,6 +124,16 @@ def test_samples_of_a_release_are_those_of_the_posterior(tmp_path, at, model):
     found = samples.read_samples(built.path, detection)["posterior"]["nh"]
     assert len(found) == 16
     assert np.mean((found >= low) & (found <= high)) > 0.7
+
+
+def test_a_release_keeps_a_quick_look_at_each_detection(tmp_path, at, model):
+    data, table = at
+    built = made(tmp_path, data, BuildConfig("R1", models=(model,), positions=table))
+    found = rows(built.path, "SELECT detection_id, counts FROM detection")
+    seen = quick_looks.read(built.path, [detection for detection, _ in found])
+    for detection, counts in found:
+        assert seen[detection].look.counts_G.sum() == counts
+        assert seen[detection].axis.unit == "keV"
 
 
 def test_every_file_is_covered_by_a_checksum(tmp_path, at, model):

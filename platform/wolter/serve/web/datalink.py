@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from wolter.catalogue import quick_looks
 from wolter.catalogue.columns import Column
 from wolter.catalogue.store import Snapshot
+from wolter.serve.look_picture import MEDIA_TYPE as PICTURE
 
 STANDARD = "ivo://ivoa.net/std/DataLink#links-1.1"
 MEDIA_TYPE = "application/x-votable+xml;content=datalink"
@@ -31,12 +33,23 @@ def links(snapshot: Snapshot, ids: Sequence[str], url: str) -> pa.Table:
         url: address of the service, without a slash at its end.
     """
     numbers = {each: int(each) for each in ids if each.isdecimal() and len(each) <= 18}
-    sql = "SELECT source_id FROM source WHERE source_id IN (SELECT unnest(?::BIGINT[]))"
-    known = set(snapshot.query(sql, [list(numbers.values())])["source_id"].to_pylist())
+    wanted = list(numbers.values())
+    sql = (
+        "SELECT source_id, best_detection_id FROM source "
+        "WHERE source_id IN (SELECT unnest(?::BIGINT[]))"
+    )
+    found = snapshot.query(sql, [wanted]).to_pylist()
+    known = {row["source_id"]: row["best_detection_id"] for row in found}
+    seen = quick_looks.known(snapshot.path, list(known.values()))
     rows = []
     for each in ids:
         if numbers.get(each) in known:
             rows += _of(each, f"{url}/v1/catalogue/sources/{numbers[each]}", url)
+            best = known[numbers[each]]
+            if best in seen:
+                look = f"{url}/v1/catalogue/detections/{best}/quicklook?format=svg"
+                about = "observed rates of the best detection, with a model"
+                rows.append(_row(each, look, "#preview", about, PICTURE))
         else:
             fault = "NotFoundFault: no such source in release " + snapshot.about.name
             rows.append(_row(each, error_message=fault, semantics="#this"))

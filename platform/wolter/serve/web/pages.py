@@ -10,14 +10,16 @@ from urllib.parse import urlencode
 
 import pyarrow as pa
 
+from wolter.catalogue import quick_looks
 from wolter.catalogue.columns import Table
 from wolter.catalogue.cone import SEPARATION, cone
 from wolter.catalogue.neighbours import similar_to_source
 from wolter.catalogue.store import Snapshot, quoted
 from wolter.catalogue.tables import ESTIMATE, HEALPIX
 from wolter.errors import InputError
+from wolter.serve.look_picture import svg
 from wolter.serve.web.asked import Identifier, Name, understand
-from wolter.serve.web.shown import Shown, estimate, principal, shown, text_of
+from wolter.serve.web.shown import Estimate, Shown, estimate, principal, shown, text_of
 
 ROWS = 200  # of a page
 SIMILAR = 8
@@ -51,6 +53,27 @@ class Results:
     shown: Shown
     downloads: Mapping[str, str]
     lone: int | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """Quick look at a detection.
+
+    Attributes:
+        picture: in SVG.
+        detection_id: identifier of the detection.
+        observation_id, instrument: of its observation.
+        model: whose expectation is shown.
+        reason: why the estimate of that model is not usable; empty where it is, and where the
+            model expects nothing.
+    """
+
+    picture: str
+    detection_id: int
+    observation_id: str
+    instrument: str
+    model: str
+    reason: str
 
 
 def search(snapshot: Snapshot, asked: Asked) -> Results:
@@ -118,6 +141,11 @@ def source(snapshot: Snapshot, source_id: int) -> dict[str, Any]:
         for name in ("detection", "identification", "upper_limit")
         if name in by_name
     }
+    estimates = [
+        estimate(table, table.columns[len(ESTIMATE) :], each)
+        for table in models
+        for each in rows_of(snapshot, table, source_id)
+    ]
     return {
         "source": row,
         "facts": [
@@ -125,17 +153,35 @@ def source(snapshot: Snapshot, source_id: int) -> dict[str, Any]:
             for column in facts
             if column.name != HEALPIX
         ],
-        "estimates": [
-            estimate(table, table.columns[len(ESTIMATE) :], each)
-            for table in models
-            for each in rows_of(snapshot, table, source_id)
-        ],
+        "estimates": estimates,
         "detections": parts.get("detection"),
         "identifications": parts.get("identification"),
         "limits": parts.get("upper_limit"),
         "similar": similar(snapshot, source_id),
-        "picture": "",
+        "looks": looks(snapshot, source_id, row["best_detection_id"], estimates),
     }
+
+
+def looks(
+    snapshot: Snapshot, source_id: int, best: int, estimates: Sequence[Estimate]
+) -> list[Look]:
+    """Quick looks at the detections of a source, the best detection first."""
+    sql = """SELECT detection_id, observation_id, instrument FROM detection
+        WHERE source_id = ? ORDER BY detection_id <> ?, rowid LIMIT ?"""
+    reasons = {(each.model, each.detection_id): each.reason for each in estimates}
+    found = []
+    rows = snapshot.query(sql, [source_id, best, ROWS]).to_pylist()
+    kept = quick_looks.read(snapshot.path, [row["detection_id"] for row in rows])
+    for row in rows:
+        seen = kept.get(row["detection_id"])
+        if seen is not None:
+            modelled = seen.look.model_G is not None
+            reason = reasons.get((seen.model, seen.detection_id), "") if modelled else ""
+            told = {name: row[name] or "" for name in ("observation_id", "instrument")}
+            found.append(
+                Look(svg(seen), seen.detection_id, **told, model=seen.model, reason=reason)
+            )
+    return found
 
 
 def similar(snapshot: Snapshot, source_id: int) -> Shown | None:

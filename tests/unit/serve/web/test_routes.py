@@ -97,6 +97,16 @@ def test_a_source_shows_what_is_not_usable_and_why(client, root):
     assert f"<td>{good['kt']:.4g}</td>" in page
 
 
+def test_a_source_shows_its_quick_look_or_says_that_there_is_none(client):
+    page = client.get(f"/source/{FIRST}").text
+    assert page.count("<svg xmlns=") == 1
+    assert "energy (keV)" in page
+    assert f"Detection {FIRST + 1}, XMM/EPN/Thin1, observation 0123456789" in page
+    page = client.get(f"/source/{FIRST + 1}").text
+    assert "<svg xmlns=" not in page
+    assert "keeps no quick look" in page
+
+
 @pytest.mark.parametrize(
     ("path", "status", "message"),
     [

@@ -42,6 +42,9 @@ def test_links_of_several_sources(client):
     assert not unknown["access_url"]
     first = rows[(rows["ID"] == str(FIRST)) & (rows["semantics"] == "#this")][0]
     assert first["access_url"] == f"http://testserver/v1/catalogue/sources/{FIRST}"
+    (look,) = rows[rows["semantics"] == "#preview"]  # of the first; the other has none
+    assert look["access_url"].endswith(f"/detections/{FIRST + 1}/quicklook?format=svg")
+    assert look["content_type"] == "image/svg+xml"
     page = rows[(rows["ID"] == str(FIRST)) & (rows["content_type"] == "text/html")][0]
     assert client.get(page["access_url"]).status_code == 200
 
