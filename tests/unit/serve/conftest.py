@@ -1,6 +1,5 @@
 import pytest
 import requests
-
 from tests.served import client, parts, service  # noqa: F401  # fixtures
 
 
