@@ -32,7 +32,7 @@ demo: setup ## simulate -> train -> evaluate -> register -> serve -> answer
 	@$(BIN)/wolter demo
 
 test: setup ## all tests but the long proofs, in two processes; ARGS="-k word" for some, WORKERS=0 for one
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS)
 
 shapes: setup ## tests of physics and models, with the shapes and types of all arguments checked
 	@WOLTER_SHAPES=1 $(BIN)/python -m pytest tests/unit/xray tests/unit/models tests/unit/images/test_tiling.py
