@@ -45,6 +45,10 @@ class DearError(Exception):
     """A request that would take seconds, and was not asked where there is time for it."""
 
 
+class LongError(Exception):
+    """A request that would take minutes, and was asked by a client that waits for its answer."""
+
+
 class Stored(Protocol):
     """Files of a request, on disk while they are read."""
 
@@ -106,6 +110,10 @@ class Request(Protocol):
     @property
     def dear(self) -> bool:
         """True where an answer may take seconds; elsewhere raise `DearError` for such a one."""
+
+    @property
+    def long(self) -> bool:
+        """True where an answer may take minutes; elsewhere raise `LongError` for such a one."""
 
     @property
     def tabular(self) -> bool:
@@ -208,6 +216,7 @@ class Serving(ABC):
         Info: description of a model.
         words: regular expressions of the library's remedies -> the remedy over HTTP.
         dear: "never", "some" or "all" requests take seconds; `is_dear` tells which.
+        long: some requests take minutes: these raise `LongError` and become jobs.
     """
 
     about: ClassVar[str]
@@ -217,6 +226,7 @@ class Serving(ABC):
     Info: ClassVar[type[ModelInfo]] = ModelInfo
     words: ClassVar[Mapping[str, str]] = {}
     dear: ClassVar[Literal["never", "some", "all"]] = "never"
+    long: ClassVar[bool] = False
 
     @abstractmethod
     def load(self, model: Model, version: str = "", join: Join | None = None) -> Served:

@@ -10,7 +10,15 @@ from astropy.io.fits import VerifyError
 from pydantic import BaseModel, ConfigDict, Field
 
 from wolter.answering.batches import Join
-from wolter.answering.contract import FileField, ModelInfo, Reply, Request, Served, Serving
+from wolter.answering.contract import (
+    FileField,
+    LongError,
+    ModelInfo,
+    Reply,
+    Request,
+    Served,
+    Serving,
+)
 from wolter.answering.values import LEAST_S, MOST
 from wolter.errors import InputError
 from wolter.images.fits_output import to_bytes
@@ -76,6 +84,7 @@ class ServedImages(Served):
 
         Raises:
             InputError: a file or value is bad, or the image is none that the model can read.
+            LongError: the image is large, and the client waits.
             UnavailableError: readers are lost.
         """
         read = partial(
@@ -84,6 +93,8 @@ class ServedImages(Served):
             max_pixels=request.limits.max_elements,
         )
         picture = await request.read(read)
+        if picture.counts_HW.numel() > request.limits.job_elements and not request.long:
+            raise LongError
         stem = picture.file.partition(".")[0]
         return Reply(await self.enhance(picture), MEDIA_TYPE, f"{stem}-{self.task}.fits")
 
@@ -132,6 +143,7 @@ class ImagesServing(Serving):
     Query = EnhanceQuery
     Info = ImagesInfo
     dear = "all"
+    long = True
 
     def load(
         self,

@@ -18,9 +18,10 @@ from wolter.cluster import connect, connected, cores
 from wolter.errors import FailedError, InputError
 from wolter.serve import board, champions, environment
 from wolter.serve.config import ServeConfig
+from wolter.serve.jobs import store as jobs
 from wolter.serve.models import ServedRef, choose
 from wolter.serve.page import STARTING
-from wolter.serve.parts import Part, page, parts
+from wolter.serve.parts import Part, makes_jobs, page, parts
 from wolter.serve.replicas import Dear, Models, Site
 from wolter.serve.timing import REQUEST_TIMEOUT_S, SILENT_S
 
@@ -136,8 +137,9 @@ def _bound(part: Part, config: ServeConfig, chosen: Sequence[ServedRef], version
     if serving_of(part.task).dear == "some":
         several = options | {"name": f"{part.name}-dear"}
         dear = _deployment(Dear, several, version).bind(part.task, values, threads)
+    kept = str(jobs.folder()) if makes_jobs(part.task) else ""
     replica = _deployment(Models, options, version, ingress=True)
-    return replica.bind(part.name, part.prefix, part.task, values, threads, front, dear)
+    return replica.bind(part.name, part.prefix, part.task, values, threads, front, dear, kept)
 
 
 def _options(name: str, replicas: int, cpus: float) -> dict[str, Any]:

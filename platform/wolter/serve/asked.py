@@ -15,11 +15,13 @@ class Asked:
 
     Attributes:
         holder: id of the client's key, or its address.
+        key: id of the client's key; empty for none.
         charge: takes more units of the client than the request cost so far.
         model: name and version of the model that answered; empty where none did.
     """
 
     holder: str = ""
+    key: str = ""
     charge: Callable[[float], None] = field(default=lambda _units: None)
     model: tuple[str, str] = ("", "")
 

@@ -65,7 +65,7 @@ class Tills:
         if key is None:
             if self.budgets.keys_only:
                 raise UnknownKeyError("this server needs a key; send Authorization: Bearer KEY")
-            return Holder(address, per_minute=self.budgets.anonymous)
+            return Holder(address, per_minute=self.budgets.anonymous, known=False)
         until, found = self._known.get(key, (0.0, None))
         if time.monotonic() > until:
             found = keys.find(Path(self.budgets.database), key)

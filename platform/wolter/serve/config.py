@@ -34,6 +34,10 @@ class ServeConfig(Limits):
         max_queued: requests that wait in a replica; further ones are answered 429.
         max_dear: requests at once, in a replica for those that take seconds each.
         max_dear_queued: requests that wait there; further ones are answered 429.
+        max_jobs: jobs that wait; further ones are answered 429.
+        job_s: longest time of a job.
+        jobs_mb: files and answers of jobs on disk; with more, further ones are answered 429.
+        jobs_keep_s: time after which a job is deleted with its answer.
         anonymous: units a minute of a client without a key, in each process; 0 for no limit. A
             request costs one, a look-up in the catalogue a fiftieth, one that takes seconds 21.
         keys_only: refuse clients without a key, see `wolter keys add`.
@@ -60,6 +64,10 @@ class ServeConfig(Limits):
     max_queued: int = 128
     max_dear: int = 1
     max_dear_queued: int = 4
+    max_jobs: int = 20
+    job_s: float = 3_600.0
+    jobs_mb: float = 4_000.0
+    jobs_keep_s: float = 86_400.0
     anonymous: float = 0.0
     keys_only: bool = False
     cors: tuple[str, ...] = ("*",)
@@ -84,3 +92,5 @@ class ServeConfig(Limits):
             raise InputError(
                 "serve: max_queued, max_dear_queued, cores and anonymous must be 0 or more"
             )
+        if min(self.max_jobs, self.job_s, self.jobs_mb, self.jobs_keep_s) <= 0:
+            raise InputError("serve: max_jobs, job_s, jobs_mb and jobs_keep_s must be more than 0")

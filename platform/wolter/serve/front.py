@@ -23,7 +23,7 @@ from wolter.serve.meters import Meters
 from wolter.serve.problems import problem
 
 FREE = ("/livez", "/readyz", "/healthz", "/metrics", "/docs", "/openapi.json")
-EXPOSED = ("x-request-id", "x-client-request-id", "retry-after", "content-disposition")
+EXPOSED = ("x-request-id", "x-client-request-id", "retry-after", "content-disposition", "location")
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,7 @@ class Front:
             try:
                 holder = self._tills.holder(dict(scope["headers"]), address)
                 asked.holder, asked.charge = holder.id, partial(self._tills.charge, holder)
+                asked.key = holder.id if holder.known else ""
                 asked.charge(self.config.price)
             except UnknownKeyError as error:
                 answer = problem(401, str(error))

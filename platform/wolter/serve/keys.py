@@ -27,12 +27,14 @@ class Holder:
         name: that was given to the key; empty where there is none.
         per_minute: units that it may spend in a minute; 0 for no limit.
         revoked: whether the key answers no more.
+        known: whether it has a key.
     """
 
     id: str
     name: str = ""
     per_minute: float = 0.0
     revoked: bool = False
+    known: bool = True
 
 
 def database() -> Path:

@@ -11,6 +11,7 @@ from wolter.serve import keys
 from wolter.serve.budgets import Budgets
 from wolter.serve.config import ServeConfig
 from wolter.serve.front import FrontConfig
+from wolter.serve.jobs import store as jobs
 from wolter.serve.models import ServedRef, application
 
 PAGE = "page"
@@ -82,7 +83,22 @@ def parts(config: ServeConfig, chosen: Sequence[ServedRef]) -> tuple[Part, ...]:
     )
     built = (part for part in _built(config.replicas) if config.serves(part.name))
     asked = (part for part in built if _installed(part))
-    return (*of_models, *asked)
+    return (*of_models, *asked, *_of_jobs(tasks, config.replicas))
+
+
+def makes_jobs(task: str) -> bool:
+    """True if some requests to models of a task become jobs."""
+    from wolter.serve.service import serving_of
+
+    return serving_of(task).long
+
+
+def _of_jobs(tasks: Sequence[str], replicas: int) -> tuple[Part, ...]:
+    if not any(makes_jobs(task) for task in tasks):
+        return ()
+    arguments = {"folder": str(jobs.folder())}
+    builder, opens = f"{_HERE}.jobs.app:build_app", "the store of the jobs opens"
+    return (Part("jobs", jobs.PREFIX, opens, builder, arguments, "", replicas, LOOKED_UP),)
 
 
 def page(others: Sequence[Part], replicas: int = 1) -> Part:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from wolter.answering.messages import one_line
 from wolter.errors import ConflictError, InputError, MissingError, TooLargeError, UnavailableError
@@ -105,3 +106,19 @@ def add_handlers(app: FastAPI, words: Mapping[str, str] = MappingProxyType({})) 
         if why_full(error):
             return problem(503, "the server has no room for uploads now; try again later")
         return problem(500, f"the server failed on this request ({type(error).__name__})")
+
+
+def tell_methods(app: FastAPI) -> None:
+    """Name all methods of a path where one is not allowed; a router names those of one route."""
+
+    @app.exception_handler(405)
+    async def not_allowed(request: Request, _: Exception) -> Response:
+        methods = {
+            method
+            for route in app.routes
+            if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+            for method in route.methods or ()
+        }
+        answer = problem(405, f"{request.method} is not answered here")
+        answer.headers["allow"] = ", ".join(sorted(methods))
+        return answer

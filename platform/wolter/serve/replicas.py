@@ -12,6 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wolter import config as configs
@@ -20,6 +21,8 @@ from wolter.memory import give_back_when_idle, keep_freed
 from wolter.serve import board
 from wolter.serve.board import Pulse
 from wolter.serve.front import Front, FrontConfig, Swapped
+from wolter.serve.jobs.model_runs import ModelRuns
+from wolter.serve.jobs.store import JobStore
 from wolter.serve.timing import PULSE_S
 
 if TYPE_CHECKING:
@@ -175,6 +178,7 @@ class Models(_OfModels):
         threads: that a network may use.
         front: dictionary of a `FrontConfig`.
         dear: deployment of `Dear`, which gets the requests that take seconds; None for none.
+        jobs: folder of the requests that take minutes; empty for none.
     """
 
     def __init__(
@@ -186,9 +190,12 @@ class Models(_OfModels):
         threads: int,
         front: dict[str, Any],
         dear: Any = None,
+        jobs: str = "",
     ) -> None:
         super().__init__(task, config, threads)
-        self.prefix, self.dear = prefix, dear
+        self.prefix, self.dear, self.threads = prefix, dear, threads
+        self.jobs = JobStore.of(self.limits, Path(jobs)) if jobs else None
+        self.runs: ModelRuns | None = None
         self.answers = Swapped()
         self.front = Front(self.answers, name, prefix, configs.from_dict(FrontConfig, front))
         self.pulse = Pulse(name, self._told, self._openapi, self.front.meters.name)
@@ -196,6 +203,17 @@ class Models(_OfModels):
     def __serve_build_asgi_app__(self) -> "ASGIApp":
         """Called by Ray Serve for the application that answers HTTP."""
         return self.front
+
+    async def reconfigure(self, given: dict[str, Any]) -> None:
+        """Take the models, and then jobs; called by Ray Serve."""
+        await super().reconfigure(given)
+        if self.jobs is not None and self.runs is None:
+            self.runs = ModelRuns(self.jobs, self.task, self._ref, self.limits, self.threads)
+            self.runs.start()
+
+    async def _ref(self, name: str, version: str) -> Any:
+        assert self.service is not None
+        return await self.service.ref(name, version)
 
     def take(self, service: "Service") -> None:
         """Answer from a service from now on."""
@@ -205,7 +223,7 @@ class Models(_OfModels):
         first = self.answers.app is None
         if self.dear is not None:
             service = replace(service, dear=ToDeployment(self.dear))
-        self.answers.app = build_app(service)
+        self.answers.app = build_app(replace(service, jobs=self.jobs))
         if first:
             self.pulse.start()
 
@@ -228,6 +246,8 @@ class Models(_OfModels):
     def __del__(self) -> None:
         """Leave the board, and end threads and processes."""
         self.pulse.stop()
+        if self.runs is not None:
+            self.runs.leave()
         super().__del__()
 
 

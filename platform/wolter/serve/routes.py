@@ -14,6 +14,7 @@ from wolter.answering.contract import (
     JSON,
     DearError,
     FileField,
+    LongError,
     Reply,
     Served,
     Serving,
@@ -24,6 +25,7 @@ from wolter.catalogue import formats
 from wolter.serve import asked as asking
 from wolter.serve.budgets import DEAR
 from wolter.serve.inference_tables import packed
+from wolter.serve.jobs import answers as jobs
 from wolter.serve.limits import BusyError
 from wolter.serve.problems import RESPONSES
 from wolter.serve.requests import uploads_of
@@ -47,6 +49,7 @@ class ModelRequest:
     dear: bool = True
     spare: bool = False
     tabular: bool = False
+    long: bool = True
 
     @property
     def limits(self) -> Limits:
@@ -89,16 +92,27 @@ def add_route(app: FastAPI, service: Service, task: str) -> None:
         ends, here = request.scope["answer_by"], service.dear is None
         wanted = formats.choose(asked.format or "", request.headers.get("accept", ""))
         tabular = wanted.name != "json"
-        one = ModelRequest(service, task, asked, ends, dear=here, tabular=tabular)
+        waits = service.jobs is not None
+        one = ModelRequest(service, task, asked, ends, dear=here, tabular=tabular, long=not waits)
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if kind == JSON and serving.Body:
-            reply = await _answered(served, replace(one, body=await request.body()))
-            return _response(await service.alone(packed, reply, wanted, bool(asked.format)))
+            return await finished(served, replace(one, body=await request.body()), wanted, known)
         if kind != FILES:
             raise HTTPException(415, f"send {taken}")
         async with request.form(max_files=most, max_fields=len(fields)) as form:
-            reply = await _answered(served, replace(one, uploads=uploads_of(form, fields)))
-        return _response(await service.alone(packed, reply, wanted, bool(asked.format)))
+            uploads = uploads_of(form, fields)
+            return await finished(served, replace(one, uploads=uploads), wanted, known)
+
+    async def finished(
+        served: Served, one: ModelRequest, wanted: formats.Format, known: asking.Asked
+    ) -> Response:
+        explicit = bool(one.query.format)
+        try:
+            reply = await _answered(served, one)
+        except LongError:
+            assert service.jobs is not None
+            return await jobs.accepted(service.jobs, served, one, wanted.name, known.key)
+        return _response(await service.alone(packed, reply, wanted, explicit))
 
     documented = serving.documented(list(service.of_task(task).values()))
     answer.__annotations__["asked"] = Annotated[asked_type, Query()]
@@ -109,6 +123,7 @@ def add_route(app: FastAPI, service: Service, task: str) -> None:
         responses={
             **RESPONSES,
             200: _with_tables(documented),
+            **(jobs.ACCEPTED if serving.long else {}),
         },
         openapi_extra={"requestBody": _body(serving)},
     )(answer)

@@ -19,6 +19,7 @@ from wolter.registry.checkpoint import load_model
 from wolter.serve.config import ServeConfig
 from wolter.serve.dear import DearRequests
 from wolter.serve.health import Checked, Watch
+from wolter.serve.jobs.store import JobStore
 from wolter.serve.models import ServedRef
 from wolter.serve.requests import UploadReader
 from wolter.serve.versions import Versions
@@ -39,6 +40,7 @@ class Service:
         chosen: what the models were loaded from.
         dear: where requests go that take seconds; None for here.
         versions: other versions than those of the models.
+        jobs: where requests are kept that take minutes; None answers them while clients wait.
     """
 
     config: ServeConfig
@@ -49,6 +51,7 @@ class Service:
     chosen: tuple[ServedRef, ...] = ()
     dear: DearRequests | None = None
     versions: Versions = field(default_factory=Versions)
+    jobs: JobStore | None = None
     _lone: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), repr=False)
 
     @classmethod
@@ -185,6 +188,21 @@ class Service:
         if not wanted or wanted == served.version:
             return served
         return await self.versions.get(task, served.name, wanted)
+
+    async def ref(self, name: str, version: str) -> ServedRef:
+        """Where a model was loaded from, or may be.
+
+        Args:
+            name: of the model.
+            version: of it.
+
+        Raises:
+            InputError: there is none.
+        """
+        for each in self.chosen:
+            if each.name == name and name in self.models and self.models[name].version == version:
+                return each
+        return ServedRef(name, await self.versions.folder(name, version), version)
 
 
 def serving_of(task: str) -> Serving:

@@ -34,20 +34,28 @@ class Versions:
         Raises:
             InputError: there is none, or it does not answer.
         """
-        if self._locate is None:
-            raise InputError(f"version: this server has one version of {name} alone; leave it out")
         self._lock = self._lock or asyncio.Lock()
         async with self._lock:  # one is loaded at a time
             key = (name, version)
             served = self._kept.get(key)
             if served is None:
-                folder = await self._locate(name, version)
+                folder = await self.folder(name, version)
                 served = await asyncio.to_thread(self._load, task, folder, version)
             self._kept[key] = served
             self._kept.move_to_end(key)
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
             return served
+
+    async def folder(self, name: str, version: str) -> str:
+        """Folder of a version of a model.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self._locate is None:
+            raise InputError(f"version: this server has one version of {name} alone; leave it out")
+        return await self._locate(name, version)
 
     def _load(self, task: str, folder: str, version: str) -> Served:
         model = load_model(Path(folder))

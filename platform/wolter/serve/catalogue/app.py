@@ -7,9 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Thread
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, HTTPException, Request
 from fastapi_offline import FastAPIOffline
-from starlette.routing import Match, Route
 
 from wolter import __version__
 from wolter.catalogue.store import Store, StoreLimits
@@ -67,7 +66,7 @@ def build_app(
     )
     app.add_middleware(LimitBody, max_bytes=MOST_BYTES, max_json=MOST_BYTES)
     problems.add_handlers(app)
-    _tell_methods(app)
+    problems.tell_methods(app)
     for part in (tables, rows, looks, uploads, watching, downloads):
         part.add_routes(app, catalogue)
     return app
@@ -77,22 +76,6 @@ def _warm(store: Store) -> None:
     """Read positions and latents of the current release, so that the first query need not wait."""
     with contextlib.suppress(UnavailableError, InputError), store.open() as snapshot:
         snapshot.warm()
-
-
-def _tell_methods(app: FastAPI) -> None:
-    """Name all methods of a path where one is not allowed; a router names those of one route."""
-
-    @app.exception_handler(405)
-    async def not_allowed(request: Request, _: Exception) -> Response:
-        methods = {
-            method
-            for route in app.routes
-            if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
-            for method in route.methods or ()
-        }
-        answer = problems.problem(405, f"{request.method} is not answered here")
-        answer.headers["allow"] = ", ".join(sorted(methods))
-        return answer
 
 
 def by_key(request: Request) -> str:

@@ -18,8 +18,8 @@ from wolter.serve.tap import examples, vosi
 from wolter.serve.tap.config import TapConfig
 from wolter.serve.tap.errors import LimitBody, add_handlers
 from wolter.serve.tap.parameters import parameters
-from wolter.serve.tap.runs import Runs
-from wolter.serve.tap.store import Store
+from wolter.serve.tap.runs import QueryRuns
+from wolter.serve.tap.store import open_store
 from wolter.serve.tap.sync import PREFIX, Sync
 from wolter.serve.tap.uws_routes import Jobs
 
@@ -39,9 +39,9 @@ def build_app(
     """
     limits = config or TapConfig()
     folder = jobs or home() / "catalogue" / "uws"
-    processes, store = Processes(), Store(folder)
+    processes, store = Processes(), open_store(folder)
     sync = Sync(processes, limits, root, store)
-    runs = Runs(store, processes, limits, root)
+    runs = QueryRuns(store, processes, limits, root)
 
     @contextlib.asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:

@@ -15,8 +15,9 @@ from wolter.catalogue import formats
 from wolter.catalogue.adql import jobs
 from wolter.catalogue.adql.jobs import Upload
 from wolter.errors import InputError
+from wolter.serve.jobs.queue import COMPLETED
 from wolter.serve.tap.config import TapConfig
-from wolter.serve.tap.store import COMPLETED, Store
+from wolter.serve.tap.store import Store
 
 MOST_FIELDS, MOST_FILES = 100, 10
 _LANGUAGES = ("", "ADQL", "ADQL-2.0", "ADQL-2.1")

@@ -12,14 +12,15 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from wolter.catalogue.adql import jobs
 from wolter.catalogue.adql.jobs import Answer
 from wolter.errors import InputError, printable
-from wolter.serve.tap import store as uws
+from wolter.serve.jobs import queue as uws
 from wolter.serve.tap import uws_xml
 from wolter.serve.tap.config import TapConfig
 from wolter.serve.tap.errors import BusyError, problem
 from wolter.serve.tap.parameters import Parameters, parameters, save_uploads
-from wolter.serve.tap.runs import Runs
+from wolter.serve.tap.runs import QueryRuns
 from wolter.serve.tap.store import Store, UwsJob
 from wolter.serve.tap.sync import result
+from wolter.serve.timing import time_text
 
 POLL_S = 0.2
 _XML = "application/xml"
@@ -37,7 +38,7 @@ class Jobs:
     """
 
     def __init__(
-        self, store: Store, runs: Runs, config: TapConfig, base: Callable[[Request], str]
+        self, store: Store, runs: QueryRuns, config: TapConfig, base: Callable[[Request], str]
     ) -> None:
         self.store, self.runs, self.config, self.base = store, runs, config, base
 
@@ -92,7 +93,7 @@ class Jobs:
         values = _job_parameters(asked)
         values["_BASE"] = self.base(request)
         duration = self.config.job.seconds
-        job = self.store.create(values, duration, self.config.keep_s)
+        job = self.store.create(self.config.keep_s, parameters=values, duration=duration)
         try:
             await save_uploads(asked, self.store.place(job.id), self.store, values["_BASE"])
             self._change(job, asked)
@@ -173,7 +174,7 @@ class Jobs:
 
     async def destruction(self, name: str) -> Response:
         """When a job is deleted."""
-        return PlainTextResponse(uws_xml.time_text(self._get(name).destruction))
+        return PlainTextResponse(time_text(self._get(name).destruction))
 
     async def nothing(self, name: str) -> Response:
         """What is not known of a job: its owner, and when it will be done."""

@@ -1,10 +1,10 @@
 """UWS 1.1 documents of jobs."""
 
-from datetime import UTC, datetime
 from xml.sax.saxutils import escape, quoteattr
 
-from wolter.serve.tap import store as uws
+from wolter.serve.jobs import queue as uws
 from wolter.serve.tap.store import UwsJob
+from wolter.serve.timing import time_text
 
 _NAMESPACES = (
     'xmlns:uws="http://www.ivoa.net/xml/UWS/v1.0" xmlns:xlink="http://www.w3.org/1999/xlink" '
@@ -12,11 +12,6 @@ _NAMESPACES = (
 )
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 HIDDEN = "_"  # parameters that begin so are the service's own
-
-
-def time_text(seconds: float) -> str:
-    """A time in ISO 8601, UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def job_document(job: UwsJob, url: str) -> str:

@@ -6,8 +6,8 @@ import pytest
 import requests
 from tests.unit.serve.tap.conftest import serving
 
-from wolter.serve.tap import store as uws
-from wolter.serve.tap.store import Store
+from wolter.serve.jobs import queue as uws
+from wolter.serve.tap.store import open_store
 
 SLOW = (
     "SELECT COUNT(*) FROM source AS a, source AS b, source AS c"
@@ -106,9 +106,10 @@ def test_jobs_outlive_what_serves_them(tap_root, tmp_path):
         running = make(url, SLOW, PHASE="RUN")
         wait(running, {"EXECUTING"})
     name, stopped = done.rsplit("/", 1)[1], running.rsplit("/", 1)[1]
-    store = Store(tmp_path)
+    store = open_store(tmp_path)
     assert store.get(stopped).phase == uws.QUEUED  # for the next replica
-    store.change(stopped, (uws.QUEUED,), phase=uws.EXECUTING, owner="gone", seen=time.time() - 60)
+    lost = {"owner": "gone", "seen": time.time() - 60, "tries": 1}
+    store.change(stopped, (uws.QUEUED,), phase=uws.EXECUTING, **lost)
     with serving(tap_root, tmp_path) as url:
         result = requests.get(f"{url}/async/{name}/results/result", timeout=5)
         assert result.status_code == 200
@@ -122,8 +123,8 @@ def test_jobs_outlive_what_serves_them(tap_root, tmp_path):
 
 
 def test_one_replica_claims_a_job(tmp_path):
-    one, other = Store(tmp_path), Store(tmp_path)
-    job = one.create({"QUERY": "SELECT"}, 1, 100)
+    one, other = open_store(tmp_path), open_store(tmp_path)
+    job = one.create(100, parameters={"QUERY": "SELECT"}, duration=1)
     other.change(job.id, (uws.PENDING,), phase=uws.QUEUED)
     assert one.claim("one").id == job.id
     assert other.claim("other") is None

@@ -1,0 +1,109 @@
+"""Jobs of a queue are begun once, given back, begun again where a replica died, and bounded."""
+
+import io
+import time
+
+import pytest
+
+from wolter.serve.jobs import queue
+from wolter.serve.jobs.queue import Queue
+from wolter.serve.jobs.store import BODY, FILES, Bounds, JobStore, ModelJob
+from wolter.serve.limits import BusyError
+
+WHAT = {"task": "a/b", "model": "m", "version": "1", "key": ""}
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = JobStore(tmp_path / "jobs", Bounds(waiting=3, mb=1.0))
+    yield store
+    store.close()
+
+
+def accept(store, size=10, **values):
+    files = {"image": [("é/a.fits", io.BytesIO(bytes(size)))]}
+    return store.accept({"query": {"x": 1}}, files, **{**WHAT, **values})
+
+
+def test_a_request_is_kept_with_its_files(store):
+    job = accept(store)
+    assert len(job.id) == 32
+    assert (job.phase, job.bytes) == (queue.QUEUED, 10)
+    assert job.asked == {"query": {"x": 1}, "files": {"image": ["a.fits"]}}
+    assert (store.place(job.id) / FILES / "image-0").read_bytes() == bytes(10)
+    plain = store.accept({"query": {}}, None, b"{}", **WHAT)
+    assert plain.asked["files"] is None
+    assert (store.place(plain.id) / FILES / BODY).read_bytes() == b"{}"
+    store.delete(job.id)
+    assert store.get(job.id) is None
+    assert not store.place(job.id).exists()
+
+
+def test_other_keys_see_nothing(store):
+    mine, anyones = accept(store, key="one"), accept(store)
+    assert store.find(mine.id, "one").id == mine.id
+    assert store.find(mine.id, "two") is None
+    assert store.find(mine.id, "") is None
+    assert store.find(anyones.id, "two").id == anyones.id
+
+
+def test_what_waits_and_what_is_held_are_bounded(store):
+    for _ in range(3):
+        accept(store)
+    with pytest.raises(BusyError, match="3 jobs wait already; try again in 60 s") as caught:
+        accept(store)
+    assert caught.value.again_s == 60
+    job = store.claim("one")
+    now = time.time()
+    store.change(
+        job.id, (queue.EXECUTING,), phase=queue.COMPLETED, started=now - 7, ended=now, bytes=2**20
+    )
+    with pytest.raises(BusyError, match=r"hold 1 MB already; .* try again in 7 s"):
+        accept(store)
+    store.delete(job.id)
+    accept(store)
+
+
+def test_a_job_that_cannot_be_stored_leaves_nothing(store):
+    closed = io.BytesIO()
+    closed.close()
+    with pytest.raises(ValueError, match="closed"):
+        store.accept({}, {"image": [("a", closed)]}, **WHAT)
+    assert [each for each in store.folder.iterdir() if each.is_dir()] == []
+    assert store.count(queue.PENDING) == 0
+
+
+def test_jobs_are_begun_in_their_order_and_by_task(store):
+    first, second = accept(store), accept(store)
+    other = accept(store, task="c/d")
+    assert (store.before(first), store.before(second), store.before(other)) == (0, 1, 0)
+    assert store.claim("one", task="c/d").id == other.id
+    assert store.claim("one", task="a/b").id == first.id
+    assert store.claim("two", task="a/b").id == second.id
+    assert store.claim("two") is None
+
+
+def test_a_lost_job_is_begun_again_and_then_marked(store):
+    job = accept(store)
+
+    def lose(owner):
+        assert store.claim(owner).id == job.id
+        store.change(job.id, (queue.EXECUTING,), seen=time.time() - 2 * queue.STALE_S)
+        store.sweep()
+        return store.get(job.id)
+
+    assert lose("one").phase == queue.QUEUED
+    assert store.claim("two").tries == 2
+    store.give_back("two")  # which ends, and is not to blame
+    lost = lose("three")
+    assert (lost.phase, lost.error) == (queue.ERROR, queue.INTERRUPTED)
+    assert store.keep_alive("three") == set()
+
+
+def test_what_is_over_is_deleted(tmp_path):
+    kept = Queue(tmp_path, ModelJob)
+    job = kept.create(0.0, asked={}, **WHAT)
+    assert kept.get(job.id) is None
+    kept.sweep()
+    assert not kept.place(job.id).exists()
+    kept.close()
