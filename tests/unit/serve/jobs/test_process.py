@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import time
 
 import pytest
 import requests
@@ -65,6 +66,7 @@ def test_the_answer_of_a_job_is_that_of_a_request(service, picture_file, tmp_pat
         assert answer.headers["location"] == info["url"] == f"/v1/jobs/{info['id']}"
         assert info["state"] == "queued"
         while info["state"] in ("queued", "running"):
+            time.sleep(0.2)
             info = requests.get(url + info["url"], timeout=60).json()
         assert info["state"] == "done", info
         result = requests.get(url + info["result"], timeout=60)
