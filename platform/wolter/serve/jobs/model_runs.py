@@ -46,9 +46,9 @@ class ModelRuns(Runs[ModelJob]):
 
     def leave(self) -> None:
         """End the run at once, where nothing can be awaited; the job is queued again."""
+        self.queue.give_back(self.owner)  # first, so that its end is not the job's
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
-        self.queue.give_back(self.owner)
 
     async def run(self, job: ModelJob) -> None:
         """Run a job."""

@@ -170,10 +170,11 @@ def test_a_replica_that_ends_at_once_leaves_its_job_queued(quick, tmp_path):
         job = accept(store, seconds=600)
         while runs._process is None:
             await asyncio.sleep(0.05)
+        runs._loop.cancel()
         runs.leave()
-        assert store.get(job.id).phase == queue.QUEUED
         await runs._process.wait()
-        await runs.stop()
+        await asyncio.gather(*runs._running.values())
+        assert store.get(job.id).phase == queue.QUEUED
         store.close()
 
     asyncio.run(begin_and_leave())
