@@ -21,9 +21,11 @@ from wolter.catalogue import demonstration_files, scored
 from wolter.catalogue.assemble import Estimated
 from wolter.catalogue.score import ModelRef, estimates
 from wolter.data.shards import open_dataset, table_to_numpy, tensor_column, to_batch
+from wolter.spectra.folding import describe
 from wolter.spectra.population.classes import NAMES
 from wolter.spectra.population.config import PopulationConfig
 from wolter.spectra.simulator import SimulateConfig
+from wolter.xray.spectral.response import read_response
 
 SEED = 17
 KEPT = 16  # posterior samples of a record
@@ -65,7 +67,7 @@ def scores_of(survey: Survey, first: int) -> tuple[pa.Table, Estimated]:
     dataset = open_dataset(survey.dataset.simulate())
     ref = ModelRef.of(f"{survey.model}@pretrained")
     model, scoring = ref.load()
-    table = dataset.read(0)[: survey.n]
+    table = with_response(dataset.read(0)[: survey.n], survey.dataset.config)
     again = redrawn(table[::TWICE])
     source = np.concatenate([np.arange(survey.n), np.arange(survey.n)[::TWICE]]) + first
     tables = (table, again)
@@ -85,8 +87,20 @@ def scores_of(survey: Survey, first: int) -> tuple[pa.Table, Estimated]:
         columns,
         scoring.latents(model),
         scoring.axes(model),
+        scoring.look_axis(model),
     )
     return facts, found
+
+
+def with_response(table: pa.Table, config: Any) -> pa.Table:
+    """Records that describe their response, as observed ones do, for the model in quick looks."""
+    if not isinstance(config, SimulateConfig):
+        return table  # a population's do
+    area_F, offset_TA = describe(read_response(Path(config.rmf), Path(config.arf)))
+    for name, tensor in (("folding_area", area_F), ("folding_offsets", offset_TA)):
+        repeated = tensor.expand(len(table), *tensor.shape).numpy()
+        table = table.append_column(name, tensor_column(repeated))
+    return table
 
 
 def _few(scores: Scores) -> Any:

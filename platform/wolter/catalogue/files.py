@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from wolter.catalogue import hats, quick_looks, samples, scored, voparquet
+from wolter.catalogue import hats, nested, quick_looks, samples, scored, voparquet
 from wolter.catalogue.assemble import Assembled, Estimated
 from wolter.catalogue.hats import write_hats
+from wolter.catalogue.nested import nested_looks
 from wolter.catalogue.voparquet import write_voparquet
 from wolter.catalogue.write import write_release
 from wolter.data.integrity import encode
@@ -22,11 +23,11 @@ def write(
     root: Path | None = None,
 ) -> Path:
     """Write a release with all its files; return its folder."""
-    about, source = assembled.about, assembled.rows["source"]
+    about = assembled.about
 
     def more(folder: Path) -> None:
+        source = assembled.rows["source"]
         write_voparquet(folder / voparquet.FILE, about, about.table("source"), source)
-        write_hats(folder / hats.FOLDER, about, source)
         listed = {"file": [f for f, _ in rejects], "reason": [why for _, why in rejects]}
         (folder / REJECTS).write_bytes(encode(pa.table(listed, REJECT_SCHEMA)))
         drawn = _samples(assembled, estimated)
@@ -35,6 +36,10 @@ def write(
         looks = _looks(assembled, estimated)
         if looks:
             quick_looks.write(folder / quick_looks.FILE, looks)
+            source_id_M, detection = source["source_id"].to_numpy(), assembled.rows["detection"]
+            nest = nested_looks(folder / quick_looks.FILE, detection, source_id_M)
+            source = source.append_column(nested.COLUMN, nest)
+        write_hats(folder / hats.FOLDER, about, source)
 
     return write_release(about, assembled.rows, assembled.latents_ML, root, more)
 
