@@ -164,7 +164,7 @@ def _redeployed(url: str, config: ServeConfig, asked: dict[str, Request]) -> dic
     others = parts(config, chosen)
     before = {name: set(_alive(name)) for name in asked}
     start = time.perf_counter()
-    application.deploy([page(others, config.replicas), *others], config, chosen, version="2")
+    application.deploy([page(others, config), *others], config, chosen, version="2")
     _until(
         lambda: all(
             _alive(name) and not before[name] & set(_alive(name)) for name in asked

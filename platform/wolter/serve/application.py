@@ -61,7 +61,7 @@ def start(config: ServeConfig) -> str:
         }
     )
     others = parts(config, chosen)
-    first = page(others, config.replicas)
+    first = page(others, config)
     deploy([first], config, chosen)
     made = _demonstrate(others)
     _wait([first])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from wolter.answering.limits import Limits
+from wolter.catalogue.publisher import AUTHORITY, check_authority
 from wolter.errors import InputError
 
 MB = 2**20
@@ -43,6 +44,8 @@ class ServeConfig(Limits):
         keys_only: refuse clients without a key, see `wolter keys add`.
         cors: origins whose pages may ask from a browser; "*" for all.
         access_log: file of a line of JSON a request.
+        authority: naming authority of the catalogue's publisher, registered with the IVOA.
+        publisher: name of the publisher, for registries.
         cores: processor cores that a network may use; 0 for all.
     """
 
@@ -72,6 +75,8 @@ class ServeConfig(Limits):
     keys_only: bool = False
     cors: tuple[str, ...] = ("*",)
     access_log: str = ""
+    authority: str = AUTHORITY
+    publisher: str = "not given"
     cores: int = 0
 
     def serves(self, application: str) -> bool:
@@ -80,6 +85,7 @@ class ServeConfig(Limits):
 
     def __post_init__(self) -> None:
         """Check the values."""
+        check_authority(self.authority)
         if not 0 <= self.port <= 65_535:
             raise InputError(f"port {self.port}: choose 1 to 65535, or 0 for any free one")
         if min(self.replicas, self.parsers, self.max_ongoing, self.parse_cpu_s) < 1:

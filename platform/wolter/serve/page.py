@@ -26,6 +26,7 @@ from wolter.serve.openapi import merged
 from wolter.serve.schemas import Health, Problem
 from wolter.serve.timing import PULSE_S
 from wolter.serve.web import routes as web
+from wolter.serve.web.vo_routes import ServiceRecord
 
 STARTING = "x-starting"  # header of answers for an application that is not up
 ABOUT = """
@@ -59,13 +60,19 @@ class Seen:
 Look = Callable[[], Seen]
 
 
-def build_app(look: Look, waiting: Mapping[str, str], store: Store | None = None) -> FastAPI:
+def build_app(
+    look: Look,
+    waiting: Mapping[str, str],
+    store: Store | None = None,
+    record: ServiceRecord | None = None,
+) -> FastAPI:
     """The application.
 
     Args:
         look: what replicas have reported.
         waiting: why the paths of a prefix are not answered while they come here.
         store: releases of the catalogue, whose pages it has; None for none.
+        record: what a registry says of the service.
     """
     app = FastAPIOffline(title="wolter", description=ABOUT, version=__version__, redoc_url=None)
     app.add_middleware(Waiting, waiting=waiting)
@@ -114,20 +121,25 @@ def build_app(look: Look, waiting: Mapping[str, str], store: Store | None = None
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     if store is not None:
-        web.add_routes(app, store)
+        web.add_routes(app, store, record)
     return app
 
 
-def page_of_board(waiting: Mapping[str, str], root: Path) -> FastAPI:
+def page_of_board(
+    waiting: Mapping[str, str], root: Path, authority: str, publisher: str
+) -> FastAPI:
     """The application that reads the board, with the pages of a catalogue.
 
     Args:
         waiting: see `build_app`.
         root: folder of the releases.
+        authority: see `wolter.serve.config.ServeConfig`.
+        publisher: the same.
     """
     reader = Reader()
     reader.start()
-    return build_app(lambda: reader.seen, waiting, Store(root))
+    record = ServiceRecord(authority=authority, publisher=publisher)
+    return build_app(lambda: reader.seen, waiting, Store(root), record)
 
 
 class Reader:

@@ -13,6 +13,7 @@ from wolter.serve.config import ServeConfig
 from wolter.serve.front import FrontConfig
 from wolter.serve.jobs import store as jobs
 from wolter.serve.models import ServedRef, application
+from wolter.serve.tap.config import TapConfig
 
 PAGE = "page"
 LOOKED_UP = 0.02  # price of a look-up: programs send thousands of them
@@ -50,17 +51,18 @@ class Part:
         return FrontConfig(budgets, self.price, config.cors, log)
 
 
-def _built(replicas: int) -> tuple[Part, ...]:
-    """The applications that need no model, of so many processes each."""
+def _built(config: ServeConfig) -> tuple[Part, ...]:
+    """The applications that need no model."""
     root = {"root": release.folder()}
+    asked = {"config": TapConfig(authority=config.authority)}
     opens = "the catalogue opens"
     rest, cone, tap = "catalogue.app:build_app", "catalogue.scs:build_cone_app", "tap.app:build_app"
     found = (
         Part("catalogue", "/v1/catalogue", opens, f"{_HERE}.{rest}", root, price=LOOKED_UP),
         Part("cone", "/scs", opens, f"{_HERE}.{cone}", root, price=LOOKED_UP),
-        Part("adql", "/tap", opens, f"{_HERE}.{tap}", root),
+        Part("adql", "/tap", opens, f"{_HERE}.{tap}", root | asked),
     )
-    return tuple(replace(part, replicas=replicas) for part in found)
+    return tuple(replace(part, replicas=config.replicas) for part in found)
 
 
 def parts(config: ServeConfig, chosen: Sequence[ServedRef]) -> tuple[Part, ...]:
@@ -81,7 +83,7 @@ def parts(config: ServeConfig, chosen: Sequence[ServedRef]) -> tuple[Part, ...]:
         )
         for task in tasks
     )
-    built = (part for part in _built(config.replicas) if config.serves(part.name))
+    built = (part for part in _built(config) if config.serves(part.name))
     asked = (part for part in built if _installed(part))
     return (*of_models, *asked, *_of_jobs(tasks, config.replicas))
 
@@ -101,12 +103,17 @@ def _of_jobs(tasks: Sequence[str], replicas: int) -> tuple[Part, ...]:
     return (Part("jobs", jobs.PREFIX, opens, builder, arguments, "", replicas, LOOKED_UP),)
 
 
-def page(others: Sequence[Part], replicas: int = 1) -> Part:
-    """The application of all other paths, of so many processes."""
+def page(others: Sequence[Part], config: ServeConfig) -> Part:
+    """The application of all other paths."""
     waiting = {part.prefix: part.waits for part in others}
-    arguments = {"waiting": waiting, "root": release.folder()}
+    arguments = {
+        "waiting": waiting,
+        "root": release.folder(),
+        "authority": config.authority,
+        "publisher": config.publisher,
+    }
     builder = "wolter.serve.page:page_of_board"
-    return Part(PAGE, "/", "", builder, arguments, replicas=replicas, price=LOOKED_UP)
+    return Part(PAGE, "/", "", builder, arguments, replicas=config.replicas, price=LOOKED_UP)
 
 
 def _installed(part: Part) -> bool:

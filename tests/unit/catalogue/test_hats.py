@@ -10,9 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.coordinates import Latitude, Longitude, SkyCoord
 from astropy.units import deg
-from tests.releases import random_release
+from tests.releases import LOOK_AXIS, look, random_release
 
-from wolter.catalogue import hats, release, voparquet
+from wolter.answering.quick_look import QuickLook
+from wolter.catalogue import hats, quick_looks, release, voparquet
+from wolter.catalogue.nested import nested_looks
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,27 @@ def test_the_collection_is_told(written):
     text = (written / "collection.properties").read_text()
     assert "hats_primary_table_url=catalogue\n" in text
     assert "obs_description=simulated: random\n" in text
+
+
+def test_bins_of_all_detections_are_nested_with_their_source(tmp_path):
+    rng = np.random.default_rng(4)
+    looks = [look(rng, 5), None, look(rng, 3), QuickLook(np.array([1.0, 2, 4]), np.array([6.0, 0]),
+             np.zeros(2), 50.0)]  # fmt: skip
+    ids = np.array([11, 12, 13, 14])
+    encoded = quick_looks.encode(looks)
+    part = quick_looks.Part("one", LOOK_AXIS, ids, np.ones(4, bool), encoded)
+    quick_looks.write(tmp_path / "looks", [part])
+    detections = pa.table({"detection_id": ids[::-1], "source_id": [7, 5, 6, 7]})
+    found = nested_looks(tmp_path / "looks", detections, np.array([5, 6, 7])).to_pylist()
+    assert found[1] is None  # its only detection has none
+    assert found[0]["counts"] == looks[2].counts_G.tolist()
+    both = found[2]
+    assert both["detection_id"] == [11] * 5 + [14] * 2
+    assert both["counts"] == [*looks[0].counts_G, 6.0, 0.0]
+    assert both["bin_low"] == pytest.approx([*looks[0].edges_G1[:-1], 1, 2], rel=1e-6)
+    assert both["bin_high"] == pytest.approx([*looks[0].edges_G1[1:], 2, 4], rel=1e-6)
+    assert np.isnan(both["model"]).tolist() == [False] * 5 + [True] * 2
+    assert {len(values) for values in both.values()} == {7}
 
 
 def test_one_parquet_file_opens_with_units_and_descriptions(tmp_path):

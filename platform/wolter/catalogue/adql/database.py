@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from wolter.catalogue import publisher
 from wolter.catalogue import release as releases
 from wolter.catalogue.adql import obscore, schema
 from wolter.catalogue.adql.jobs import Limits
@@ -26,6 +27,7 @@ def connect(
     uploads: Mapping[str, pa.Table],
     every: Sequence[Named],
     base_url: str,
+    authority: str = publisher.AUTHORITY,
 ) -> duckdb.DuckDBPyConnection:
     """A database with the tables that a query reads, then closed.
 
@@ -37,6 +39,7 @@ def connect(
         uploads: rows by name of an uploaded table.
         every: all tables, which TAP_SCHEMA describes.
         base_url: of the service.
+        authority: naming authority of its publisher.
     """
     database = duckdb.connect(
         config={
@@ -61,7 +64,8 @@ def connect(
         elif named.schema == schema.SCHEMA and named.full in full:
             _create(database, table, schema.rows(named.table.name, every))
     if with_obscore:
-        database.execute(f"CREATE VIEW ivoa.obscore AS {obscore.view(base_url)}")
+        view = obscore.view(base_url, publisher.identifier(authority))
+        database.execute(f"CREATE VIEW ivoa.obscore AS {view}")
     for name, rows in uploads.items():
         _create(database, f'"{UPLOADS}"."{name}"', rows)
     for setting in (

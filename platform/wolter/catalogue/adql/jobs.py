@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from wolter import config as configs
+from wolter.catalogue.publisher import AUTHORITY
 
 JOB, ANSWER, RESULT = "job.json", "answer.json", "result"
 """Files in the folder of a query."""
@@ -59,6 +60,7 @@ class Job:
         limits: bounds.
         uploads: tables that come with it.
         upload_rows: most rows of each of them.
+        authority: naming authority of the service's publisher.
     """
 
     adql: str
@@ -69,6 +71,7 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     uploads: tuple[Upload, ...] = ()
     upload_rows: int = 100_000
+    authority: str = AUTHORITY
 
 
 @dataclass(frozen=True)

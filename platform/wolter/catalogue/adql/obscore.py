@@ -16,7 +16,7 @@ _COLUMNS = (
     ("obs_id", "text", "", "meta.id", "DataID.observationID", "d.observation_id",
      "identifier of the observation"),
     ("obs_publisher_did", "text", "", "meta.ref.ivoid", "Curation.publisherDID",
-     "'ivo://wolter/catalogue?' || CAST(d.detection_id AS TEXT)", "identifier of the dataset"),
+     "{publisher} || '?' || CAST(d.detection_id AS TEXT)", "identifier of the dataset"),
     ("access_url", "text", "", "meta.ref.url", "Access.reference",
      "{base} || '/links?ID=' || CAST(d.source_id AS TEXT)", "where links to the data are"),
     ("access_format", "text", "", "meta.code.mime", "Access.format",
@@ -96,15 +96,20 @@ OBSCORE = Named(
 _SQL = {"text": "TEXT", "int": "INTEGER", "long": "BIGINT", "double": "DOUBLE"}
 
 
-def view(base_url: str) -> str:
+def view(base_url: str, publisher: str) -> str:
     """SELECT of the rows, over the tables of a release.
 
     Args:
         base_url: of the service, beside which `/links` is.
+        publisher: IVOID of the service.
     """
-    base = "'" + base_url.removesuffix("/tap").replace("'", "''") + "'"
+    base, own = _quoted(base_url.removesuffix("/tap")), _quoted(publisher)
     items = ", ".join(
-        f'CAST({value.format(base=base)} AS {_SQL[kind]}) AS "{name}"'
+        f'CAST({value.format(base=base, publisher=own)} AS {_SQL[kind]}) AS "{name}"'
         for name, kind, _, _, _, value, _ in _COLUMNS
     )
     return f"SELECT {items} FROM wolter.detection d LEFT JOIN wolter.source s USING (source_id)"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -113,6 +113,7 @@ def _answer(job: Job, folder: Path, ends: float) -> Answer:
         {name: rows for name, (_, rows) in sent.items()},
         own,
         job.base_url,
+        job.authority,
     )
     with _interrupted(database, ends):
         expected = databases.cost(database, translation.sql)

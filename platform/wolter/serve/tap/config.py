@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from wolter.catalogue.adql.jobs import Limits
+from wolter.catalogue.publisher import AUTHORITY
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class TapConfig:
         wait_s: longest WAIT.
         keep_s: how long a job is kept unless the request says otherwise.
         keep_most_s: how long it is kept at most.
+        authority: naming authority of the publisher, registered with the IVOA.
         base_url: public URL of the service; empty for the one of each request.
     """
 
@@ -37,4 +39,5 @@ class TapConfig:
     wait_s: float = 20.0
     keep_s: float = 3 * 86400.0
     keep_most_s: float = 14 * 86400.0
+    authority: str = AUTHORITY
     base_url: str = ""

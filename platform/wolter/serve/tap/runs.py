@@ -67,4 +67,5 @@ class QueryRuns(Runs[UwsJob]):
             limits,
             tuple(uploads),
             self.config.upload_rows,
+            self.config.authority,
         )

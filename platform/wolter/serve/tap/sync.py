@@ -76,6 +76,7 @@ class Sync:
                     self.config.sync,
                     await save_uploads(asked, folder, self.store, base_url),
                     self.config.upload_rows,
+                    self.config.authority,
                 )
                 answer = await self._while_connected(request, job, folder)
                 if answer.status == "ERROR":

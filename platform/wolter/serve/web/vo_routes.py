@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import FastAPI, Query, Request, Response
 
 from wolter.catalogue import formats, votable
+from wolter.catalogue.publisher import AUTHORITY, identifier
 from wolter.errors import InputError
 from wolter.serve.web import datalink
 from wolter.serve.web.coverage import coverage
@@ -24,15 +25,13 @@ class ServiceRecord:
 
     Attributes:
         authority: naming authority of the publisher, registered with the IVOA.
-        key: name of the service there.
         publisher: name of the publisher.
         title: title of the service.
         short_name: at most 16 letters.
         most_rows: most rows of a cone search.
     """
 
-    authority: str = "wolter.invalid"
-    key: str = "wolter"
+    authority: str = AUTHORITY
     publisher: str = "not given"
     title: str = "wolter: X-ray sources with neural inference"
     short_name: str = "wolter"
@@ -89,6 +88,7 @@ def add_vo_routes(app: FastAPI, web: Web, record: ServiceRecord) -> None:
                 "record.xml",
                 release=snapshot.about,
                 service=record,
+                identifier=identifier(record.authority),
                 url=_address(request),
                 place=places[0] if places else {"ra": 0.0, "dec": 0.0},
             )

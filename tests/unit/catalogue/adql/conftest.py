@@ -24,8 +24,8 @@ def ask(release_root, every, tmp_path_factory):
 
     def asked(adql, most_rows=None):
         found = translate(adql, Tables(every), most_rows)
-        base = "https://example.org"
-        with connect(path, Limits(), temporary, found.tables, {}, every, base) as database:
+        told = ("https://example.org", "example.org")
+        with connect(path, Limits(), temporary, found.tables, {}, every, *told) as database:
             return database.execute(found.sql).fetchall()
 
     return asked

@@ -139,6 +139,14 @@ def test_s_region_is_a_circle(ask):
     assert found == ask("SELECT COUNT(*) FROM detection")
 
 
+def test_observations_are_named_below_the_publishers_authority(ask):
+    ((found, detection),) = ask(
+        "SELECT TOP 1 o.obs_publisher_did, d.detection_id FROM ivoa.obscore AS o"
+        " JOIN detection AS d ON o.s_ra = d.ra AND o.s_dec = d.dec"
+    )
+    assert found == f"ivo://example.org/wolter?{detection}"
+
+
 def test_positions_are_joined(ask, positions):
     found = ask(
         "SELECT a.source_id, b.source_id FROM source AS a JOIN source AS b"

@@ -15,8 +15,11 @@ from tests.releases import random_release
 
 from wolter.catalogue import release as releases
 from wolter.catalogue.store import Store
+from wolter.errors import InputError
+from wolter.serve.config import ServeConfig
 from wolter.serve.web.datalink import MEDIA_TYPE
 from wolter.serve.web.routes import add_routes
+from wolter.serve.web.vo_routes import ServiceRecord
 
 FIRST = 10**12
 
@@ -74,6 +77,23 @@ def test_coverage_holds_all_sources(client):
     assert 1 < len(moc.flatten()) <= 50
     assert client.get("/moc").headers["content-type"] == "application/fits"
     assert client.get("/moc?format=png").status_code == 422
+
+
+def test_the_record_names_the_publisher_of_the_settings(tmp_path):
+    random_release(tmp_path, n=5)
+    releases.make_current("R1", tmp_path)
+    app = FastAPI()
+    add_routes(app, Store(tmp_path), ServiceRecord("example.org", "An observatory"))
+    with TestClient(app) as client:
+        record = client.get("/record").text
+    assert "<identifier>ivo://example.org/wolter</identifier>" in record
+    assert "<publisher>An observatory</publisher>" in record
+
+
+def test_what_is_no_authority_is_refused():
+    for authority in ("ivo://example.org", "a b", ""):
+        with pytest.raises(InputError, match="naming authority"):
+            ServeConfig(authority=authority)
 
 
 def test_the_record_names_the_services_and_tables(client):
