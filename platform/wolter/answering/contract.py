@@ -115,6 +115,9 @@ class Request(Protocol):
     def long(self) -> bool:
         """True where an answer may take minutes; elsewhere raise `LongError` for such a one."""
 
+    def progress(self, done: float) -> None:
+        """Say which part of an answer is done, 0 to 1."""
+
     @property
     def tabular(self) -> bool:
         """True where the answer shall be a table, which the server writes in its format."""

@@ -4,6 +4,7 @@ Shapes: H and W rows and columns of the input, S H and S W those of the answer.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -77,8 +78,19 @@ def variant_name(family: Family, task: str) -> str:
     return family.name if task in ("", family.name) else f"{family.name}-{task}"
 
 
-def enhance_picture(model: Model, picture: CountsImage, version: str = "") -> Enhanced:
+def enhance_picture(
+    model: Model,
+    picture: CountsImage,
+    version: str = "",
+    progress: Callable[[float], None] | None = None,
+) -> Enhanced:
     """Denoise or super-resolve a picture, in tiles.
+
+    Args:
+        model: of a family that answers for images.
+        picture: to enhance.
+        version: of the model.
+        progress: is told after each tile which part is done, 0 to 1.
 
     Raises:
         InputError: its pixels are not those that the model was trained on.
@@ -86,7 +98,7 @@ def enhance_picture(model: Model, picture: CountsImage, version: str = "") -> En
     spec: ImageSpec = model.card.spec
     remarks = [*picture.remarks, *check_compatible(picture, spec)]
     batch = picture_batch(picture)
-    found = enhance(model.family, model.module, batch, spec.scale)
+    found = enhance(model.family, model.module, batch, spec.scale, progress=progress)
     counts_HW, exposure_HW = batch.counts_BHW[0], batch.exposure_BHW[0]
     background_HW = batch.background_BHW[0]
     needed_HW = needs_source(counts_HW, background_HW, exposure_HW, picture.pixel_arcsec)

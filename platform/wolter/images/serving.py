@@ -1,7 +1,7 @@
 """Enhanced images over HTTP: one FITS image in, one FITS file out."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -96,19 +96,28 @@ class ServedImages(Served):
         if picture.counts_HW.numel() > request.limits.job_elements and not request.long:
             raise LongError
         stem = picture.file.partition(".")[0]
-        return Reply(await self.enhance(picture), MEDIA_TYPE, f"{stem}-{self.task}.fits")
+        return Reply(
+            await self.enhance(picture, request.progress), MEDIA_TYPE, f"{stem}-{self.task}.fits"
+        )
 
-    async def enhance(self, picture: CountsImage) -> bytes:
+    async def enhance(
+        self, picture: CountsImage, progress: Callable[[float], None] | None = None
+    ) -> bytes:
         """The answer as a FITS file (see `wolter.images.fits_output.to_hdus`).
+
+        Args:
+            picture: to enhance.
+            progress: is told which part is done, 0 to 1.
 
         Raises:
             InputError: its pixels are not those that the model was trained on, or its header is too
                 damaged to be written again.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._alone, self._fits, picture)
+        work = partial(self._fits, picture, progress)
+        return await asyncio.get_running_loop().run_in_executor(self._alone, work)
 
-    def _fits(self, picture: CountsImage) -> bytes:
-        enhanced = enhance_picture(self.model, picture, self.version)
+    def _fits(self, picture: CountsImage, progress: Callable[[float], None] | None) -> bytes:
+        enhanced = enhance_picture(self.model, picture, self.version, progress)
         try:
             return to_bytes(enhanced)
         except (ValueError, TypeError, LookupError, AttributeError, Warning, VerifyError) as error:

@@ -46,7 +46,12 @@ Predict = Callable[[ImageBatch], dict[str, Tensor]]
 
 
 def in_tiles(
-    predict: Predict, batch: ImageBatch, scale: int, margin: int, tile: int = TILE
+    predict: Predict,
+    batch: ImageBatch,
+    scale: int,
+    margin: int,
+    tile: int = TILE,
+    progress: Callable[[float], None] | None = None,
 ) -> dict[str, Tensor]:
     """Apply `predict` to whole images in overlapping tiles.
 
@@ -59,10 +64,12 @@ def in_tiles(
         scale: rows and columns of an answer for one of the input, S.
         margin: input pixels to add on each side of a tile, and to cut off from its answer.
         tile: rows and columns of a tile without its margin.
+        progress: is told after each tile which part is done, 0 to 1.
     """
     rows, columns = batch.counts_BHW.shape[1:]
     whole: dict[str, Tensor] = {}
-    for top, left in product(_spans(rows, tile), _spans(columns, tile)):
+    tiles = list(product(_spans(rows, tile), _spans(columns, tile)))
+    for done, (top, left) in enumerate(tiles, 1):
         (y0, y1), (x0, x1) = _widen(top, margin, rows), _widen(left, margin, columns)
         piece = ImageBatch(
             batch.counts_BHW[:, y0:y1, x0:x1],
@@ -78,12 +85,19 @@ def in_tiles(
             if name not in whole:
                 whole[name] = value.new_empty((len(batch), scale * rows, scale * columns))
             whole[name][:, outer[0], outer[1]] = value[:, inner[0], inner[1]]
+        if progress is not None:
+            progress(done / len(tiles))
     return whole
 
 
 @torch.inference_mode()
 def enhance(
-    family: Family, module: nn.Module, batch: ImageBatch, scale: int, tile: int = TILE
+    family: Family,
+    module: nn.Module,
+    batch: ImageBatch,
+    scale: int,
+    tile: int = TILE,
+    progress: Callable[[float], None] | None = None,
 ) -> dict[str, Tensor]:
     """Predictions of a family for whole images, in tiles, on the module's device.
 
@@ -93,6 +107,7 @@ def enhance(
         batch: whole images; the answer lies on their device.
         scale: rows and columns of an answer for one of the input, as in the module's spec.
         tile: see `in_tiles`.
+        progress: see `in_tiles`.
 
     Raises:
         InputError: the family does not answer for images.
@@ -107,7 +122,7 @@ def enhance(
         found = family.predict(module, piece.to(device))
         return {name: value.to(home) for name, value in found.items()}
 
-    return in_tiles(predict, batch, scale, tiled.receptive_field(module), tile)
+    return in_tiles(predict, batch, scale, tiled.receptive_field(module), tile, progress)
 
 
 def enlarged(image_HW: Tensor, scale: int) -> Tensor:

@@ -50,6 +50,7 @@ class ModelRequest:
     spare: bool = False
     tabular: bool = False
     long: bool = True
+    said: Callable[[float], None] | None = None
 
     @property
     def limits(self) -> Limits:
@@ -68,6 +69,11 @@ class ModelRequest:
     async def alone(self, work: Callable[..., T], *arguments: Any) -> T:
         """Do bulky work in a thread, one request's at a time."""
         return await self.service.alone(work, *arguments)
+
+    def progress(self, done: float) -> None:
+        """Say which part of an answer is done, 0 to 1."""
+        if self.said is not None:
+            self.said(done)
 
     def left_s(self) -> float:
         """Time until the answer must be complete, s."""

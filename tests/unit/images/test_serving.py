@@ -200,7 +200,7 @@ def test_headers_that_cannot_be_written_are_told(served, monkeypatch, error):
 def test_images_are_enhanced_one_at_a_time(served, monkeypatch):
     lock, together = threading.Lock(), []
 
-    def fits_of(picture):
+    def fits_of(picture, progress):
         together.append(lock.acquire(blocking=False))
         time.sleep(0.02)
         lock.release()

@@ -44,7 +44,10 @@ def test_a_margin_too_small_would_be_seen():
         return FAMILY.predict(module, piece)
 
     with torch.inference_mode():
-        whole, cut = predict(batch), in_tiles(predict, batch, 2, margin=3, tile=40)
+        whole, told = predict(batch), []
+        cut = in_tiles(predict, batch, 2, margin=3, tile=40, progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
     difference = (cut["rate"] / whole["rate"] - 1).abs()
     assert difference.max() > 1e-4
 

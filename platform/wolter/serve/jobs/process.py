@@ -20,6 +20,7 @@ from typing import Any
 
 from wolter import config as configs
 from wolter.errors import InputError, UnavailableError
+from wolter.files import write_atomically
 
 NICE = 10  # below what answers requests
 
@@ -98,7 +99,7 @@ async def _answered(service: Any, name: str, asked: Mapping[str, Any], folder: P
 
     from wolter.catalogue import formats
     from wolter.serve.inference_tables import packed
-    from wolter.serve.jobs.store import BODY, FILES, RESULT
+    from wolter.serve.jobs.store import BODY, FILES, PROGRESS, RESULT
     from wolter.serve.routes import ModelRequest, query_type
 
     service.watch.require(name)
@@ -119,7 +120,14 @@ async def _answered(service: Any, name: str, asked: Mapping[str, Any], folder: P
             }
         body = (files / BODY).read_bytes() if uploads is None else None
         request = ModelRequest(
-            service, task, query, math.inf, body, uploads, tabular=wanted.name != "json"
+            service,
+            task,
+            query,
+            math.inf,
+            body,
+            uploads,
+            tabular=wanted.name != "json",
+            said=lambda done: write_atomically(folder / PROGRESS, f"{done:.3f}".encode()),
         )
         reply = packed(await service.models[name].answer(request), wanted, asked["explicit"])
     (folder / RESULT).write_bytes(reply.content)

@@ -11,7 +11,8 @@ from fastapi import FastAPI
 from tests.refusals import refused
 from tests.served_app import served
 
-from wolter.errors import InputError
+from wolter.client import Client
+from wolter.errors import FailedError, InputError
 from wolter.serve.asked import OURS, Asked
 from wolter.serve.config import ServeConfig
 from wolter.serve.jobs import app as jobs
@@ -27,7 +28,8 @@ import json, pathlib, sys, time
 work, folder = json.loads(sys.stdin.readline()), pathlib.Path(sys.argv[1])
 asked = work["asked"]["query"]
 (folder / "progress").write_text("0.5")
-time.sleep(asked.get("seconds", 0))
+while asked.get("held") and not (folder / "go").exists():
+    time.sleep(0.05)
 if asked.get("breaks"):
     sys.exit(3)
 (folder / "result").write_bytes((folder / "files/image-0").read_bytes())
@@ -99,13 +101,17 @@ def wait(url, job, states=("done", "failed"), key=""):
 
 def test_jobs_from_their_making_to_their_end(quick, tmp_path):
     with running(tmp_path) as (url, store):
-        job = accept(store, "mine", seconds=1)
+        job = accept(store, "mine", held=True)
         behind = accept(store)
         info = wait(url, job, ("running",), "mine")
+        while info["progress"] is None:  # before its process is up
+            info = wait(url, job, ("running",), "mine")
+        assert info["progress"] == 0.5
         assert info["error"] is info["ended"] is info["result"] is None
         assert wait(url, behind, ("queued",))["before"] == 0
         early = requests.get(f"{url}/v1/jobs/{behind.id}/result", timeout=60)
         assert refused(early, 409) == "the job has no answer: it is queued"
+        (store.place(job.id) / "go").touch()
         info = wait(url, job, key="mine")
         assert (info["state"], info["progress"]) == ("done", 1.0)
         assert info["created"] <= info["started"] <= info["ended"] < info["expires"]
@@ -130,31 +136,74 @@ def test_jobs_from_their_making_to_their_end(quick, tmp_path):
 
 
 def test_failures_are_told_in_a_line(quick, tmp_path):
-    with running(tmp_path, ServeConfig(job_s=1.0)) as (url, store):
+    with running(tmp_path) as (url, store):
         for job, line in (
             (accept(store, error="too dark"), "too dark"),
             (accept(store, breaks=True), "ended without an answer (3)"),
             (accept(store, model="other"), "no other"),
-            (accept(store, seconds=60), "no answer within 1 s"),
         ):
             info = wait(url, job)
             assert info["state"] == "failed"
             assert line in info["error"]
             answer = requests.get(f"{url}/v1/jobs/{job.id}/result", timeout=60)
             assert line in refused(answer, 409)
-    kept = JobStore(tmp_path)
-    assert kept.count(queue.ERROR) == 4
-    kept.close()
+
+
+def test_a_job_has_its_time(quick, tmp_path):
+    with running(tmp_path, ServeConfig(job_s=0.5)) as (url, store):
+        info = wait(url, accept(store, held=True))
+        assert info["error"] == "no answer within 0.5 s; send less of it"
+
+
+def test_the_client_waits_and_tells(quick, tmp_path):
+    with running(tmp_path) as (url, store):
+        client, job = Client(url), accept(store)
+        assert client.wait(job.id).content == b"pixels"
+        assert store.get(job.id) is None
+        with pytest.raises(FailedError, match=r"^too dark$"):
+            client.wait(accept(store, error="too dark").id, progress=False)
+        client.session.close()
+
+
+class Accepts:
+    """A session whose server makes a job of a request, which is done at once."""
+
+    def __init__(self):
+        self.asked = []
+
+    def request(self, method, url, **_):
+        self.asked.append((method, url.partition("/v1/")[2]))
+        response = requests.Response()
+        response.status_code = 202 if method == "POST" else 200
+        response.headers["content-type"] = "application/fits"
+        response._content = b'{"id": "7", "state": "done", "progress": 1.0}'
+        return response
+
+
+def test_predictions_that_become_jobs_are_waited_for(tmp_path):
+    file, session = tmp_path / "a.fits", Accepts()
+    file.write_bytes(b"pixels")
+    client = Client("http://server", session=session)
+    told = client.predict("a/b", {"image": file}, out=tmp_path / "out.fits", progress=False)
+    assert told == {"file": str(tmp_path / "out.fits"), "media_type": "application/fits"}
+    assert (tmp_path / "out.fits").read_bytes().startswith(b'{"id"')
+    path = "jobs/7"
+    asked = [("POST", "a/b"), ("GET", path), ("GET", f"{path}/result"), ("DELETE", path)]
+    assert session.asked == asked
+    with pytest.raises(InputError, match=r"a/b: answers with application/fits; give out=FILE"):
+        client.predict("a/b", {"image": file}, progress=False)
+    with pytest.raises(InputError, match="nowhere/out: cannot be written"):
+        client.predict("a/b", {"image": file}, out=tmp_path / "nowhere/out", progress=False)
 
 
 def test_a_deleted_job_ends_and_an_interrupted_one_is_queued_again(quick, tmp_path):
     with running(tmp_path) as (url, store):
-        job = accept(store, seconds=600)
+        job = accept(store, held=True)
         wait(url, job, ("running",))
         assert requests.delete(f"{url}/v1/jobs/{job.id}", timeout=60).status_code == 204
         wait(url, accept(store), ("done",))  # the process of the other one has ended
         assert not store.place(job.id).exists()
-        job = accept(store, seconds=600)
+        job = accept(store, held=True)
         wait(url, job, ("running",))
     kept = JobStore(tmp_path)
     found = kept.get(job.id)
@@ -167,7 +216,7 @@ def test_a_replica_that_ends_at_once_leaves_its_job_queued(quick, tmp_path):
         store = JobStore(tmp_path)
         runs = ModelRuns(store, TASK, find, ServeConfig())
         runs.start()
-        job = accept(store, seconds=600)
+        job = accept(store, held=True)
         while runs._process is None:
             await asyncio.sleep(0.05)
         runs._loop.cancel()

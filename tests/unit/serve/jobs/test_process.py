@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import io
-import time
 
 import pytest
 import requests
@@ -13,6 +12,8 @@ from fastapi.testclient import TestClient
 from tests.refusals import refused
 from tests.served_app import served
 
+from wolter.client import Client
+from wolter.errors import InputError
 from wolter.serve import page
 from wolter.serve.api import build_app
 from wolter.serve.config import ServeConfig
@@ -65,11 +66,11 @@ def test_the_answer_of_a_job_is_that_of_a_request(service, picture_file, tmp_pat
         info = answer.json()
         assert answer.headers["location"] == info["url"] == f"/v1/jobs/{info['id']}"
         assert info["state"] == "queued"
-        while info["state"] in ("queued", "running"):
-            time.sleep(0.2)
-            info = requests.get(url + info["url"], timeout=60).json()
-        assert info["state"] == "done", info
-        result = requests.get(url + info["result"], timeout=60)
+        client = Client(url)
+        result = client.wait(info["id"], progress=False)
+        with pytest.raises(InputError, match="no job"):
+            client.wait(info["id"])  # deleted
+        client.session.close()
         assert result.headers["content-type"] == "application/fits"
         assert result.headers["content-disposition"] == 'attachment; filename="field-superres.fits"'
         dark = io.BytesIO()

@@ -9,26 +9,33 @@ Needs neither torch nor Ray. What the server refuses is raised as `wolter.errors
 the server's line; busy and starting servers are asked again after the time that they name.
 """
 
-import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from wolter.client.transfer import (
+    LONGEST_WAIT_S,
+    PIECE,
+    Answer,
+    again_s,
+    digest,
+    inside,
+    line,
+    query,
+    shown_bar,
+    written,
+)
 from wolter.errors import FailedError, InputError
-from wolter.progress import bar
 
 AGAIN = (429, 503)
-LONGEST_WAIT_S = 60.0  # that is taken of a server's Retry-After
-PIECE = 2**20  # bytes of a download written at once
+JOB_S = 2.0  # between two looks at a job
 POSITIONS = 10_000  # of one request
 
-Answer = dict[str, Any]
-"""JSON of an answer: `release`, `simulated`, `status` and, of tables, `columns` and `rows`."""
+_CATALOGUE = "/v1/catalogue"
 
 
 @dataclass
@@ -100,14 +107,14 @@ class Client:
         """
         listed = [{"id": str(name), "ra": ra, "dec": dec} for name, ra, dec in places]
         answer: Answer = {}
-        with _bar("positions", len(listed), progress) as advance:
+        with shown_bar("positions", len(listed), progress) as advance:
             for first in range(0, len(listed), POSITIONS):
                 part = listed[first : first + POSITIONS]
                 told = self._json(
                     self.request(
                         "POST",
                         f"{_CATALOGUE}/positions",
-                        params={"radius": radius, **_query(options)},
+                        params={"radius": radius, **query(options)},
                         json={"positions": part},
                     )
                 )
@@ -171,9 +178,9 @@ class Client:
             raise InputError(f"release {release}: no file {min(unknown)}")
         chosen = [told[path] for path in (paths or told)]
         done = []
-        with _bar("bytes", sum(each["bytes"] for each in chosen), progress) as advance:
+        with shown_bar("bytes", sum(each["bytes"] for each in chosen), progress) as advance:
             for each in chosen:
-                target = _inside(folder, each["path"])
+                target = inside(folder, each["path"])
                 self._fetch(
                     f"{_CATALOGUE}/releases/{release}/files/{each['path']}", each, target, advance
                 )
@@ -181,14 +188,28 @@ class Client:
         return done
 
     def predict(
-        self, what: str, files: Mapping[str, Path | str | Sequence[Path | str]], **options: Any
+        self,
+        what: str,
+        files: Mapping[str, Path | str | Sequence[Path | str]],
+        out: Path | str | None = None,
+        progress: bool = True,
+        **options: Any,
     ) -> Answer:
         """What a model says of files, such as `predict("spectra/parameters", {"pha": file})`.
+
+        An answer that takes minutes is waited for, and its job deleted.
 
         Args:
             what: kind of record and of answer, as `/v1/models` lists them.
             files: by field; a field may take several.
+            out: file to write the answer to, which is then told by its `file` and `media_type`;
+                needed where it is no JSON.
+            progress: show a bar on standard error while a job runs.
             options: query parameters of the route.
+
+        Raises:
+            InputError: the answer is no JSON, and there is no `out`.
+            FailedError: its job failed, or was deleted.
         """
         parts = []
         for name, paths in files.items():
@@ -198,13 +219,48 @@ class Client:
                     parts.append((name, (Path(path).name, Path(path).read_bytes())))
                 except OSError as error:
                     raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        return self._json(self.request("POST", f"/v1/{what}", params=_query(options), files=parts))
+        response = self.request("POST", f"/v1/{what}", params=query(options), files=parts)
+        if response.status_code == 202:
+            response = self.wait(response.json()["id"], progress)
+        if out is not None:
+            return written(response, Path(out))
+        kind = response.headers.get("content-type", "")
+        if not kind.startswith("application/json"):
+            raise InputError(f"{what}: answers with {kind}; give out=FILE to keep that")
+        return self._json(response)
+
+    def wait(self, job: str, progress: bool = True) -> requests.Response:
+        """The answer of a job, once it is done; the job is deleted then.
+
+        Args:
+            job: its id.
+            progress: show a bar on standard error.
+
+        Raises:
+            InputError: there is no such job.
+            FailedError: it failed.
+        """
+        path, done = f"/v1/jobs/{job}", 0.0
+        with shown_bar("job, %", 100, progress) as advance:
+            while True:
+                response = self.request("GET", path)
+                info = self._json(response)
+                advance(100 * max((info["progress"] or 0.0) - done, 0.0))
+                done = max(info["progress"] or 0.0, done)
+                if info["state"] in ("done", "failed"):
+                    break
+                time.sleep(again_s(response, JOB_S))
+        if info["state"] == "failed":
+            raise FailedError(info["error"])
+        answer = self.request("GET", f"{path}/result")
+        self.request("DELETE", path)
+        return answer
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """Send a request; again where the server is busy, starts or cannot be reached.
 
         Args:
-            method: GET or POST.
+            method: GET, POST or DELETE.
             path: from the server's URL on.
             options: of `requests`.
 
@@ -226,19 +282,18 @@ class Client:
             else:
                 if response.status_code < 400:
                     return response
-                why = _line(response)
+                why = line(response)
                 if response.status_code not in AGAIN:
                     kind = InputError if response.status_code < 500 else FailedError
                     raise kind(why)
-                told = response.headers.get("retry-after", "")
-                wait_s = min(float(told), LONGEST_WAIT_S) if told.isdigit() else wait_s
+                wait_s = again_s(response, wait_s)
             if attempt + 1 < self.tries:
                 time.sleep(wait_s)
         raise FailedError(f"{why}; asked {self.tries} times")
 
     def _fetch(self, path: str, told: dict[str, Any], target: Path, advance: Any) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_file() and _digest(target) == told["sha256"]:
+        if target.is_file() and digest(target) == told["sha256"]:
             advance(told["bytes"])
             return
         partial = target.with_name(f"{target.name}.partial")
@@ -252,53 +307,14 @@ class Client:
                 for piece in response.iter_content(PIECE):
                     file.write(piece)
                     advance(len(piece))
-        if _digest(partial) != told["sha256"]:
+        if digest(partial) != told["sha256"]:
             partial.unlink()
             raise FailedError(f"{target}: not as its checksum says; download it again")
         partial.replace(target)
 
     def _rows(self, path: str, params: Mapping[str, Any]) -> Answer:
-        return self._json(self.request("GET", f"{_CATALOGUE}/{path}", params=_query(params)))
+        return self._json(self.request("GET", f"{_CATALOGUE}/{path}", params=query(params)))
 
     def _json(self, response: requests.Response) -> Answer:
         answer: Answer = response.json()
         return answer
-
-
-_CATALOGUE = "/v1/catalogue"
-
-
-def _query(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Query parameters; a list of columns has commas, truths are words."""
-    told: dict[str, Any] = {}
-    for name, value in options.items():
-        if name == "columns" and not isinstance(value, str):
-            value = ",".join(value)
-        told[name] = str(value).lower() if isinstance(value, bool) else value
-    return told
-
-
-def _line(response: requests.Response) -> str:
-    try:
-        return str(response.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"the server answered {response.status_code} {response.reason}"
-
-
-def _inside(folder: Path, path: str) -> Path:
-    target = (folder / path).resolve()
-    if not target.is_relative_to(folder.resolve()):
-        raise FailedError(f"{path[:100]!r}: the server names a file outside of the folder")
-    return target
-
-
-def _digest(path: Path) -> str:
-    digest = sha256()
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def _bar(title: str, total: int, shown: bool) -> Any:
-    return bar(title, total) if shown else contextlib.nullcontext(lambda *_: None)
