@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import io
 import json
+import logging
 import math
 import os
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 from wolter import config as configs
 from wolter.errors import InputError, UnavailableError
 from wolter.files import write_atomically
+from wolter.serve.jobs.queue import FAULT
 
 NICE = 10  # below what answers requests
 
@@ -90,6 +92,9 @@ async def answer(work: Work, folder: Path) -> Outcome:
         return await _answered(service, ref.name, work.asked, folder)
     except (InputError, UnavailableError) as error:
         return Outcome(str(error))
+    except Exception as error:
+        logging.getLogger(__name__).exception("a job of %s failed", ref.name)
+        return Outcome(f"{FAULT} ({type(error).__name__})")
     finally:
         service.stop()
 

@@ -21,6 +21,7 @@ COMPLETED, ERROR, ABORTED = "COMPLETED", "ERROR", "ABORTED"
 ACTIVE = (PENDING, QUEUED, EXECUTING)
 STALE_S = 20.0  # a run without a sign of life for so long is over
 BUSY_S = 5.0
+FAULT = "the server failed on this job"
 INTERRUPTED = "the service was stopped while the job ran; send it again"
 
 
@@ -196,6 +197,11 @@ class Queue(Generic[J]):
     def _using(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             yield self._database
+
+
+def is_stale(job: Job) -> bool:
+    """True if a run has given no sign of life for long."""
+    return (job.seen or 0.0) < time.time() - STALE_S
 
 
 def _held(value: Any) -> Any:

@@ -8,10 +8,9 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any, Generic
 
-from wolter.serve.jobs.queue import ERROR, EXECUTING, J, Queue
+from wolter.serve.jobs.queue import ERROR, EXECUTING, FAULT, J, Queue
 
 LOOK_S, ALIVE_S, SWEEP_S = 0.25, 2.0, 10.0
-FAULT = "the server failed on this job"
 
 
 class Runs(ABC, Generic[J]):

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from wolter.answering.uploads import plain_name
 from wolter.home import home
 from wolter.serve.config import MB, ServeConfig
-from wolter.serve.jobs.queue import COMPLETED, PENDING, QUEUED, Job, Queue
+from wolter.serve.jobs.queue import COMPLETED, EXECUTING, PENDING, QUEUED, Job, Queue, is_stale
 from wolter.serve.limits import BusyError
 
 FILES, RESULT, PROGRESS = "files", "result", "progress"  # in the folder of a job
@@ -140,6 +140,9 @@ class JobStore(Queue[ModelJob]):
             key: id of the asking key; empty for none.
         """
         job = self.get(name)
+        if job is not None and job.phase == EXECUTING and is_stale(job):  # no replica may be left
+            self.sweep()
+            job = self.get(name)
         return job if job is not None and job.key in ("", key) else None
 
     def before(self, job: ModelJob) -> int:

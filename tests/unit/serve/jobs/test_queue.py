@@ -100,6 +100,14 @@ def test_a_lost_job_is_begun_again_and_then_marked(store):
     assert store.keep_alive("three") == set()
 
 
+def test_a_lost_job_is_never_told_to_run(store):
+    job = accept(store)
+    store.claim("gone")
+    assert store.find(job.id, "").phase == queue.EXECUTING
+    store.change(job.id, (queue.EXECUTING,), seen=time.time() - 2 * queue.STALE_S, tries=9)
+    assert store.find(job.id, "").phase == queue.ERROR
+
+
 def test_what_is_over_is_deleted(tmp_path):
     kept = Queue(tmp_path, ModelJob)
     job = kept.create(0.0, asked={}, **WHAT)
