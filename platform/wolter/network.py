@@ -1,9 +1,12 @@
-"""Reachability check of network addresses within seconds."""
+"""Addresses of the network: whether they are reached, their parts, ports that are free."""
 
+import secrets
 import socket
 from urllib.parse import urlsplit
 
 SECONDS = 4.0
+# Ray's workers have those below, and a system gives those above to connections that go out.
+_PORTS = range(20_000, 32_768)
 
 
 def unreachable(host: str, port: int) -> str:
@@ -15,6 +18,26 @@ def unreachable(host: str, port: int) -> str:
         return f"no answer within {SECONDS:g} s"
     except OSError as error:
         return error.strerror or str(error)
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Port that nothing listens at, and that no connection is given before it is used.
+
+    Raises:
+        OSError: the host is not one of this machine, or all ports that were tried are in use.
+    """
+    for tries in range(100, 0, -1):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            port = secrets.choice(_PORTS)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                if tries == 1:
+                    raise
+                continue
+            return port
+    raise AssertionError
 
 
 def host_and_port(address: str, default: int | None = None) -> tuple[str, int] | None:

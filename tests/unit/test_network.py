@@ -1,4 +1,5 @@
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +51,18 @@ def test_silence_ends_in_seconds(monkeypatch):
         assert network.unreachable(*server.getsockname()) == "no answer within 0.3 s"
         for each in waiting:
             each.close()
+
+
+def test_a_free_port_can_be_listened_at_and_no_connection_is_given_it():
+    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = {network.free_port() for _ in range(20)}
+    assert len(ports) > 10
+    assert max(ports) < low
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", ports.pop()))
+        server.listen()
+
+
+def test_a_host_of_another_machine_has_no_free_port():
+    with pytest.raises(OSError, match="assign"):
+        network.free_port("192.0.2.77")

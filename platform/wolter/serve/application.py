@@ -16,6 +16,7 @@ from wolter import local_ray
 from wolter.catalogue import demonstration
 from wolter.cluster import connect, connected, cores
 from wolter.errors import FailedError, InputError
+from wolter.network import free_port
 from wolter.serve import board, champions, environment
 from wolter.serve.config import ServeConfig
 from wolter.serve.jobs import store as jobs
@@ -265,14 +266,15 @@ def _make_room() -> None:
 
 def _free_port(config: ServeConfig) -> int:
     """The config's port, or a free one; checked here because Ray Serve would only log it."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        if not config.port:
+            return free_port(config.host)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((config.host, config.port))
-        except OSError as error:
-            raise InputError(
-                f"{config.host}:{config.port}: cannot listen there ({error.strerror}); choose "
-                "another --port or --host"
-            ) from error
-        port: int = probe.getsockname()[1]
-        return port
+    except OSError as error:
+        raise InputError(
+            f"{config.host}:{config.port}: cannot listen there ({error.strerror}); choose "
+            "another --port or --host"
+        ) from error
+    return config.port

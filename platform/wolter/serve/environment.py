@@ -5,12 +5,12 @@ Ray Serve reads it when its processes start, so that it must be set before Ray s
 
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from pathlib import Path
 
 from wolter.cluster import WAIT_S, cores
+from wolter.network import free_port
 from wolter.serve import haproxy
 from wolter.serve.timing import REQUEST_TIMEOUT_S
 
@@ -37,7 +37,7 @@ def prepare() -> Path:
     set_host(folder, "127.0.0.1")
     if inherited:
         os.environ.pop(_PROGRAM, None)
-    program, ports = _program(folder), _free_ports(3)
+    program, ports = _program(folder), [free_port() for _ in range(3)]
     if program is None:  # HAProxy comes for Linux alone
         os.environ |= {FOLDER: str(folder), _OWNER: str(os.getpid()), _SET: f"{FOLDER} {_OWNER}"}
         return folder
@@ -101,15 +101,3 @@ def _program(folder: Path) -> Path | None:
     path.write_text(f'#!/bin/sh\nexec {quoted} "$@"\n')
     path.chmod(0o700)
     return path
-
-
-def _free_ports(n: int) -> list[int]:
-    """Ports that nothing listens at."""
-    sockets = [socket.socket() for _ in range(n)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -55,7 +55,10 @@ def test_a_download_goes_on_and_is_verified(client, root, tmp_path):
     (tmp_path / "latents.npy.partial").write_bytes(b"other" * 100)
     with pytest.raises(FailedError, match="checksum"):
         client.download("R1", tmp_path, ["latents.npy"])
-    assert len(client.download("R0", tmp_path / "all")) == 3
+    found = client.download("R0", tmp_path / "all")
+    assert {path.name for path in found} == {
+        "catalogue.duckdb", "latents.npy", "quick_looks.parquet", "release.json"
+    }  # fmt: skip
     with pytest.raises(InputError, match="no file nope"):
         client.download("R1", tmp_path, ["nope"])
 
