@@ -33,7 +33,7 @@ from wolter.serve.service import Service, serving_of
 
 T = TypeVar("T")
 MAX_FILES = 256  # of a request
-FILES = "multipart/form-data"
+FILES, FITS = "multipart/form-data", "application/fits"
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,8 @@ def _body(serving: Serving) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": properties,
     }
-    content: dict[str, Any] = {FILES: {"schema": form}}
+    encoding = {name: {"contentType": FITS} for name in properties}
+    content: dict[str, Any] = {FILES: {"schema": form, "encoding": encoding}}
     if serving.Body is not None:
         content[JSON] = {"schema": serving.Body.model_json_schema()}
     return {"required": True, "content": content}
