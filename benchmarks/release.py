@@ -4,8 +4,8 @@
 
 Facts and estimates are drawn at random with the columns, the spread and the samples of the
 demonstration release, whose sources are repeated at other places: every source has one detection,
-with estimates of both models, which is more than most have. Each part is measured in a process of
-its own, so that the peak of its memory is its own.
+with estimates of both models, which is more than most have, and a quick look with a band. Each part
+is measured in a process of its own, so that the peak of its memory is its own.
 """
 
 import json
@@ -19,11 +19,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from wolter.answering.quick_look import LookAxis
 from wolter.answering.scoring import FACTS
-from wolter.catalogue import demonstration_files, samples, scored
+from wolter.catalogue import demonstration_files, quick_looks, samples, scored
 from wolter.catalogue.assemble import Detections, Estimated
 from wolter.catalogue.build import assemble_from
 from wolter.catalogue.files import write
+from wolter.catalogue.rounding import to_bits
 
 N = 1_000_000
 SAMPLES = 16  # as a build keeps of a record
@@ -77,7 +79,10 @@ def drawn(n: int) -> tuple[Detections, list[Estimated]]:
                 table = table.set_column(at, field.name, pa.array(values.astype(np.float32)))
             if field.name == scored.SAMPLES:
                 table = table.set_column(at, field.name, _samples(rng, n, each))
-        found = {"detection_K": np.arange(n), "table": table}
+        if scored.LOOK not in table.column_names:
+            table = table.append_column(scored.LOOK, _looks(rng, facts["counts"].to_numpy()))
+        axis = LookAxis("energy", "keV", "log")
+        found = {"detection_K": np.arange(n), "table": table, "look_axis": axis}
         estimated.append(Estimated(**(vars(each) | found)))
     return Detections(pa.table(columns).cast(FACTS), [""] * n), estimated
 
@@ -92,6 +97,37 @@ def _samples(rng: np.random.Generator, n: int, each: Estimated) -> pa.Array:
         coded = samples.encode(np.abs(values), each.axes)
         parts.append(pa.FixedSizeListArray.from_arrays(pa.array(coded.ravel()), coded.shape[1]))
     return pa.concat_arrays(parts)
+
+
+def _looks(rng: np.random.Generator, counts_N: np.ndarray) -> pa.Array:
+    """Quick looks at power laws of random slopes, with as many bins as a build has."""
+    bins = np.array((8, 12, 16, 24, 32, 48))
+    kind_N = np.clip(np.searchsorted(bins, counts_N / 12, side="right") - 1, 0, None)
+    size_N = bins[kind_N]
+    offsets = pa.array(np.concatenate([[0], np.cumsum(size_N)]).astype(np.int32))
+    edges = [np.geomspace(0.5, 8, g + 1).astype(np.float32) for g in bins]
+    middle_X = np.concatenate([edges[k][:-1] for k in kind_N])
+    slope_X = np.repeat(rng.uniform(-0.5, 2, len(size_N)), size_N)
+    model_X = np.repeat(counts_N / size_N, size_N) * middle_X**-slope_X + 0.01
+    width_X = np.repeat(rng.uniform(0.02, 0.5, len(size_N)), size_N)
+    background_X = np.repeat(rng.lognormal(-1, 1, len(size_N)), size_N) * middle_X**-0.5
+    columns = {
+        "counts": rng.poisson(model_X).astype(np.float32),
+        "background": background_X,
+        "model": model_X,
+        "model_low": model_X * (1 - width_X / 2 * rng.uniform(0.8, 1.2, len(model_X))),
+        "model_high": model_X * (1 + width_X / 2 * rng.uniform(0.8, 1.2, len(model_X))),
+    }
+    lists = [pa.array(rng.uniform(1e3, 1e5, len(size_N)).astype(np.float32))]
+    ends = pa.array(np.concatenate([[0], np.cumsum(size_N + 1)]).astype(np.int32))
+    lists.append(
+        pa.ListArray.from_arrays(ends, pa.array(np.concatenate([edges[k] for k in kind_N])))
+    )
+    for name, values_X in columns.items():
+        bits = quick_looks.BITS.get(name)
+        told_X = values_X if bits is None else to_bits(values_X, bits)
+        lists.append(pa.ListArray.from_arrays(offsets, pa.array(told_X)))
+    return pa.StructArray.from_arrays(lists, fields=list(quick_looks.LOOK))
 
 
 def main(folder: Path, n: int) -> None:

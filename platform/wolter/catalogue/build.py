@@ -4,7 +4,7 @@ Shapes: N detections, K estimates of a model.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,7 @@ class BuildConfig:
         scatter: seed of random places for simulated records without a position; None leaves them
             out.
         check: check the goodness of fit of observed records.
+        quick_looks: keep a quick look at each detection.
     """
 
     name: str
@@ -50,6 +51,7 @@ class BuildConfig:
     match_radius: float = 5.0
     scatter: int | None = None
     check: bool = True
+    quick_looks: bool = True
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,8 @@ def build(
         first = rejects[0][1] if rejects else "the datasets are empty"
         raise InputError(f"{sources[0]}: no record can be placed: {first}")
     estimated = _estimated(loaded, work, kept, facts[scored.HASH].to_numpy(), of_work, row_of)
+    if not config.quick_looks:
+        estimated = [replace(each, look_axis=None) for each in estimated]
     assembled = assemble_from(
         config.name,
         config.about or ", ".join(data.path.name for data in datasets),

@@ -16,11 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from wolter.answering.quick_look import LookAxis
 from wolter.answering.scoring import FACTS, SampleAxis
 from wolter.catalogue.assemble import Detections, Estimated
 from wolter.catalogue.build import assemble_from
 from wolter.catalogue.demonstration import NAME
 from wolter.catalogue.files import write
+from wolter.catalogue.quick_looks import packing
 from wolter.catalogue.rounding import to_bits
 from wolter.errors import InputError
 from wolter.outputs import Output
@@ -69,6 +71,7 @@ def pack(folder: Path, table: pa.Table, estimated: Sequence[Estimated]) -> None:
             "published": each.published,
             "latents": each.latents,
             "axes": [asdict(axis) for axis in each.axes],
+            "look_axis": asdict(each.look_axis) if each.look_axis else None,
         }
         rows = pa.array(each.detection_K.astype(np.int32))
         whole = each.table.append_column("detection", rows)
@@ -89,6 +92,7 @@ def read(file: Path) -> Estimated:
         table.drop_columns(["detection"]),
         tuple(told["latents"]),
         tuple(SampleAxis(**each) for each in told["axes"]),
+        LookAxis(**told["look_axis"]) if told["look_axis"] else None,
     )
 
 
@@ -101,8 +105,17 @@ def _write(table: pa.Table, path: Path) -> None:
         values = values.astype(np.float32) if exact else to_bits(values, MANTISSA)
         table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
     words = [f.name for f in table.schema if pa.types.is_string(f.type)]
-    pq.write_table(table, path, compression="zstd", compression_level=19, use_dictionary=words,
-                   use_byte_stream_split=floats, write_statistics=False)  # fmt: skip
+    packed = packing(pa.schema([field for field in table.schema if pa.types.is_struct(field.type)]))
+    split = dict.fromkeys(floats, "BYTE_STREAM_SPLIT")
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=[*words, *packed["use_dictionary"]],
+        column_encoding=split | packed["column_encoding"],
+        write_statistics=False,
+    )
 
 
 if __name__ == "__main__":

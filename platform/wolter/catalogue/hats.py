@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from wolter import __version__
+from wolter.catalogue.quick_looks import packing
 from wolter.catalogue.release import Release
 from wolter.catalogue.tables import HEALPIX
 
@@ -136,7 +137,7 @@ def _write_table(folder: Path, table: pa.Table, parts: Mapping[Pixel, NDArray[np
         file = folder / "dataset" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table.take(pa.array(rows)), file, compression="zstd", compression_level=9,
-                       metadata_collector=collected)  # fmt: skip
+                       metadata_collector=collected, **packing(table.schema))  # fmt: skip
         collected[-1].set_file_path(name)
     _write_metadata(folder, table.schema, collected)
     lines = "".join(f"{order},{npix}\n" for order, npix in parts)

@@ -33,6 +33,7 @@ class CatalogueBuild:
         match_radius: detections so near each other are of one source, arcsec.
         scatter: seed of random places on the sky for simulated records.
         no_check: leave out the check of goodness of fit, which takes up to a second a record.
+        no_quick_looks: leave out quick looks, which take about 250 bytes a source.
         use: let the release answer, at once.
         workers: scoring tasks at a time; 0: one a core.
     """
@@ -46,6 +47,7 @@ class CatalogueBuild:
     match_radius: float = 5.0
     scatter: int | None = None
     no_check: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    no_quick_looks: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     use: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     workers: int = 0
 
@@ -60,6 +62,7 @@ class CatalogueBuild:
             match_radius=self.match_radius,
             scatter=self.scatter,
             check=not self.no_check,
+            quick_looks=not self.no_quick_looks,
         )
         with bar("scoring") as advance:
             built = build(self.sources, config, workers=self.workers or None, on_shard=advance)

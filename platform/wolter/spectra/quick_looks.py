@@ -19,7 +19,7 @@ from wolter.xray.spectral.smoothing import smooth_background
 
 AXIS = LookAxis("energy", "keV", "log")
 BINS = (8, 12, 16, 24, 32, 48)
-COUNTS = 8.0  # of a bin, on average: brighter spectra have more bins
+COUNTS = 12.0  # of a bin, on average: brighter spectra have more bins
 SAMPLES = 64  # of a posterior
 QUANTILES = (0.5, 0.16, 0.84)
 PIECE = 128  # records at a time: bounds the memory

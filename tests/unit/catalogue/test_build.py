@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from wolter.catalogue import quick_looks, release, samples
+from wolter.catalogue import nested, quick_looks, release, samples
 from wolter.catalogue.build import BuildConfig, build, read_upper_limits
 from wolter.catalogue.write import differing
 from wolter.data.integrity import encode
@@ -134,6 +134,18 @@ def test_a_release_keeps_a_quick_look_at_each_detection(tmp_path, at, model):
     for detection, counts in found:
         assert seen[detection].look.counts_G.sum() == counts
         assert seen[detection].axis.unit == "keV"
+    (nest,) = hats_column(built.path)
+    assert sum(nest["counts"]) == sum(counts for _, counts in found)
+    bare = BuildConfig("R2", models=(model,), positions=table, quick_looks=False)
+    again = made(tmp_path, data, bare)
+    assert not (again.path / quick_looks.FILE).exists()
+    assert hats_column(again.path) is None
+
+
+def hats_column(path):
+    (file,) = (path / "hats" / "catalogue" / "dataset").rglob("Npix=*.parquet")
+    rows = pq.read_table(file)
+    return rows[nested.COLUMN].to_pylist() if nested.COLUMN in rows.column_names else None
 
 
 def test_every_file_is_covered_by_a_checksum(tmp_path, at, model):

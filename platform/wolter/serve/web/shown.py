@@ -63,6 +63,11 @@ class Estimate:
     quantities: tuple[Quantity, ...]
     probabilities: tuple[Probability, ...]
 
+    @property
+    def intervals(self) -> bool:
+        """True if any quantity has an interval."""
+        return any(any(each.intervals) for each in self.quantities)
+
 
 def text_of(value: Any, column: Column) -> str:
     """Text of a value; empty where it is missing."""

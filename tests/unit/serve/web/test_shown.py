@@ -56,6 +56,7 @@ def test_estimates_are_grouped():
     assert "kt_lolim" not in names
     assert names[1] == "anomaly"
     assert found.usable
+    assert found.intervals
 
 
 def test_missing_estimates_are_empty():
@@ -65,3 +66,4 @@ def test_missing_estimates_are_empty():
     assert found.quantities[0].intervals == ("", "")
     assert [each.width for each in found.probabilities] == [0.0, 0.0]
     assert not found.usable
+    assert not found.intervals
