@@ -45,8 +45,8 @@ class ModelRuns(Runs[ModelJob]):
         self._process: asyncio.subprocess.Process | None = None
 
     def leave(self) -> None:
-        """End the run at once, where nothing can be awaited; the job is queued again."""
-        self.queue.give_back(self.owner)  # first, so that its end is not the job's
+        """Claim no more, queue what runs here again, and end its process."""
+        super().leave()  # first, so that the end of the process is not the job's
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 

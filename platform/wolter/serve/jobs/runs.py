@@ -28,6 +28,7 @@ class Runs(ABC, Generic[J]):
         self.wake = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._loop: asyncio.Task[None] | None = None
+        self._left = False
 
     @abstractmethod
     async def run(self, job: J) -> None:
@@ -47,6 +48,11 @@ class Runs(ABC, Generic[J]):
                 await task
         self.queue.give_back(self.owner)
 
+    def leave(self) -> None:
+        """Claim no more, and queue what runs here again; where nothing can be awaited."""
+        self._left = True
+        self.queue.give_back(self.owner)
+
     def end(self, name: str) -> None:
         """End the run of a job, if it is here."""
         if name in self._running:
@@ -58,7 +64,7 @@ class Runs(ABC, Generic[J]):
 
     async def _look(self) -> None:
         alive = swept = 0.0
-        while True:
+        while not self._left:
             try:
                 now = time.monotonic()
                 if now - alive > ALIVE_S:
