@@ -5,26 +5,25 @@ from typing import Any
 
 import requests
 import torch
-from benchmarks._serve_load import BULK, bulk, spectra
+from benchmarks._serve_load import bulk, spectra
 
 from wolter.cluster import cores
 from wolter.registry import pretrained
 from wolter.registry.checkpoint import load_model
 from wolter.spectra.predict import estimate
 
-FAMILIES = ("deepspectra", "posterior")
+SPECTRA = {"deepspectra": 10_000, "posterior": 500}  # of one request, by family
 ROUNDS = 3
 
 
 def bulk_rates(url: str) -> dict[str, Any]:
     """Spectra a second of both sides by family, the best of a few rounds; and their ratio."""
     torch.set_num_threads(cores())
-    batch = spectra(BULK)
-    sent = bulk(batch)
     found = {}
-    for family in FAMILIES:
+    for family, n in SPECTRA.items():
+        batch = spectra(n)
+        sent = bulk(batch, family)
         model = load_model(pretrained.find(family, "champion")[0])
-        estimate(model, batch[:500])
         here, there = [], []
         for _ in range(ROUNDS):
             start = time.perf_counter()
@@ -32,13 +31,14 @@ def bulk_rates(url: str) -> dict[str, Any]:
             here.append(time.perf_counter() - start)
             start = time.perf_counter()
             requests.post(
-                url + sent["url"], params={"family": family}, data=sent["content"],
-                headers=sent["headers"], timeout=600,
+                url + sent["url"], params=sent["params"], data=sent["content"],
+                headers=sent["headers"], timeout=200,
             ).raise_for_status()  # fmt: skip
             there.append(time.perf_counter() - start)
         found[family] = {
-            "in_process_per_s": round(BULK / min(here)),
-            "http_per_s": round(BULK / min(there)),
+            "spectra": n,
+            "in_process_per_s": round(n / min(here)),
+            "http_per_s": round(n / min(there)),
             "share": round(min(here) / min(there), 3),
         }
     return found

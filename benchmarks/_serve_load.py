@@ -41,7 +41,7 @@ def work(folder: Path) -> dict[str, dict[str, Any]]:
         "images": {"url": IMAGES, "files": [image, exposure]},
         "refinements": {"url": SPECTRA, "params": query | {"refine": "true"}, "files": [pha]},
         "uploads": {"url": SPECTRA, "params": query, "files": [pha] * 16},
-        "bulk spectra": bulk(spectra(BULK)),
+        "bulk spectra": bulk(spectra(BULK), "deepspectra"),
         "queries": {"url": QUERIES, "data": {"LANG": "ADQL", "QUERY": QUERY}},
     }
 
@@ -53,11 +53,12 @@ def spectra(n: int) -> SpectraBatch:
     return SpectraBatch.concatenate([batch] * (n // len(batch)))
 
 
-def bulk(batch: SpectraBatch) -> dict[str, Any]:
-    """All spectra as one request of JSON."""
+def bulk(batch: SpectraBatch, family: str) -> dict[str, Any]:
+    """All spectra as one request of JSON to a family."""
     body = {"counts": batch.counts_BC.int().tolist(), "exposure_s": float(batch.exposure_B[0])}
     return {
         "url": SPECTRA,
+        "params": {"family": family},
         "content": json.dumps(body, separators=(",", ":")).encode(),
         "headers": {"content-type": "application/json"},
     }

@@ -14,6 +14,7 @@ without these. `answers`: the statuses that the load got. `memory`: MB of all pr
 peak, and a while after; idle is after a first short load, as imports are no memory of the load.
 """
 
+import sys
 import tempfile
 import threading
 import time
@@ -49,15 +50,20 @@ def run(n: int = SOURCES, seconds: float = 20.0) -> dict[str, Any]:
         requests = work(sent)
         with serving(home=home, every_s=0.5) as server:
             found: dict[str, Any] = {"sources": n, "cores": cores(), "clients": CLIENTS}
+            _say("catalogue")
             found["catalogue"] = http_times(f"{server.url}/v1/catalogue", ROUNDS, POSITIONS)
             found["catalogue"]["in_process_cone_ms"] = _in_process(home / "catalogue" / "releases")
+            _say("bulk spectra")
             found["bulk"] = bulk_rates(server.url)
+            _say("a trivial route")
             found["trivial"] = trivial(server.url, "/v1/models", 5.0)
+            _say("idle")
             keep_busy(server.url, requests, 5.0)
             time.sleep(IDLE_S)
             idle_mb = server.memory_mb()
             paths = _cheap()
             found["idle"] = probe(server.url, paths, 5.0)
+            _say("under load")
             server.begin()
             answered: dict[str, list[int]] = {}
             load = threading.Thread(
@@ -79,6 +85,10 @@ def run(n: int = SOURCES, seconds: float = 20.0) -> dict[str, Any]:
         "within": after_mb <= WITHIN * idle_mb,
     }
     return found
+
+
+def _say(what: str) -> None:
+    print(f"serve: {what}", file=sys.stderr, flush=True)
 
 
 def _cheap() -> dict[str, list[str]]:
