@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
@@ -76,11 +77,17 @@ def records_json(
         flags: flags of each record (B).
     """
     rows = []
+    arrays = {output.name: np.ascontiguousarray(values[output.name]) for output in outputs}
     for i, name in enumerate(names):
-        told = {output.name: _plain(values[output.name][i]) for output in outputs}
-        row = {"file": name, "flags": list(flags[i]), "values": told}
-        rows.append(json.dumps(row, allow_nan=False, separators=(",", ":")).encode())
+        told = {output.name: arrays[output.name][i] for output in outputs}
+        row = {"file": in_json(name), "flags": list(flags[i]), "values": told}
+        rows.append(orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY))
     return b",".join(rows)
+
+
+def in_json(text: str) -> str:
+    """Text as JSON can hold it: names of files may have halves of surrogate pairs."""
+    return text.encode(errors="replace").decode()
 
 
 def whole_json(
@@ -128,10 +135,3 @@ def _schema(output: Output) -> dict[str, Any]:
         inner = {"type": "array", "items": inner}
     unit = f" ({output.unit})" if output.unit else ""
     return inner | {"description": f"{output.about}{unit}", "x-unit": output.unit}
-
-
-def _plain(value: NDArray[np.float32]) -> Any:
-    """Numbers as JSON can hold them."""
-    plain = np.asarray(value).astype(object)
-    plain[~np.isfinite(value)] = None
-    return plain.tolist()

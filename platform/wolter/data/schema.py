@@ -6,6 +6,7 @@ The description of a data set and the typed batch of each kind of record lie in 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from functools import cache
 from typing import Any, Self
 
 import torch
@@ -25,6 +26,7 @@ class RecordBatch(ABC):
         return len(first)
 
     @classmethod
+    @cache  # records of a large request are split one by one
     def _names(cls) -> tuple[str, ...]:
         return tuple(each.name for each in fields(cls))  # type: ignore[arg-type]
 

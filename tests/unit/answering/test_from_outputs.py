@@ -39,12 +39,17 @@ def test_answers_hold_what_is_declared_and_null_for_what_is_no_number():
     assert first == {
         "file": "a", "flags": ["x"],
         "values": {
-            "kt": float(np.float32(0.1)), "latents": [1, 2, 3], "parts": [[0, 1], [2, 3]]
+            "kt": 0.1, "latents": [1, 2, 3], "parts": [[0, 1], [2, 3]]
         },
     }  # fmt: skip
     assert (second["file"], second["flags"]) == ("b", [])
     assert second["values"]["kt"] is None
     assert second["values"]["latents"] == [4, None, 6]
+
+
+def test_a_name_that_is_no_text_is_told_without_its_halves():
+    part = records_json(OUTPUTS[:1], {"kt": VALUES["kt"][:1]}, ["a\ud800.pha"], [[]])
+    assert json.loads(part)["file"] == "a?.pha"
 
 
 def test_parts_make_one_answer():
