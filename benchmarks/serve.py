@@ -50,6 +50,7 @@ def run(n: int = SOURCES, seconds: float = 20.0) -> dict[str, Any]:
         requests = work(sent)
         with serving(home=home, every_s=0.5) as server:
             found: dict[str, Any] = {"sources": n, "cores": cores(), "clients": CLIENTS}
+            time.sleep(IDLE_S)  # models are still checked when the server begins to answer
             _say("catalogue")
             found["catalogue"] = http_times(f"{server.url}/v1/catalogue", ROUNDS, POSITIONS)
             found["catalogue"]["in_process_cone_ms"] = _in_process(home / "catalogue" / "releases")

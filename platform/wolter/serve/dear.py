@@ -47,6 +47,7 @@ class Sent:
         files: name and content by field.
         left_s: time until the answer must be complete.
         tabular: the answer is a table rather than JSON.
+        waits: wait for room.
     """
 
     task: str
@@ -55,6 +56,7 @@ class Sent:
     files: Mapping[str, Sequence[tuple[str, bytes]]] | None
     left_s: float
     tabular: bool = False
+    waits: bool = True
 
 
 class ToDeployment:
@@ -76,7 +78,8 @@ class ToDeployment:
                 for field, uploads in request.uploads.items()
             }
         query = request.query.model_dump(exclude_unset=True)
-        sent = Sent(request.task, query, request.body, files, request.left_s(), request.tabular)
+        left_s, tabular, waits = request.left_s(), request.tabular, request.waits
+        sent = Sent(request.task, query, request.body, files, left_s, tabular, waits)
         told = await self._handle.answer.remote(sent)
         if isinstance(told, Reply):
             return told
@@ -100,8 +103,9 @@ class DearLane:
     async def answer(self, sent: Sent) -> Reply | tuple[str, str, int]:
         """The answer, or what is wrong: a word for its kind, a line, and seconds to wait."""
         try:
-            async with asyncio.timeout(max(sent.left_s, 0.1)), self.lane.enter():
-                return await self._answer(sent)
+            async with asyncio.timeout(max(sent.left_s, 0.1)):
+                async with self.lane.enter(sent.left_s, sent.waits):
+                    return await self._answer(sent)
         except BusyError as error:
             return "busy", str(error), error.again_s
         except TimeoutError:

@@ -92,13 +92,20 @@ class Lane:
         return max(1, math.ceil(self._seconds * self._here / max(self._at_once, 1)))
 
     @contextlib.asynccontextmanager
-    async def enter(self) -> AsyncIterator[None]:
+    async def enter(self, left_s: float = math.inf, waits: bool = True) -> AsyncIterator[None]:
         """Wait for room.
 
+        Args:
+            left_s: time until the answer must be complete.
+            waits: wait at all.
+
         Raises:
-            BusyError: too many wait already.
+            BusyError: too many wait already, or those before leave no time for an answer.
         """
-        if self._here >= self._most:
+        before = self._here + 1 - self._at_once  # that end before this one can begin
+        until_s = self._seconds * (before / max(self._at_once, 1) + 1)
+        full = self._here >= self._most
+        if full or (before > 0 and (not waits or until_s > left_s)):
             again_s = self.again_s
             raise BusyError(
                 f"{self._here} requests wait already; try again in {again_s} s", again_s

@@ -38,7 +38,10 @@ FILES, FITS = "multipart/form-data", "application/fits"
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """A request to one model; see `wolter.answering.contract.Request`."""
+    """A request to one model; see `wolter.answering.contract.Request`.
+
+    `waits`: wait for room among requests that take seconds.
+    """
 
     service: Service
     task: str
@@ -48,6 +51,7 @@ class ModelRequest:
     uploads: Mapping[str, list[UploadFile]] | None = None
     dear: bool = True
     spare: bool = False
+    waits: bool = True
     tabular: bool = False
     long: bool = True
     said: Callable[[float], None] | None = None
@@ -174,7 +178,7 @@ async def _answered(served: Served, request: ModelRequest) -> Reply:
     except DearError:
         await _rewind(request)
         try:
-            return await away(request)
+            return await away(replace(request, waits=False))
         except BusyError:  # then without what takes seconds, as the flags tell
             await _rewind(request)
             return await served.answer(replace(request, spare=True))

@@ -107,7 +107,7 @@ def test_errors_come_back_as_they_were(service, monkeypatch, error, kind):  # no
 
     class Asked:
         task, query, body, uploads, tabular = "a/b", service, b"{}", None, False
-        left_s = staticmethod(lambda: 1.0)
+        left_s, waits = staticmethod(lambda: 1.0), True
 
     Asked.query = type("Query", (), {"model_dump": lambda self, exclude_unset: {}})()
     with pytest.raises(kind, match=r"^a$") as caught:

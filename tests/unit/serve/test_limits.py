@@ -305,3 +305,43 @@ def test_the_time_until_there_is_room_is_measured(monkeypatch):
         return caught.value.again_s
 
     assert asyncio.run(scene()) == 12
+
+
+@pytest.mark.parametrize(
+    ("asks", "refused"),
+    [
+        ({"waits": False}, True),
+        ({"left_s": 11.0}, True),  # four seconds of each before, and four of its own
+        ({"left_s": 13.0}, False),
+        ({}, False),
+    ],
+)
+def test_who_may_not_wait_or_has_no_time_to_is_refused_at_once(monkeypatch, asks, refused):
+    """Requests of 4 s each, of which one is answered and one waits."""
+    now = [0.0]
+    monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
+
+    async def scene():
+        lane, ready = limits.Lane(at_once=1, waiting=5), asyncio.Event()
+
+        async def one(**asked):
+            async with lane.enter(**asked):
+                await ready.wait()
+                now[0] += 4
+
+        ready.set()
+        await one(**asks)  # alone it is always let in
+        ready.clear()
+        before = [asyncio.create_task(one()) for _ in range(2)]
+        await asyncio.sleep(0)
+        task = asyncio.create_task(one(**asks))
+        await asyncio.sleep(0)
+        ready.set()
+        await asyncio.gather(*before)
+        try:
+            await task
+        except limits.BusyError:
+            return True
+        return False
+
+    assert asyncio.run(scene()) is refused
