@@ -2,7 +2,7 @@
 
     wolter bench kills --json FILE
 
-A server of this process answers, with one replica of each deployment and then with two. `killed`:
+A server of this process answers, with two replicas of each deployment and then with one. `killed`:
 of each deployment one replica is killed `n` times, while clients ask without a pause. `lost` are
 answers that failed (0: no answer) beside `in_flight`, the clients; 503 says that nothing was begun.
 `retrying` counts what `wolter.client` lost. `recovery_s` is the time until all replicas are back.
@@ -11,6 +11,7 @@ request takes a minute to arrive.
 """
 
 import json
+import sys
 import threading
 import time
 from collections import Counter
@@ -42,17 +43,21 @@ Request = dict[str, Any]
 def run(n: int = 10) -> dict[str, Any]:
     """Kill each replica `n` times."""
     found = {}
-    for replicas in (1, 2):
+    for replicas in (2, 1):
         with _server(replicas) as (url, config), TemporaryDirectory() as name:
             asked = _requests(Path(name))
-            found[f"replicas_{replicas}"] = {
-                "killed": {
-                    deployment: _killed(url, deployment, request, n)
-                    for deployment, request in asked.items()
-                },
-                "redeployed": _redeployed(url, config, asked),
-            }
+            killed = {}
+            for deployment, request in asked.items():
+                killed[deployment] = _killed(url, deployment, request, n)
+                _say(f"{replicas} of {deployment}: {json.dumps(killed[deployment])}")
+            redeployed = _redeployed(url, config, asked)
+            _say(f"{replicas} redeployed: {json.dumps(redeployed)}")
+            found[f"replicas_{replicas}"] = {"killed": killed, "redeployed": redeployed}
     return found
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _requests(folder: Path) -> dict[str, Request]:
