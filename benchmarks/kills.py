@@ -66,7 +66,8 @@ def _requests(folder: Path) -> dict[str, Request]:
     pha, image = spectrum(folder), photons(folder)
     spectra = {"method": "POST", "url": "/v1/spectra/parameters"}
     query = {"response": "embedded", "refine": "true"}
-    embedding = {"method": "POST", "url": "/v1/spectra/embedding", "params": {}, "files": [pha]}
+    embedding = {"method": "POST", "url": "/v1/spectra/embedding", "files": [pha]}
+    embedding["params"] = {"response": "embedded"}
     scs = {"RA": 10.0, "DEC": 10.0, "SR": 1.0}
     adql = {"LANG": "ADQL", "QUERY": "SELECT TOP 5 * FROM source"}
     return {
