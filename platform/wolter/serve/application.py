@@ -46,6 +46,10 @@ def start(config: ServeConfig) -> str:
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     chosen = choose(config)
     port = _free_port(config)
+    others = parts(config, chosen)
+    if not others:
+        asked = ", ".join(config.applications)
+        raise InputError(f"applications: {asked}: none has a champion or is one of the catalogue's")
     folder = environment.prepare()
     connect()
     _make_room()
@@ -61,7 +65,6 @@ def start(config: ServeConfig) -> str:
             "request_timeout_s": REQUEST_TIMEOUT_S + 10,  # the applications' own comes first
         }
     )
-    others = parts(config, chosen)
     first = page(others, config)
     deploy([first], config, chosen)
     made = _demonstrate(others)

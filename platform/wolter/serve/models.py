@@ -95,7 +95,7 @@ def _champions(config: ServeConfig) -> tuple[ServedRef, ...]:
                     found.append(ServedRef(name, "", problem=str(error)))
                 else:
                     found.append(ServedRef(name, str(folder.absolute()), version))
-    if not found:
+    if not found and not config.applications:  # those of the catalogue need no model
         raise InputError(
             f"no family has a champion in {shown_uri()}; train one with `wolter "
             "train`, then `wolter promote` it"

@@ -97,3 +97,7 @@ def test_families_of_others_that_cannot_be_served_leave_ours(registry, tmp_path,
     service = Service.load([found["broken"], found["lost"]], ServeConfig(parsers=1))
     assert set(service.watch.problems) == {"broken", "lost"}
     assert service.served_tasks == ()
+
+
+def test_applications_of_the_catalogue_need_no_model():
+    assert choose(ServeConfig(applications=("cone",))) == ()
