@@ -105,7 +105,9 @@ def random_release(root, n=2_000, name="R1", seed=5):
 
     def more(folder):
         every_other = [look(rng) if i % 2 == 0 else None for i in range(n)]
-        part = quick_looks.Part(MODEL, LOOK_AXIS, ids + 1, usable, quick_looks.encode(every_other))
+        looks = quick_looks.encode(every_other)
+        why = pa.array(list(reason), pa.string())
+        part = quick_looks.Part(MODEL, LOOK_AXIS, ids + 1, why, looks)
         quick_looks.write(folder / quick_looks.FILE, [part])
 
     return write_release(about, arrow, latents, root, more)

@@ -63,7 +63,7 @@ def _looks(assembled: Assembled, estimated: Sequence[Estimated]) -> list[quick_l
             each.model,
             each.look_axis,
             assembled.detection_id_N[each.detection_K],
-            each.table["usable"].to_numpy(zero_copy_only=False),
+            each.table["reason"].combine_chunks().cast(pa.string()),
             each.table[scored.LOOK].combine_chunks(),
         )
         for each in estimated

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from wolter.catalogue.quick_looks import LISTS
+from wolter.catalogue.quick_looks import LISTS, MODEL_LISTS
 
 COLUMN = "quick_look"
 NUMBERS = ("bin_low", "bin_high", *LISTS[1:])
@@ -22,7 +22,7 @@ NESTED = pa.struct(
         *((name, pa.list_(pa.float32())) for name in NUMBERS),
     ]
 )
-"""One row a bin: its detection, its edges, and what is in it; NaN where there is no model."""
+"""One row a bin: its detection, its edges, and what is in it; NaN where no usable model is."""
 
 
 def nested_looks(path: Path, detections: pa.Table, source_id_M: NDArray[np.int64]) -> pa.Array:
@@ -47,10 +47,13 @@ def nested_looks(path: Path, detections: pa.Table, source_id_M: NDArray[np.int64
         "bin_low": np.delete(edge_E, last_N),
         "bin_high": np.delete(edge_E, last_N - size_N),
     }
+    unusable_N = pc.not_equal(looks["reason"].cast(pa.string()), "").to_numpy()
     for name in LISTS[1:]:
         known_N = looks[name].is_valid().to_numpy()
         values_X = np.full(size_N.sum(), np.nan, np.float32)
         values_X[np.repeat(known_N, size_N)] = pc.list_flatten(looks[name]).to_numpy()
+        if name in MODEL_LISTS:
+            values_X[np.repeat(unusable_N, size_N)] = np.nan
         flat[name] = values_X
     bins_M = np.bincount(row_N, size_N, len(source_id_M)).astype(np.int64)
     offsets = pa.array(np.concatenate([[0], np.cumsum(bins_M)]).astype(np.int32))

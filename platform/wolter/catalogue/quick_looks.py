@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -27,13 +28,13 @@ BITS = {"background": 6, "model": 8, "model_low": 6, "model_high": 6}
 ROWS = 4096  # records of a row group, all of which are read to find one
 
 _LIST = pa.list_(pa.float32())
-LISTS = ("edges", "counts", "background", "model", "model_low", "model_high")
-"""Lists of numbers of a look; the last three are null where the look lacks them."""
+MODEL_LISTS = ("model", "model_low", "model_high")
+LISTS = ("edges", "counts", "background", *MODEL_LISTS)
+"""Lists of numbers of a look; those of the model are null where the look lacks them."""
 LOOK = pa.struct([("exposure_s", pa.float32()), *((name, _LIST) for name in LISTS)])
 """Type of a look among estimates."""
-SCHEMA = pa.schema(
-    [("detection_id", pa.int64()), ("model_name", pa.dictionary(pa.int32(), pa.string())), *LOOK]
-)
+_WORD = pa.dictionary(pa.int32(), pa.string())
+SCHEMA = pa.schema([("detection_id", pa.int64()), ("model_name", _WORD), ("reason", _WORD), *LOOK])
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,15 @@ class Seen:
     Attributes:
         detection_id: identifier of the detection.
         model: name of the model whose expectation it shows.
+        reason: why the model's estimate must not be used as it stands; empty where it may, and
+            where the model expects nothing.
         axis: what its bins are along.
         look: the look.
     """
 
     detection_id: int
     model: str
+    reason: str
     axis: LookAxis
     look: QuickLook
 
@@ -61,14 +65,14 @@ class Part:
         model: name of the model.
         axis: what the bins are along.
         detection_N: identifiers of the detections.
-        usable_N: the estimate may be used as it stands.
+        reason_N: why the estimate must not be used as it stands; empty where it may.
         looks_N: looks, of the type `LOOK`; null where there is none.
     """
 
     model: str
     axis: LookAxis
     detection_N: NDArray[np.int64]
-    usable_N: NDArray[np.bool_]
+    reason_N: pa.StringArray
     looks_N: pa.StructArray
 
 
@@ -107,9 +111,9 @@ def write(path: Path, parts: Sequence[Part]) -> None:
             before others, and of a posterior before others.
     """
     whole = pa.concat_tables(list(map(_table, parts)))
-    usable_N = np.concatenate([part.usable_N[_there(part)] for part in parts])
+    unusable_N = pc.not_equal(whole["reason"].cast(pa.string()), "").to_numpy()
     no_band_N = whole["model_low"].is_null().to_numpy()
-    order_N = np.lexsort((no_band_N, ~usable_N, whole["detection_id"].to_numpy()))
+    order_N = np.lexsort((no_band_N, unusable_N, whole["detection_id"].to_numpy()))
     _, first = np.unique(whole["detection_id"].to_numpy()[order_N], return_index=True)
     told = {part.model: asdict(part.axis) for part in parts}
     schema = SCHEMA.with_metadata({AXES: json.dumps(told).encode()})
@@ -142,13 +146,9 @@ def packing(schema: pa.Schema) -> dict[str, Any]:
 
 def _table(part: Part) -> pa.Table:
     names = pa.array([part.model] * len(part.detection_N)).dictionary_encode()
-    columns = [pa.array(part.detection_N), names, *part.looks_N.flatten()]
-    return pa.Table.from_arrays(columns, schema=SCHEMA).filter(pa.array(_there(part)))
-
-
-def _there(part: Part) -> NDArray[np.bool_]:
-    there_N: NDArray[np.bool_] = part.looks_N.is_valid().to_numpy(zero_copy_only=False)
-    return there_N
+    reasons = part.reason_N.dictionary_encode()
+    columns = [pa.array(part.detection_N), names, reasons, *part.looks_N.flatten()]
+    return pa.Table.from_arrays(columns, schema=SCHEMA).filter(part.looks_N.is_valid())
 
 
 def read(release: Path, detections: Sequence[int]) -> dict[int, Seen]:
@@ -186,4 +186,5 @@ def _seen(row: Mapping[str, Any], axes: Mapping[str, LookAxis]) -> Seen:
     seen = [np.array(row[name], float) for name in LISTS[:3]]
     expected = [None if row[name] is None else np.array(row[name], float) for name in LISTS[3:]]
     look = QuickLook(seen[0], seen[1], seen[2], row["exposure_s"], *expected)
-    return Seen(row["detection_id"], row["model_name"], axes[row["model_name"]], look)
+    name, reason = row["model_name"], "" if look.model_G is None else row["reason"]
+    return Seen(row["detection_id"], name, reason, axes[name], look)

@@ -199,6 +199,7 @@ def _legend(seen: Seen) -> str:
     entries = [("observed", DATA, 62)]
     if look.model_G is not None:
         told = f"{seen.model}: median, 68 % band" if banded else f"{seen.model}: expected"
+        told += f" (not usable: {seen.reason})" if seen.reason else ""
         entries.append((told, MODEL, 7 * len(told)))
     if (look.background_G > 0).any():
         entries.append(("background", BACKGROUND, 76))

@@ -91,20 +91,23 @@ def build_app(
     @app.get("/readyz", responses=unready)
     @app.get("/healthz", responses=unready)
     async def readyz() -> Health:
-        """Readiness: models that answer, as last checked; 200 while any of them does."""
+        """Readiness: models that answer, as last checked; 200 while any does, or none is served."""
         seen = look()
         told = seen.of("")
         versions = {name: v for each in told for name, v in each["versions"].items()}
         why = {name: line for each in told for name, line in each["problems"].items()}
         why |= seen.notes
         starting = [prefix for prefix in waiting if not _is_up(seen, prefix)]
-        if not versions:
+        some = bool(why) or any(each["models"] for each in told)
+        if not versions and (some or starting or not waiting):
             loading = f"; loading: {', '.join(starting)}" if starting else ""
             raise UnavailableError(f"no model answers: {why or 'none is served'}{loading}")
         return Health(
             models=versions,
             problems=why,
-            checked_s=max(time.time() - each["checked_at"] for each in told if each["versions"]),
+            checked_s=max(
+                (time.time() - each["checked_at"] for each in told if each["versions"]), default=0.0
+            ),
             starting=starting,
         )
 

@@ -104,12 +104,15 @@ def test_bins_of_all_detections_are_nested_with_their_source(tmp_path):
              np.zeros(2), 50.0)]  # fmt: skip
     ids = np.array([11, 12, 13, 14])
     encoded = quick_looks.encode(looks)
-    part = quick_looks.Part("one", LOOK_AXIS, ids, np.ones(4, bool), encoded)
+    reasons = pa.array(["", "", "not_explained", ""])
+    part = quick_looks.Part("one", LOOK_AXIS, ids, reasons, encoded)
     quick_looks.write(tmp_path / "looks", [part])
     detections = pa.table({"detection_id": ids[::-1], "source_id": [7, 5, 6, 7]})
     found = nested_looks(tmp_path / "looks", detections, np.array([5, 6, 7])).to_pylist()
     assert found[1] is None  # its only detection has none
     assert found[0]["counts"] == looks[2].counts_G.tolist()
+    assert np.isnan(found[0]["model"]).all()  # its estimate is not usable
+    assert np.isnan(found[0]["model_high"]).all()
     both = found[2]
     assert both["detection_id"] == [11] * 5 + [14] * 2
     assert both["counts"] == [*looks[0].counts_G, 6.0, 0.0]

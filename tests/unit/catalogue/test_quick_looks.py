@@ -1,6 +1,7 @@
 """Quick looks of a release: what is kept of them, and which."""
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.releases import LOOK_AXIS, look
@@ -15,9 +16,9 @@ def written(folder, *parts):
     return folder
 
 
-def part(looks, detections, usable=True, model="one", axis=LOOK_AXIS):
-    n = len(detections)
-    return Part(model, axis, np.array(detections), np.full(n, usable), encode(looks))
+def part(looks, detections, reason="", model="one", axis=LOOK_AXIS):
+    reasons = pa.array([reason] * len(detections), pa.string())
+    return Part(model, axis, np.array(detections), reasons, encode(looks))
 
 
 def test_numbers_come_back_to_a_percent(tmp_path):
@@ -35,9 +36,10 @@ def test_numbers_come_back_to_a_percent(tmp_path):
 
 def test_what_a_look_lacks_stays_missing(tmp_path):
     bare = QuickLook(np.array([1.0, 2, 3]), np.array([4.0, 0]), np.zeros(2), 10.0)
-    folder = written(tmp_path, part([None, bare, None], [1, 2, 3]))
+    folder = written(tmp_path, part([None, bare, None], [1, 2, 3], "few_counts"))
     (seen,) = quick_looks.read(folder, [1, 2, 3]).values()
     assert seen.look.model_G is None
+    assert seen.reason == ""  # nothing is expected that might be used
     assert seen.look.high_G is None
     assert quick_looks.known(folder, [1, 2, 3]) == {2}
 
@@ -47,13 +49,14 @@ def test_a_usable_look_is_kept_before_one_with_a_band(tmp_path):
     banded = look(rng)
     line = QuickLook(banded.edges_G1, banded.counts_G, banded.background_G, 1.0, banded.model_G)
     other = LookAxis("time", "s")
-    bad = part([banded] * 2, [1, 2], usable=False)
+    bad = part([banded] * 2, [1, 2], "not_explained")
     good = part([line, None], [1, 2], model="two", axis=other)
     found = quick_looks.read(written(tmp_path, bad, good), [1, 2])
     assert {at: (seen.model, seen.axis) for at, seen in found.items()} == {
         1: ("two", other),
         2: ("one", LOOK_AXIS),
     }
+    assert {at: seen.reason for at, seen in found.items()} == {1: "", 2: "not_explained"}
     found = quick_looks.read(written(tmp_path, good, part([banded], [1])), [1])
     assert found[1].model == "one"
 

@@ -64,6 +64,20 @@ def test_nothing_is_ready_without_models():
     assert client_of({}).get("/livez").json() == {"status": "alive"}
 
 
+@pytest.mark.parametrize(
+    ("models", "problems", "status"),
+    [([], {}, 200), ([{"model_name": "x"}], {}, 503), ([], {"x": "broken"}, 503)],
+)
+def test_applications_without_models_are_ready_and_models_that_do_not_answer_are_not(
+    models, problems, status
+):
+    one = told("/v1/a/b", problems=problems, models=models)
+    answer = client_of({"a": [one], "adql": [told("/tap")]}).get("/readyz")
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json() == {"models": {}, "problems": {}, "checked_s": 0.0, "starting": []}
+
+
 def test_models_and_metrics_of_all_replicas_are_told_once():
     one = told("/v1/a/b", models=[{"model_name": "x"}], metrics="# TYPE a counter\na 1\n")
     client = client_of({"a": [one, {**one, "metrics": "# TYPE a counter\na 2\n"}]})

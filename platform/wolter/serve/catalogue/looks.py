@@ -76,6 +76,8 @@ def numbers(seen: Seen) -> dict[str, Any]:
     return {
         "detection_id": seen.detection_id,
         "model_name": seen.model,
+        "model_usable": None if look.model_G is None else not seen.reason,
+        "reason": seen.reason,
         "axis": {"name": seen.axis.name, "unit": seen.axis.unit, "scale": seen.axis.scale},
         "exposure_s": look.exposure_s,
         **{name: None if of is None else _short(of) for name, of in lists.items()},

@@ -19,7 +19,7 @@ from wolter.catalogue.tables import ESTIMATE, HEALPIX
 from wolter.errors import InputError
 from wolter.serve.look_picture import svg
 from wolter.serve.web.asked import Identifier, Name, understand
-from wolter.serve.web.shown import Estimate, Shown, estimate, principal, shown, text_of
+from wolter.serve.web.shown import Shown, estimate, principal, shown, text_of
 
 ROWS = 200  # of a page
 SIMILAR = 8
@@ -141,11 +141,6 @@ def source(snapshot: Snapshot, source_id: int) -> dict[str, Any]:
         for name in ("detection", "identification", "upper_limit")
         if name in by_name
     }
-    estimates = [
-        estimate(table, table.columns[len(ESTIMATE) :], each)
-        for table in models
-        for each in rows_of(snapshot, table, source_id)
-    ]
     return {
         "source": row,
         "facts": [
@@ -153,33 +148,32 @@ def source(snapshot: Snapshot, source_id: int) -> dict[str, Any]:
             for column in facts
             if column.name != HEALPIX
         ],
-        "estimates": estimates,
+        "estimates": [
+            estimate(table, table.columns[len(ESTIMATE) :], each)
+            for table in models
+            for each in rows_of(snapshot, table, source_id)
+        ],
         "detections": parts.get("detection"),
         "identifications": parts.get("identification"),
         "limits": parts.get("upper_limit"),
         "similar": similar(snapshot, source_id),
-        "looks": looks(snapshot, source_id, row["best_detection_id"], estimates),
+        "looks": looks(snapshot, source_id, row["best_detection_id"]),
     }
 
 
-def looks(
-    snapshot: Snapshot, source_id: int, best: int, estimates: Sequence[Estimate]
-) -> list[Look]:
+def looks(snapshot: Snapshot, source_id: int, best: int) -> list[Look]:
     """Quick looks at the detections of a source, the best detection first."""
     sql = """SELECT detection_id, observation_id, instrument FROM detection
         WHERE source_id = ? ORDER BY detection_id <> ?, rowid LIMIT ?"""
-    reasons = {(each.model, each.detection_id): each.reason for each in estimates}
     found = []
     rows = snapshot.query(sql, [source_id, best, ROWS]).to_pylist()
     kept = quick_looks.read(snapshot.path, [row["detection_id"] for row in rows])
     for row in rows:
         seen = kept.get(row["detection_id"])
         if seen is not None:
-            modelled = seen.look.model_G is not None
-            reason = reasons.get((seen.model, seen.detection_id), "") if modelled else ""
             told = {name: row[name] or "" for name in ("observation_id", "instrument")}
             found.append(
-                Look(svg(seen), seen.detection_id, **told, model=seen.model, reason=reason)
+                Look(svg(seen), seen.detection_id, **told, model=seen.model, reason=seen.reason)
             )
     return found
 

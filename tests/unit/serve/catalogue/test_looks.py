@@ -21,6 +21,16 @@ def test_numbers_are_told_with_their_axis(client):
     assert told["rate_per_count"] == pytest.approx(rate, rel=1e-4)
 
 
+def test_a_model_that_is_not_usable_says_so_in_every_form(client):
+    paths = [f"/detections/{FIRST + 2 * i}/quicklook" for i in range(40)]
+    told = {path: client.get(path).json() for path in paths}
+    assert {each["model_usable"] for each in told.values()} == {True, False}
+    for path, each in told.items():
+        assert each["reason"] == ("" if each["model_usable"] else "not_explained")
+        picture = client.get(f"{path}?format=svg").text
+        assert ("not usable: not_explained" in picture) is not each["model_usable"]
+
+
 @pytest.mark.parametrize(
     ("accept", "query", "media"),
     [
