@@ -1,6 +1,7 @@
 import gzip
 import io
 import zlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -53,19 +54,22 @@ def test_files_longer_than_a_piece_survive(tmp_path):
     assert kept(tmp_path, gzip.compress(data)) == data
 
 
+packed = partial(gzip.compress, mtime=0)  # names of tests hold the bytes, and must not change
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
         (b"", "empty file"),
         (b"hello", "not a FITS file"),
-        (gzip.compress(b"hello"), "not a FITS file"),
-        (gzip.compress(gzip.compress(b"SIMPLE  =")), "not a FITS file"),
+        (packed(b"hello"), "not a FITS file"),
+        (packed(packed(b"SIMPLE  =")), "not a FITS file"),
         (b"BZh91AY&SY", "not a FITS file"),
         (b"SIMPLE  =" + b" " * 1000, "truncated or damaged FITS header"),
         (fits_bytes()[:-2880], "truncated FITS file"),
         (fits_bytes()[:2880] + fits_bytes()[2880:4000], "truncated or damaged FITS header"),
-        (gzip.compress(fits_bytes())[:-20], "truncated gzip"),
-        (gzip.compress(fits_bytes())[:10] + b"\xff" * 50, "damaged gzip"),
+        (packed(fits_bytes())[:-20], "truncated gzip"),
+        (packed(fits_bytes())[:10] + b"\xff" * 50, "damaged gzip"),
         (fits_bytes().replace(b"NAXIS2  =                  100", b"NAXIS2  =                   -1"),
          "damaged FITS header"),
         (fits_bytes().replace(b"NAXIS   =                    2", b"NAXIS   =           9999999999"),
