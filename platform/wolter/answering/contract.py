@@ -46,7 +46,15 @@ class DearError(Exception):
 
 
 class LongError(Exception):
-    """A request that would take minutes, and was asked by a client that waits for its answer."""
+    """A request that would take minutes, and was asked by a client that waits for its answer.
+
+    Args:
+        elements: of its records, such as pixels.
+    """
+
+    def __init__(self, elements: int) -> None:
+        super().__init__(f"{elements} elements")
+        self.elements = elements
 
 
 class Stored(Protocol):

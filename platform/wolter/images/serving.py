@@ -93,8 +93,9 @@ class ServedImages(Served):
             max_pixels=request.limits.max_elements,
         )
         picture = await request.read(read)
-        if picture.counts_HW.numel() > request.limits.job_elements and not request.long:
-            raise LongError
+        pixels = picture.counts_HW.numel()
+        if pixels > request.limits.job_elements and not request.long:
+            raise LongError(pixels)
         stem = picture.file.partition(".")[0]
         return Reply(
             await self.enhance(picture, request.progress), MEDIA_TYPE, f"{stem}-{self.task}.fits"

@@ -16,14 +16,25 @@ class Asked:
     Attributes:
         holder: id of the client's key, or its address.
         key: id of the client's key; empty for none.
-        charge: takes more units of the client than the request cost so far.
+        take: takes units of the client, given those that the request cost so far.
+        paid: units that the request cost so far.
         model: name and version of the model that answered; empty where none did.
     """
 
     holder: str = ""
     key: str = ""
-    charge: Callable[[float], None] = field(default=lambda _units: None)
+    take: Callable[[float, float], None] = field(default=lambda _units, _paid: None)
+    paid: float = 0.0
     model: tuple[str, str] = ("", "")
+
+    def charge(self, units: float) -> None:
+        """Take units of the client.
+
+        Raises:
+            BusyError: the client has not so much left.
+        """
+        self.take(units, self.paid)
+        self.paid += units
 
 
 def of(scope: Scope) -> Asked:

@@ -16,6 +16,7 @@ T = TypeVar("T")
 KNOWN_S = 10.0  # after which a key is looked up again, so that a revoked one ends
 _MOST = 10_000  # clients that are remembered
 DEAR = 20.0  # units of a request that takes seconds
+PIECE = 2**20  # elements, such as pixels, that take so long
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,13 @@ class Tills:
             raise UnknownKeyError("this key is not known here, or was revoked")
         return found
 
-    def charge(self, holder: Holder, units: float) -> None:
-        """Take the price of a request.
+    def charge(self, holder: Holder, units: float, paid: float = 0.0) -> None:
+        """Take the price of a request, or a further part of it.
+
+        Args:
+            holder: the client.
+            units: to take.
+            paid: that the same request has cost already.
 
         Raises:
             BusyError: the client has not so much left.
@@ -86,15 +92,25 @@ class Tills:
         now = time.monotonic()
         left, since = self._left.get(holder.id, (most, now))
         left = min(most, left + (now - since) * most / 60)
-        price = min(units, most)  # one may be asked for always
+        whole = min(paid + units, most)  # one may be asked for always
+        price = whole - min(paid, most)
         if left < price:
-            again_s = max(1, math.ceil((price - left) * 60 / most))
+            again_s = max(1, math.ceil((whole - left) * 60 / most))  # it is paid as a whole again
             raise BusyError(
-                f"{most:g} units a minute are spent, and this request costs {price:g}; try again "
+                f"{most:g} units a minute are spent, and this request costs {whole:g}; try again "
                 f"in {again_s} s, or with a key",
                 again_s,
             )
         _remember(self._left, holder.id, (left - price, now))
+
+
+def of_job(elements: int) -> float:
+    """Units that a job costs beyond a request that takes seconds.
+
+    Args:
+        elements: of its records, such as pixels.
+    """
+    return DEAR * max(0, math.ceil(elements / PIECE) - 1)
 
 
 def _remember(kept: OrderedDict[str, T], name: str, value: T) -> None:

@@ -32,7 +32,7 @@ class FrontConfig:
 
     Attributes:
         budgets: of clients.
-        price: units that a request costs; one that takes seconds costs more.
+        price: units that a request costs; one that takes seconds or minutes costs more.
         cors: origins whose pages may ask; "*" for all.
         access_log: file of a line of JSON a request; empty for none.
     """
@@ -125,7 +125,7 @@ class Front:
             address = (scope.get("client") or ("",))[0]
             try:
                 holder = self._tills.holder(dict(scope["headers"]), address)
-                asked.holder, asked.charge = holder.id, partial(self._tills.charge, holder)
+                asked.holder, asked.take = holder.id, partial(self._tills.charge, holder)
                 asked.key = holder.id if holder.known else ""
                 asked.charge(self.config.price)
             except UnknownKeyError as error:

@@ -23,7 +23,7 @@ from wolter.answering.contract import (
 from wolter.answering.limits import Limits
 from wolter.catalogue import formats
 from wolter.serve import asked as asking
-from wolter.serve.budgets import DEAR
+from wolter.serve.budgets import DEAR, of_job
 from wolter.serve.inference_tables import packed
 from wolter.serve.jobs import answers as jobs
 from wolter.serve.limits import BusyError
@@ -119,9 +119,11 @@ def add_route(app: FastAPI, service: Service, task: str) -> None:
         explicit = bool(one.query.format)
         try:
             reply = await _answered(served, one)
-        except LongError:
+        except LongError as long:
             assert service.jobs is not None
-            return await jobs.accepted(service.jobs, served, one, wanted.name, known.key)
+            return await jobs.accepted(
+                service.jobs, served, one, wanted.name, known, of_job(long.elements)
+            )
         return _response(await service.alone(packed, reply, wanted, explicit))
 
     documented = serving.documented(list(service.of_task(task).values()))

@@ -10,6 +10,7 @@ from wolter.errors import InputError
 from wolter.serve import asked, budgets, keys
 from wolter.serve.budgets import Budgets
 from wolter.serve.front import Front, FrontConfig
+from wolter.serve.limits import BusyError
 from wolter.serve.problems import add_handlers
 
 
@@ -91,6 +92,32 @@ def test_what_is_cheap_is_asked_often_and_what_is_dear_is_not(monkeypatch):
     _, dear = asked_of(1.0, dear=True)
     assert [each.status_code for each in dear].count(200) == 2
     assert int(dear[2].headers["retry-after"]) > 1
+
+
+def test_a_job_costs_20_units_for_each_million_elements_but_the_first():
+    piece = 2**20
+    sizes = (1, piece, piece + 1, 2 * piece, 2048 * 2048)
+    assert [budgets.of_job(size) for size in sizes] == [0, 0, 20, 20, 60]
+
+
+def test_what_costs_more_than_a_minute_gives_is_answered_after_the_time_that_is_told(monkeypatch):
+    """In parts, as its price is known only once it is read."""
+    now = 100.0
+    monkeypatch.setattr(budgets.time, "monotonic", lambda: now)
+    tills, holder = budgets.Tills(Budgets()), budgets.Holder("one", per_minute=50)
+
+    def pay():
+        known = asked.Asked(take=lambda units, paid: tills.charge(holder, units, paid))
+        for units in (1, 20, 60):
+            known.charge(units)
+
+    pay()
+    now += 30  # 25 units, of which a request takes 21 before its size is known
+    with pytest.raises(BusyError, match=r"50 units a minute are spent, .* costs 50;") as caught:
+        pay()
+    assert caught.value.again_s == 56  # of 4 units that are left to 50
+    now += caught.value.again_s
+    pay()
 
 
 def test_requests_are_counted_by_template_model_and_version(tmp_path):

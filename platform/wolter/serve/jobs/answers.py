@@ -8,11 +8,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from wolter.serve.jobs import queue
+from wolter.serve.jobs.digest import digest_of
 from wolter.serve.jobs.store import PREFIX, PROGRESS, JobStore, ModelJob
 from wolter.serve.timing import time_text
 
 if TYPE_CHECKING:
     from wolter.answering.contract import Served
+    from wolter.serve.asked import Asked
     from wolter.serve.routes import ModelRequest
 
 State = Literal["queued", "running", "done", "failed"]
@@ -44,7 +46,8 @@ class JobInfo(BaseModel):
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {
         "model": JobInfo,
-        "description": "The answer takes minutes: the request is kept as a job",
+        "description": "The answer takes minutes: the request is kept as a job; an equal request "
+        "of the same client has the same one",
         "headers": {
             "Location": {"description": "where the job is told", "schema": {"type": "string"}},
             "Retry-After": {"description": "s", "schema": {"type": "integer"}},
@@ -82,19 +85,25 @@ def told(store: JobStore, job: ModelJob) -> JobInfo:
 
 
 async def accepted(
-    store: JobStore, served: "Served", request: "ModelRequest", format_name: str, key: str
+    store: JobStore,
+    served: "Served",
+    request: "ModelRequest",
+    format_name: str,
+    known: "Asked",
+    price: float,
 ) -> JSONResponse:
-    """Keep a request as a job; the answer to it.
+    """Keep a request as a job; the answer to it. An equal request of the same client has that job.
 
     Args:
         store: of the jobs.
         served: model that was asked.
         request: with its files.
         format_name: of a table.
-        key: id of the client's key; empty for none.
+        known: who asks.
+        price: units that a new job costs.
 
     Raises:
-        BusyError: too many wait, or too much is stored.
+        BusyError: too many wait, too much is stored, or the client has not so many units left.
     """
     files = None
     if request.uploads is not None:
@@ -107,7 +116,14 @@ async def accepted(
         "format": format_name,
         "explicit": bool(request.query.format),
     }
-    names = {"task": request.task, "model": served.name, "version": served.version, "key": key}
-    job = await asyncio.to_thread(store.accept, asked, files, request.body, **names)
+    names = {"task": request.task, "model": served.name, "version": served.version}
+    owner = {"holder": known.holder, "key": known.key}
+    digest = await asyncio.to_thread(digest_of, {**asked, **names, **owner}, files, request.body)
+    job = await asyncio.to_thread(store.equal, digest)
+    if job is None:
+        known.charge(price)
+        job = await asyncio.to_thread(
+            store.accept, asked, files, request.body, **names, key=known.key, digest=digest
+        )
     headers = {"location": f"{PREFIX}/{job.id}", "retry-after": str(ASK_S)}
     return JSONResponse(told(store, job).model_dump(mode="json"), 202, headers)

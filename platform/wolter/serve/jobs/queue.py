@@ -80,6 +80,16 @@ class Queue(Generic[J]):
             database.execute("PRAGMA synchronous = NORMAL")
             database.execute(f"CREATE TABLE IF NOT EXISTS job ({columns}, PRIMARY KEY (id))")
             database.execute("CREATE INDEX IF NOT EXISTS job_phase ON job (phase, created)")
+            self._add_columns(database)
+
+    def _add_columns(self, database: sqlite3.Connection) -> None:
+        """Give a queue of an earlier version its new columns, which are null there."""
+        database.execute("BEGIN IMMEDIATE")  # other replicas do the same
+        there = {row["name"] for row in database.execute("PRAGMA table_info(job)")}
+        for each in fields(self.kind):
+            if each.name not in there:
+                database.execute(f"ALTER TABLE job ADD COLUMN {each.name}")
+        database.execute("COMMIT")
 
     def close(self) -> None:
         """Close the database."""

@@ -6,6 +6,7 @@ and by the key that it was sent with.
 
 import math
 import shutil
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ FILES, RESULT, PROGRESS = "files", "result", "progress"  # in the folder of a jo
 BODY = "body"  # among the files
 PREFIX = "/v1/jobs"
 MOST_TRIES = 2  # of a job whose replicas die
+_SHARED = (QUEUED, EXECUTING, COMPLETED)  # phases in which an equal request has the same job
 _STORING_S = 600.0  # longest time to store the files of a job
 _GUESS_S = 60.0  # time of a job, where none has ended
 
@@ -40,6 +42,8 @@ class ModelJob(Job):
         bytes: of its files on disk.
         media: media type of the answer.
         file: name to keep the answer under.
+        digest: of who asked for what (see `wolter.serve.jobs.digest`); None where nobody asks for
+            the same job again.
     """
 
     task: str
@@ -50,6 +54,7 @@ class ModelJob(Job):
     bytes: int = 0
     media: str | None = None
     file: str | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,10 @@ class JobStore(Queue[ModelJob]):
     def __init__(self, folder: Path, bounds: Bounds | None = None) -> None:
         super().__init__(folder, ModelJob, MOST_TRIES)
         self.bounds = bounds or Bounds()
+        marks = ", ".join(f"'{phase}'" for phase in _SHARED)
+        self._execute(
+            f"CREATE UNIQUE INDEX IF NOT EXISTS job_digest ON job (digest) WHERE phase IN ({marks})"
+        )
 
     @classmethod
     def of(cls, config: ServeConfig, folder: Path) -> "JobStore":
@@ -103,6 +112,9 @@ class JobStore(Queue[ModelJob]):
             files: name and content by field; None where JSON was sent.
             body: JSON.
             values: further fields of the job.
+
+        Returns:
+            The job; the one with the same digest, where that was queued in the meantime.
 
         Raises:
             BusyError: too many wait, or too much is stored.
@@ -125,12 +137,35 @@ class JobStore(Queue[ModelJob]):
             size = sum(path.stat().st_size for path in place.iterdir())
             ends = job.created + self.bounds.keep_s
             self.change(job.id, (PENDING,), phase=QUEUED, bytes=size, destruction=ends)
+        except sqlite3.IntegrityError as error:
+            self.delete(job.id)
+            if (other := self.equal(job.digest)) is None:
+                raise BusyError("an equal job ended just now; try again in 1 s", 1) from error
+            return other
         except BaseException:
             self.delete(job.id)
             raise
         queued = self.get(job.id)
         assert queued is not None
         return queued
+
+    def equal(self, digest: str | None) -> ModelJob | None:
+        """The job of a digest that waits, runs or is done; None where there is none.
+
+        A request that failed may be sent again.
+        """
+        self.sweep()
+        marks = ", ".join("?" for _ in _SHARED)
+        rows = self._execute(
+            f"SELECT * FROM job WHERE digest = ? AND phase IN ({marks})", (digest, *_SHARED)
+        )
+        if not rows:
+            return None
+        job = self._job(rows[0])
+        if job.phase == COMPLETED and not (self.place(job.id) / RESULT).is_file():
+            self.delete(job.id)  # its answer is lost
+            return None
+        return job
 
     def find(self, name: str, key: str) -> ModelJob | None:
         """A job that a key may see; None where there is none.

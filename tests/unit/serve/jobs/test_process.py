@@ -14,12 +14,14 @@ from tests.served_app import served
 
 from wolter.client import Client
 from wolter.errors import InputError
-from wolter.serve import page
+from wolter.serve import budgets, page
 from wolter.serve.api import build_app
+from wolter.serve.asked import OURS, Asked
 from wolter.serve.config import ServeConfig
 from wolter.serve.jobs import app as jobs
+from wolter.serve.jobs import queue
 from wolter.serve.jobs.model_runs import ModelRuns
-from wolter.serve.jobs.store import Bounds, JobStore
+from wolter.serve.jobs.store import RESULT, Bounds, JobStore
 from wolter.serve.models import ServedRef
 from wolter.serve.service import Service
 
@@ -92,9 +94,74 @@ def test_too_many_jobs_are_refused(service, picture_file, tmp_path):
     client = TestClient(build_app(dataclasses.replace(service, jobs=store)))
     sent = {"image": (picture_file.name, picture_file.read_bytes())}
     assert client.post(URL, files=sent).status_code == 202
-    answer = client.post(URL, files=sent)
+    answer = client.post(URL, params={"exposure": 3e4}, files=sent)
     assert "1 jobs wait already" in refused(answer, 429)
     assert answer.headers["retry-after"] == "60"
+    store.close()
+
+
+class Keyed:
+    """What the front tells of a client, and what it takes of it."""
+
+    def __init__(self, app):
+        self.app, self.paid = app, []
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http":
+            key = dict(scope["headers"]).get(b"x-api-key", b"").decode()
+            scope[OURS] = Asked(key or "an address", key, lambda units, _: self.paid.append(units))
+        await self.app(scope, receive, send)
+
+
+def test_an_equal_request_of_one_client_is_one_job(service, picture_file, tmp_path):
+    store = JobStore(tmp_path / "jobs")
+    app = Keyed(build_app(dataclasses.replace(service, jobs=store)))
+    client, content = TestClient(app), picture_file.read_bytes()
+    longer = tmp_path / "longer.fits"
+    longer.write_bytes(content + bytes(2880))
+
+    def job(name="field.fits", content=content, key="", **params):
+        sent, headers = {"image": (name, content)}, {"x-api-key": key} if key else {}
+        answer = client.post(URL, params=params, files=sent, headers=headers)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["id"]
+
+    asked = [
+        {},
+        {"exposure": 3e4},
+        {"name": "other.fits"},  # the answer is named after it
+        {"content": longer.read_bytes()},
+        {"key": "one"},
+        {"key": "two"},
+    ]
+    first = [job(**each) for each in asked]
+    assert len(set(first)) == len(asked)
+    assert [job(**each) for each in asked] == first
+    assert store.count(queue.QUEUED) == len(asked)
+    done = store.claim("a replica")
+    assert job() == done.id  # while it runs
+    (store.place(done.id) / RESULT).write_bytes(b"answer")
+    store.change(done.id, (queue.EXECUTING,), phase=queue.COMPLETED)
+    assert job() == done.id
+    failed = store.claim("a replica")
+    store.change(failed.id, (queue.EXECUTING,), phase=queue.ERROR)
+    assert job(exposure=3e4) not in first
+    store.close()
+
+
+@pytest.mark.parametrize(("factor", "units"), [(1.0, [20, 0]), (2.01, [20, 40]), (0.5, [20, 0])])
+def test_a_job_is_paid_once_by_its_pixels(
+    service, picture_file, tmp_path, monkeypatch, factor, units
+):
+    pixels = fits.getdata(picture_file).size
+    monkeypatch.setattr(budgets, "PIECE", pixels / factor)
+    store = JobStore(tmp_path)
+    app = Keyed(build_app(dataclasses.replace(service, jobs=store)))
+    client, sent = TestClient(app), {"image": (picture_file.name, picture_file.read_bytes())}
+    assert client.post(URL, files=sent).status_code == 202
+    assert app.paid == units
+    assert client.post(URL, files=sent).status_code == 202
+    assert app.paid == [*units, 20]
     store.close()
 
 

@@ -1,6 +1,8 @@
 """Jobs of a queue are begun once, given back, begun again where a replica died, and bounded."""
 
+import concurrent.futures
 import io
+import threading
 import time
 
 import pytest
@@ -37,6 +39,46 @@ def test_a_request_is_kept_with_its_files(store):
     store.delete(job.id)
     assert store.get(job.id) is None
     assert not store.place(job.id).exists()
+
+
+def test_equal_requests_at_once_are_one_job(store):
+    store.bounds = Bounds()
+    barrier = threading.Barrier(8)
+
+    def one(_):
+        barrier.wait()
+        return accept(store, digest="equal").id
+
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        ids = set(threads.map(one, range(8)))
+    (name,) = ids
+    assert store.count(queue.QUEUED, queue.PENDING) == 1
+    assert [each.name for each in store.folder.iterdir() if each.is_dir()] == [name]
+
+
+def test_a_job_that_was_not_stored_or_whose_answer_is_lost_has_no_equal(store):
+    store.create(60.0, asked={}, digest="equal", **WHAT)  # its replica died before it was queued
+    assert store.equal("equal") is None
+    job = accept(store, digest="equal")
+    assert store.equal("equal") == job
+    assert store.equal("other") is None
+    assert store.equal(None) is None
+    store.claim("one")
+    store.change(job.id, (queue.EXECUTING,), phase=queue.COMPLETED)
+    assert store.equal("equal") is None
+    assert store.get(job.id) is None
+
+
+def test_a_queue_of_an_earlier_version_goes_on(tmp_path):
+    before = Queue(tmp_path, ModelJob)
+    job = before.create(60.0, asked={}, **WHAT)
+    with before._using() as database:
+        database.execute("ALTER TABLE job DROP COLUMN digest")
+    before.close()
+    store = JobStore(tmp_path)
+    assert store.get(job.id) == job
+    assert accept(store, digest="equal").digest == "equal"
+    store.close()
 
 
 def test_other_keys_see_nothing(store):
