@@ -4,15 +4,14 @@ A null text is empty in FITS and TABLEDATA. Numbers that are not finite are null
 """
 
 import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from wolter.catalogue import votable
 from wolter.catalogue.columns import Column
@@ -192,31 +191,25 @@ def _json(rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos) 
     truths = {"true": True, "false": False}
     start: dict[str, Any] = {name: truths.get(value, value) for name, value in infos}
     start |= {"status": status, "columns": described}
-    yield json.dumps(start, ensure_ascii=False).encode()[:-1] + b', "rows": ['
+    yield orjson.dumps(start)[:-1] + b',"rows":['
+    names = rows.column_names
     for first in range(0, len(rows), PIECE):
         part = rows.slice(first, PIECE)
-        words: list[pa.Array | str] = []
-        for i, column in enumerate(columns):
-            array = part[i].combine_chunks()
-            text = column.textual
-            told = _quoted(array) if text else votable.numbers(array, "null", "")
-            if pa.types.is_floating(array.type):
-                told = pc.if_else(pc.is_finite(array), told, "null")
-            mark = "," if i else "{"
-            words += [f"{mark}{json.dumps(column.name)}:", told]
-        words += ["}"]
-        joined = pc.binary_join_element_wise(
-            *words, pa.scalar(""), null_handling="replace", null_replacement="null"
-        )
-        yield (b",\n" if first else b"") + ",\n".join(joined.to_pylist()).encode()
+        values = zip(*(_values(part[i].combine_chunks()) for i in range(len(names))), strict=True)
+        told = [
+            orjson.dumps(dict(zip(names, row, strict=True)), option=orjson.OPT_SERIALIZE_NUMPY)
+            for row in values
+        ]
+        yield (b",\n" if first else b"") + b",\n".join(told)
     yield b"]}\n"
 
 
-def _quoted(array: pa.Array) -> pa.Array:
-    """Text as JSON."""
-    words = array.dictionary_encode()
-    told = [json.dumps(word, ensure_ascii=False) for word in words.dictionary.to_pylist()]
-    return pa.array(told, pa.string()).take(words.indices)
+def _values(array: pa.Array) -> Sequence[Any]:
+    """Values for JSON; single precision stays so, which has the shorter numbers."""
+    if pa.types.is_float32(array.type):
+        return list(array.to_numpy(zero_copy_only=False))
+    listed: list[Any] = array.to_pylist()
+    return listed
 
 
 def _csv(rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos) -> Iterator[bytes]:

@@ -229,19 +229,19 @@ def _cells(rows: pa.Table, columns: Sequence[Column]) -> bytes:
     return "".join(joined.to_pylist()).encode()
 
 
-def numbers(array: pa.Array, nan: str = "NaN", infinite: str = "Inf") -> pa.Array:
-    """Numbers as text, as short as gives them again, with the words for those that are none.
+def numbers(array: pa.Array) -> pa.Array:
+    """Numbers as text, as short as gives them again; NaN, +Inf and -Inf for those that are none.
 
     Arrays have a space between two numbers.
     """
     if pa.types.is_list(array.type):
-        told = pa.ListArray.from_arrays(array.offsets, numbers(array.values, nan, infinite))
+        told = pa.ListArray.from_arrays(array.offsets, numbers(array.values))
         joined = pc.binary_join(told, " ")
         return pc.if_else(array.is_valid(), joined, pa.scalar(None, pa.string()))
     text = pc.cast(array, pa.string())
     if pa.types.is_floating(array.type):
-        text = pc.if_else(pc.is_nan(array), nan, text)
-        signed = pc.if_else(pc.less(array, 0), f"-{infinite}", f"+{infinite}")
+        text = pc.if_else(pc.is_nan(array), "NaN", text)
+        signed = pc.if_else(pc.less(array, 0), "-Inf", "+Inf")
         text = pc.if_else(pc.is_inf(array), signed, text)
     return text
 

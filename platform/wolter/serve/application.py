@@ -240,7 +240,7 @@ def run(config: ServeConfig) -> None:
             print(f"serving at {url} (documentation at {url}/docs); interrupt to stop", flush=True)
             try:
                 interrupted.wait()
-                print("shutting down", flush=True)
+                print(f"shutting down, in {environment.DRAIN_S} s or so", flush=True)
                 stop()
             finally:
                 for each, handler in before.items():

@@ -18,7 +18,7 @@ FOLDER = "WOLTER_SERVE_FOLDER"  # where HAProxy's files are
 _PROGRAM = "RAY_SERVE_HAPROXY_BINARY_PATH"
 _SET = "WOLTER_SERVE_SET"  # names that were set here
 _OWNER = "WOLTER_SERVE_OWNER"  # process that made the folder
-DRAIN_S = 2  # a replica that ends still takes requests, until HAProxy knows
+DRAIN_S = 12  # a replica that ends still takes requests, until HAProxy knows: 10 s under load
 _THREADS = 4  # of HAProxy, at most
 
 

@@ -20,25 +20,20 @@ from wolter.spectra.flags import estimate_flags
 from wolter.spectra.gridded import GriddedObservation
 from wolter.spectra.http_schemas import Answer
 from wolter.spectra.model_check import ModelCheck
-from wolter.spectra.reading import Record
-from wolter.spectra.schema import SpectraBatch, SpectraSpec
+from wolter.spectra.records import Records
+from wolter.spectra.schema import SpectraSpec
 
 Spectrum = dict[str, Any]
 
 
-def joined(records: Sequence[Record]) -> SpectraBatch:
-    """The batches of records as one."""
-    return SpectraBatch.concatenate([record.batch for record in records])
-
-
 def answers(
     served: Served,
-    records: Sequence[Record],
+    records: Records,
     values: Values,
     components: bool = False,
     checked: Mapping[int, ModelCheck] | None = None,
 ) -> bytes:
-    """JSON of the estimates of records: a part of `whole`.
+    """JSON of the estimates of spectra: a part of `whole`.
 
     Args:
         served: the model.
@@ -52,17 +47,15 @@ def answers(
     """
     spec = served.model.card.spec
     _check_finite(spec, records, values)
-    batch = joined(records)
-    flags = estimate_flags(served.model.card, batch, values)
+    flags = records.remarks(estimate_flags(served.model.card, records.batch, values))
     estimates, anomaly = _estimates(spec, values), _known(values["anomaly"])
-    counts = batch.counts_BC.sum(1).tolist()
+    counts = records.batch.counts_BC.sum(1).tolist()
     spectra = []
-    for i, record in enumerate(records):
+    for i, (name, exposure_s) in enumerate(zip(records.names, records.exposure_s, strict=True)):
         if checked and i in checked:
-            spectra.append(_checked(spec, record, checked[i]))
+            spectra.append(_checked(spec, records[i : i + 1], checked[i]))
             continue
-        known = [*record.flags, *flags[i]]
-        spectrum = _spectrum(record, estimates[i], known, anomaly[i], counts[i])
+        spectrum = _spectrum(name, exposure_s, estimates[i], flags[i], anomaly[i], counts[i])
         if components and "components" in values:
             shown = zip(spec.components, values["components"][i], strict=True)
             spectrum["components"] = {name: np.ascontiguousarray(each) for name, each in shown}
@@ -105,18 +98,18 @@ def refined_answer(
     """JSON of exact posteriors with goodness of fit; see `whole`."""
     spectra = []
     for each, found in zip(gridded, checked, strict=True):
-        spectra.append(_checked(served.model.card.spec, each.record, found))
+        spectra.append(_checked(served.model.card.spec, Records.of([each.record]), found))
     return whole(served, [_json(spectra)])
 
 
-def _checked(spec: SpectraSpec, record: Record, found: ModelCheck) -> Spectrum:
-    _check_finite(spec, [record], found.values)
+def _checked(spec: SpectraSpec, one: Records, found: ModelCheck) -> Spectrum:
+    name, exposure_s = one.names[0], one.exposure_s[0]
+    _check_finite(spec, one, found.values)
     if not all(map(math.isfinite, found.figures.values())):
-        raise InputError(f"{record.name}: no finite likelihood of it; check its values")
+        raise InputError(f"{name}: no finite likelihood of it; check its values")
     estimates, anomaly = _estimates(spec, found.values), _known(found.values["anomaly"])
-    counts = float(record.batch.counts_BC.sum())
-    flags = [*record.flags, *found.flags]
-    told = _spectrum(record, estimates[0], flags, anomaly[0], counts)
+    counts, flags = float(one.batch.counts_BC.sum()), one.remarks([found.flags])[0]
+    told = _spectrum(name, exposure_s, estimates[0], flags, anomaly[0], counts)
     return told | {"fit": dict(found.figures)}
 
 
@@ -125,16 +118,17 @@ def _json(spectra: Sequence[Spectrum]) -> bytes:
     return b",".join(orjson.dumps(each, option=orjson.OPT_SERIALIZE_NUMPY) for each in spectra)
 
 
-def _check_finite(spec: SpectraSpec, records: Sequence[Record], values: Values) -> None:
+def _check_finite(spec: SpectraSpec, records: Records, values: Values) -> None:
     finite_BP = np.stack([np.isfinite(values[name]) for name in spec.names], 1)
     if not finite_BP.all():
         i, k = np.argwhere(~finite_BP)[0]
-        name, bad = records[i].name, spec.names[k]
+        name, bad = records.names[i], spec.names[k]
         raise InputError(f"{name}: the model gives no finite {bad} of it; check its values")
 
 
 def _spectrum(
-    record: Record,
+    name: str,
+    exposure_s: float,
     estimates: Mapping[str, Any],
     flags: Sequence[str],
     anomaly: float | None,
@@ -142,13 +136,13 @@ def _spectrum(
 ) -> Spectrum:
     """A spectrum's answer; see `wolter.spectra.http_schemas.SpectrumAnswer`."""
     return {
-        "file": in_json(record.name),
+        "file": in_json(name),
         "parameters": estimates,
         "flags": flags,
         "anomaly": anomaly,
         "fit": None,
         "counts": counts,
-        "exposure_s": record.exposure_s,
+        "exposure_s": exposure_s,
         "components": None,
     }
 

@@ -4,6 +4,7 @@ Shapes: B batch, C channels of the request.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +15,14 @@ from torch import Tensor
 from wolter.answering.messages import one_line
 from wolter.errors import InputError
 from wolter.spectra.http_schemas import Counts
-from wolter.spectra.reading import Record, covers
+from wolter.spectra.reading import covers
+from wolter.spectra.records import Records
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.xray.spectral.response import rebin_channels
 
 
-def records_of_counts(body: bytes, spec: SpectraSpec, max_spectra: int) -> list[Record]:
-    """Records of a JSON request.
+def records_of_counts(body: bytes, spec: SpectraSpec, max_spectra: int) -> Records:
+    """Spectra of a JSON request.
 
     Raises:
         InputError: not valid JSON, or values are missing, out of range or do not fit together.
@@ -58,7 +60,7 @@ def records_of_counts(body: bytes, spec: SpectraSpec, max_spectra: int) -> list[
         background_scale_B=_each([0.0] if scale is None else scale, n, "background_scale"),
         exposure_B=_each(counts.exposure_s, n, "exposure_s"),
     )
-    return [Record(name, batch[i : i + 1], flags) for i, name in enumerate(names)]
+    return Records(names, batch, [flags] * n, batch.exposure_B.tolist())
 
 
 def _parsed(body: bytes, max_spectra: int) -> Counts:
@@ -81,8 +83,10 @@ def _parsed(body: bytes, max_spectra: int) -> Counts:
         raise InputError(one_line(error.errors(include_url=False))) from error
 
 
-def _table(rows: Sequence[Sequence[float]], name: str) -> Tensor:
+def _table(rows: Any, name: str) -> Tensor:
     """Rows of equal length as float64 (B, C)."""
+    if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.size:
+        return torch.from_numpy(rows)
     if not len(rows) or not len(rows[0]) or len({len(row) for row in rows}) > 1:
         raise InputError(f"{name}: give one number a channel, as many for every spectrum")
     return torch.from_numpy(np.stack(rows))

@@ -1,6 +1,6 @@
 """Requests and answers of spectra, as JSON."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,16 +19,20 @@ _Name = Annotated[str, Field(max_length=200)]
 
 
 def _as_rows(value: Any, validated: Callable[[Any], Any]) -> Any:
-    """Rows of counts as float64 arrays; one list stands for one row.
+    """Rows of counts as one float64 array, or as one each where they differ in length.
 
-    A number of JSON takes many times its size as an object of its own, so that pydantic sees the
-    first bad one alone, at its place.
+    One list stands for one row. A number of JSON takes many times its size as an object of its own,
+    so that pydantic sees the first bad one alone, at its place.
     """
     if not isinstance(value, list):
         return validated(value)
-    rows, arrays = value if any(isinstance(row, list) for row in value) else [value], []
+    rows = value if any(isinstance(row, list) for row in value) else [value]
+    table = _as_table(rows)
+    if table is not None:
+        return table
+    arrays = []
     for i, row in enumerate(rows):
-        array = _as_counts(row) if isinstance(row, list) else None
+        array = _as_table(row) if isinstance(row, list) else None
         if array is None:
             bad = row
             if isinstance(row, list):
@@ -40,15 +44,21 @@ def _as_rows(value: Any, validated: Callable[[Any], Any]) -> Any:
     return arrays
 
 
-def _as_counts(row: list[Any]) -> NDArray[np.float64] | None:
-    """Numbers as an array; None where one is no count."""
-    if not {int, float}.issuperset(map(type, row)):
-        return None
+def _as_table(rows: list[Any]) -> NDArray[np.float64] | None:
+    """Numbers, or rows of them, as an array; None where one is no count, or rows differ."""
+    numbers = {int, float}
     try:
-        values = np.array(row, np.float64)
-    except OverflowError:
+        if not (numbers.issuperset(map(type, rows)) or all(map(numbers.issuperset, _types(rows)))):
+            return None
+        values = np.array(rows, np.float64)
+    except (OverflowError, ValueError, TypeError):  # no rows, or unlike ones
         return None
     return values if bool(((values >= 0) & (values <= MOST)).all()) else None
+
+
+def _types(rows: list[Any]) -> Iterator[Iterator[type]]:
+    """Types of the values of each row."""
+    return (map(type, row) for row in rows)
 
 
 def _is_count(value: Any) -> bool:

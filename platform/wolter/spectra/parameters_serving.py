@@ -15,14 +15,14 @@ from wolter.answering.tables import joined as together
 from wolter.errors import InputError
 from wolter.family import Family
 from wolter.registry.checkpoint import Model
-from wolter.spectra.answers import answers, check_components, joined, refined_answer, whole
+from wolter.spectra.answers import answers, check_components, refined_answer, whole
 from wolter.spectra.columns import estimates_parameters
 from wolter.spectra.flags import estimate_flags
 from wolter.spectra.gridded import GriddedObservation
 from wolter.spectra.http_schemas import Answer, ParametersQuery
 from wolter.spectra.model_check import ModelCheck, check_model
 from wolter.spectra.predict import estimate
-from wolter.spectra.reading import Record
+from wolter.spectra.records import Records
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.spectra.serving import ServedSpectra, SpectraServing
 from wolter.spectra.simulator import REFERENCE_PRIOR
@@ -56,7 +56,7 @@ class ServedParameters(ServedSpectra):
         tables: list[Predictions] = []
         for start in range(0, len(records), PIECE):
             piece = records[start : start + PIECE]
-            values = await self.estimate(joined(piece))
+            values = await self.estimate(piece.batch)
             if components:
                 check_components(values, len(records), limits.max_values)
             exact: dict[int, ModelCheck] = {}
@@ -78,19 +78,19 @@ class ServedParameters(ServedSpectra):
         checked = [await self.check_model(each, refined=True) for each in gridded]
         if request.tabular:
             found = [
-                self._checked(each.record, c) for each, c in zip(gridded, checked, strict=True)
+                self._checked(Records.of([each.record]), c)
+                for each, c in zip(gridded, checked, strict=True)
             ]
             return Reply(b"", table=together(found))
         return Reply(await request.alone(refined_answer, self, gridded, checked))
 
-    async def _records(
-        self, request: Request
-    ) -> tuple[list[Record], dict[int, GriddedObservation]]:
+    async def _records(self, request: Request) -> tuple[Records, dict[int, GriddedObservation]]:
         """Spectra, and by index those that the model was not trained for."""
         trained = self.model.card.trained
         if request.body is not None or trained is None:
             return await self.records(request), {}
-        return await self.reader(request).beyond(request, trained)
+        records, beyond = await self.reader(request).beyond(request, trained)
+        return Records.of(records), beyond
 
     async def check_model(self, gridded: GriddedObservation, refined: bool) -> ModelCheck:
         """Check the answer against its spectrum, one at a time (`wolter.spectra.model_check`).
@@ -136,23 +136,22 @@ class ServedParameters(ServedSpectra):
             ) from error
 
     def _table(
-        self, records: Sequence[Record], values: Values, exact: Mapping[int, ModelCheck]
+        self, records: Records, values: Values, exact: Mapping[int, ModelCheck]
     ) -> Predictions:
-        flags = estimate_flags(self.model.card, joined(records), values)
-        told = [[*record.flags, *found] for record, found in zip(records, flags, strict=True)]
+        told = records.remarks(estimate_flags(self.model.card, records.batch, values))
         table = self.predictions(records, values, told)
         if not exact:
             return table
         singly = [
-            self._checked(record, exact[i])
+            self._checked(one, exact[i])
             if i in exact
-            else self.predictions([record], {n: v[i : i + 1] for n, v in values.items()}, [told[i]])
-            for i, record in enumerate(records)
+            else self.predictions(one, {n: v[i : i + 1] for n, v in values.items()}, [told[i]])
+            for i, one in ((i, records[i : i + 1]) for i in range(len(records)))
         ]
         return together(singly)
 
-    def _checked(self, record: Record, found: ModelCheck) -> Predictions:
-        return self.predictions([record], found.values, [[*record.flags, *found.flags]])
+    def _checked(self, one: Records, found: ModelCheck) -> Predictions:
+        return self.predictions(one, found.values, one.remarks([found.flags]))
 
     def _predict(self, batch: SpectraBatch) -> Values:
         return estimate(self.model, batch)

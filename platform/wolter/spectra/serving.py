@@ -11,12 +11,11 @@ from wolter.answering.from_outputs import check_size, records_json, schema, whol
 from wolter.answering.tables import Predictions, narrow
 from wolter.answering.tables import joined as together
 from wolter.registry.checkpoint import Model
-from wolter.spectra.answers import joined
 from wolter.spectra.counts_request import records_of_counts
 from wolter.spectra.flags import record_flags
 from wolter.spectra.http_schemas import Counts, ParameterInfo, SpectraInfo, SpectraQuery
 from wolter.spectra.predict import predict_batch
-from wolter.spectra.reading import Record
+from wolter.spectra.records import Records
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.spectra.upload_requests import SpectrumReader
 from wolter.xray.instruments.instrument import load
@@ -56,7 +55,7 @@ class ServedSpectra(Served):
         parts, tables, records = [], [], await self.records(request)
         for start in range(0, len(records), PIECE):
             piece = records[start : start + PIECE]
-            values = await self.estimate(joined(piece))
+            values = await self.estimate(piece.batch)
             if request.tabular:
                 flags = await request.alone(self._flags, piece, values)
                 tables.append(self.predictions(piece, values, flags))
@@ -68,19 +67,19 @@ class ServedSpectra(Served):
         return Reply(whole_json(self.name, self.version, LISTED, parts))
 
     def predictions(
-        self, records: Sequence[Record], values: Values, flags: Sequence[Sequence[str]]
+        self, records: Records, values: Values, flags: Sequence[Sequence[str]]
     ) -> Predictions:
-        """Predictions of records as columns."""
-        names, outputs = [record.name for record in records], narrow(self.outputs, values)
+        """Predictions of spectra as columns."""
+        names, outputs = list(records.names), narrow(self.outputs, values)
         kept = {output.name: values[output.name] for output in outputs}
         return Predictions(self.name, self.version, outputs, names, flags, kept)
 
-    async def records(self, request: Request) -> list[Record]:
+    async def records(self, request: Request) -> Records:
         """The spectra of a request, sent as counts or as files."""
         if request.body is not None:
             most = request.limits.max_records
             return await request.alone(records_of_counts, request.body, self.spec, most)
-        return await self.reader(request).records(request)
+        return Records.of(await self.reader(request).records(request))
 
     def reader(self, request: Request) -> SpectrumReader:
         """Reader of the files of a request.
@@ -99,13 +98,12 @@ class ServedSpectra(Served):
     def _predict(self, batch: SpectraBatch) -> Values:
         return predict_batch(self.model, batch)
 
-    def _part(self, records: Sequence[Record], values: Values) -> bytes:
+    def _part(self, records: Records, values: Values) -> bytes:
         told = self._flags(records, values)
-        return records_json(self.outputs, values, [record.name for record in records], told)
+        return records_json(self.outputs, values, list(records.names), told)
 
-    def _flags(self, records: Sequence[Record], values: Values) -> list[list[str]]:
-        flags = record_flags(self.model.card, joined(records), values)
-        return [[*record.flags, *found] for record, found in zip(records, flags, strict=True)]
+    def _flags(self, records: Records, values: Values) -> list[list[str]]:
+        return records.remarks(record_flags(self.model.card, records.batch, values))
 
     def info(self, default: bool) -> SpectraInfo:
         """Description of the model."""

@@ -9,8 +9,9 @@ import torch
 
 from wolter.errors import InputError, TooLargeError
 from wolter.spectra import answers as told
-from wolter.spectra.answers import answers, check_components, joined, refined_answer, whole
+from wolter.spectra.answers import answers, check_components, refined_answer, whole
 from wolter.spectra.reading import Record
+from wolter.spectra.records import Records
 from wolter.spectra.schema import Parameter, SpectraBatch, SpectraSpec
 
 SPEC = SpectraSpec(
@@ -32,7 +33,8 @@ def record(name, counts, flags=()):
     return Record(name, SpectraBatch(counts_BC, counts_BC, one_B, 100 * one_B), flags)
 
 
-RECORDS = [record("a", [1.0, 2.0], ("band_not_covered",)), record("b", [3.0, 4.0])]
+SINGLY = [record("a", [1.0, 2.0], ("band_not_covered",)), record("b", [3.0, 4.0])]
+RECORDS = Records.of(SINGLY)
 
 
 @pytest.fixture
@@ -53,7 +55,8 @@ def values():
 
 @pytest.fixture(autouse=True)
 def flags(monkeypatch):
-    monkeypatch.setattr(told, "estimate_flags", lambda *_: [["anomalous"], ["no_counts"]])
+    known = [["anomalous"], ["no_counts"]]
+    monkeypatch.setattr(told, "estimate_flags", lambda _, batch, __: known[: len(batch)])
 
 
 def judgement(values, **figures):
@@ -110,7 +113,7 @@ def test_refined_spectra_are_told_in_place_of_the_network_s(values):
 
 
 def test_refined_answers_are_of_all_spectra(values):
-    gridded = [SimpleNamespace(record=each) for each in RECORDS]
+    gridded = [SimpleNamespace(record=each) for each in SINGLY]
     answer = json.loads(refined_answer(SERVED, gridded, [judgement(values)] * 2))
     assert [each["file"] for each in answer["spectra"]] == ["a", "b"]
     assert [each["fit"] for each in answer["spectra"]] == [FIGURES] * 2
@@ -120,7 +123,7 @@ def test_refined_answers_are_of_all_spectra(values):
 
 @pytest.mark.parametrize("figure", [np.nan, np.inf])
 def test_a_likelihood_without_numbers_is_refused(values, figure):
-    gridded = [SimpleNamespace(record=RECORDS[1])]
+    gridded = [SimpleNamespace(record=SINGLY[1])]
     with pytest.raises(InputError, match=r"^b: no finite likelihood of it; check its values$"):
         refined_answer(SERVED, gridded, [judgement(values, cstat=figure)])
 
@@ -131,7 +134,7 @@ def test_estimates_that_are_no_numbers_are_refused(values):
         InputError, match=r"^b: the model gives no finite kt of it; check its value"
     ):
         answers(SERVED, RECORDS, values)
-    gridded = [SimpleNamespace(record=RECORDS[1])]
+    gridded = [SimpleNamespace(record=SINGLY[1])]
     with pytest.raises(
         InputError, match=r"^b: the model gives no finite kt of it; check its value"
     ):
@@ -157,7 +160,3 @@ def test_numbers_of_components_are_bounded(values, n, most, fine):
     )
     del values["components"]
     check_components(values, n, 0)
-
-
-def test_records_are_joined_in_their_order():
-    assert joined(RECORDS).counts_BC.tolist() == [[1.0, 2.0], [3.0, 4.0]]
