@@ -1,20 +1,28 @@
 """Budgets of clients: what a request costs, and how much a client may spend in a minute."""
 
 import math
+import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 from wolter.serve import keys
 from wolter.serve.keys import Holder
 from wolter.serve.limits import BusyError
 
-T = TypeVar("T")
 KNOWN_S = 10.0  # after which a key is looked up again, so that a revoked one ends
-_MOST = 10_000  # clients that are remembered
+_MOST = 10_000  # keys that are remembered
+_BUSY_S = 5.0  # longest wait for another process, whose turn takes a tenth of a millisecond
+_TABLE = """create table if not exists tills (
+    client text primary key, units real not null, at real not null) without rowid"""
+# What a client has is what it had, and what came back since; a minute's units at most.
+_HAS = "min(:most, units + max(0, :now - at) * :most / 60)"
+_TAKE = f"""insert into tills values (:client, :most - :price, :now)
+    on conflict (client) do update set units = {_HAS} - :price, at = :now
+    where {_HAS} >= :price - 1e-9 returning units"""
 DEAR = 20.0  # units of a request that takes seconds
 PIECE = 2**20  # elements, such as pixels, that take so long
 
@@ -24,7 +32,7 @@ class Budgets:
     """Settings of `Tills`.
 
     Attributes:
-        database: file of the keys.
+        database: file of the keys; what clients have left is beside it. Empty for this process.
         anonymous: units a minute of a client without a key; 0 for no limit.
         keys_only: refuse clients without a key.
     """
@@ -39,7 +47,7 @@ class UnknownKeyError(Exception):
 
 
 class Tills:
-    """What each client has left, in this process.
+    """What each client has left, for all processes that share the file of the keys.
 
     A client starts with a minute's units, and gets them back evenly.
 
@@ -50,7 +58,6 @@ class Tills:
     def __init__(self, budgets: Budgets) -> None:
         self.budgets = budgets
         self._known: OrderedDict[str, tuple[float, Holder | None]] = OrderedDict()
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # units, when
 
     def holder(self, headers: Mapping[bytes, bytes], address: str) -> Holder:
         """The client of a request.
@@ -70,7 +77,7 @@ class Tills:
         until, found = self._known.get(key, (0.0, None))
         if time.monotonic() > until:
             found = keys.find(Path(self.budgets.database), key)
-            _remember(self._known, key, (time.monotonic() + KNOWN_S, found))
+            self._remember(key, found)
         if found is None:
             raise UnknownKeyError("this key is not known here, or was revoked")
         return found
@@ -89,19 +96,44 @@ class Tills:
         most = holder.per_minute
         if not most:
             return
-        now = time.monotonic()
-        left, since = self._left.get(holder.id, (most, now))
-        left = min(most, left + (now - since) * most / 60)
         whole = min(paid + units, most)  # one may be asked for always
         price = whole - min(paid, most)
-        if left < price:
-            again_s = max(1, math.ceil((whole - left) * 60 / most))  # it is paid as a whole again
-            raise BusyError(
-                f"{most:g} units a minute are spent, and this request costs {whole:g}; try again "
-                f"in {again_s} s, or with a key",
-                again_s,
-            )
-        _remember(self._left, holder.id, (left - price, now))
+        told = {"client": holder.id, "most": most, "price": price, "now": time.time()}
+        if self._tills.execute(_TAKE, told).fetchall():
+            return
+        ((left,),) = self._tills.execute(f"select {_HAS} from tills where client = :client", told)
+        again_s = max(1, math.ceil((whole - left) * 60 / most))  # it is paid as a whole again
+        raise BusyError(
+            f"{most:g} units a minute are spent, and this request costs {whole:g}; try again "
+            f"in {again_s} s, or with a key",
+            again_s,
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        if "_tills" in self.__dict__:
+            self._tills.close()
+
+    @cached_property
+    def _tills(self) -> sqlite3.Connection:
+        """The table of all clients; opened for the first that has a limit."""
+        where = Path(self.budgets.database).with_name("tills.db") if self.budgets.database else None
+        if where is not None:
+            where.parent.mkdir(parents=True, exist_ok=True)
+        rows = sqlite3.connect(
+            where or ":memory:", timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        rows.execute("pragma journal_mode = wal")
+        rows.execute("pragma synchronous = off")  # a minute's units are no loss
+        rows.execute(_TABLE)
+        rows.execute("delete from tills where at < ?", (time.time() - 60,))  # these have all again
+        return rows
+
+    def _remember(self, key: str, found: Holder | None) -> None:
+        self._known[key] = (time.monotonic() + KNOWN_S, found)
+        self._known.move_to_end(key)
+        if len(self._known) > _MOST:
+            self._known.popitem(last=False)
 
 
 def of_job(elements: int) -> float:
@@ -111,13 +143,6 @@ def of_job(elements: int) -> float:
         elements: of its records, such as pixels.
     """
     return DEAR * max(0, math.ceil(elements / PIECE) - 1)
-
-
-def _remember(kept: OrderedDict[str, T], name: str, value: T) -> None:
-    kept[name] = value
-    kept.move_to_end(name)
-    if len(kept) > _MOST:
-        kept.popitem(last=False)
 
 
 def _key(headers: Mapping[bytes, bytes]) -> str | None:

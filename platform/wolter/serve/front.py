@@ -115,7 +115,8 @@ class Front:
             self._note(scope, asked, status, time.perf_counter() - begun)
 
     def close(self) -> None:
-        """Close the access log."""
+        """Close the access log, and the file of what clients have left."""
+        self._tills.close()
         for handler in self._log.handlers if self._log else ():
             handler.close()
 

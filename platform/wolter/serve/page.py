@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -112,10 +112,10 @@ def build_app(
         )
 
     @app.get("/v1/models", responses={200: {"description": "The models"}})
-    async def models() -> JSONResponse:
+    async def models() -> Response:
         """The models that are served: what they were trained on, and what they predict."""
         found = {m["model_name"]: m for each in look().of("") for m in each["models"]}
-        return JSONResponse(list(found.values()))
+        return Response(orjson.dumps(list(found.values())), media_type="application/json")
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:

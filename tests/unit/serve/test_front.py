@@ -8,8 +8,9 @@ from fastapi.testclient import TestClient
 
 from wolter.errors import InputError
 from wolter.serve import asked, budgets, keys
-from wolter.serve.budgets import Budgets
+from wolter.serve.budgets import Budgets, Tills
 from wolter.serve.front import Front, FrontConfig
+from wolter.serve.keys import Holder
 from wolter.serve.limits import BusyError
 from wolter.serve.problems import add_handlers
 
@@ -74,7 +75,7 @@ def test_keys_without_sense_are_refused(database, name, most):
 
 def test_what_is_cheap_is_asked_often_and_what_is_dear_is_not(monkeypatch):
     now = 100.0
-    monkeypatch.setattr(budgets.time, "monotonic", lambda: now)
+    monkeypatch.setattr(budgets.time, "time", lambda: now)
     settings = Budgets(anonymous=60)
 
     def asked_of(price, **params):
@@ -103,8 +104,8 @@ def test_a_job_costs_20_units_for_each_million_elements_but_the_first():
 def test_what_costs_more_than_a_minute_gives_is_answered_after_the_time_that_is_told(monkeypatch):
     """In parts, as its price is known only once it is read."""
     now = 100.0
-    monkeypatch.setattr(budgets.time, "monotonic", lambda: now)
-    tills, holder = budgets.Tills(Budgets()), budgets.Holder("one", per_minute=50)
+    monkeypatch.setattr(budgets.time, "time", lambda: now)
+    tills, holder = Tills(Budgets()), Holder("one", per_minute=50)
 
     def pay():
         known = asked.Asked(take=lambda units, paid: tills.charge(holder, units, paid))
@@ -118,6 +119,43 @@ def test_what_costs_more_than_a_minute_gives_is_answered_after_the_time_that_is_
     assert caught.value.again_s == 56  # of 4 units that are left to 50
     now += caught.value.again_s
     pay()
+
+
+def test_processes_count_a_client_together_and_give_back_evenly(database, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(budgets.time, "time", lambda: now)
+    holder = Holder("a", per_minute=60)
+    one, other = Tills(Budgets(str(database))), Tills(Budgets(str(database)))
+    one.charge(holder, 40)
+    other.charge(holder, 20)
+    other.charge(Holder("b", per_minute=60), 60)
+    with pytest.raises(BusyError, match=r"costs 10; try again in 10 s") as refused:
+        one.charge(holder, 10)
+    assert refused.value.again_s == 10
+    now += 9
+    with pytest.raises(BusyError, match="try again in 1 s"):
+        other.charge(holder, 10)
+    now += 1
+    one.charge(holder, 10)
+    now += 1000  # not more than a minute's
+    other.charge(holder, 60)
+    with pytest.raises(BusyError):
+        one.charge(holder, 1)
+    now -= 500  # a clock that was set back gives nothing
+    with pytest.raises(BusyError):
+        one.charge(holder, 1)
+    later = Tills(Budgets(str(database)))
+    with pytest.raises(BusyError):
+        later.charge(holder, 1)
+    for each in (one, other, later):
+        each.close()
+
+
+def test_a_client_without_a_limit_costs_no_file(database):
+    tills = Tills(Budgets(str(database)))
+    tills.charge(Holder("a"), 1e9)
+    assert not database.parent.exists()
+    tills.close()
 
 
 def test_requests_are_counted_by_template_model_and_version(tmp_path):
