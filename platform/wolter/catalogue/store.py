@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from wolter.catalogue import release as releases
 from wolter.catalogue.columns import Column, Table
+from wolter.catalogue.deadlines import Deadlines
 from wolter.catalogue.release import Release
 from wolter.errors import TooLargeError, UnavailableError
 
@@ -85,6 +86,7 @@ class Snapshot:
     def __post_init__(self) -> None:
         """Open the database."""
         self._database = connect(self.path / releases.DATABASE, self.limits)
+        self._deadlines = Deadlines()
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Rows of a statement, in a cursor of its own.
@@ -97,10 +99,9 @@ class Snapshot:
             TooLargeError: it takes longer than allowed, or more memory.
         """
         with self._database.cursor() as cursor:
-            stop = threading.Timer(self.limits.query_s, cursor.interrupt)
-            stop.start()
             try:
-                return cursor.sql(sql, params=list(parameters)).to_arrow_table()
+                with self._deadlines.limit(self.limits.query_s, cursor.interrupt):
+                    return cursor.sql(sql, params=list(parameters)).to_arrow_table()
             except duckdb.InterruptException as error:
                 raise TooLargeError(
                     f"the query took longer than {self.limits.query_s:g} s; ask for less at once"
@@ -110,8 +111,6 @@ class Snapshot:
                     f"the query needs more than {self.limits.memory_mb} MB of memory; ask for "
                     "less at once"
                 ) from error
-            finally:
-                stop.cancel()
 
     def rows(
         self, rows_M: NDArray[np.int64], columns: Sequence[Column], table: str = "source"
@@ -175,6 +174,7 @@ class Snapshot:
 
     def close(self) -> None:
         """Close the database."""
+        self._deadlines.close()
         self._database.close()
 
 
