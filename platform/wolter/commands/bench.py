@@ -20,7 +20,8 @@ class Bench:
 
     Attributes:
         name: the benchmark: simulate, train, optimisers, fit, starts, detection, coverage, infer,
-            observed, shifted, images, superres, losses, catalogue, release, serve, kills or hostile
+            observed, shifted, images, superres, losses, catalogue, release, serve, kills,
+            redeploy or hostile
             (both of a served application).
         instrument: name of the instrument whose embedded response the benchmark `simulate` folds,
             in place of an observation's.
