@@ -21,8 +21,7 @@ class Bench:
     Attributes:
         name: the benchmark: simulate, train, optimisers, fit, starts, detection, coverage, infer,
             observed, shifted, images, superres, losses, catalogue, release, serve, kills,
-            redeploy or hostile
-            (both of a served application).
+            redeploy or hostile (these of a served application).
         instrument: name of the instrument whose embedded response the benchmark `simulate` folds,
             in place of an observation's.
         json: also write the results to this file, and plots, if any, beside it. Results are always
