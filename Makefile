@@ -10,9 +10,10 @@ WORKERS ?= 2
 KEY := $(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | tr ' ' '-')
 STAMP := .venv/.setup-$(KEY)
 PEERS := .venv/.peers-$(KEY)
+HATS := .venv-hats/.setup-$(shell { cat constraints-hats.txt; pwd; } | cksum | tr ' ' '-')
 PEERS_APT := bison byacc chromium flex g++ libfftw3-dev pkg-config
 
-.PHONY: help setup demo test shapes check mutation lint format types imports docs wheel peers stilts standard weights clean
+.PHONY: help setup demo test shapes check mutation lint format types imports docs wheel peers hats stilts standard weights clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -76,6 +77,17 @@ wheel: setup ## dist/*.whl, installed into a clean environment and imported ther
 	@rm -rf build
 
 peers: $(PEERS) ## the codes that some tests (make test ARGS="-m peers") and benchmarks compare with
+	@$(MAKE) --no-print-directory hats \
+		|| echo 'hats and lsdb cannot be installed here: tests of HATS collections are skipped'
+
+hats: $(HATS) ## hats and lsdb in .venv-hats, as they need a newer pandas; tests let them read our catalogues
+
+$(HATS):
+	@rm -rf .venv-hats && $(PYTHON) -m venv .venv-hats
+	@echo 'Installing hats and lsdb into .venv-hats (a minute or so, the first time)'
+	@.venv-hats/bin/python -m pip --quiet --quiet --disable-pip-version-check install \
+		-c constraints-hats.txt hats lsdb
+	@touch $@
 
 $(PEERS): $(STAMP)
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg -s $(PEERS_APT) >/dev/null 2>&1; then \
@@ -99,5 +111,5 @@ weights: setup ## retrain, evaluate and write the pretrained weights (models/wei
 	@$(BIN)/python jobs/publish_weights.py $(ARGS)
 
 clean: ## removes what make made; data and runs under .wolter stay
-	rm -rf .venv build dist platform/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-hats build dist platform/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find benchmarks deploy jobs models platform tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -51,7 +51,7 @@ class CatalogueExport:
 
     def _rows(self, path: Path) -> pa.Table:
         with duckdb.connect(str(path / release.DATABASE), read_only=True) as database:
-            found: pa.Table = database.execute(f'SELECT * FROM "{self.table}"').to_arrow_table()
+            found: pa.Table = database.sql(f'SELECT * FROM "{self.table}"').to_arrow_table()
         return found
 
 
