@@ -1,6 +1,6 @@
 """Requests and answers of spectra, as JSON."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
@@ -27,12 +27,13 @@ def _as_rows(value: Any, validated: Callable[[Any], Any]) -> Any:
     if not isinstance(value, list):
         return validated(value)
     rows = value if any(isinstance(row, list) for row in value) else [value]
-    table = _as_table(rows)
-    if table is not None:
-        return table
+    if all(isinstance(row, list) and _are_numbers(row) for row in rows):
+        table = _as_array(rows)
+        if table is not None:
+            return table
     arrays = []
     for i, row in enumerate(rows):
-        array = _as_table(row) if isinstance(row, list) else None
+        array = _as_array(row) if isinstance(row, list) and _are_numbers(row) else None
         if array is None:
             bad = row
             if isinstance(row, list):
@@ -44,21 +45,17 @@ def _as_rows(value: Any, validated: Callable[[Any], Any]) -> Any:
     return arrays
 
 
-def _as_table(rows: list[Any]) -> NDArray[np.float64] | None:
+def _are_numbers(row: list[Any]) -> bool:
+    return {int, float}.issuperset(map(type, row))
+
+
+def _as_array(numbers: list[Any]) -> NDArray[np.float64] | None:
     """Numbers, or rows of them, as an array; None where one is no count, or rows differ."""
-    numbers = {int, float}
     try:
-        if not (numbers.issuperset(map(type, rows)) or all(map(numbers.issuperset, _types(rows)))):
-            return None
-        values = np.array(rows, np.float64)
-    except (OverflowError, ValueError, TypeError):  # no rows, or unlike ones
+        values = np.array(numbers, np.float64)
+    except (OverflowError, ValueError):
         return None
     return values if bool(((values >= 0) & (values <= MOST)).all()) else None
-
-
-def _types(rows: list[Any]) -> Iterator[Iterator[type]]:
-    """Types of the values of each row."""
-    return (map(type, row) for row in rows)
 
 
 def _is_count(value: Any) -> bool:
