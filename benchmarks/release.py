@@ -4,8 +4,9 @@
 
 Facts and estimates are drawn at random with the columns, the spread and the samples of the
 demonstration release, whose sources are repeated at other places: every source has one detection,
-with estimates of both models, which is more than most have, and a quick look with a band. Each part
-is measured in a process of its own, so that the peak of its memory is its own.
+with estimates of both models, which is more than most have, and a quick look with a band. No two
+looks are alike; they have the bins that a build gives to spectra of so many counts. Each part is
+measured in a process of its own, so that the peak of its memory is its own.
 """
 
 import json
@@ -79,9 +80,12 @@ def drawn(n: int) -> tuple[Detections, list[Estimated]]:
                 table = table.set_column(at, field.name, pa.array(values.astype(np.float32)))
             if field.name == scored.SAMPLES:
                 table = table.set_column(at, field.name, _samples(rng, n, each))
-        if scored.LOOK not in table.column_names:
+        axis = None
+        if scored.LOOK in table.column_names:
+            table = table.drop_columns(scored.LOOK)
+        if each.axes:
+            axis = LookAxis("energy", "keV", "log")
             table = table.append_column(scored.LOOK, _looks(rng, facts["counts"].to_numpy()))
-        axis = LookAxis("energy", "keV", "log")
         found = {"detection_K": np.arange(n), "table": table, "look_axis": axis}
         estimated.append(Estimated(**(vars(each) | found)))
     return Detections(pa.table(columns).cast(FACTS), [""] * n), estimated
@@ -109,14 +113,14 @@ def _looks(rng: np.random.Generator, counts_N: np.ndarray) -> pa.Array:
     middle_X = np.concatenate([edges[k][:-1] for k in kind_N])
     slope_X = np.repeat(rng.uniform(-0.5, 2, len(size_N)), size_N)
     model_X = np.repeat(counts_N / size_N, size_N) * middle_X**-slope_X + 0.01
-    width_X = np.repeat(rng.uniform(0.02, 0.5, len(size_N)), size_N)
+    width_X = np.repeat(rng.uniform(0.02, 0.5, len(size_N)), size_N) * middle_X**0.3
     background_X = np.repeat(rng.lognormal(-1, 1, len(size_N)), size_N) * middle_X**-0.5
     columns = {
         "counts": rng.poisson(model_X).astype(np.float32),
         "background": background_X,
         "model": model_X,
-        "model_low": model_X * (1 - width_X / 2 * rng.uniform(0.8, 1.2, len(model_X))),
-        "model_high": model_X * (1 + width_X / 2 * rng.uniform(0.8, 1.2, len(model_X))),
+        "model_low": model_X * (1 - width_X / 2 * rng.uniform(0.9, 1.1, len(model_X))),
+        "model_high": model_X * (1 + width_X / 2 * rng.uniform(0.9, 1.1, len(model_X))),
     }
     lists = [pa.array(rng.uniform(1e3, 1e5, len(size_N)).astype(np.float32))]
     ends = pa.array(np.concatenate([[0], np.cumsum(size_N + 1)]).astype(np.int32))

@@ -5,6 +5,8 @@
 A server runs as users start it (`wolter serve`, on all cores), over a release of random sources.
 Clients and server share this machine, and both sides are measured in one run.
 
+`start`: seconds from the command until HAProxy answers, and until each path does; what the paths
+answer until then (503 with a reason and Retry-After, never 404).
 `catalogue`: cones, similar sources and positions over HTTP, beside `in_process`.
 `bulk`: spectra a second of one large request, beside the same model called in this process.
 `trivial`: requests a second of a route that computes nothing, beside bare uvicorn.
@@ -27,6 +29,7 @@ from benchmarks._random_release import write_random_release
 from benchmarks._serve_bulk import bulk_rates
 from benchmarks._serve_load import CLIENTS, FULL_S, keep_busy, statuses, work
 from benchmarks._serve_probe import probe
+from benchmarks._serve_start import start_times
 from benchmarks._serve_trivial import trivial
 from benchmarks._served import serving
 
@@ -48,8 +51,11 @@ def run(n: int = SOURCES, seconds: float = 20.0) -> dict[str, Any]:
         sent.mkdir()
         write_random_release(home / "catalogue" / "releases", n)
         requests = work(sent)
+        _say("start")
+        begun = start_times(home)
         with serving(home=home, every_s=0.5) as server:
             found: dict[str, Any] = {"sources": n, "cores": cores(), "clients": CLIENTS}
+            found["start"] = begun
             time.sleep(IDLE_S)  # models are still checked when the server begins to answer
             _say("catalogue")
             found["catalogue"] = http_times(f"{server.url}/v1/catalogue", ROUNDS, POSITIONS)

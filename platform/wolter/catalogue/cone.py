@@ -9,11 +9,8 @@ Shapes: N sources, P positions, K candidates, M matches.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cdshealpix.nested
 import numpy as np
 import pyarrow as pa
-from astropy import units
-from astropy.coordinates import Latitude, Longitude
 from numpy.typing import NDArray
 
 from wolter.catalogue.columns import Column
@@ -120,6 +117,10 @@ class Positions:
         self, ra_P: NDArray[np.float64], dec_P: NDArray[np.float64], radius: float
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First row, and the one after the last, of each cell (P, 9) that a cone may touch."""
+        import cdshealpix.nested
+        from astropy import units
+        from astropy.coordinates import Latitude, Longitude
+
         assert radius <= SCAN, radius
         depth = int(np.log2(REACH / max(radius, LEAST)))
         place = Longitude(ra_P, units.deg), Latitude(dec_P, units.deg)

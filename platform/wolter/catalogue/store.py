@@ -167,8 +167,8 @@ class Snapshot:
         return Neighbours.read(self)
 
     def warm(self) -> None:
-        """Read the positions and latents now, rather than at first use."""
-        assert self.positions
+        """Read the positions and latents, and import what cones need, rather than at first use."""
+        self.positions.within(0.0, 0.0, 0.0)
         if self.about.latents:
             assert self.neighbours
 

@@ -67,8 +67,8 @@ def start(config: ServeConfig) -> str:
     )
     first = page(others, config)
     deploy([first], config, chosen)
+    _wait([first])  # alone on the cores, so that it says soon what the others wait for
     made = _demonstrate(others)
-    _wait([first])
     deploy(others, config, chosen)
     shown = "127.0.0.1" if config.host == "0.0.0.0" else config.host
     url = f"http://{shown}:{port}"

@@ -8,8 +8,6 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from wolter.report import style
-
 WIDTH = 900  # pixels
 PER_CELL = 4  # sources in a cell of the map, at least, on average
 FINEST, COARSEST = 6, 2  # orders of HEALPix
@@ -72,6 +70,8 @@ def project(
 
 
 def _drawn(density_HW: NDArray[np.float64]) -> bytes:
+    from wolter.report import style  # a second of imports, for which no other page waits
+
     figure = style.new_figure(9.0, 4.9)
     axes = style.place(figure, 0.1, 0.45, 8.8, 4.4)
     most = max(float(np.nanmax(density_HW)), 1e-9)
