@@ -7,7 +7,7 @@ from astropy.coordinates import Latitude, Longitude
 from astropy.units import deg
 
 from wolter.answering.quick_look import LookAxis, QuickLook
-from wolter.catalogue import quick_looks, tables
+from wolter.catalogue import files, quick_looks, tables
 from wolter.catalogue.columns import Column
 from wolter.catalogue.release import Release
 from wolter.catalogue.write import write_release
@@ -108,7 +108,7 @@ def random_release(root, n=2_000, name="R1", seed=5):
         looks = quick_looks.encode(every_other)
         why = pa.array(list(reason), pa.string())
         part = quick_looks.Part(MODEL, LOOK_AXIS, ids + 1, why, looks)
-        quick_looks.write(folder / quick_looks.FILE, [part])
+        files.write_collection(folder, about, arrow["source"], arrow["detection"], [part])
 
     return write_release(about, arrow, latents, root, more)
 

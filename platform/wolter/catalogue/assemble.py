@@ -24,6 +24,7 @@ from wolter.outputs import Output
 
 HEALPIX_ORDER = 29
 DIGITS = 4  # of estimates
+PLACES = 8  # decimals of positions in deg: an error of 0.02 mas, in two thirds of the space
 REAL, SIMULATED = "WLT", "SIM"  # first word of the names of sources
 
 
@@ -107,7 +108,7 @@ def assemble(
         upper_limits: rows of that table; None for none.
         rejects: records that are left out.
     """
-    facts, m = detections.facts, len(source_id_M)
+    facts, m = _placed(detections.facts), len(source_id_M)
     net_N = np.nan_to_num(_numbers(facts, "counts") - _numbers(facts, "background"))
     where = _places(facts, label_N, net_N, m, REAL if not simulated else SIMULATED)
     order_M = np.argsort(where["healpix"], kind="stable")
@@ -144,7 +145,7 @@ def assemble(
         "upper_limit": _upper_limits(upper_limits, name),
     }
     for table in described[4:]:
-        rows[table.name] = _table(table, _columns(estimates[table.name]))
+        rows[table.name] = _by_source(_table(table, _columns(estimates[table.name])))
     made = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     models = {each.model: each.version for each in estimated}
     counted = {table.name: len(rows[table.name]) for table in described}
@@ -152,6 +153,14 @@ def assemble(
                       __version__, rejects)  # fmt: skip
     kept = None if latents_ML is None else latents_ML[order_M]
     return Assembled(release, rows, kept, detection_id_N)
+
+
+def _placed(facts: pa.Table) -> pa.Table:
+    """Facts with positions of `PLACES` decimals."""
+    ra, dec = (np.round(_numbers(facts, name), PLACES) for name in ("ra", "dec"))
+    for name, values in (("ra", ra % 360), ("dec", dec)):
+        facts = facts.set_column(facts.column_names.index(name), name, pa.array(values))
+    return facts
 
 
 def _numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
@@ -229,7 +238,7 @@ def _detections(
         "record": [record.rpartition("/")[2] for record in facts["record"].to_pylist()],
         "release": [name] * len(facts),
     }
-    return _table(tables.DETECTION, columns)
+    return _by_source(_table(tables.DETECTION, columns))
 
 
 def _estimates(
@@ -294,6 +303,11 @@ def _upper_limits(rows: pa.Table | None, name: str) -> pa.Table:
     if rows is None:
         return tables.UPPER_LIMIT.schema.empty_table()
     return _table(tables.UPPER_LIMIT, _columns(rows) | {"release": [name] * len(rows)})
+
+
+def _by_source(table: pa.Table) -> pa.Table:
+    """Rows in the order of sources, so that those of one are together and identifiers take less."""
+    return table.sort_by([("source_id", "ascending"), ("detection_id", "ascending")])
 
 
 def _columns(table: pa.Table) -> dict[str, Any]:

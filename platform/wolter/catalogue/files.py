@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from wolter.catalogue import hats, nested, quick_looks, samples, scored, voparquet
 from wolter.catalogue.assemble import Assembled, Estimated
 from wolter.catalogue.hats import write_hats
-from wolter.catalogue.nested import nested_looks
+from wolter.catalogue.release import Release
 from wolter.catalogue.voparquet import write_voparquet
 from wolter.catalogue.write import write_release
 from wolter.data.integrity import encode
@@ -34,14 +35,40 @@ def write(
         if drawn:
             samples.write_samples(folder / samples.FILE, drawn)
         looks = _looks(assembled, estimated)
-        if looks:
-            quick_looks.write(folder / quick_looks.FILE, looks)
-            source_id_M, detection = source["source_id"].to_numpy(), assembled.rows["detection"]
-            nest = nested_looks(folder / quick_looks.FILE, detection, source_id_M)
-            source = source.append_column(nested.COLUMN, nest)
-        write_hats(folder / hats.FOLDER, about, source)
+        write_collection(folder, about, source, assembled.rows["detection"], looks)
 
     return write_release(about, assembled.rows, assembled.latents_ML, root, more)
+
+
+def write_collection(
+    folder: Path,
+    about: Release,
+    source: pa.Table,
+    detection: pa.Table,
+    parts: Sequence[quick_looks.Part],
+) -> None:
+    """Write the HATS collection of a release, and where quick looks are in it.
+
+    Args:
+        folder: of the release.
+        about: description of the release.
+        source: rows of that table.
+        detection: rows of that table.
+        parts: quick looks of each model.
+    """
+    if not parts:
+        write_hats(folder / hats.FOLDER, about, source)
+        return
+    looks, source_id_M = quick_looks.chosen(parts), source["source_id"].to_numpy()
+    nest = nested.nested_looks(looks, detection, source_id_M)
+    names, first = write_hats(
+        folder / hats.FOLDER, about, source.append_column(nested.COLUMN, nest)
+    )
+    row_N = nested.rows_of(looks["detection_id"].to_numpy(), detection, source_id_M)
+    at_N = np.searchsorted(first, row_N, side="right") - 1
+    files = [f"{hats.FOLDER}/{names[at]}" for at in at_N]
+    rows = pa.array((row_N - first[at_N]).astype(np.int32))
+    quick_looks.write_index(folder / quick_looks.FILE, looks, files, rows)
 
 
 def _samples(assembled: Assembled, estimated: Sequence[Estimated]) -> list[samples.Part]:

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from wolter import __version__
-from wolter.catalogue.quick_looks import packing
+from wolter.catalogue.packing import smallest
 from wolter.catalogue.release import Release
+from wolter.catalogue.rounding import short_numbers
 from wolter.catalogue.tables import HEALPIX
 
 FOLDER = "hats"
@@ -26,6 +27,8 @@ PRIMARY = "catalogue"
 SPATIAL = "_healpix_29"
 MARGIN_ARCSEC = 10.0
 ROWS = 250_000  # most rows of a partition
+GROUP = 8192  # rows of a row group, all of which are read to find one
+MANTISSA = 11  # bits of float32 numbers: 1 part in 4,000
 LAST_ORDER = 12
 ORDER = 29
 DIRECTIONS = 24  # around a source, in which the margin is looked for
@@ -34,8 +37,12 @@ VERSION = "v1.0"  # of HATS
 Pixel = tuple[int, int]
 
 
-def write_hats(folder: Path, about: Release, sources: pa.Table, rows: int = ROWS) -> None:
-    """Write the collection of a release's sources into a folder.
+Places = tuple[list[str], NDArray[np.int64]]
+"""Files of partitions below the folder of the collection, and the row at which each begins."""
+
+
+def write_hats(folder: Path, about: Release, sources: pa.Table, rows: int = ROWS) -> Places:
+    """Write the collection of a release's sources into a folder; return where they are.
 
     Args:
         folder: of the collection.
@@ -46,6 +53,7 @@ def write_hats(folder: Path, about: Release, sources: pa.Table, rows: int = ROWS
     cell_M = sources[HEALPIX].to_numpy()
     assert (np.diff(cell_M) >= 0).all(), "sources are not in the order of their cells"
     table = sources.rename_columns([SPATIAL if n == HEALPIX else n for n in sources.column_names])
+    table = short_numbers(table, MANTISSA)
     pixels, edges = partitions(cell_M, rows)
     margin, index = f"{PRIMARY}_{MARGIN_ARCSEC:.0f}arcs", f"{PRIMARY}_source_id"
     common = {"hats_col_ra": "ra", "hats_col_dec": "dec", "hats_col_healpix": SPATIAL,
@@ -67,6 +75,7 @@ def write_hats(folder: Path, about: Release, sources: pa.Table, rows: int = ROWS
     whole = {"hats_primary_table_url": PRIMARY, "all_margins": margin, "default_margin": margin,
              "all_indexes": f"source_id {index}", "default_index": "source_id"}  # fmt: skip
     _properties(folder / "collection.properties", about, about.name, whole)
+    return [f"{PRIMARY}/dataset/{_file(pixel)}" for pixel in pixels], edges[:-1]
 
 
 def partitions(cell_M: NDArray[np.int64], rows: int) -> tuple[list[Pixel], NDArray[np.int64]]:
@@ -132,16 +141,22 @@ def _write_table(folder: Path, table: pa.Table, parts: Mapping[Pixel, NDArray[np
     """Write partitions of a table, their list and their metadata."""
     (folder / "dataset").mkdir(parents=True)
     collected: list[Any] = []
-    for (order, npix), rows in parts.items():
-        name = f"Norder={order}/Dir={npix // 10_000 * 10_000}/Npix={npix}.parquet"
+    how = smallest(table, GROUP)
+    for pixel, rows in parts.items():
+        name = _file(pixel)
         file = folder / "dataset" / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table.take(pa.array(rows)), file, compression="zstd", compression_level=9,
-                       metadata_collector=collected, **packing(table.schema))  # fmt: skip
+        own = table.take(pa.array(rows))
+        pq.write_table(own, file, GROUP, metadata_collector=collected, **how)
         collected[-1].set_file_path(name)
     _write_metadata(folder, table.schema, collected)
     lines = "".join(f"{order},{npix}\n" for order, npix in parts)
     (folder / "partition_info.csv").write_text(f"Norder,Npix\n{lines}")
+
+
+def _file(pixel: Pixel) -> str:
+    order, npix = pixel
+    return f"Norder={order}/Dir={npix // 10_000 * 10_000}/Npix={npix}.parquet"
 
 
 def _write_metadata(folder: Path, schema: pa.Schema, collected: list[Any]) -> None:
@@ -167,8 +182,8 @@ def _write_index(
     )
     collected: list[Any] = []
     name = "index/part.000.parquet"
-    pq.write_table(table, folder / "dataset" / name, compression="zstd", compression_level=9,
-                   metadata_collector=collected)  # fmt: skip
+    path = folder / "dataset" / name
+    pq.write_table(table, path, metadata_collector=collected, **smallest(table))
     collected[-1].set_file_path(name)
     _write_metadata(folder, table.schema, collected)
 

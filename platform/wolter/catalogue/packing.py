@@ -6,31 +6,39 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-LEVEL = 9  # of zstd
+LARGE = 100_000  # rows
+LEVELS = (9, 19)  # of zstd: a large table is worth five times the work, a small one is waited for
 ROWS = 65_536  # that are tried
-# Bytes of numbers apart, and few bits for what is between the least and the greatest: as old
-# readers of parquet know them.
-SPLIT = {"FLOAT": "BYTE_STREAM_SPLIT", "DOUBLE": "BYTE_STREAM_SPLIT", "INT64": "DELTA_BINARY_PACKED"}
+# Bytes of numbers apart, few bits for what is between the least and the greatest, words without
+# what they share with the word before: encodings that old readers of parquet know.
+SPLIT = {
+    "FLOAT": "BYTE_STREAM_SPLIT",
+    "DOUBLE": "BYTE_STREAM_SPLIT",
+    "INT64": "DELTA_BINARY_PACKED",
+}
 
 
-def smallest(table: pa.Table) -> dict[str, Any]:
+def smallest(table: pa.Table, rows: int = ROWS) -> dict[str, Any]:
     """Arguments of a parquet writer under which each column takes the least bytes.
 
-    A column of numbers is kept by a dictionary or as `SPLIT` says, which is tried on the first rows.
+    A column is kept by a dictionary or as `SPLIT` says: both are tried on the first rows.
 
     Args:
-        table: that is written, or a piece of it of the size of a row group.
+        table: that is written.
+        rows: that are tried: those of a row group where it has fewer.
     """
-    first = table.slice(0, ROWS)
+    first = table.slice(0, rows)
     by_dictionary = _leaves(first, use_dictionary=True)
     split = {path: SPLIT[kind] for path, (kind, _) in by_dictionary.items() if kind in SPLIT}
     others = [path for path in by_dictionary if path not in split]
     apart = _leaves(first, use_dictionary=others, column_encoding=split)
-    encodings = {path: how for path, how in split.items() if apart[path][1] < by_dictionary[path][1]}
+    encodings = {
+        path: how for path, how in split.items() if apart[path][1] < by_dictionary[path][1]
+    }
     kept = [path for path in by_dictionary if path not in encodings]
     return {
         "compression": "zstd",
-        "compression_level": LEVEL,
+        "compression_level": LEVELS[len(table) >= LARGE],
         "use_dictionary": kept,
         "column_encoding": encodings,
     }

@@ -1,10 +1,11 @@
-"""Quick looks of a release: the file `quick_looks.parquet`, one row a detection that has one.
+"""Quick looks of a release: one a detection, as bins of its source in the HATS collection.
 
-Expected counts have few bits of mantissa (`BITS`): an error of 0.2 % of the model at most, of 0.8 %
-of its band and of the background, so that a row takes about 100 bytes. They are read as any other
-numbers of a parquet file. See `wolter.answering.quick_look`.
+The file `quick_looks.parquet` tells of each detection that has one in which file of the collection
+it is, at which row, and of which model. Expected counts have few bits of mantissa (`BITS`): an
+error of 0.4 % of the model at most, of 0.8 % of its band and of the background. Exposures have one
+of 0.03 %. See `wolter.answering.quick_look`.
 
-Shapes: B records, N detections.
+Shapes: B records, M sources, N detections.
 """
 
 import json
@@ -20,21 +21,23 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from wolter.answering.quick_look import LookAxis, QuickLook
+from wolter.catalogue.nested import COLUMN, LISTS, look_of
+from wolter.catalogue.packing import smallest
 from wolter.catalogue.rounding import to_bits
 
 FILE = "quick_looks.parquet"
 AXES = b"wolter.look_axes"  # key of the schema's metadata: JSON of the axis by model
-BITS = {"background": 6, "model": 8, "model_low": 6, "model_high": 6}
+EXPOSURE_BITS = 11
+BITS = {"background": 6, "model": 7, "model_low": 6, "model_high": 6}
 ROWS = 4096  # records of a row group, all of which are read to find one
 
 _LIST = pa.list_(pa.float32())
-MODEL_LISTS = ("model", "model_low", "model_high")
-LISTS = ("edges", "counts", "background", *MODEL_LISTS)
-"""Lists of numbers of a look; those of the model are null where the look lacks them."""
 LOOK = pa.struct([("exposure_s", pa.float32()), *((name, _LIST) for name in LISTS)])
 """Type of a look among estimates."""
 _WORD = pa.dictionary(pa.int32(), pa.string())
-SCHEMA = pa.schema([("detection_id", pa.int64()), ("model_name", _WORD), ("reason", _WORD), *LOOK])
+_TOLD = [("detection_id", pa.int64()), ("model_name", _WORD), ("reason", _WORD)]
+SCHEMA = pa.schema([*_TOLD, *LOOK])
+INDEX = pa.schema([*_TOLD, ("file", _WORD), ("row", pa.int32())])
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,9 @@ class Part:
 
 def encode(looks: Sequence[QuickLook | None]) -> pa.StructArray:
     """Looks (B) as an Arrow array of the type `LOOK`."""
-    missing = pa.array([look is None for look in looks])
-    arrays: list[pa.Array] = [
-        pa.array([None if look is None else look.exposure_s for look in looks], pa.float32())
-    ]
+    missing = pa.array([look is None for look in looks], pa.bool_())
+    exposure_B = to_bits([0 if look is None else look.exposure_s for look in looks], EXPOSURE_BITS)
+    arrays: list[pa.Array] = [pa.array(exposure_B)]
     for name, own in zip(LISTS, _ATTRIBUTES, strict=True):
         arrays.append(
             _lists([None if look is None else getattr(look, own) for look in looks], name)
@@ -102,13 +104,12 @@ def _lists(values: Sequence[NDArray[np.float64] | None], name: str) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, data, type=_LIST, mask=missing)
 
 
-def write(path: Path, parts: Sequence[Part]) -> None:
-    """Write the looks, one for each detection, sorted by the identifiers of the detections.
+def chosen(parts: Sequence[Part]) -> pa.Table:
+    """One look at each detection, in the order of the identifiers of the detections: `SCHEMA`.
 
     Args:
-        path: of the file.
-        parts: of each model; of several looks at a detection one is kept: of a usable estimate
-            before others, and of a posterior before others.
+        parts: of each model; of several looks at a detection that of a usable estimate comes before
+            others, and that of a posterior before others.
     """
     whole = pa.concat_tables(list(map(_table, parts)))
     unusable_N = pc.not_equal(whole["reason"].cast(pa.string()), "").to_numpy()
@@ -117,15 +118,22 @@ def write(path: Path, parts: Sequence[Part]) -> None:
     _, first = np.unique(whole["detection_id"].to_numpy()[order_N], return_index=True)
     told = {part.model: asdict(part.axis) for part in parts}
     schema = SCHEMA.with_metadata({AXES: json.dumps(told).encode()})
-    kept = whole.take(pa.array(order_N[first])).unify_dictionaries().cast(schema)
-    pq.write_table(
-        kept,
-        path,
-        ROWS,
-        compression="zstd",
-        compression_level=9,
-        **packing(schema),
-    )
+    return whole.take(pa.array(order_N[first])).unify_dictionaries().cast(schema)
+
+
+def write_index(path: Path, looks: pa.Table, files: Sequence[str], row_N: pa.Array) -> None:
+    """Write where looks are.
+
+    Args:
+        path: of the index.
+        looks: see `chosen`.
+        files: of each look, below the folder of the release.
+        row_N: row of its source in that file.
+    """
+    columns = [looks[name] for name, _ in _TOLD]
+    columns += [pa.array(files, pa.string()).dictionary_encode(), row_N]
+    index = pa.table(columns, INDEX.with_metadata(looks.schema.metadata))
+    pq.write_table(index, path, ROWS, **smallest(index))
 
 
 def packing(schema: pa.Schema) -> dict[str, Any]:
@@ -161,9 +169,34 @@ def read(release: Path, detections: Sequence[int]) -> dict[int, Seen]:
     path = release / FILE
     if not path.is_file() or not detections:
         return {}
-    axes = axes_of(path)
-    rows = pq.read_table(path, filters=[("detection_id", "in", list(detections))])
-    return {row["detection_id"]: _seen(row, axes) for row in rows.to_pylist()}
+    axes, found = axes_of(path), {}
+    rows = pq.read_table(path, filters=[("detection_id", "in", list(detections))]).to_pylist()
+    for file in sorted({row["file"] for row in rows}):
+        own = [row for row in rows if row["file"] == file]
+        nests = _nests(release / file, [row["row"] for row in own])
+        for row, nest in zip(own, nests, strict=True):
+            look = look_of(nest, row["detection_id"])
+            name, reason = row["model_name"], "" if look.model_G is None else row["reason"]
+            found[row["detection_id"]] = Seen(row["detection_id"], name, reason, axes[name], look)
+    return found
+
+
+def _nests(file: Path, rows: Sequence[int]) -> list[Mapping[str, Any]]:
+    """Bins of the sources at some rows of a file."""
+    found: dict[int, Mapping[str, Any]] = {}
+    with pq.ParquetFile(file) as parquet:
+        groups = range(parquet.num_row_groups)
+        ends = np.cumsum([parquet.metadata.row_group(group).num_rows for group in groups])
+        of = np.searchsorted(ends, rows, side="right")
+        for group in sorted(set(of.tolist())):
+            column = parquet.read_row_group(group, columns=[COLUMN])[COLUMN]
+            first = ends[group - 1] if group else 0
+            found |= {
+                row: column[int(row - first)].as_py()
+                for row, at in zip(rows, of, strict=True)
+                if at == group
+            }
+    return [found[row] for row in rows]
 
 
 def known(release: Path, detections: Sequence[int]) -> set[int]:
@@ -180,11 +213,3 @@ def axes_of(path: Path) -> dict[str, LookAxis]:
     """Axis of the looks of each model, by its name."""
     told = json.loads(pq.read_schema(path).metadata[AXES])
     return {name: LookAxis(**each) for name, each in told.items()}
-
-
-def _seen(row: Mapping[str, Any], axes: Mapping[str, LookAxis]) -> Seen:
-    seen = [np.array(row[name], float) for name in LISTS[:3]]
-    expected = [None if row[name] is None else np.array(row[name], float) for name in LISTS[3:]]
-    look = QuickLook(seen[0], seen[1], seen[2], row["exposure_s"], *expected)
-    name, reason = row["model_name"], "" if look.model_G is None else row["reason"]
-    return Seen(row["detection_id"], name, reason, axes[name], look)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 FLOAT32 = 23  # bits of a mantissa
@@ -18,3 +19,14 @@ def to_bits(values: Any, bits: int) -> NDArray[np.float32]:
     half = np.uint32(1) << (drop - np.uint32(1))
     rounded = ((plain.view(np.uint32) + half) >> drop << drop).view(np.float32)
     return np.where(np.isfinite(plain), rounded, plain).astype(np.float32)
+
+
+def short_numbers(table: pa.Table, bits: int) -> pa.Table:
+    """Table whose columns of float32 numbers are rounded as `to_bits` does; nulls stay."""
+    for at, field in enumerate(table.schema):
+        if field.type == pa.float32():
+            column = table.column(at).combine_chunks()
+            values = to_bits(column.to_numpy(zero_copy_only=False), bits)
+            rounded = pa.array(values, mask=column.is_null().to_numpy(zero_copy_only=False))
+            table = table.set_column(at, field, rounded)
+    return table

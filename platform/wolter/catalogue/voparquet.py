@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from wolter.catalogue.columns import Table
+from wolter.catalogue.packing import smallest
 from wolter.catalogue.release import Release
 
 FILE = "catalogue.parquet"
@@ -35,7 +36,7 @@ def write_voparquet(path: Path, about: Release, described: Table, rows: pa.Table
             metadata[LENGTH_KEY + field.name.encode()] = str(longest[field.name]).encode()
     metadata[CONTENT_KEY] = votable(about, described, len(rows), longest)
     told = rows.replace_schema_metadata(metadata)
-    pq.write_table(told, path, compression="zstd", compression_level=9)
+    pq.write_table(told, path, **smallest(told))
 
 
 def votable(about: Release, table: Table, n: int, longest: Mapping[str, int]) -> bytes:

@@ -33,7 +33,7 @@ class CatalogueBuild:
         match_radius: detections so near each other are of one source, arcsec.
         scatter: seed of random places on the sky for simulated records.
         no_check: leave out the check of goodness of fit, which takes up to a second a record.
-        no_quick_looks: leave out quick looks, which take about 250 bytes a source.
+        no_quick_looks: leave out quick looks, which take about 120 bytes a detection.
         use: let the release answer, at once.
         workers: scoring tasks at a time; 0: one a core.
     """

@@ -98,7 +98,7 @@ def test_the_collection_is_told(written):
     assert "obs_description=simulated: random\n" in text
 
 
-def test_bins_of_all_detections_are_nested_with_their_source(tmp_path):
+def test_bins_of_all_detections_are_nested_with_their_source():
     rng = np.random.default_rng(4)
     looks = [look(rng, 5), None, look(rng, 3), QuickLook(np.array([1.0, 2, 4]), np.array([6.0, 0]),
              np.zeros(2), 50.0)]  # fmt: skip
@@ -106,20 +106,36 @@ def test_bins_of_all_detections_are_nested_with_their_source(tmp_path):
     encoded = quick_looks.encode(looks)
     reasons = pa.array(["", "", "not_explained", ""])
     part = quick_looks.Part("one", LOOK_AXIS, ids, reasons, encoded)
-    quick_looks.write(tmp_path / "looks", [part])
+    kept = quick_looks.chosen([part])
     detections = pa.table({"detection_id": ids[::-1], "source_id": [7, 5, 6, 7]})
-    found = nested_looks(tmp_path / "looks", detections, np.array([5, 6, 7])).to_pylist()
+    found = nested_looks(kept, detections, np.array([5, 6, 7])).to_pylist()
     assert found[1] is None  # its only detection has none
     assert found[0]["counts"] == looks[2].counts_G.tolist()
     assert np.isnan(found[0]["model"]).all()  # its estimate is not usable
     assert np.isnan(found[0]["model_high"]).all()
+    assert found[0]["flagged_model"] == pytest.approx(looks[2].model_G, rel=4e-3)
     both = found[2]
     assert both["detection_id"] == [11] * 5 + [14] * 2
     assert both["counts"] == [*looks[0].counts_G, 6.0, 0.0]
     assert both["bin_low"] == pytest.approx([*looks[0].edges_G1[:-1], 1, 2], rel=1e-6)
     assert both["bin_high"] == pytest.approx([*looks[0].edges_G1[1:], 2, 4], rel=1e-6)
     assert np.isnan(both["model"]).tolist() == [False] * 5 + [True] * 2
+    assert np.isnan(both["flagged_model"]).all()
     assert {len(values) for values in both.values()} == {7}
+
+
+def test_numbers_are_those_of_the_table_to_a_part_in_four_thousand(tmp_path, sources):
+    rng = np.random.default_rng(5)
+    flux = rng.lognormal(-25, 5, len(sources)).astype(np.float32)
+    table = sources.append_column("flux", pa.array(flux, mask=rng.random(len(flux)) < 0.2))
+    about = release.Release("R1", "2026-01-01T00:00:00Z", True, "random", (), {}, {})
+    names, first = hats.write_hats(tmp_path / "hats", about, table, rows=400)
+    found = pa.concat_tables([pq.read_table(tmp_path / "hats" / name) for name in names])
+    assert pq.read_table(tmp_path / "hats" / names[3])["ra"][0] == table["ra"][int(first[3])]
+    assert found["ra"].equals(table["ra"])
+    assert found["flux"].is_null().equals(table["flux"].is_null())
+    error = np.abs(found["flux"].to_numpy() / table["flux"].to_numpy() - 1)
+    assert 1e-4 < np.nanmax(error) <= 2.0**-12
 
 
 def test_one_parquet_file_opens_with_units_and_descriptions(tmp_path):

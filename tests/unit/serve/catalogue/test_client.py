@@ -56,8 +56,9 @@ def test_a_download_goes_on_and_is_verified(client, root, tmp_path):
     with pytest.raises(FailedError, match="checksum"):
         client.download("R1", tmp_path, ["latents.npy"])
     found = client.download("R0", tmp_path / "all")
-    assert {path.name for path in found} == {
-        "catalogue.duckdb", "latents.npy", "quick_looks.parquet", "release.json"
+    names = {path.relative_to(tmp_path / "all").parts[0] for path in found}
+    assert names == {
+        "catalogue.duckdb", "hats", "latents.npy", "quick_looks.parquet", "release.json"
     }  # fmt: skip
     with pytest.raises(InputError, match="no file nope"):
         client.download("R1", tmp_path, ["nope"])
