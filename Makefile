@@ -86,7 +86,7 @@ $(HATS):
 	@rm -rf .venv-hats && $(PYTHON) -m venv .venv-hats
 	@echo 'Installing hats and lsdb into .venv-hats (a minute or so, the first time)'
 	@.venv-hats/bin/python -m pip --quiet --quiet --disable-pip-version-check install \
-		-c constraints-hats.txt hats lsdb
+		--no-deps --no-compile -r constraints-hats.txt
 	@touch $@
 
 $(PEERS): $(STAMP)
