@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wolter.serve.models import ServedRef
 
 PROCESS = ("-m", "wolter.serve.jobs.process")  # what Python runs
+DYING_S = 3.0  # Ray kills what a replica has started before the replica: the job is not to blame
 Find = Callable[[str, str], Awaitable["ServedRef"]]  # a model by name and version
 
 
@@ -94,6 +95,8 @@ class ModelRuns(Runs[ModelJob]):
                 process.kill()
                 await process.wait()
         if not told.endswith(b"\n"):
+            if code == -signal.SIGKILL:
+                await asyncio.sleep(DYING_S)
             return Outcome(_ended(code))
         return configs.from_dict(Outcome, json.loads(told))
 

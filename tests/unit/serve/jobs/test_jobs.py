@@ -24,7 +24,7 @@ from wolter.serve.models import ServedRef
 TASK = "a/b"
 # In place of the process that answers, without its imports: does what the query says.
 PROCESS = """
-import json, pathlib, sys, time
+import json, os, pathlib, sys, time
 work, folder = json.loads(sys.stdin.readline()), pathlib.Path(sys.argv[1])
 asked = work["asked"]["query"]
 (folder / "progress").write_text("0.5")
@@ -32,6 +32,8 @@ while asked.get("held") and not (folder / "go").exists():
     time.sleep(0.05)
 if asked.get("breaks"):
     sys.exit(3)
+if asked.get("killed"):
+    os.kill(os.getpid(), 9)
 (folder / "result").write_bytes((folder / "files/image-0").read_bytes())
 print(json.dumps({"error": asked.get("error", ""), "media": "text/plain", "file": "é.txt"}))
 """
@@ -135,11 +137,13 @@ def test_jobs_from_their_making_to_their_end(quick, tmp_path):
         assert "no job" in refused(again, 404)
 
 
-def test_failures_are_told_in_a_line(quick, tmp_path):
+def test_failures_are_told_in_a_line(quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(model_runs, "DYING_S", 0.1)
     with running(tmp_path) as (url, store):
         for job, line in (
             (accept(store, error="too dark"), "too dark"),
             (accept(store, breaks=True), "ended without an answer (3)"),
+            (accept(store, killed=True), "was killed, perhaps for its memory"),
             (accept(store, model="other"), "no other"),
         ):
             info = wait(url, job)
@@ -226,6 +230,24 @@ def test_a_replica_that_ends_at_once_leaves_its_job_queued(quick, tmp_path):
         store.close()
 
     asyncio.run(begin_and_leave())
+
+
+def test_a_job_that_is_killed_just_before_its_replica_is_not_to_blame(quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(model_runs, "DYING_S", 60.0)
+
+    async def begin_and_die():
+        store = JobStore(tmp_path)
+        runs = ModelRuns(store, TASK, find, ServeConfig())
+        runs.start()
+        job = accept(store, killed=True)
+        while runs._process is None or runs._process.returncode is None:
+            await asyncio.sleep(0.05)
+        assert store.get(job.id).phase == queue.EXECUTING
+        await runs.stop()
+        assert store.get(job.id).phase == queue.QUEUED
+        store.close()
+
+    asyncio.run(begin_and_die())
 
 
 def test_a_fault_of_the_server_is_a_failure_of_the_job(quick, tmp_path, monkeypatch):
