@@ -1,8 +1,8 @@
 """The served application on a real Ray cluster, over HTTP."""
 
-import collections
 import concurrent.futures
 import gzip
+import io
 import json
 import os
 import re
@@ -10,28 +10,39 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import httpx2
+import numpy as np
+import psutil
 import pytest
 import ray
+from astropy.io import fits
 from safetensors.torch import load_file, save_file
 from tests import processes
+from tests.load import Load, until
 from tests.synthetic import make_dataset
 
 from wolter.data.shards import open_dataset
 from wolter.errors import InputError
+from wolter.images.fits_output import to_bytes
+from wolter.images.predict import enhance_picture
 from wolter.registry import mlflow_store
 from wolter.registry.checkpoint import WEIGHTS, load_model
 from wolter.serve.application import start, stop
 from wolter.serve.config import ServeConfig
+from wolter.serve.jobs.queue import EXECUTING, STALE_S
+from wolter.serve.jobs.store import JobStore
+from wolter.serve.jobs.store import folder as jobs_folder
 from wolter.spectra.check_files import check_files
 from wolter.spectra.predict import predict_files
+from wolter.xray.imaging.counts_image import read_counts_image
 
 pytestmark = pytest.mark.distributed
 
 URL = "/v1/spectra/parameters"
+IMAGES = "/v1/images/enhance"
+SLOW_S = 300  # longest wait for a job, which runs below all else on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +54,9 @@ def registered(tmp_path_factory, untrained):
         patch.setenv("WOLTER_HOME", str(home))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
-        def register(name, seed=0, broken=False):
+        def register(name, seed=0, broken=False, made=untrained):
             folder = home / f"{name}-{seed}"
-            shutil.copytree(untrained(name), folder)
+            shutil.copytree(made(name), folder)
             weights = load_file(folder / WEIGHTS)
             if seed:  # other weights, of the same sense
                 factor = float("nan") if broken else 1.001
@@ -61,11 +72,13 @@ def registered(tmp_path_factory, untrained):
 
 
 @pytest.fixture(scope="module")
-def client(ray_session, registered):
+def client(ray_session, registered, enhancer):
     for name in ("deepspectra", "mlp", "posterior"):
         mlflow_store.promote(name, registered(name))
-    few = ("spectra-parameters", "cone")
-    url = start(ServeConfig(port=0, applications=few, parsers=1, max_inflated_mb=50.0))
+    mlflow_store.promote("superres", registered("superres", made=lambda _: enhancer(2)))
+    few = ("spectra-parameters", "images-enhance", "cone")
+    limits = {"max_inflated_mb": 50.0, "job_elements": 3000}
+    url = start(ServeConfig(port=0, applications=few, parsers=1, **limits))
     with httpx2.Client(base_url=url, timeout=60) as client:
         yield client
     stop()
@@ -196,50 +209,6 @@ def _replicas(part):
     return [name for name in names if name.startswith(f"SERVE_REPLICA::{part}#")]
 
 
-class Load:
-    """Clients that ask all the time, and the statuses and versions that they get."""
-
-    def __init__(self, url, request, clients=2):
-        self.answers, self._ended = [], threading.Event()
-        self._url, self._request = url, request
-        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
-
-    def _ask(self):
-        with httpx2.Client(base_url=self._url, timeout=60) as client:
-            while not self._ended.is_set():
-                try:
-                    answer = client.request(**self._request)
-                except httpx2.TransportError:
-                    self.answers.append((0, ""))
-                    continue
-                if answer.status_code == 503:
-                    time.sleep(0.05)
-                told = answer.status_code == 200 and self._request["method"] == "POST"
-                version = answer.json()["model_version"] if told else ""
-                self.answers.append((answer.status_code, version))
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-
-    def statuses(self):
-        return collections.Counter(status for status, _ in self.answers)
-
-
-def _until(true, seconds=60):
-    ends = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < ends
-        time.sleep(0.2)
-    return found
-
-
 COUNTS = {"counts": [1] * 256, "exposure_s": 25_000}
 PLAIN = {"method": "POST", "url": URL, "params": {"family": "mlp"}, "json": COUNTS}
 
@@ -249,12 +218,12 @@ def test_a_killed_replica_loses_what_it_was_doing_alone(client):
     with Load(str(client.base_url), PLAIN) as plain, Load(
         str(client.base_url), {"method": "GET", "url": "/v1/models"}
     ) as page:  # fmt: skip
-        _until(lambda: plain.statuses()[200] > 5 and page.statuses()[200] > 5)
+        until(lambda: plain.statuses()[200] > 5 and page.statuses()[200] > 5)
         (name,) = _replicas("spectra-parameters#spectra-parameters")
         ray.kill(ray.get_actor(name, namespace="serve"), no_restart=True)
-        _until(lambda: plain.statuses()[503] > 0)
+        until(lambda: plain.statuses()[503] > 0)
         before = plain.statuses()[200]
-        _until(lambda: plain.statuses()[200] > before + 5)
+        until(lambda: plain.statuses()[200] > before + 5)
     assert set(page.statuses()) == {200}
     assert set(plain.statuses()) <= {0, 200, 502, 503}
     lost = plain.statuses()[0] + plain.statuses()[502]
@@ -266,34 +235,102 @@ def test_a_lost_lane_of_dear_requests_leaves_plain_ones(client):
     with Load(str(client.base_url), PLAIN) as plain:
         (name,) = _replicas("spectra-parameters#spectra-parameters-dear")
         ray.kill(ray.get_actor(name, namespace="serve"), no_restart=True)
-        _until(lambda: _replicas("spectra-parameters#spectra-parameters-dear") not in ([], [name]))
-        _until(lambda: plain.statuses()[200] > 20)
+        until(lambda: _replicas("spectra-parameters#spectra-parameters-dear") not in ([], [name]))
+        until(lambda: plain.statuses()[200] > 20)
     assert set(plain.statuses()) == {200}
 
 
 def test_a_new_champion_answers_without_a_failure(client, registered):
     with Load(str(client.base_url), PLAIN) as load:
-        _until(lambda: load.statuses()[200] > 5)
+        until(lambda: load.statuses()[200] > 5)
         version = mlflow_store.promote("mlp", registered("mlp", 1))
-        _until(lambda: load.answers[-1][1] == version)
+        until(lambda: load.answers[-1][1] == version)
     assert set(load.statuses()) == {200}
     versions = [version for _, version in load.answers]
     assert list(dict.fromkeys(versions))[-1] == version
     assert len(set(versions)) == 2
-    _until(lambda: client.get("/readyz").json()["models"]["mlp"] == version)
+    until(lambda: client.get("/readyz").json()["models"]["mlp"] == version)
 
 
 def test_a_broken_champion_is_refused_and_the_one_before_answers_on(client, registered):
     before = client.get("/readyz").json()["models"]["mlp"]
     broken = mlflow_store.promote("mlp", registered("mlp", 2, broken=True))
     with Load(str(client.base_url), PLAIN) as load:
-        problems = _until(lambda: client.get("/readyz").json()["problems"])
+        problems = until(lambda: client.get("/readyz").json()["problems"])
     assert set(load.answers) == {(200, before)}
     line = problems[f"mlp@{broken}"]
     assert re.match(r"refused as champion: no finite \w+ of a plain record", line)
     assert line.endswith(f"version {before} answers on")
     mlflow_store.promote("mlp", before)
-    _until(lambda: not client.get("/readyz").json()["problems"])
+    until(lambda: not client.get("/readyz").json()["problems"])
+
+
+def _post_image(client, path, **params):
+    answer = client.post(IMAGES, params=params, files=[file("image", path)])
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == answer.json()["url"]
+    return answer.json()
+
+
+def _told(client, job):
+    answer = client.get(job["url"])
+    assert answer.status_code == 200, answer.text  # whatever becomes of the replica that runs it
+    return answer.json()
+
+
+def _done(client, job):
+    return until(
+        lambda: (told := _told(client, job))["state"] in ("done", "failed") and told, SLOW_S
+    )
+
+
+def _processes_of(job):
+    for process in psutil.process_iter(["cmdline"]):
+        if process.info["cmdline"] and process.info["cmdline"][-1].endswith(job["id"]):
+            yield process
+
+
+def _as_offline(content, path, folder, exposure_s):
+    picture = read_counts_image(path, exposure_s=exposure_s)
+    expected = to_bytes(enhance_picture(load_model(folder), picture, "1"))
+    with fits.open(io.BytesIO(content)) as served, fits.open(io.BytesIO(expected)) as offline:
+        assert [hdu.name for hdu in served] == [hdu.name for hdu in offline]
+        for one, other in zip(served, offline, strict=True):
+            # Another number of threads rounds otherwise.
+            np.testing.assert_allclose(one.data, other.data, rtol=1e-4, atol=1e-7, err_msg=one.name)
+
+
+def test_a_large_image_is_a_job_with_the_answer_of_a_request(client, enhancer, picture_file):
+    job = _post_image(client, picture_file, exposure=3e4)
+    assert _post_image(client, picture_file, exposure=3e4)["id"] == job["id"]
+    done = _done(client, job)
+    assert (done["state"], done["error"], done["progress"]) == ("done", None, 1.0)
+    result = client.get(done["result"])
+    assert result.headers["content-type"] == "application/fits"
+    _as_offline(result.content, picture_file, enhancer(2), 3e4)
+    assert _post_image(client, picture_file, exposure=3e4)["state"] == "done"  # is kept
+    assert client.delete(job["url"]).status_code == 204
+    assert client.get(job["url"]).status_code == 404
+
+
+def test_a_job_whose_replica_is_killed_is_begun_again(client, enhancer, picture_file):
+    job = _post_image(client, picture_file, exposure=2e4)
+    begun = until(lambda: (told := _told(client, job))["state"] == "running" and told, SLOW_S)
+    (name,) = _replicas("images-enhance#images-enhance")
+    process = until(lambda: next(_processes_of(job), None), SLOW_S)
+    replica = process.parent()
+    ray.kill(ray.get_actor(name, namespace="serve"), no_restart=True)
+    assert psutil.wait_procs([process, replica], timeout=60)[1] == []
+    kept = JobStore(jobs_folder())
+    assert kept.change(job["id"], (EXECUTING,), seen=time.time() - 2 * STALE_S)  # as time passes
+    told = _told(client, job)
+    assert (told["state"], told["error"]) == ("queued", None)
+    done = _done(client, job)
+    assert (done["state"], done["error"]) == ("done", None)
+    assert done["started"] > begun["started"]
+    assert kept.get(job["id"]).tries == 2
+    kept.close()
+    _as_offline(client.get(done["result"]).content, picture_file, enhancer(2), 2e4)
 
 
 def _check_backpressure(url):
