@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-LARGE = 100_000  # rows
+LARGE = 50_000  # rows
 LEVELS = (9, 19)  # of zstd: a large table is worth five times the work, a small one is waited for
 ROWS = 65_536  # that are tried
 # Bytes of numbers apart, few bits for what is between the least and the greatest, words without

@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from wolter.catalogue.release import Release
 from wolter.catalogue.store import Snapshot, Store
 from wolter.errors import InputError, UnavailableError
+from wolter.serve.problems import AGAIN_S
 from wolter.serve.web import pages
 from wolter.serve.web.sky_map import sky_map
 from wolter.serve.web.vo_routes import ServiceRecord, add_vo_routes
@@ -52,9 +53,11 @@ def add_routes(app: FastAPI, store: Store, record: ServiceRecord | None = None) 
             with store.open() as snapshot:
                 about, examples = snapshot.about, _examples(snapshot)
         except (InputError, UnavailableError) as error:
-            return web.page(
+            page = web.page(
                 "home.html", 503, release=None, asked=pages.Asked(), why=str(error), examples=()
             )
+            page.headers["retry-after"] = str(AGAIN_S)
+            return page
         return web.page("home.html", release=about, asked=pages.Asked(), examples=examples, why="")
 
     @app.get("/search", include_in_schema=False)

@@ -138,3 +138,4 @@ def test_without_a_release_the_page_says_so(tmp_path):
         answer = client.get("/")
     assert answer.status_code == 503
     assert "no release yet" in answer.text
+    assert int(answer.headers["retry-after"]) > 0
