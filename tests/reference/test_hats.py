@@ -26,10 +26,14 @@ CONES = [[180.0, 0.0, 4.0], [0.0, 0.3, 3.0], [359.9, -45.0, 2.5], [12.0, 90.0, 5
          [0.0, -90.0, 3.0], [83.6, 22.0, 0.001]]  # fmt: skip
 
 
-def ask(**questions):
-    """Answers of `tests/hats_reader.py`, by the names of the questions."""
+@pytest.fixture(scope="module", autouse=True)
+def at_hand():
     if not list(ENVIRONMENT.glob(".setup-*")):
         pytest.skip("hats and lsdb are not at hand; `make hats` installs them into .venv-hats")
+
+
+def ask(**questions):
+    """Answers of `tests/hats_reader.py`, by the names of the questions."""
     asked = [{"name": name, "what": what, "with": values}
              for name, (what, values) in questions.items()]  # fmt: skip
     command = [str(ENVIRONMENT / "bin" / "python"), str(ROOT / "tests" / "hats_reader.py")]
@@ -142,11 +146,11 @@ def test_rows_are_those_of_the_database_with_their_quick_looks_nested(
 ):
     with duckdb.connect(str(demonstrated / release.DATABASE), read_only=True) as database:
         listed = ", ".join(map(str, chosen))
-        sql = f"SELECT detection_id, source_id FROM detection WHERE source_id IN ({listed})"
+        sql = f"SELECT detection_id, source_id, counts FROM detection WHERE source_id IN ({listed})"
         detections = database.execute(sql).fetchall()
     described = release.load(demonstrated).table("source").columns
     short = {column.name for column in described if column.datatype == "float"}
-    looks = quick_looks.read(demonstrated, [detection for detection, _ in detections])
+    looks = quick_looks.read(demonstrated, [detection for detection, _, _ in detections])
     lengths = set()
     found = {int(source): row for source, row in answers["rows"].items()}
     assert found.keys() == chosen.keys()
@@ -160,13 +164,18 @@ def test_rows_are_those_of_the_database_with_their_quick_looks_nested(
                 rel = 2.0**-12 if name in short else 1e-15  # see `hats.MANTISSA`
                 value = pytest.approx(value, rel=rel * (1 + 1e-6), nan_ok=True)
             assert told[name] == value, name
-        seen = {each: looks[each].look for each, of in detections if of == source and each in looks}
+        seen = {
+            detection: (looks[detection].look, counts)
+            for detection, its_source, counts in detections
+            if its_source == source and detection in looks
+        }
         assert (bins is None) == (not seen)
-        n = sum(len(look.counts_G) for look in seen.values())
+        n = sum(len(look.counts_G) for look, _ in seen.values())
         assert bins is None or {len(values) for values in bins.values()} == {n}
-        for detection, look in seen.items():
+        for detection, (look, counts) in seen.items():
             its = np.array(bins["detection_id"]) == detection
             assert np.array(bins["counts"])[its].tolist() == look.counts_G.tolist()
+            assert look.counts_G.sum() == pytest.approx(counts, rel=1e-3)  # rounded
             for name, expected in (
                 ("bin_low", look.edges_G1[:-1]),
                 ("bin_high", look.edges_G1[1:]),
