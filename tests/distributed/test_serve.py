@@ -42,7 +42,6 @@ pytestmark = pytest.mark.distributed
 
 URL = "/v1/spectra/parameters"
 IMAGES = "/v1/images/enhance"
-SLOW_S = 300  # longest wait for a job, which runs below all else on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -279,9 +278,7 @@ def _told(client, job):
 
 
 def _done(client, job):
-    return until(
-        lambda: (told := _told(client, job))["state"] in ("done", "failed") and told, SLOW_S
-    )
+    return until(lambda: (told := _told(client, job))["state"] in ("done", "failed") and told)
 
 
 def _processes_of(job):
@@ -315,9 +312,9 @@ def test_a_large_image_is_a_job_with_the_answer_of_a_request(client, enhancer, p
 
 def test_a_job_whose_replica_is_killed_is_begun_again(client, enhancer, picture_file):
     job = _post_image(client, picture_file, exposure=2e4)
-    begun = until(lambda: (told := _told(client, job))["state"] == "running" and told, SLOW_S)
+    begun = until(lambda: (told := _told(client, job))["state"] == "running" and told)
     (name,) = _replicas("images-enhance#images-enhance")
-    process = until(lambda: next(_processes_of(job), None), SLOW_S)
+    process = until(lambda: next(_processes_of(job), None))
     replica = process.parent()
     ray.kill(ray.get_actor(name, namespace="serve"), no_restart=True)
     assert psutil.wait_procs([process, replica], timeout=60)[1] == []
