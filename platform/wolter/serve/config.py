@@ -39,9 +39,9 @@ class ServeConfig(Limits):
         job_s: longest time of a job.
         jobs_mb: files and answers of jobs on disk; with more, further ones are answered 429.
         jobs_keep_s: time after which a job is deleted with its answer.
-        anonymous: units a minute of a client without a key, in each process; 0 for no limit. A
-            request costs one, a look-up in the catalogue a fiftieth, one that takes seconds 21, a
-            job 20 more for each further 2^20 pixels.
+        anonymous: units a minute of a client without a key; 0 for no limit. A request costs one,
+            a look-up in the catalogue a fiftieth, one that takes seconds 21, a job 20 more for each
+            further 2^20 pixels.
         keys_only: refuse clients without a key, see `wolter keys add`.
         cors: origins whose pages may ask from a browser; "*" for all.
         access_log: file of a line of JSON a request.
