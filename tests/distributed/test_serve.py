@@ -21,12 +21,14 @@ from astropy.io import fits
 from safetensors.torch import load_file, save_file
 from tests import processes
 from tests.load import Load, until
+from tests.starting import Starting, assert_waits
 from tests.synthetic import make_dataset
 
 from wolter.data.shards import open_dataset
 from wolter.errors import InputError
 from wolter.images.fits_output import to_bytes
 from wolter.images.predict import enhance_picture
+from wolter.network import free_port
 from wolter.registry import mlflow_store
 from wolter.registry.checkpoint import WEIGHTS, load_model
 from wolter.serve.application import start, stop
@@ -41,6 +43,7 @@ from wolter.xray.imaging.counts_image import read_counts_image
 pytestmark = pytest.mark.distributed
 
 URL = "/v1/spectra/parameters"
+CONE = "/scs?RA=1&DEC=2&SR=0"
 IMAGES = "/v1/images/enhance"
 
 
@@ -71,16 +74,36 @@ def registered(tmp_path_factory, untrained):
 
 
 @pytest.fixture(scope="module")
-def client(ray_session, registered, enhancer):
+def starting():
+    port = free_port("127.0.0.1")
+    asked = Starting(f"http://127.0.0.1:{port}", ("/livez", "/readyz", CONE, "/", URL))
+    yield port, asked
+    asked.ended()
+
+
+@pytest.fixture(scope="module")
+def client(ray_session, registered, enhancer, starting):
     for name in ("deepspectra", "mlp", "posterior"):
         mlflow_store.promote(name, registered(name))
     mlflow_store.promote("superres", registered("superres", made=lambda _: enhancer(2)))
     few = ("spectra-parameters", "images-enhance", "cone")
     limits = {"max_inflated_mb": 50.0, "job_elements": 3000}
-    url = start(ServeConfig(port=0, applications=few, parsers=1, **limits))
+    port, asked = starting
+    url = start(ServeConfig(port=port, applications=few, parsers=1, **limits))
+    asked.ended()
     with httpx2.Client(base_url=url, timeout=60) as client:
         yield client
     stop()
+
+
+def test_while_models_load_each_path_says_why_and_none_is_404(client, starting):
+    """The proxy answers first, then the page, then the application itself."""
+    answers = starting[1].answers
+    assert {answer.status_code for answer in answers["/livez"]} == {200}
+    for path, own in (("/readyz", 200), (CONE, 200), ("/", 200), (URL, 405)):
+        assert_waits(answers[path], own)
+    waited = [answer.text for answer in answers[URL] if answer.status_code == 503]
+    assert any("its models are loaded" in text for text in waited)
 
 
 def file(field, path, name=None):
