@@ -56,13 +56,28 @@ def asked_of(folder: Path) -> dict[str, Request]:
 
 
 class Load:
-    """Clients that ask without a pause, each on a connection that it keeps; and their answers."""
+    """Clients that ask again and again, each on a connection that it keeps; and their answers.
 
-    def __init__(self, url: str, request: Request, retrying: bool) -> None:
+    Args:
+        url: of the server.
+        request: that they send.
+        retrying: by `wolter.client`.
+        clients: how many.
+        pause_s: between an answer and the next request.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        request: Request,
+        retrying: bool,
+        clients: int = CLIENTS,
+        pause_s: float = 0.0,
+    ) -> None:
         self.answers: Counter[int] = Counter()
         self._url, self._request, self._retrying = url, request, retrying
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
+        self._pause_s, self._ended = pause_s, threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
         for thread in self._threads:
             thread.start()
 
@@ -71,8 +86,7 @@ class Load:
             while not self._ended.is_set():
                 status = self._status(session)
                 self.answers[status] += 1
-                if status in (0, 429, 503):
-                    time.sleep(0.05)
+                time.sleep(max(self._pause_s, 0.05 if status in (0, 429, 503) else 0.0))
 
     def _status(self, session: requests.Session) -> int:
         method, path = self._request["method"], self._request["url"]

@@ -3,7 +3,8 @@
     wolter bench redeploy --json FILE
 
 A server of this process answers with `n` replicas of each deployment. One application after another
-gets new code, while clients of all keep their connections and one request takes a minute to arrive.
+gets new code, while a client of each deployment, the dear ones too, keeps its connection and asks
+again `PAUSE_S` after every answer, and one request takes a minute to arrive.
 `failed` are all answers but 200 and 429.
 """
 
@@ -16,13 +17,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import requests
-from benchmarks._replicas import JSON, Load, Request, alive, asked_of, server_of, until
+from benchmarks._replicas import JSON, Load, Request, alive, asked_of, say, server_of, until
 
 from wolter.serve import application
 from wolter.serve.config import ServeConfig
 from wolter.serve.models import choose
 from wolter.serve.parts import page, parts
 
+PAUSE_S = 0.2
 SLOW_S = 60.0
 PIECES = 30
 
@@ -37,7 +39,7 @@ def run(n: int = 2) -> dict[str, Any]:
 
 
 def _redeployed(url: str, config: ServeConfig, asked: dict[str, Request]) -> dict[str, Any]:
-    loads = {name: Load(url, request, False) for name, request in asked.items()}
+    loads = {name: Load(url, request, False, 1, PAUSE_S) for name, request in asked.items()}
     slow: list[int] = []
     thread = threading.Thread(target=lambda: slow.append(_slow(url)))
     thread.start()
@@ -48,6 +50,7 @@ def _redeployed(url: str, config: ServeConfig, asked: dict[str, Request]) -> dic
     for part in [page(others, config), *others]:
         before = {name: set(alive(name)) for name in asked if name.startswith(f"{part.name}#")}
         application.deploy([part], config, chosen, version="2")
+        say(f"redeploy: {part.name}")
         until(lambda before=before: all(_replaced(*each) for each in before.items()), part.name)  # type: ignore[misc]
     seconds = time.perf_counter() - start
     thread.join()
