@@ -60,13 +60,14 @@ def _killed(url: str, deployment: str, request: Request, n: int) -> dict[str, An
     plain, retrying = Load(url, request, False), Load(url, request, True)
     recovery = []
     for _ in range(n):
-        until(grown(plain, 5), deployment)
+        until(grown(plain, 1), deployment)
         victim = alive(deployment)[0]
         start = time.perf_counter()
         ray.kill(ray.get_actor(victim, namespace="serve"), no_restart=True)
         until(lambda victim=victim: _back(deployment, victim, wanted), deployment)  # type: ignore[misc]
         until(grown(plain, 1), deployment)
         recovery.append(time.perf_counter() - start)
+        say(f"{deployment}: back after {recovery[-1]:.1f} s")
     told, again = plain.end(), retrying.end()
     lost = {status: count for status, count in told.items() if status not in ("200", "429", "503")}
     return {
