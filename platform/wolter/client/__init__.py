@@ -31,7 +31,7 @@ from wolter.client.transfer import (
 )
 from wolter.errors import FailedError, InputError
 
-AGAIN = (429, 503)
+AGAIN = (429, 502, 503)  # busy, lost with the replica that was to answer, starting
 JOB_S = 2.0  # between two looks at a job
 POSITIONS = 10_000  # of one request
 
@@ -257,7 +257,7 @@ class Client:
         return answer
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Send a request; again where the server is busy, starts or cannot be reached.
+        """Send a request; again where the server is busy or starts, or its answer is lost.
 
         Args:
             method: GET, POST or DELETE.

@@ -83,9 +83,9 @@ class Answers:
 def test_a_busy_server_is_asked_again(monkeypatch):
     waits = []
     monkeypatch.setattr("time.sleep", waits.append)
-    client = Client(session=Answers(429, 503, requests.ConnectionError(), 200))
+    client = Client(session=Answers(429, 502, 503, requests.ConnectionError(), 200))
     assert client.request("GET", "/x").status_code == 200
-    assert waits == [0, 0, 4]
+    assert waits == [0, 0, 0, 8]
     with pytest.raises(FailedError, match="wait a little; asked 2 times"):
         Client(session=Answers(429, 429), tries=2).request("GET", "/x")
     with pytest.raises(FailedError, match="cannot be reached"):
