@@ -71,6 +71,8 @@ class ToDeployment:
 
     async def __call__(self, request: "ModelRequest") -> Reply:
         """Answer a request; see `DearRequests`."""
+        from ray.exceptions import RayActorError
+
         files = None
         if request.uploads is not None:
             files = {
@@ -80,7 +82,10 @@ class ToDeployment:
         query = request.query.model_dump(exclude_unset=True)
         left_s, tabular, waits = request.left_s(), request.tabular, request.waits
         sent = Sent(request.task, query, request.body, files, left_s, tabular, waits)
-        told = await self._handle.answer.remote(sent)
+        try:
+            told = await self._handle.answer.remote(sent)
+        except RayActorError as error:  # not sent again here: its files may be to blame
+            raise UnavailableError("the process that answered ended; try again") from error
         if isinstance(told, Reply):
             return told
         kind, line, again_s = told

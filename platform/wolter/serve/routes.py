@@ -22,11 +22,11 @@ from wolter.answering.contract import (
 )
 from wolter.answering.limits import Limits
 from wolter.catalogue import formats
+from wolter.errors import UnavailableError
 from wolter.serve import asked as asking
 from wolter.serve.budgets import DEAR, of_job
 from wolter.serve.inference_tables import packed
 from wolter.serve.jobs import answers as jobs
-from wolter.serve.limits import BusyError
 from wolter.serve.problems import RESPONSES
 from wolter.serve.requests import uploads_of
 from wolter.serve.service import Service, serving_of
@@ -181,7 +181,7 @@ async def _answered(served: Served, request: ModelRequest) -> Reply:
         await _rewind(request)
         try:
             return await away(replace(request, waits=False))
-        except BusyError:  # then without what takes seconds, as the flags tell
+        except UnavailableError:  # then without what takes seconds, as the flags tell
             await _rewind(request)
             return await served.answer(replace(request, spare=True))
 

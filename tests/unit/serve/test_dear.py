@@ -6,6 +6,7 @@ import dataclasses
 import pytest
 import torch
 from fastapi.testclient import TestClient
+from ray.exceptions import ActorDiedError
 from tests.refusals import refused
 from tests.served import parts, service  # noqa: F401  # fixtures
 
@@ -113,6 +114,21 @@ def test_errors_come_back_as_they_were(service, monkeypatch, error, kind):  # no
     with pytest.raises(kind, match=r"^a$") as caught:
         asyncio.run(ToDeployment(handle)(Asked()))
     assert getattr(caught.value, "again_s", 3) == 3
+
+
+def test_a_request_whose_process_ends_may_be_sent_again(apart, parts, monkeypatch):  # noqa: F811
+    client, elsewhere = apart
+
+    async def dies(sent):
+        elsewhere.sent.append(sent)
+        raise ActorDiedError
+
+    monkeypatch.setattr(elsewhere, "remote", dies)
+    answer = client.post(URL, params={"refine": True}, files=parts)
+    assert answer.status_code == 503
+    assert answer.json()["detail"] == "the process that answered ended; try again"
+    assert int(answer.headers["retry-after"]) > 0
+    assert len(elsewhere.sent) == 1
 
 
 def test_a_request_that_waits_too_long_is_told(service, monkeypatch):  # noqa: F811
