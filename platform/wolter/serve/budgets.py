@@ -120,6 +120,7 @@ class Tills:
         where = Path(self.budgets.database).with_name("tills.db") if self.budgets.database else None
         if where is not None:
             where.parent.mkdir(parents=True, exist_ok=True)
+            where.touch(mode=0o600)  # addresses of clients
         rows = sqlite3.connect(
             where or ":memory:", timeout=_BUSY_S, isolation_level=None, check_same_thread=False
         )

@@ -129,6 +129,7 @@ def test_processes_count_a_client_together_and_give_back_evenly(database, monkey
     one.charge(holder, 40)
     other.charge(holder, 20)
     other.charge(Holder("b", per_minute=60), 60)
+    assert database.with_name("tills.db").stat().st_mode & 0o777 == 0o600
     with pytest.raises(BusyError, match=r"costs 10; try again in 10 s") as refused:
         one.charge(holder, 10)
     assert refused.value.again_s == 10
