@@ -100,7 +100,7 @@ class Request(Protocol):
 
     @property
     def body(self) -> bytes | None:
-        """JSON; None where files were sent."""
+        """JSON or arrays (`wolter.answering.arrays`); None where files were sent."""
 
     @property
     def sent(self) -> Mapping[str, int]:
@@ -224,6 +224,7 @@ class Serving(ABC):
         fields: files of a request; the first one holds the records and must be sent.
         Query: how to answer.
         Body: of a request in JSON in place of files; None where there is no such request.
+        arrays: what a request may send as arrays in place of JSON, with shapes; empty for nothing.
         Info: description of a model.
         words: regular expressions of the library's remedies -> the remedy over HTTP.
         dear: "never", "some" or "all" requests take seconds; `is_dear` tells which.
@@ -234,6 +235,7 @@ class Serving(ABC):
     fields: ClassVar[tuple[FileField, ...]]
     Query: ClassVar[type[BaseModel]]
     Body: ClassVar[type[BaseModel] | None] = None
+    arrays: ClassVar[str] = ""
     Info: ClassVar[type[ModelInfo]] = ModelInfo
     words: ClassVar[Mapping[str, str]] = {}
     dear: ClassVar[Literal["never", "some", "all"]] = "never"

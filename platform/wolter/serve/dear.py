@@ -43,7 +43,7 @@ class Sent:
     Attributes:
         task: of the model.
         query: values of the query.
-        body: JSON; None where there are files.
+        body: JSON or arrays; None where there are files.
         files: name and content by field.
         left_s: time until the answer must be complete.
         tabular: the answer is a table rather than JSON.

@@ -10,6 +10,7 @@ from fastapi import FastAPI, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field, create_model
 from starlette.datastructures import UploadFile
 
+from wolter.answering.arrays import ARRAYS, is_arrays
 from wolter.answering.contract import (
     JSON,
     DearError,
@@ -22,7 +23,7 @@ from wolter.answering.contract import (
 )
 from wolter.answering.limits import Limits
 from wolter.catalogue import formats
-from wolter.errors import UnavailableError
+from wolter.errors import InputError, UnavailableError
 from wolter.serve import asked as asking
 from wolter.serve.budgets import DEAR, of_job
 from wolter.serve.inference_tables import packed
@@ -91,7 +92,8 @@ def add_route(app: FastAPI, service: Service, task: str) -> None:
     most = MAX_FILES if any(field.many for field in fields) else len(fields)
     asked_type = query_type(task)
     taken = f"{FILES} ({fields[0].about} in the field {fields[0].name})"
-    taken += f" or {JSON}" if serving.Body else ""
+    bodies = (JSON, *([ARRAYS] if serving.arrays else [])) if serving.Body else ()
+    taken += "".join(f" or {each}" for each in bodies)
 
     async def answer(request: Request, asked: Any) -> Response:
         served = await service.ask_version(task, asked.family, asked.version, asked)
@@ -105,8 +107,11 @@ def add_route(app: FastAPI, service: Service, task: str) -> None:
         waits = service.jobs is not None
         one = ModelRequest(service, task, asked, ends, dear=here, tabular=tabular, long=not waits)
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-        if kind == JSON and serving.Body:
-            return await finished(served, replace(one, body=await request.body()), wanted, known)
+        if kind in bodies:
+            body = await request.body()
+            if is_arrays(body) != (kind == ARRAYS):
+                raise InputError(f"body: not {kind}, as its content type says; send {taken}")
+            return await finished(served, replace(one, body=body), wanted, known)
         if kind != FILES:
             raise HTTPException(415, f"send {taken}")
         async with request.form(max_files=most, max_fields=len(fields)) as form:
@@ -219,6 +224,11 @@ def _body(serving: Serving) -> dict[str, Any]:
     content: dict[str, Any] = {FILES: {"schema": form, "encoding": encoding}}
     if serving.Body is not None:
         content[JSON] = {"schema": serving.Body.model_json_schema()}
+        if serving.arrays:
+            told = f"arrays in the safetensors format, named as in {JSON}: {serving.arrays}"
+            content[ARRAYS] = {
+                "schema": {"type": "string", "format": "binary", "description": told}
+            }
     return {"required": True, "content": content}
 
 

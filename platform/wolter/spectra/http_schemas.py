@@ -12,8 +12,10 @@ from wolter.answering.values import LEAST_S, MOST
 from wolter.spectra.reading import ResponseChoice
 from wolter.xray.instruments.instrument import DEFAULT
 
+MOST_KEV = 1e6  # largest energy that is taken for one
+
 _Count = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
-_Energy = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+_Energy = Annotated[float, Field(ge=0, le=MOST_KEV, allow_inf_nan=False)]
 _Exposure = Annotated[float, Field(ge=LEAST_S, le=MOST, allow_inf_nan=False)]
 _Name = Annotated[str, Field(max_length=200)]
 

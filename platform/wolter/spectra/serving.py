@@ -133,6 +133,10 @@ class SpectraServing(Serving):
     )
     Query: ClassVar[type[BaseModel]] = SpectraQuery
     Body = Counts
+    arrays = (
+        "counts (spectra, channels), exposure_s (spectra, or 1), energy_edges (channels + 1), "
+        "background (spectra, channels), background_scale (spectra, or 1)"
+    )
     Info = SpectraInfo
     words = WORDS
 

@@ -2,14 +2,18 @@
 
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
+import requests
 from astropy.io import votable
 from astropy.table import Table
 from fastapi.testclient import TestClient
 from tests.refusals import refused
 from tests.served import parts, service  # noqa: F401  # fixtures
 
+from wolter.client import Client, arrays
+from wolter.errors import InputError
 from wolter.serve.api import build_app
 
 URL = "/v1/spectra/parameters"
@@ -58,3 +62,56 @@ def test_unknown_formats_are_refused(client):
     for accept in ("*/*", "text/html", ""):
         answer = client.post(URL, json=counts, headers={"accept": accept})
         assert answer.headers["content-type"] == "application/json"
+
+
+class Session:
+    """A session of `requests` that an application answers without a port."""
+
+    def __init__(self, client):
+        self.client, self.bodies = client, []
+
+    def request(self, method, url, headers, data, params, **_):
+        self.bodies.append(data)
+        path = url.removeprefix("http://server")
+        told = self.client.request(method, path, headers=headers, content=data, params=params)
+        answer = requests.Response()
+        answer.status_code, answer._content = told.status_code, told.content
+        return answer
+
+
+def test_arrays_of_any_number_are_answered_as_json(client, monkeypatch):
+    counts_BC = np.random.default_rng(0).poisson(3.0, (5, 256)).astype(np.uint16)
+    exposure_B = np.linspace(20e3, 30e3, 5)
+    sent = {"counts": counts_BC.tolist(), "exposure_s": exposure_B.tolist()}
+    told = client.post(URL, params={"family": "mlp"}, json=sent).json()["spectra"]
+    monkeypatch.setattr("wolter.client.RECORDS", 2)
+    session = Session(client)
+    asked = Client("http://server", session=session)
+    given = {"counts": counts_BC, "exposure_s": exposure_B}
+    table = asked.predict_arrays("spectra/parameters", given, family="mlp", progress=False)
+    assert len(session.bodies) == 3
+    assert table["file"].to_pylist() == ["0", "1", "2", "3", "4"]
+    for name in told[0]["parameters"]:
+        values = [each["parameters"][name]["value"] for each in told]
+        np.testing.assert_allclose(table[name].to_numpy(), values, rtol=1e-5)
+
+    edges_C1 = np.linspace(0.2, 10.0, 257)
+    shared = {"exposure_s": 25e3, "energy_edges": edges_C1}
+    table = asked.predict_arrays(
+        "spectra/parameters", {"counts": counts_BC[:1]}, shared, family="mlp", progress=False
+    )
+    sent = {"counts": counts_BC[:1].tolist(), "exposure_s": 25e3, "energy_edges": edges_C1.tolist()}
+    (told,) = client.post(URL, params={"family": "mlp"}, json=sent).json()["spectra"]
+    for name, estimate in told["parameters"].items():
+        assert table[name][0].as_py() == pytest.approx(estimate["value"], rel=1e-5)
+    with pytest.raises(InputError, match=r"^rows: 5 of counts, 4 of exposure_s; give as many"):
+        asked.predict_arrays("spectra/parameters", given | {"exposure_s": exposure_B[:4]})
+    with pytest.raises(InputError, match=r"^counts: -1; 0 to 1e\+12 are taken"):
+        asked.predict_arrays("spectra/parameters", {"counts": -1 * np.ones((1, 256))}, shared)
+
+
+def test_a_body_is_what_its_type_says(client):
+    body = arrays.body_of({"counts": np.ones((1, 256)), "exposure_s": np.ones(1)})
+    for content, kind in ((body, "application/json"), (b"{}", arrays.ARRAYS), (b"", arrays.ARRAYS)):
+        answer = client.post(URL, content=content, headers={"content-type": kind})
+        assert refused(answer, 422).startswith(f"body: not {kind}, as its content type says")

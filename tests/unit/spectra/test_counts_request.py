@@ -1,9 +1,11 @@
 import json
 import tracemalloc
 
+import numpy as np
 import pytest
 import torch
 
+from wolter.client.arrays import body_of
 from wolter.errors import InputError
 from wolter.spectra.counts_request import records_of_counts
 from wolter.spectra.schema import Parameter, SpectraSpec
@@ -56,6 +58,75 @@ def test_a_grid_that_does_not_cover_the_model_s_is_flagged():
 
 
 GOOD = {"counts": [1, 2, 3], "exposure_s": 10}
+
+
+def of_arrays(**values):
+    return records_of_counts(body_of(values), SPEC, max_spectra=3)
+
+
+@pytest.mark.parametrize("kind", ["<u1", "<u2", "<i4", "<i8", "<f4", "<f8"])
+def test_arrays_say_what_json_says(kind):
+    sent = {
+        "counts": [[5, 1, 2, 3, 4, 9], [0, 0, 1, 0, 2, 0]],
+        "energy_edges": [0.5, 1, 1.5, 2, 3, 7, 20],
+        "background": [[1, 1, 1, 1, 1, 1], [0, 3, 0, 0, 0, 0]],
+        "background_scale": [0.5, 0.25],
+        "exposure_s": [10, 20],
+    }
+    told = records(**sent)
+    counts = {name: np.array(sent[name], kind) for name in ("counts", "background")}
+    read = of_arrays(**{name: np.array(each) for name, each in sent.items()} | counts)
+    assert (read.names, read.flags, read.exposure_s) == (told.names, told.flags, told.exposure_s)
+    for name in ("counts_BC", "background_BC", "background_scale_B", "exposure_B"):
+        torch.testing.assert_close(
+            getattr(read.batch, name), getattr(told.batch, name), rtol=0, atol=0
+        )
+
+
+def test_one_row_and_one_exposure_are_arrays_too():
+    read = of_arrays(counts=np.array([1, 2, 3]), exposure_s=np.array(7.5))
+    assert read.batch.counts_BC.tolist() == [[1, 2, 3]]
+    assert read.exposure_s == [7.5]
+
+
+COUNTS, TIME = np.array([[1.0, 2, 3]]), np.array([10.0])
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ({"counts": COUNTS}, "exposure_s: missing$"),
+        ({"exposure_s": TIME}, "counts: missing$"),
+        ({"names": COUNTS}, "'names': no array of that name is taken; send "),
+        ({"counts": -COUNTS}, "counts: -1; 0 to 1e[+]12 are taken"),
+        ({"counts": COUNTS * np.nan}, "counts: nan; 0 to "),
+        ({"counts": COUNTS * 1e12}, "counts: 2e[+]12; 0 to "),
+        ({"counts": COUNTS > 1}, "counts: bool; send numbers"),
+        ({"counts": np.ones((4, 3))}, "counts: 4 spectra; send at most 3"),
+        ({"counts": np.ones((1, 0))}, "counts: give one number a channel"),
+        ({"counts": np.ones((1, 1, 3))}, "counts: give one number a channel"),
+        ({"counts": np.ones((1, 2))}, "counts: 2 channels, the model's grid has 3"),
+        ({"exposure_s": TIME * 0}, "exposure_s: 0; 1e-06 to "),
+        ({"exposure_s": np.ones((1, 1))}, "exposure_s: give a list of numbers"),
+        ({"exposure_s": np.ones(2)}, "exposure_s: 2 values for 1 spectra"),
+        ({"energy_edges": np.array([1, np.inf, 3, 4])}, "energy_edges: inf; 0 to 1e[+]06 are"),
+        ({"energy_edges": np.array([1, 2, 2, 4])}, "energy_edges: must ascend"),
+        ({"background": COUNTS}, "background_scale: missing"),
+        ({"background_scale": TIME}, "background_scale: given without background"),
+        ({"background": np.ones((2, 3)), "background_scale": TIME}, "background: give as many"),
+    ],
+)
+def test_bad_arrays_are_named(sent, message):
+    needed = {} if message.endswith("s: missing$") else {"counts": COUNTS, "exposure_s": TIME}
+    with pytest.raises(InputError, match=f"^{message}"):
+        of_arrays(**needed | sent)
+
+
+def test_damaged_arrays_are_named():
+    whole = body_of({"counts": COUNTS, "exposure_s": TIME})
+    for body in (whole[:-1], whole[:9], b"\0" * 40, whole + b"\0"):
+        with pytest.raises(InputError, match=r"^body: no arrays in the safetensors format"):
+            records_of_counts(body, SPEC, 3)
 
 
 @pytest.mark.parametrize(
