@@ -107,16 +107,13 @@ def _of_arrays(body: bytes, max_spectra: int) -> _Sent:
     found = {name: _numbers(name, array) for name, array in arrays.items()}
     for name in ("counts", "background"):
         if name in found:
-            found[name] = torch.atleast_2d(found[name])
-            if found[name].ndim > 2 or not found[name].numel():
+            if found[name].ndim != 2 or not found[name].numel():
                 raise InputError(f"{name}: give one number a channel, a row for every spectrum")
             if len(found[name]) > max_spectra:
                 raise InputError(f"{name}: {len(found[name])} spectra; send at most {max_spectra}")
     for name in ("exposure_s", "energy_edges", "background_scale"):
-        if name in found:
-            found[name] = torch.atleast_1d(found[name])
-            if found[name].ndim > 1:
-                raise InputError(f"{name}: give a list of numbers")
+        if name in found and found[name].ndim != 1:
+            raise InputError(f"{name}: give a list of numbers")
     edges = found.get("energy_edges")
     return _Sent(
         found["counts"],
@@ -128,7 +125,7 @@ def _of_arrays(body: bytes, max_spectra: int) -> _Sent:
 
 
 def _numbers(name: str, array: NDArray[Any]) -> Tensor:
-    """An array in the range that JSON has, float64.
+    """An array in the range that JSON has, float64; one row or number is an array of one.
 
     Raises:
         InputError: a number is out of it, or is none.
@@ -140,7 +137,8 @@ def _numbers(name: str, array: NDArray[Any]) -> Tensor:
     bad = ~((values >= low) & (values <= high))
     if bad.any():
         raise InputError(f"{name}: {values[bad][0]:g}; {low:g} to {high:g} are taken")
-    return torch.from_numpy(values)
+    one = np.atleast_2d if name in ("counts", "background") else np.atleast_1d
+    return torch.from_numpy(one(values))
 
 
 def _parsed(body: bytes, max_spectra: int) -> Counts:
