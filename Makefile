@@ -1,9 +1,10 @@
 # One command each. `setup` runs first wherever it is needed and is quick when nothing changed.
 PYTHON ?= python3
+SHAPED := tests/unit/xray tests/unit/models tests/unit/images/test_tiling.py
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 
 # An environment is good for the same requirements in the same folder: it holds absolute paths, so
 # a copied or moved checkout builds its own.
@@ -32,11 +33,11 @@ $(STAMP):
 demo: setup ## simulate -> train -> evaluate -> register -> serve -> answer
 	@$(BIN)/wolter demo
 
-test: setup ## all tests but the long proofs, in two processes; ARGS="-k word" for some, WORKERS=0 for one
+test: setup ## all tests but the long proofs, in three processes, one of which waits for Ray; ARGS="-k word" for some, WORKERS=0 for one
 	@$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS)
 
 shapes: setup ## tests of physics and models, with the shapes and types of all arguments checked
-	@WOLTER_SHAPES=1 $(BIN)/python -m pytest tests/unit/xray tests/unit/models tests/unit/images/test_tiling.py
+	@WOLTER_SHAPES=1 $(BIN)/python -m pytest -n 2 $(SHAPED)
 
 check: lint types imports ## what a change needs before it is shown: lint, types, imports, its own unit tests
 	@tests="$$($(BIN)/python tests/changed.py)"; \

@@ -11,6 +11,7 @@ def ray_session(tmp_path_factory):
         patch.delenv("RAY_ADDRESS", raising=False)
         patch.setenv("WOLTER_HOME", str(tmp_path_factory.mktemp("ray")))
         patch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")
+        patch.setenv("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "2")  # few clients here
         environment.prepare()  # Ray Serve's processes read it
         # Ray keeps the environment of its start: where tests keep their state comes with it.
         with connected(logical_cpus=8):

@@ -98,14 +98,18 @@ def wait_for(url: str, timeout_s: float) -> None:
     raise TimeoutError(url)
 
 
+def log_of(output: str) -> list[str]:
+    """Lines that a job printed, without those of Ray's own."""
+    job = output.partition("Running entrypoint for job")[2].splitlines()[1:]
+    log = job[: next(i for i, line in enumerate(job) if "-----" in line)]
+    return [line for line in log if line]
+
+
+@pytest.mark.slow
 def test_train_as_it_is_written_in_the_readme(submit):
     output = submit("jobs/train_spectra.py")
     assert "deepspectra version 1" in output
     assert "epoch 30/30" in output
-    job = output.partition("Running entrypoint for job")[2].splitlines()[1:]
-    log = job[: next(i for i, line in enumerate(job) if "-----" in line)]  # then Ray's own words
-    ours = ("training deepspectra", "run ", "epoch ")
-    assert [line for line in log if line and not line.startswith(ours)] == []
 
 
 def test_options_go_with_a_working_dir(submit, home):
@@ -114,11 +118,14 @@ def test_options_go_with_a_working_dir(submit, home):
         *("--train.epochs", "1", "--promote"),
     )
     assert "mlp version 1 is the champion" in output
+    ours = ("training mlp", "run ", "epoch 1/1", "mlp version 1")
+    assert [line for line in log_of(output) if not line.startswith(ours)] == []
     report = submit("--", "python", "jobs/evaluate_spectra.py", "mlp", "--split", "all")
     assert "report:" in report
     assert (home / "reports" / "mlp" / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_train_images_as_a_job(submit, tmp_path):
     images = make_image_dataset(tmp_path, 40)
     output = submit(
@@ -154,6 +161,7 @@ def test_ingest_images_as_a_job(submit, tmp_path):
     assert "1 pairs of 1 files in 16 records, 0 rejected, 0 other files" in output
 
 
+@pytest.mark.slow
 def test_simulate_fit_and_ingest_as_jobs(submit, home, pha):
     output = submit(
         *("--", "python", "jobs/simulate_spectra.py", "--n", "100"),

@@ -364,7 +364,9 @@ def _check_backpressure(url):
     assert int(refused.headers["retry-after"]) >= 1
 
 
-@pytest.mark.parametrize("stopping", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "stopping", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_serving_in_the_foreground_ends_cleanly(untrained, tmp_path, stopping):
     code = (
         "import json, sys; from wolter.serve.application import run; "
@@ -390,8 +392,7 @@ def test_serving_in_the_foreground_ends_cleanly(untrained, tmp_path, stopping):
         listens = processes.listening(process.pid)
         assert {"raylet", "gcs_server"} <= {name for name, _, _ in listens}
         assert not processes.outside(listens)
-        if stopping == signal.SIGINT:
-            _check_backpressure(f"{found[1]}{URL}")
+        _check_backpressure(f"{found[1]}{URL}")
         process.send_signal(stopping)
         assert process.stdout.read().startswith("shutting down")
         assert process.wait(60) == 0
