@@ -3,6 +3,7 @@
 Shapes: B batch, C channel, F narrow band, L latent, X feature.
 """
 
+import math
 from typing import cast
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from wolter.models._anomaly import anscombe
 from wolter.models._spectra import Standardise
-from wolter.spectra.folding import EDGES_KEV, SHARES, bands_kev, fold
+from wolter.spectra.folding import EDGES_KEV, SHARES, Redistributions, bands_kev
 from wolter.spectra.grid import PHOTONS_KEV
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
@@ -58,6 +59,21 @@ class FluxDecoder(nn.Module):
         total_B = torch.logsumexp(shape_BF + self.weight_F.clamp_min(1e-30).log(), 1)
         return (shape_BF + (log_flux_B - total_B)[:, None]).clamp(max=20.0).exp()
 
+    def log_slopes(self, latent_BL: Tensor) -> Tensor:
+        """Derivatives (B, L, F) of the flux's logarithm by each latent, at a fixed energy flux."""
+        x_BX = latent_BL
+        slope_BLX = torch.eye(latent_BL.shape[1]).to(latent_BL).expand(len(latent_BL), -1, -1)
+        for layer in self.network:
+            if isinstance(layer, nn.Linear):
+                slope_BLX = slope_BLX @ layer.weight.mT
+            else:  # GELU: x times the normal distribution function
+                density_BX = (-0.5 * x_BX.square()).exp() / math.sqrt(2 * math.pi)
+                slope_BLX = slope_BLX * (torch.special.ndtr(x_BX) + x_BX * density_BX)[:, None]
+            x_BX = layer(x_BX)
+        weight_F = self.log_start_F + self.weight_F.clamp_min(1e-30).log()
+        share_BF = (x_BX.float() + weight_F).softmax(1)
+        return slope_BLX - slope_BLX @ share_BF[..., None]
+
 
 class BackgroundDecoder(nn.Module):
     """Expected background counts of source regions (B, C), from the background spectra.
@@ -94,10 +110,16 @@ def expected_counts(
     flux_BF: Tensor, area_BF: Tensor, batch: SpectraBatch, edges_C1: Tensor
 ) -> Tensor:
     """Expected counts of the source (B, C): its flux through the record's own response."""
+    photons_BF = flux_BF * area_BF * batch.exposure_B[:, None]
+    return redistributions(batch, edges_C1)(photons_BF)
+
+
+def redistributions(batch: SpectraBatch, edges_C1: Tensor) -> Redistributions:
+    """Redistributions of records; where none is known, photons keep their own energies."""
     offset_BTA = batch.folding_offsets_BTA
-    if offset_BTA is None:  # photons are recorded at their own energies
-        offset_BTA = flux_BF.new_zeros(len(flux_BF), len(SHARES), len(PHOTONS_KEV))
-    return fold(flux_BF, area_BF, offset_BTA, batch.exposure_B, edges_C1)
+    if offset_BTA is None:
+        offset_BTA = edges_C1.new_zeros(len(batch), len(SHARES), len(PHOTONS_KEV))
+    return Redistributions.of(offset_BTA, edges_C1)
 
 
 def deviance(counts_BC: Tensor, expected_BC: Tensor) -> Tensor:

@@ -19,11 +19,13 @@ from torch import Tensor, nn
 
 from wolter.family import Choice, Family, Range
 from wolter.models._autoencoder import LATENTS, Autoencoder, Config
+from wolter.models._latent_fit import fit_latents
 from wolter.models._spectrum_decoder import deviance
 from wolter.models._spectrum_encoder import shortened
 from wolter.models._unusual import Seen
 from wolter.outputs import Metric, Output
 from wolter.spectra.outputs import ANOMALY, class_column
+from wolter.spectra.refinement import Refined, Refinement
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 TAIL = 3.0  # sigmas: beyond, a quantity pulls no harder
@@ -179,6 +181,27 @@ def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     return values
 
 
+def refine(module: nn.Module, batch: SpectraBatch, values: Mapping[str, Tensor]) -> Refined:
+    """Latents fitted to the counts, with their widths, flux, deviance and expected counts.
+
+    Classes and anomaly stay those of the encoder's latents, which they were learnt from.
+    """
+    network = cast("Autoencoder", module)
+    fitted_B = batch.counts_BC.sum(1) > 0
+    fit = fit_latents(network, batch, values["latent"])
+    found = {
+        "latent": fit.latent_BL,
+        "latent_sigma": fit.sigma_BL,
+        "flux": network.log_flux(fit.latent_BL).exp(),
+        "deviance": deviance(batch.counts_BC, fit.expected_BC),
+        "reconstruction": fit.expected_BC,
+    }
+    for name, value in found.items():
+        mask = fitted_B.reshape(-1, *[1] * (value.ndim - 1))
+        found[name] = torch.where(mask, value, values[name])
+    return Refined(found, fitted_B, fit.converged_B)
+
+
 def outputs(_config: Config, spec: SpectraSpec) -> tuple[Output, ...]:
     """Declared outputs of `predict`."""
     classes = [
@@ -233,4 +256,5 @@ FAMILY = Family(
     },
     defaults={"batch_size": 256, "learning_rate": 2e-3, "epochs": 20},
     presets=PRESETS,
+    abilities=(Refinement(refine),),
 )

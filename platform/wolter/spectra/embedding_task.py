@@ -10,6 +10,7 @@ from wolter.data.shards import ShardDataset
 from wolter.registry.checkpoint import Model
 from wolter.spectra.any_task import SpectraOptions, SpectraTask
 from wolter.spectra.latents.options import EmbeddingEvaluation
+from wolter.spectra.refinement import check_refines
 from wolter.task import Advance
 
 if TYPE_CHECKING:
@@ -24,10 +25,13 @@ class EmbeddingOptions(SpectraOptions):
     Attributes:
         reconstruction: add the reconstructed counts on the model's energy grid, where the family
             gives them.
+        refine: fit the latents of each spectrum to its counts, from the encoder's: latents, widths,
+            flux, deviance and reconstruction are then the fit's, and flagged so.
         plots: folder for pictures of each spectrum with its reconstruction and residuals.
     """
 
     reconstruction: bool = False
+    refine: bool = False
     plots: Path | None = None
 
 
@@ -65,7 +69,9 @@ class EmbeddingTask(SpectraTask):
             from wolter.spectra.reconstruction_plots import check_reconstructs, plot_files
 
             check_reconstructs(model)
-        more = {"components": options.reconstruction}
+        if options.refine:
+            check_refines(model.family)
+        more = {"components": options.reconstruction, "refine": options.refine}
         lines = self._write_table(model, version, files, out, inputs, options, advance, **more)
         if plots is None:
             return lines
@@ -73,6 +79,7 @@ class EmbeddingTask(SpectraTask):
             model,
             files,
             plots,
+            options.refine,
             rmf=inputs.rmf,
             arf=inputs.arf,
             background=inputs.background,

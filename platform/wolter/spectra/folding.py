@@ -12,6 +12,8 @@ R distinct redistribution, T share of a photon's counts.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -82,16 +84,41 @@ def fold(
         exposure_B: s.
         edges: edges of the channels (C1), keV.
     """
-    rate_BF = flux_BF * area_BF * exposure_B[:, None]
-    distinct_RTA, index_B = _distinct(offset_BTA)
-    matrix_RFC = matrices(distinct_RTA, edges).to(rate_BF)
-    if len(matrix_RFC) == 1:
-        return rate_BF @ matrix_RFC[0]
-    counts_BC = rate_BF.new_zeros(len(rate_BF), matrix_RFC.shape[2])
-    for r, matrix_FC in enumerate(matrix_RFC):
-        rows = (index_B == r).nonzero()[:, 0]
-        counts_BC = counts_BC.index_copy(0, rows, rate_BF[rows] @ matrix_FC)
-    return counts_BC
+    return Redistributions.of(offset_BTA, edges)(flux_BF * area_BF * exposure_B[:, None])
+
+
+@dataclass(frozen=True)
+class Redistributions:
+    """Redistributions of a batch of records, made once for any number of fluxes.
+
+    Attributes:
+        matrix_RFC: the distinct ones, see `matrices`.
+        index_B: which of them each record has.
+    """
+
+    matrix_RFC: Tensor
+    index_B: Tensor
+
+    @classmethod
+    def of(cls, offset_BTA: Tensor, edges: Sequence[float] | Tensor) -> Self:
+        """Redistributions of records from their offsets, keV, and the edges of the channels."""
+        distinct_RTA, index_B = _distinct(offset_BTA)
+        return cls(matrices(distinct_RTA, edges), index_B)
+
+    def __getitem__(self, rows: Tensor) -> Self:
+        """Those of some records."""
+        return replace(self, index_B=self.index_B[rows])
+
+    def __call__(self, photons: Tensor) -> Tensor:
+        """Expected counts (..., B, C) of detected photons (..., B, F)."""
+        matrix_RFC = self.matrix_RFC.to(photons)
+        if len(matrix_RFC) == 1:
+            return photons @ matrix_RFC[0]
+        counts = photons.new_zeros(*photons.shape[:-1], matrix_RFC.shape[2])
+        for r, matrix_FC in enumerate(matrix_RFC):
+            rows = (self.index_B == r).nonzero()[:, 0]
+            counts = counts.index_copy(-2, rows, photons[..., rows, :] @ matrix_FC)
+        return counts
 
 
 def _distinct(offset_BTA: Tensor) -> tuple[Tensor, Tensor]:

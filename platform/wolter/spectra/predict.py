@@ -3,7 +3,7 @@
 Shapes: B batch, C channel, K component.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from wolter.data.tables import check_suffix, write_rejects, write_table
 from wolter.errors import InputError
@@ -19,6 +20,7 @@ from wolter.spectra.columns import estimates_parameters, to_columns, to_table
 from wolter.spectra.flags import estimate_flags, prior_back, record_flags
 from wolter.spectra.gridding import batch_of
 from wolter.spectra.reading import Reading, Record, read_record, to_record
+from wolter.spectra.refinement import refined
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.spectra.translation import translated
 from wolter.xray.spectral.observation import Observation
@@ -51,11 +53,29 @@ def to_batch(observations: Sequence[Observation], spec: SpectraSpec) -> SpectraB
 def predict_batch(model: Model, batch: SpectraBatch) -> dict[str, NDArray[np.float32]]:
     """Predict a batch, first axis B (see `Family.predict`)."""
     device = next(model.module.parameters()).device
-    read = batch
-    if model.card.trained is not None:
-        read = replace(batch, exposure_B=model.card.trained.effective_exposure(batch))
-    values = model.family.predict(model.module, read.to(device))
+    return _arrays(model.family.predict(model.module, _as_trained(model, batch).to(device)))
+
+
+def _as_trained(model: Model, batch: SpectraBatch) -> SpectraBatch:
+    if model.card.trained is None:
+        return batch
+    return replace(batch, exposure_B=model.card.trained.effective_exposure(batch))
+
+
+def _arrays(values: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
     return {name: value.float().cpu().numpy() for name, value in values.items()}
+
+
+def refine_batch(
+    model: Model, batch: SpectraBatch
+) -> tuple[dict[str, NDArray[np.float32]], list[list[str]]]:
+    """Predict a batch with latents fitted to its counts, and flags of each fit.
+
+    Raises:
+        InputError: the family's latents cannot be refined.
+    """
+    found = refined(model.family, model.module, _as_trained(model, batch))
+    return _arrays(found.values), found.flags()
 
 
 def estimate(model: Model, batch: SpectraBatch) -> dict[str, NDArray[np.float32]]:
@@ -102,6 +122,7 @@ def predict_files(
     version: str = "",
     components: bool = False,
     translator: Model | None = None,
+    refine: bool = False,
     chunk: int = CHUNK,
     on_reject: Callable[[str, str], None] | None = None,
     on_files: Callable[[int], None] | None = None,
@@ -115,14 +136,15 @@ def predict_files(
         version: version of the model, see `predict_records`.
         components: add the component spectra, see `predict_records`.
         translator: carries the spectra to the simulated domain before the model reads them.
+        refine: fit latents to the counts of each spectrum; families that have them alone.
         chunk: spectra a forward pass.
         on_reject: called with file and reason where a file cannot be read, in place of the error.
         on_files: called with the number of files as each chunk is done.
         reading: files and response for every spectrum, see `read_observed`.
 
     Raises:
-        InputError: the family does not read spectra, the translator does not fit it, or a file
-            cannot be read.
+        InputError: the family does not read spectra, the translator does not fit it, its latents
+            cannot be refined, or a file cannot be read.
     """
     if translator is not None and (
         translator.card.spec.energy_edges != model.card.spec.energy_edges
@@ -142,7 +164,7 @@ def predict_files(
                 on_reject(str(file), str(error))
             else:
                 records.append(record)
-        parts.append(_predict(model, records, components, translator))
+        parts.append(_predict(model, records, components, translator, refine))
         if on_files is not None:
             on_files(len(files[start : start + chunk]))
     return to_table(model, parts, version)
@@ -188,7 +210,11 @@ def predict_to_file(
 
 
 def _predict(
-    model: Model, records: Sequence[Record], components: bool, translator: Model | None = None
+    model: Model,
+    records: Sequence[Record],
+    components: bool,
+    translator: Model | None = None,
+    refine: bool = False,
 ) -> dict[str, Any]:
     """Columns of the table that differ between rows, by name; empty where there are no records."""
     if not records:
@@ -201,6 +227,8 @@ def _predict(
         values = estimate(model, read)
         flags = estimate_flags(model.card, batch, values)
     else:
-        values = predict_batch(model, read)
-        flags = record_flags(model.card, batch, values)
+        fits: list[list[str]] = [[] for _ in records]
+        values, fits = refine_batch(model, read) if refine else (predict_batch(model, read), fits)
+        told = record_flags(model.card, batch, values)
+        flags = [[*own, *fit] for own, fit in zip(told, fits, strict=True)]
     return to_columns(model, records, batch, values, flags, components)

@@ -13,7 +13,7 @@ from wolter.registry.checkpoint import Model
 from wolter.report import style
 from wolter.spectra.evaluate.plots.predictive_plot import Quoted, predictive
 from wolter.spectra.model_check_plots import picture_stems
-from wolter.spectra.predict import predict_batch
+from wolter.spectra.predict import predict_batch, refine_batch
 from wolter.spectra.reading import Reading, read_observed, to_record
 from wolter.xray.spectral.response import width_in_bins
 from wolter.xray.stats.goodness import goodness
@@ -36,7 +36,11 @@ def check_reconstructs(model: Model) -> None:
 
 
 def plot_files(
-    model: Model, files: Sequence[Path], folder: Path, **reading: Unpack[Reading]
+    model: Model,
+    files: Sequence[Path],
+    folder: Path,
+    refine: bool = False,
+    **reading: Unpack[Reading],
 ) -> None:
     """Draw `<stem>-spectrum.png` of every file that can be read.
 
@@ -44,6 +48,7 @@ def plot_files(
         model: a loaded model that reconstructs spectra.
         files: PHA files.
         folder: see `wolter.spectra.model_check_plots.picture_stems`.
+        refine: fit the latents to the counts, see `wolter.spectra.refinement`.
         reading: files and response for every spectrum, see `read_observed`.
     """
     spec = model.card.spec
@@ -54,7 +59,8 @@ def plot_files(
         except InputError:  # the table's rejects say why
             continue
         batch = record.batch
-        expected_C = predict_batch(model, batch)[RECONSTRUCTION][0].astype(float)
+        values = refine_batch(model, batch)[0] if refine else predict_batch(model, batch)
+        expected_C = values[RECONSTRUCTION][0].astype(float)
         fit = goodness(batch.counts_BC[0], torch.from_numpy(expected_C))
         edges_C1, good_C = observation.response.channel_edges_C1, observation.good_C
         scale = float(batch.background_scale_B[0])

@@ -72,6 +72,22 @@ def test_gradients_reach_the_flux_of_every_record():
     assert bool((flux_BF.grad.sum(1) > 0).all())
 
 
+def test_many_fluxes_go_through_redistributions_made_once():
+    described = folding.describe(instruments.load("acis_s").response("", torch.float64))
+    offset_BTA = torch.stack([described[1], described[1] + 0.02, described[1]])
+    through = folding.Redistributions.of(offset_BTA, acis_grid())
+    assert len(through.matrix_RFC) == 2
+    photons_XBF = torch.rand(4, 3, folding.BANDS)
+    rows = torch.tensor([2, 1])
+    counts_XBC = through[rows](photons_XBF[:, rows])
+    ones_BF = torch.ones(2, folding.BANDS)
+    for photons_BF, counts_BC in zip(photons_XBF[:, rows], counts_XBC, strict=True):
+        right_BC = folding.fold(
+            photons_BF, ones_BF, offset_BTA[rows], torch.ones(2), torch.tensor(acis_grid())
+        )
+        torch.testing.assert_close(counts_BC, right_BC)
+
+
 def test_unknown_offsets_are_those_of_the_nearest_photon():
     _, offset_TA = folding.describe(instruments.load("acis_s").response("", torch.float64))
     holed_TA = offset_TA.clone()

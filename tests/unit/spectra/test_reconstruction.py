@@ -1,6 +1,7 @@
 """Latents, reconstruction and pictures of spectrum files by an autoencoder."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
 
@@ -38,8 +39,6 @@ def test_the_table_holds_latents_classes_and_anomaly(pha, model, tmp_path):
 
 def test_reconstruction_comes_with_its_grid_where_it_is_asked_for(pha, model, tmp_path):
     asked(model, [pha], tmp_path / "out.parquet", reconstruction=True)
-    import pyarrow.parquet as pq
-
     row = pq.read_table(tmp_path / "out.parquet").to_pylist()[0]
     edges = model.card.spec.energy_edges
     np.testing.assert_allclose(row["energy_edges"], edges, rtol=1e-6)
@@ -55,6 +54,29 @@ def test_each_file_has_a_picture(pha, model, tmp_path):
     pictures = list((tmp_path / "plots").glob("*-spectrum.png"))
     assert [picture.name for picture in pictures] == [f"{pha.stem}-spectrum.png"]
     assert pictures[0].read_bytes().startswith(b"\x89PNG")
+
+
+def test_refined_latents_are_flagged_and_fit_better(pha, tmp_path):
+    from wolter.registry.pretrained import locate
+
+    model = load_model(locate("autoencoder", "pretrained"))
+    rows = []
+    for refine in (False, True):
+        out = tmp_path / f"{refine}.parquet"
+        asked(model, [pha], out, refine=refine, reconstruction=True)
+        rows.append(pq.read_table(out).to_pylist()[0])
+    plain, fitted = rows
+    assert "refined" not in plain["flag"].split(";")
+    assert "refined" in fitted["flag"].split(";")
+    assert fitted["deviance"] < plain["deviance"]
+    assert fitted["anomaly"] == plain["anomaly"]
+    assert sum(fitted["reconstruction"]) == pytest.approx(fitted["counts"], rel=0.05)
+
+
+def test_a_family_without_latents_cannot_be_refined(pha, untrained, tmp_path):
+    other = load_model(untrained("mlp"))
+    with pytest.raises(InputError, match="mlp has no latents to refine; leave out --refine"):
+        asked(other, [pha], tmp_path / "out.parquet", refine=True)
 
 
 def test_a_family_without_reconstruction_says_so(pha, untrained, tmp_path):

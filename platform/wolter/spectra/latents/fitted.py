@@ -48,7 +48,7 @@ def part(study: Study) -> Part:
         return Part(remarks=(f"Class models were not fitted: {error}.",))
     outputs = {
         label: {name: value[rows] for name, value in values.items()}
-        for label, values in study.tested.items()
+        for label, values in (study.tested | study.refined).items()
     }
     found = deviances(some, outputs, study.components)
     channels = len(edges) - 1

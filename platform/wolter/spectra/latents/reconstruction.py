@@ -110,13 +110,14 @@ def table(
 
 def part(study: Study) -> Part:
     """Reconstructions beside principal components and the noise-free counts."""
-    found = deviances(study.test, study.tested, study.components)
+    outputs = study.tested | study.refined
+    found = deviances(study.test, outputs, study.components)
     counts_N = study.test.counts_N
     tables = [table(found, counts_N, study.origin)]
     judged = {"deviance_per_dof": found}
     second_NC = second_draw(study.test, study.options.seed)
     if second_NC is not None:
-        again = deviances(study.test, study.tested, study.components, second_NC)
+        again = deviances(study.test, outputs, study.components, second_NC)
         tables.append(table(again, counts_N, study.origin, SECOND_TITLE))
         judged["deviance_per_dof_second"] = again
     metrics = {

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from wolter.data.batches import read_split
 from wolter.data.shards import ShardDataset
 from wolter.registry.checkpoint import Model
+from wolter.spectra.refinement import Refinement, refined
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 Array = NDArray[np.float64]
@@ -95,7 +96,20 @@ def read(dataset: ShardDataset, split: str, limit: int | None = None) -> Sources
     return Sources(read_split(dataset, split, limit), dataset.spec)
 
 
-@torch.inference_mode()
+def refine(
+    model: Model, batch: SpectraBatch, advance: Callable[[int], None] | None = None
+) -> dict[str, Array] | None:
+    """Outputs of a model for spectra, with latents fitted to their counts; see `encode`.
+
+    None where the family's latents cannot be refined.
+    """
+    if model.family.ability(Refinement) is None:
+        return None
+    return _in_pieces(
+        lambda piece: refined(model.family, model.module, piece).values, batch, advance
+    )
+
+
 def encode(
     model: Model, batch: SpectraBatch, advance: Callable[[int], None] | None = None
 ) -> dict[str, Array]:
@@ -108,10 +122,21 @@ def encode(
     """
     device = next(model.module.parameters()).device
     model.module.eval()
+    return _in_pieces(
+        lambda piece: model.family.predict(model.module, piece.to(device)), batch, advance
+    )
+
+
+@torch.inference_mode()
+def _in_pieces(
+    answer: Callable[[SpectraBatch], Mapping[str, torch.Tensor]],
+    batch: SpectraBatch,
+    advance: Callable[[int], None] | None,
+) -> dict[str, Array]:
     pieces: dict[str, list[Array]] = {}
     for start in range(0, len(batch), BATCH):
         piece = batch[start : start + BATCH]
-        for name, value in model.family.predict(model.module, piece.to(device)).items():
+        for name, value in answer(piece).items():
             pieces.setdefault(name, []).append(numbers(value))
         if advance is not None:
             advance(len(piece))

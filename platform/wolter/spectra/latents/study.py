@@ -11,7 +11,7 @@ from wolter.spectra.latents.components import Components, principal_components
 from wolter.spectra.latents.options import EmbeddingEvaluation
 from wolter.spectra.latents.origin import Origin, origin_of
 from wolter.spectra.latents.representations import LATENT, Representation, representations
-from wolter.spectra.latents.sources import Outputs, Sources, encode, read
+from wolter.spectra.latents.sources import Outputs, Sources, encode, read, refine
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,14 @@ class Study:
         return {label: both[1] for label, both in self.outputs.items()}
 
     @cached_property
+    def refined(self) -> dict[str, Outputs]:
+        """Outputs for the sources that are judged, with latents fitted to their counts.
+
+        By model, of those whose latents can be; the labels say so.
+        """
+        return refined_outputs(self.models, self.labels, self.test)
+
+    @cached_property
     def components(self) -> Components:
         """Principal components of the training split, as many as the first model has latents."""
         n = self.outputs[self.labels[0]][0][LATENT].shape[1]
@@ -53,6 +61,17 @@ class Study:
     def representations(self) -> tuple[Representation, ...]:
         """Latents and baselines."""
         return representations(self.labels, self.train, self.test, self.outputs, self.components)
+
+
+def refined_outputs(
+    models: Sequence[Model], labels: Sequence[str], sources: Sources
+) -> dict[str, Outputs]:
+    """Outputs of models for sources, with latents fitted to their counts; see `Study.refined`."""
+    found = {
+        f"{label}, refined": refine(model, sources.batch)
+        for label, model in zip(labels, models, strict=True)
+    }
+    return {label: values for label, values in found.items() if values is not None}
 
 
 def study(

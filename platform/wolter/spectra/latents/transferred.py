@@ -21,7 +21,7 @@ from wolter.spectra.latents.representations import (
 )
 from wolter.spectra.latents.scores import Score, columns
 from wolter.spectra.latents.sources import Sources, encode
-from wolter.spectra.latents.study import Study
+from wolter.spectra.latents.study import Study, refined_outputs
 from wolter.spectra.latents.transfer import seen_by
 
 INSTRUMENT, NAME = "epic_pn", "EPIC-pn"
@@ -42,7 +42,8 @@ def part(study: Study) -> Part:
     outputs = {
         label: encode(model, batch) for label, model in zip(study.labels, study.models, strict=True)
     }
-    found = deviances(seen, outputs, study.components)
+    refined = refined_outputs(study.models, study.labels, seen)
+    found = deviances(seen, outputs | refined, study.components)
     title = f"Transfer to {n:,} {NAME} spectra: Poisson deviance per degree of freedom"
     reconstructed = table(found, seen.counts_N, "simulated", title)
     tuned = methods(study.options.seed)["knn"][1]

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from tests.chandra_sources import make_sources
 
+from wolter.registry.checkpoint import load_model
+from wolter.registry.pretrained import locate
 from wolter.spectra.latents import reconstruction
 from wolter.spectra.latents.components import principal_components
-from wolter.spectra.latents.sources import Sources
+from wolter.spectra.latents.sources import Sources, encode, refine
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 
 EDGES = tuple(float(edge) for edge in np.linspace(0.5, 8, 33))
@@ -51,6 +54,16 @@ def test_following_the_noise_looks_good_in_the_same_spectrum_alone(test):
     # C-stat of Poisson counts of mean 10 is 1.017 (Kaastra 2017), in both draws.
     assert first[truth][1][bright].mean() == pytest.approx(1.017, abs=0.03)
     assert second[truth][1][bright].mean() == pytest.approx(1.017, abs=0.03)
+
+
+def test_latents_that_can_be_are_fitted_to_the_counts(model):
+    batch = make_sources(16)
+    assert refine(model, batch) is None
+    autoencoder = load_model(locate("autoencoder", "pretrained"))
+    plain, fitted = encode(autoencoder, batch), refine(autoencoder, batch)
+    assert fitted is not None
+    assert fitted.keys() == plain.keys()
+    assert fitted["deviance"].sum() < plain["deviance"].sum()
 
 
 def test_spectra_of_the_sky_have_no_second_draw(test):
