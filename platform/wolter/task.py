@@ -28,6 +28,7 @@ from wolter.registry.checkpoint import Model
 
 if TYPE_CHECKING:
     from wolter.answering.contract import Serving
+    from wolter.answering.picturing import Picturing
     from wolter.answering.scoring import Scoring
     from wolter.report.write import Report
 
@@ -163,6 +164,10 @@ class Task(ABC):
 
     def scoring(self) -> "Scoring | None":
         """Rows of a catalogue from the task's models; None where there are none."""
+        return None
+
+    def picturing(self) -> "Picturing | None":
+        """Pictures of the sky from the task's models; None where there are none."""
         return None
 
     def reader(self) -> Callable[[Any], Any]:

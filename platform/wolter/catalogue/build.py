@@ -6,6 +6,7 @@ Shapes: N detections, K estimates of a model.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +17,16 @@ from wolter.answering.scoring import Scoring
 from wolter.catalogue import grouping, release, scored, tables
 from wolter.catalogue.assemble import Assembled, Detections, Estimated, assemble
 from wolter.catalogue.files import write
+from wolter.catalogue.pictures.build import all_simulated, chosen, parted, picture, with_pictures
+from wolter.catalogue.pictures.file import FILE as PICTURES
 from wolter.catalogue.placing import place
 from wolter.catalogue.positions import Positions, read_positions
 from wolter.catalogue.publish import publications
 from wolter.catalogue.score import ModelRef, Work, champions, score_shards
+from wolter.catalogue.tables import PICTURE
 from wolter.data.shards import REJECTS, ShardDataset, open_dataset
 from wolter.errors import InputError
+from wolter.files import make_folder
 from wolter.registry.checkpoint import Model
 from wolter.xray.stats.upper_limit import upper_limit
 
@@ -40,7 +45,8 @@ class BuildConfig:
         scatter: seed of random places for simulated records without a position; None leaves them
             out.
         check: check the goodness of fit of observed records.
-        quick_looks: keep a quick look at each detection.
+        quick_looks: keep a quick look at each detection, and pictures of each source.
+        pictures: keep pictures of each source.
     """
 
     name: str
@@ -52,6 +58,7 @@ class BuildConfig:
     scatter: int | None = None
     check: bool = True
     quick_looks: bool = True
+    pictures: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,10 @@ class Built:
         estimates: of all.
         rejects: record and reason of each that is not in it.
         unread: model, dataset and reason of each pair that does not fit.
+        shown: datasets of which it holds pictures;
+        pictured: number of sources with pictures, and
+        pictures: of those pictures;
+        new_pictures: of records that pictures were made of for it.
     """
 
     path: Path
@@ -75,6 +86,10 @@ class Built:
     estimates: dict[str, int]
     rejects: tuple[tuple[str, str], ...]
     unread: tuple[tuple[str, str, str], ...]
+    shown: tuple[Path, ...] = ()
+    pictured: int = 0
+    pictures: int = 0
+    new_pictures: int = 0
 
 
 def build(
@@ -103,11 +118,15 @@ def build(
     release.check_new(config.name, root)
     given = Positions() if config.positions is None else read_positions(config.positions)
     limits = None if config.upper_limits is None else read_upper_limits(config.upper_limits)
-    refs = tuple(map(ModelRef.of, config.models)) or champions()
+    names, of_pictures = chosen(config.models)
+    refs = tuple(map(ModelRef.of, names)) or champions()
     loaded = tuple(Loaded(ref, *ref.load()) for ref in refs)
-    datasets = [open_dataset(path) for path in sources]
+    datasets, shown = parted([open_dataset(path) for path in sources])
     unread = _unread(datasets, loaded)
-    simulated = _all_simulated(datasets, loaded[0].scoring)
+    if not (config.quick_looks and config.pictures):
+        unread += tuple(("any model", str(data.path), "pictures are left out") for data in shown)
+        shown = ()
+    simulated = _all_simulated(datasets, loaded[0].scoring, shown)
     work = [
         Work(data, index, config.check and not simulated)
         for data in datasets
@@ -115,12 +134,14 @@ def build(
     ]
     kept = scored.folder(store)
     new = score_shards(work, refs, kept, workers, on_shard)
+    pictured = picture(shown, of_pictures, kept, workers, on_shard)
     facts, of_work = _facts(work, kept)
     if simulated:
         _check_names(facts["record"].to_pylist(), [work[i].dataset for i in of_work])
     scatter = config.scatter if simulated else None
     detections, row_of, rejects = place(facts, given, scatter)
-    rejects += [pair for data in datasets for pair in _dataset_rejects(data)]
+    rejects += [pair for data in (*datasets, *shown) for pair in _dataset_rejects(data)]
+    rejects += pictured.rejects
     rejects = list(dict.fromkeys(rejects))  # a file may be in two datasets
     if not len(detections.facts):
         first = rejects[0][1] if rejects else "the datasets are empty"
@@ -139,14 +160,23 @@ def build(
         limits,
         len(rejects),
     )
+    with TemporaryDirectory(prefix=".pictures-", dir=make_folder(release.folder(root))) as folder:
+        file = Path(folder) / PICTURES
+        assembled = with_pictures(assembled, pictured, file)
+        path = write(assembled, estimated, rejects, root, file)
+    shown_of = assembled.rows.get(PICTURE.name, PICTURE.schema.empty_table())["source_id"]
     return Built(
-        write(assembled, estimated, rejects, root),
+        path,
         assembled.about,
         new,
         {e.model: int(np.sum(e.table["usable"].to_numpy(zero_copy_only=False))) for e in estimated},
         {e.model: len(e.table) for e in estimated},
         tuple(rejects),
-        unread,
+        (*unread, *pictured.unread),
+        tuple(data.path for data in shown),
+        len(shown_of.unique()),
+        len(shown_of),
+        pictured.new,
     )
 
 
@@ -159,13 +189,20 @@ class Loaded:
     scoring: Scoring
 
 
-def _all_simulated(datasets: Sequence[ShardDataset], scoring: Scoring) -> bool:
+def _all_simulated(
+    datasets: Sequence[ShardDataset], scoring: Scoring, shown: Sequence[ShardDataset] = ()
+) -> bool:
     """True if all datasets are simulated, false if none is.
+
+    Args:
+        datasets: that are scored.
+        scoring: of a model of theirs.
+        shown: of which there are pictures.
 
     Raises:
         InputError: some are: a release says of all its sources whether they are simulated.
     """
-    kinds = {scoring.simulated(data): data.path for data in datasets}
+    kinds = all_simulated(shown) | {scoring.simulated(data): data.path for data in datasets}
     if len(kinds) > 1:
         raise InputError(
             f"{kinds[True]}: simulated, and {kinds[False]} is observed; give each a release of its "

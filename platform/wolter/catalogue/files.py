@@ -1,4 +1,4 @@
-"""Files of a release beside its database: HATS, parquet, samples, quick looks and rejects."""
+"""Files of a release beside its database: HATS, parquet, samples, looks, pictures and rejects."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +22,17 @@ def write(
     estimated: Sequence[Estimated],
     rejects: Sequence[tuple[str, str]],
     root: Path | None = None,
+    pictures: Path | None = None,
 ) -> Path:
-    """Write a release with all its files; return its folder."""
+    """Write a release with all its files; return its folder.
+
+    Args:
+        assembled: tables of the release.
+        estimated: estimates, with their samples and quick looks.
+        rejects: record and reason of each that is not in it.
+        root: see `wolter.catalogue.release.folder`.
+        pictures: file of pictures, which is moved into the release where there is one.
+    """
     about = assembled.about
 
     def more(folder: Path) -> None:
@@ -34,6 +43,8 @@ def write(
         drawn = _samples(assembled, estimated)
         if drawn:
             samples.write_samples(folder / samples.FILE, drawn)
+        if pictures is not None and pictures.is_file():
+            pictures.rename(folder / pictures.name)
         looks = _looks(assembled, estimated)
         write_collection(folder, about, source, assembled.rows["detection"], looks)
 

@@ -1,9 +1,9 @@
 """Releases of a catalogue: immutable folders, and the one that is current.
 
 `releases/NAME/` holds `release.json` (a `Release`), `catalogue.duckdb`, `latents.npy`, `hats/`,
-`catalogue.parquet`, `samples.parquet`, `rejects.parquet`, and `SHA256` of all files. The file
-`releases/CURRENT` names the release that answers; it is replaced by renaming, so that a reader
-finds the old or the new one and never none.
+`catalogue.parquet`, `samples.parquet`, `pictures.parquet`, `rejects.parquet`, and `SHA256` of all
+files. The file `releases/CURRENT` names the release that answers; it is replaced by renaming, so
+that a reader finds the old or the new one and never none.
 """
 
 import json

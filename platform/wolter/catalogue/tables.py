@@ -1,4 +1,4 @@
-"""Tables of the catalogue: sources, detections, identifications, upper limits and estimates.
+"""Tables of the catalogue: sources, detections, identifications, upper limits, estimates, pictures.
 
 A source is a place on the sky; a detection is a source in one observation; an estimate is what one
 version of a model says of one detection. The columns of estimates, and of what a source publishes
@@ -115,6 +115,25 @@ _UPPER_LIMIT = (
     _RELEASE,
 )  # fmt: skip
 
+_PICTURE = (
+    Column("source_id", "identifier of the source", "long", ucd="meta.id", indexed=True,
+           principal=True),
+    Column("observation_id", "identifier of the observation in its archive", "text",
+           ucd="meta.id;obs", principal=True),
+    Column("instrument", "telescope/instrument/filter", "text", ucd="meta.id;instr",
+           principal=True),
+    Column("t_start", "start of the exposure (MJD, UTC)", "double", "d", "time.start;obs"),
+    Column("t_stop", "end of the exposure (MJD, UTC)", "double", "d", "time.end;obs"),
+    Column("exposure_s", "exposure on the axis of the telescope", "float", "s",
+           "time.duration;obs.exposure", principal=True),
+    Column("offset", "distance of the source from the middle of what the model saw", "float",
+           "arcmin", "pos.angDistance"),
+    Column("model_name", "name of the model", "text", ucd="meta.id;meta.modelled",
+           principal=True),
+    Column("model_version", "version of the model", "text", ucd="meta.version"),
+    _RELEASE,
+)  # fmt: skip
+
 ESTIMATE = (
     Column("detection_id", "identifier of the detection", "long", ucd="meta.id;meta.main",
            indexed=True, principal=True),
@@ -140,6 +159,11 @@ IDENTIFICATION = Table(
 UPPER_LIMIT = Table(
     "upper_limit", "Upper limits of sources in observations that do not detect them.",
     _UPPER_LIMIT, ("source_id", "observation_id", "band_low", "band_high"), (_TO_SOURCE,),
+)  # fmt: skip
+
+PICTURE = Table(
+    "picture", "Pictures of sources, one of each observation, as seen and as a model has it.",
+    _PICTURE, ("source_id", "observation_id", "instrument", "model_name"), (_TO_SOURCE,),
 )  # fmt: skip
 
 

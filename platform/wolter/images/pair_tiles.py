@@ -1,8 +1,12 @@
-"""Tiles of real image pairs as rows of a shard.
+"""Tiles of real image pairs as rows of a shard, with their place on the sky.
+
+A tile has sky coordinates of its own, `crval1` to `cd2_2` (`wolter.xray.imaging.tangent_plane`);
+NaN where the header tells none and has no pointing by which detector coordinates could be turned.
 
 Shapes: B tiles, H and W rows and columns of an image.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -19,6 +23,8 @@ from wolter.images.reading import own_background
 from wolter.images.schema import ImageBatch
 from wolter.images.shards import image_table
 from wolter.images.tiles import cut, tile_starts
+from wolter.xray.imaging.tangent_plane import NUMBERS, TangentPlane
+from wolter.xray.instruments.pointing import celestial
 from wolter.xray.ogip import tables
 
 # What a pixel of a shard can hold, photons and expected background.
@@ -78,7 +84,17 @@ def pair_table(pair: Pair, index: int, tiling: Tiling, words: Mapping[str, str])
         "target_exposure_s": target.exposure_s,
         "remarks": "; ".join(dict.fromkeys((*taken.remarks, *target.remarks))),
     }
-    return _table(ImageBatch.concatenate(list(used.values())), each, list(used))
+    sky = celestial(taken.header)
+    planes = [
+        None if sky is None else TangentPlane.of(sky, *corner, (size, size)) for corner in used
+    ]
+    each |= {
+        "observation_id": tables.text(taken.header, "OBS_ID"),
+        "t_start": pair.t_start,
+        "t_stop": pair.t_stop,
+        "pixel_arcsec": taken.pixel_arcsec,
+    }
+    return _table(ImageBatch.concatenate(list(used.values())), each, list(used), planes)
 
 
 def no_pair(file: str, reason: str, tiling: Tiling, words: Mapping[str, str]) -> pa.Table:
@@ -88,13 +104,25 @@ def no_pair(file: str, reason: str, tiling: Tiling, words: Mapping[str, str]) ->
     empty = ImageBatch(nothing_BHW, nothing_BHW, nothing_BHW, fine_BHW, fine_BHW)
     texts = {"file": file, "target_file": "", "pair": 0, "reason": reason, "instrument": ""}
     numbers = {"exposure_s": 0.0, "target_exposure_s": 0.0}
-    return _table(empty, {**words, **texts, **numbers, "remarks": ""}, [(0, 0)])
+    told = {"remarks": "", "observation_id": ""}
+    unknown = dict.fromkeys(("t_start", "t_stop", "pixel_arcsec"), math.nan)
+    return _table(empty, {**words, **texts, **numbers, **told, **unknown}, [(0, 0)], [None])
 
 
-def _table(batch: ImageBatch, each: Mapping[str, Any], corners: list[tuple[int, int]]) -> pa.Table:
+def _table(
+    batch: ImageBatch,
+    each: Mapping[str, Any],
+    corners: list[tuple[int, int]],
+    planes: list[TangentPlane | None],
+) -> pa.Table:
+    """Rows of tiles, with plain columns of what all have in common, and of where each lies."""
     extra = {key: [value] * len(corners) for key, value in each.items()}
     places = dict(zip(("row", "column"), map(list, zip(*corners, strict=True)), strict=True))
-    return image_table(batch, {**extra, **places})
+    sky = {
+        name: [math.nan if plane is None else plane.numbers[name] for plane in planes]
+        for name in NUMBERS
+    }
+    return image_table(batch, {**extra, **places, **sky})
 
 
 def _exposed(tile: ImageBatch) -> bool:

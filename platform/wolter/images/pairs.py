@@ -1,10 +1,12 @@
 """Disjoint real image pairs: slices of event lists, or a short and a long image.
 
-Shapes: H and W rows and columns of an image.
+Shapes: H and W rows and columns of an image; M intervals of good time.
 """
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,9 +17,12 @@ from wolter.xray.imaging.binning import Coordinates, grid_of, picture_of
 from wolter.xray.imaging.counts_image import CountsImage
 from wolter.xray.imaging.events import Events
 from wolter.xray.instruments.pointing import farthest
-from wolter.xray.ogip import gti
+from wolter.xray.ogip import dates, gti
 from wolter.xray.ogip.gti import GoodTimes
-from wolter.xray.ogip.tables import open_fits
+from wolter.xray.ogip.tables import Array, open_fits
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 HELD, APART = 0.99, 1e-3  # shares of good time in common: all of it but rounding, and none
 SAME_PIXELS = 0.01  # pixels by which images of a pair may lie apart
@@ -25,10 +30,18 @@ SAME_PIXELS = 0.01  # pixels by which images of a pair may lie apart
 
 @dataclass(frozen=True)
 class Pair:
-    """Input and target of the same sky; the target's pixels may be finer."""
+    """Input and target of the same sky; the target's pixels may be finer.
+
+    Attributes:
+        input: short image.
+        target: long image.
+        t_start, t_stop: begin and end of the input's good time, MJD, UTC; NaN where not known.
+    """
 
     input: CountsImage
     target: CountsImage
+    t_start: float = math.nan
+    t_stop: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,9 @@ def pairs_of_events(
         else:
             later = block.between(first.window[1], block.window[1])
             target = picture_of(later, fine, *fine_maps)
-        pairs.append(Pair(picture_of(first, grid, *maps), target))
+        good_M2 = gti.within(gti.longest(events.times), first.window)
+        times = _times(events.header, good_M2)
+        pairs.append(Pair(picture_of(first, grid, *maps), target, *times))
     if not pairs:
         raise InputError(
             f"{events.file}: {events.exposure_s:.0f} s of good exposure in all, {wanted:.0f} s "
@@ -112,9 +127,11 @@ def pair_of_images(short: CountsImage, long: CountsImage) -> Pair:
     _same_pixels(short, long)
     _same_band(short, long)
     fewer = int((long.counts_HW < short.counts_HW).sum())
-    share = _shared_time(Path(short.file), Path(long.file))
+    own, other = _good_times(Path(short.file)), _good_times(Path(long.file))
+    times = _times(short.header, gti.longest(own))
+    share = _shared_time(own, other)
     if share is not None and share <= APART:
-        return Pair(short, long)
+        return Pair(short, long, *times)
     if share is not None and share < HELD:
         raise InputError(
             f"{short.file}: {share:.0%} of its time is in {long.file} too; give images that share "
@@ -125,7 +142,7 @@ def pair_of_images(short: CountsImage, long: CountsImage) -> Pair:
             f"{short.file}: {fewer} of its pixels hold more photons than those of {long.file}, so "
             "that it is not clear which ones they share; give event lists"
         )
-    return Pair(short, without(long, short))
+    return Pair(short, without(long, short), *times)
 
 
 def without(whole: CountsImage, part: CountsImage) -> CountsImage:
@@ -167,14 +184,23 @@ def _same_band(one: CountsImage, other: CountsImage) -> None:
         raise InputError(f"{one.file}: no pair with {other.file}: photons of {told}")
 
 
-def _shared_time(short: Path, long: Path) -> float | None:
-    """Share of the short image's good time that is in the long one's; None where not known."""
-    own, other = _good_times(short), _good_times(long)
+def _shared_time(own: GoodTimes, other: GoodTimes) -> float | None:
+    """Share of good time that is in the other, too; None where not known."""
     ccds = sorted(own.keys() & other.keys())
     total = sum(gti.length(own[ccd]) for ccd in ccds)
     if not total:
         return None
     return sum(gti.common(own[ccd], other[ccd]) for ccd in ccds) / total
+
+
+def _times(header: "fits.Header", good_M2: Array) -> tuple[float, float]:
+    """Begin and end of good time, or else of the observation, MJD, UTC; NaN where not known."""
+    if len(good_M2):
+        ends = good_M2[0, 0], good_M2[-1, 1]
+        start, stop = (dates.mjd_of_clock(header, float(end)) for end in ends)
+        if not math.isnan(start):
+            return start, stop
+    return dates.mjd_of_date(header, "DATE-OBS"), dates.mjd_of_date(header, "DATE-END")
 
 
 def _good_times(path: Path) -> GoodTimes:

@@ -21,6 +21,7 @@ from wolter.xray.imaging.counts_image import read_counts_image
 
 if TYPE_CHECKING:
     from wolter.answering.contract import Serving
+    from wolter.answering.picturing import Picturing
     from wolter.report.write import Report
 
 FIELDS = 200  # of the default dataset
@@ -180,6 +181,12 @@ class EnhanceTask(Task):
         from wolter.images.serving import ImagesServing
 
         return ImagesServing()
+
+    def picturing(self) -> "Picturing":
+        """See `Task`."""
+        from wolter.images.picturing import EnhancedPictures
+
+        return EnhancedPictures()
 
     def reader(self) -> Callable[[Any], Any]:
         """See `Task`."""

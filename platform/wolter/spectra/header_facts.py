@@ -1,13 +1,13 @@
 """Position, observation and times of a spectrum from the headers of its file."""
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wolter.errors import InputError, printable
+from wolter.errors import InputError
+from wolter.xray.ogip import dates
 from wolter.xray.ogip import tables as ogip
 
 # Keywords of a position, in order of trust; what it is of, and the radius that holds the source in
@@ -55,7 +55,7 @@ def read_facts(path: Path) -> HeaderFacts:
         # Tables of good times have dates of their own; the first of all is the observation's.
         headers = [hdu.header for hdu in (*spectra, *others[:1])]
         ra, dec, pos_err, origin = _position(path, headers)
-        observation = next((w for h in headers if (w := _word(h, "OBS_ID"))), "")
+        observation = next((w for h in headers if (w := dates.word(h, "OBS_ID"))), "")
         start, stop = (_time(headers, key) for key in ("DATE-OBS", "DATE-END"))
     return HeaderFacts(ra, dec, pos_err, origin, observation, start, stop)
 
@@ -80,27 +80,6 @@ def _number(path: Path, header: Mapping[str, Any], key: str) -> float:
     return UNKNOWN if value is None else value
 
 
-def _word(header: Mapping[str, Any], key: str) -> str:
-    from astropy.io.fits import VerifyError
-
-    try:
-        return printable(ogip.text(header, key))
-    except VerifyError:
-        return ""
-
-
 def _time(headers: Iterable[Any], key: str) -> float:
-    """A date as MJD in UTC; the scale is TIMESYS, or UTC."""
-    from astropy.time import Time
-
-    for header in headers:
-        if word := _word(header, key):
-            scale = _word(header, "TIMESYS").lower()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # dates before and beyond the leap seconds known
-                try:
-                    time = Time(word, scale=scale if scale in ("tt", "tai", "utc") else "utc")
-                    return float(time.utc.mjd)
-                except ValueError:
-                    return UNKNOWN
-    return UNKNOWN
+    """A date of the first header that has it, as MJD in UTC; NaN where none tells it."""
+    return next((dates.mjd_of_date(h, key) for h in headers if dates.word(h, key)), UNKNOWN)

@@ -5,25 +5,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.ingested import spectra
 
 from wolter.catalogue import nested, quick_looks, release, samples
 from wolter.catalogue.build import BuildConfig, build, read_upper_limits
 from wolter.catalogue.write import differing
 from wolter.data.integrity import encode
-from wolter.data.row_writer import RowWriter
 from wolter.errors import InputError
-from wolter.spectra.ingest import IngestConfig, read_spectra
-from wolter.spectra.schema import SpectraSpec
 from wolter.spectra.scoring import SpectraScoring
-
-
-def ingested(folder, files):
-    """A dataset of spectrum files, without Ray."""
-    folder.mkdir()
-    config = IngestConfig()
-    writer = RowWriter(folder)
-    writer.add(read_spectra([str(f) for f in files], ["target"] * len(files), config))
-    return writer.finish("spectra", SpectraSpec(config.energy_edges), {}).path
 
 
 @pytest.fixture
@@ -36,7 +25,7 @@ def at(pha, tmp_path):
     """A dataset of two spectra, and a table of their positions."""
     twin = tmp_path / "twin.pha"
     twin.write_bytes(pha.read_bytes())
-    data = ingested(tmp_path / "data", [pha, twin])
+    data = spectra(tmp_path / "data", [pha, twin])
     table = tmp_path / "positions.csv"
     table.write_text(
         "file,ra,dec,pos_err,identifications\n"
@@ -200,7 +189,7 @@ def test_simulated_and_observed_sources_are_never_in_one_release(
     tmp_path, at, pha, model, some_simulated
 ):
     data, table = at
-    drawn = ingested(tmp_path / "drawn", [pha])
+    drawn = spectra(tmp_path / "drawn", [pha])
     config = BuildConfig("R1", models=(model,), positions=table, scatter=1)
     with pytest.raises(InputError, match=r"drawn: simulated, and .*data is observed"):
         build([data, drawn], config, tmp_path / "releases", tmp_path / "scored")
@@ -211,7 +200,7 @@ def test_simulations_of_one_seed_are_not_taken_for_the_same_sources(
 ):
     twin = tmp_path / "twin.pha"
     one, other, again = (
-        ingested(tmp_path / f"drawn-{name}", [file])
+        spectra(tmp_path / f"drawn-{name}", [file])
         for name, file in (("a", pha), ("b", twin), ("c", pha))
     )
     config = BuildConfig("R1", models=(model,), scatter=1)
