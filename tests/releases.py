@@ -5,14 +5,17 @@ import numpy as np
 import pyarrow as pa
 from astropy.coordinates import Latitude, Longitude
 from astropy.units import deg
+from tests.pictured import write_pictures
 
 from wolter.answering.quick_look import LookAxis, QuickLook
 from wolter.catalogue import files, quick_looks, tables
 from wolter.catalogue.columns import Column
+from wolter.catalogue.pictures import file
 from wolter.catalogue.release import Release
 from wolter.catalogue.write import write_release
 
 MODEL = "shapes"
+PICTURED = {0: (2e4, 5e4), 3: (3e4,)}  # row of a source -> exposures of its pictures, s
 LOOK_AXIS = LookAxis("energy", "keV", "log")
 OWN = (
     Column("kt", "temperature", "float", "keV", "phys.temperature", principal=True),
@@ -99,11 +102,16 @@ def random_release(root, n=2_000, name="R1", seed=5):
         "upper_limit": {column.name: [] for column in tables.UPPER_LIMIT.columns},
     }
     arrow = {table.name: _arrow(table, rows[table.name]) for table in every}
+    shown = {row: exposures for row, exposures in PICTURED.items() if row < n}
+    pictures = root / f"{name}.pictures"
+    arrow["picture"] = write_pictures(pictures, arrow["source"], shown, name)
+    every = (*every, tables.PICTURE)
     about = Release(
         name, "2026-01-01T00:00:00Z", True, "random sources", every, {}, {MODEL: "1"}, MODEL
     )
 
     def more(folder):
+        pictures.rename(folder / file.FILE)
         every_other = [look(rng) if i % 2 == 0 else None for i in range(n)]
         looks = quick_looks.encode(every_other)
         why = pa.array(list(reason), pa.string())

@@ -22,7 +22,7 @@ from wolter.answering.picturing import Layer
 from wolter.catalogue import tables
 from wolter.catalogue.pictures.codes import Coded
 from wolter.catalogue.pictures.scored import LAYERS, SCHEMA, from_rows
-from wolter.catalogue.store import Snapshot
+from wolter.catalogue.store import Snapshot, quoted
 from wolter.xray.imaging.tangent_plane import NUMBERS, TangentPlane
 
 FILE = "pictures.parquet"
@@ -48,7 +48,7 @@ class Picture:
     """A picture of a source.
 
     Attributes:
-        number: among those of the source, from 0, in the order of `pictures_of`.
+        number: see `Listed`.
         facts: its row of the table `picture`, by the names of the columns.
         plane: sky coordinates of a layer of scale 1.
         layers: what they are, and their codes.
@@ -79,55 +79,68 @@ def schema(layers: Mapping[str, Sequence[Layer]]) -> pa.Schema:
     return KEPT.with_metadata({MODELS: json.dumps(told).encode()})
 
 
-def pictures_of(snapshot: Snapshot, source_id: int) -> list[Picture]:
-    """Pictures of a source, those of the longest exposure first; none where there are none.
+@dataclass(frozen=True)
+class Listed:
+    """A picture of a source, without its pixels.
+
+    Attributes:
+        number: among those of the source, from 0: those of the longest exposure come first.
+        row: of the file.
+        facts: its row of the table `picture`, by the names of the columns.
+        layers: what it holds.
+    """
+
+    number: int
+    row: int
+    facts: Mapping[str, Any]
+    layers: tuple[Layer, ...]
+
+
+def listed(snapshot: Snapshot, ids: Sequence[int]) -> dict[int, list[Listed]]:
+    """Pictures of sources by their identifiers; those without any are left out.
 
     Args:
         snapshot: an open release.
-        source_id: identifier of the source.
+        ids: identifiers of sources.
     """
     path = snapshot.path / FILE
-    if not path.is_file():
-        return []
-    names = ", ".join(f'"{column.name}"' for column in tables.PICTURE.columns)
+    if not path.is_file() or not ids:
+        return {}
+    names = ", ".join(quoted(column.name) for column in tables.PICTURE.columns)
     sql = (
-        f"SELECT rowid AS at, {names} FROM {tables.PICTURE.name} WHERE source_id = ? "
-        "ORDER BY exposure_s DESC, rowid"
+        f"SELECT rowid AS at, {names} FROM {tables.PICTURE.name} "
+        "WHERE source_id IN (SELECT unnest(?::BIGINT[])) ORDER BY exposure_s DESC, rowid"
     )
-    facts = snapshot.query(sql, [source_id]).to_pylist()
-    at = [row.pop("at") for row in facts]
-    layers, kept = _rows(path, at)
-    return [
-        Picture(
-            number,
-            row,
-            TangentPlane.from_numbers(own),
-            tuple(
-                zip(
-                    layers[row["model_name"]],
-                    from_rows(
-                        own[LAYERS], layers[row["model_name"]], (own["rows"], own["columns"])
-                    ),
-                    strict=True,
-                )
-            ),
-        )
-        for number, (row, own) in enumerate(zip(facts, kept, strict=True))
-    ]
+    layers, found = _layers(path), dict[int, list[Listed]]()
+    for facts in snapshot.query(sql, [list(ids)]).to_pylist():
+        own = found.setdefault(facts["source_id"], [])
+        row = facts.pop("at")
+        own.append(Listed(len(own), row, facts, layers[facts["model_name"]]))
+    return found
 
 
-def _rows(
-    path: Path, at: Sequence[int]
-) -> tuple[dict[str, tuple[Layer, ...]], list[Mapping[str, Any]]]:
-    """Layers by model, and some rows of the file."""
+def read(snapshot: Snapshot, pictures: Sequence[Listed]) -> list[Picture]:
+    """Pixels of pictures, in their order."""
     found: dict[int, Mapping[str, Any]] = {}
-    columns = ["rows", "columns", *NUMBERS, LAYERS]
-    with pq.ParquetFile(path) as parquet:
-        told = json.loads(parquet.schema_arrow.metadata[MODELS])
-        for group in sorted({row // ROWS for row in at}):
-            part = parquet.read_row_group(group, columns=columns)
-            own = [row for row in at if row // ROWS == group]
+    rows = [each.row for each in pictures]
+    if not rows:
+        return []
+    with pq.ParquetFile(snapshot.path / FILE) as parquet:
+        for group in sorted({row // ROWS for row in rows}):
+            part = parquet.read_row_group(group, columns=["rows", "columns", *NUMBERS, LAYERS])
+            own = [row for row in rows if row // ROWS == group]
             taken = part.take(pa.array([row % ROWS for row in own])).to_pylist()
             found |= dict(zip(own, taken, strict=True))
-    layers = {model: tuple(Layer(**each) for each in of) for model, of in told.items()}
-    return layers, [found[row] for row in at]
+    return [_picture(each, found[each.row]) for each in pictures]
+
+
+def _picture(of: Listed, kept: Mapping[str, Any]) -> Picture:
+    codes = from_rows(kept[LAYERS], of.layers, (kept["rows"], kept["columns"]))
+    layers = tuple(zip(of.layers, codes, strict=True))
+    return Picture(of.number, of.facts, TangentPlane.from_numbers(kept), layers)
+
+
+def _layers(path: Path) -> dict[str, tuple[Layer, ...]]:
+    """Layers of the pictures of each model."""
+    told = json.loads(pq.read_schema(path).metadata[MODELS])
+    return {model: tuple(Layer(**each) for each in of) for model, of in told.items()}

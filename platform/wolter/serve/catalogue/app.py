@@ -15,7 +15,15 @@ from wolter.catalogue.store import Store, StoreLimits
 from wolter.catalogue.watchlists import Watchlists
 from wolter.errors import InputError, UnavailableError
 from wolter.serve import problems
-from wolter.serve.catalogue import downloads, looks, rows, tables, uploads, watching
+from wolter.serve.catalogue import (
+    downloads,
+    looks,
+    pictures,
+    rows,
+    tables,
+    uploads,
+    watching,
+)
 from wolter.serve.limits import LimitBody
 
 MOST_BYTES = 8 * 2**20  # of a body
@@ -67,7 +75,7 @@ def build_app(
     app.add_middleware(LimitBody, max_bytes=MOST_BYTES, max_json=MOST_BYTES)
     problems.add_handlers(app)
     problems.tell_methods(app)
-    for part in (tables, rows, looks, uploads, watching, downloads):
+    for part in (tables, rows, looks, pictures, uploads, watching, downloads):
         part.add_routes(app, catalogue)
     return app
 

@@ -6,7 +6,10 @@ import pyarrow as pa
 
 from wolter.catalogue import quick_looks
 from wolter.catalogue.columns import Column
+from wolter.catalogue.pictures import file
+from wolter.catalogue.pictures.file import Listed
 from wolter.catalogue.store import Snapshot
+from wolter.serve.catalogue.pictures import FITS, PNG, address
 from wolter.serve.look_picture import MEDIA_TYPE as PICTURE
 
 STANDARD = "ivo://ivoa.net/std/DataLink#links-1.1"
@@ -41,6 +44,7 @@ def links(snapshot: Snapshot, ids: Sequence[str], url: str) -> pa.Table:
     found = snapshot.query(sql, [wanted]).to_pylist()
     known = {row["source_id"]: row["best_detection_id"] for row in found}
     seen = quick_looks.known(snapshot.path, list(known.values()))
+    pictured = file.listed(snapshot, list(known))
     rows = []
     for each in ids:
         if numbers.get(each) in known:
@@ -50,6 +54,8 @@ def links(snapshot: Snapshot, ids: Sequence[str], url: str) -> pa.Table:
                 look = f"{url}/v1/catalogue/detections/{best}/quicklook?format=svg"
                 about = "observed rates of the best detection, with a model"
                 rows.append(_row(each, look, "#preview", about, PICTURE))
+            shown = pictured.get(numbers[each], [])
+            rows += _pictures(each, shown, f"{url}/v1/catalogue", snapshot.about.name)
         else:
             fault = "NotFoundFault: no such source in release " + snapshot.about.name
             rows.append(_row(each, error_message=fault, semantics="#this"))
@@ -65,6 +71,22 @@ def _of(each: str, source: str, url: str) -> list[dict[str, object]]:
         _row(each, page, "#auxiliary", "page of the source", "text/html"),
         _row(each, similar, "#auxiliary", "sources with the nearest latents", "application/json"),
     ]
+
+
+def _pictures(
+    each: str, pictures: Sequence[Listed], catalogue: str, release: str
+) -> list[dict[str, object]]:
+    """Each layer of the pictures of a source, to be looked at and as numbers."""
+    rows = []
+    for picture in pictures:
+        facts, here = picture.facts, f"{catalogue}/sources/{int(each)}/pictures"
+        of = f"{facts['instrument']}, observation {facts['observation_id']}"
+        for layer in picture.layers:
+            by = "" if layer.counts else f" by {facts['model_name']} {facts['model_version']}"
+            for form, meant, media in (("png", "#preview-image", PNG), ("fits", "#cutout", FITS)):
+                link = address(here, picture.number, layer.name, form, release)
+                rows.append(_row(each, link, meant, f"{layer.about}{by}: {of}", media))
+    return rows
 
 
 def _row(

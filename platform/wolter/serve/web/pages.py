@@ -20,6 +20,7 @@ from wolter.errors import InputError
 from wolter.serve.look_picture import svg
 from wolter.serve.web.asked import Identifier, Name, understand
 from wolter.serve.web.shown import Shown, estimate, principal, shown, text_of
+from wolter.serve.web.shown_pictures import shown_pictures
 
 ROWS = 200  # of a page
 SIMILAR = 8
@@ -141,8 +142,11 @@ def source(snapshot: Snapshot, source_id: int) -> dict[str, Any]:
         for name in ("detection", "identification", "upper_limit")
         if name in by_name
     }
+    pictures, more = shown_pictures(snapshot, row)
     return {
         "source": row,
+        "pictures": pictures,
+        "more_pictures": more,
         "facts": [
             (column, text_of(row[column.name], column))
             for column in facts

@@ -48,6 +48,12 @@ def test_links_of_several_sources(client):
     (look,) = rows[rows["semantics"] == "#preview"]  # of the first; the other has none
     assert look["access_url"].endswith(f"/detections/{FIRST + 1}/quicklook?format=svg")
     assert look["content_type"] == "image/svg+xml"
+    pictures = rows[rows["semantics"] == "#preview-image"]
+    assert len(pictures) == len(rows[rows["semantics"] == "#cutout"]) == 4  # two of two layers
+    assert set(pictures["content_type"]) == {"image/png"}
+    here = f"http://testserver/v1/catalogue/sources/{FIRST}/pictures"
+    assert pictures["access_url"][0] == f"{here}/0/photons?format=png&release=R1"
+    assert "by sharpener 3: XMM/EPN/Thin1, observation 1" in pictures["description"][1]
     page = rows[(rows["ID"] == str(FIRST)) & (rows["content_type"] == "text/html")][0]
     assert client.get(page["access_url"]).status_code == 200
 
