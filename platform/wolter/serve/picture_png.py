@@ -59,17 +59,42 @@ def zoom(picture: Picture, layer: Layer) -> int:
     return max(1, round(SIDE / (rows * most))) * (most // layer.scale)
 
 
+def way_up(picture: Picture) -> NDArray[np.int64]:
+    """How a picture is held: (2, 2), from steps to the right and up in its pixels to those shown.
+
+    It is mirrored and turned by right angles, which changes no pixel, so that north is as nearly up
+    as can be and east is to the left.
+    """
+    a, b, c, d = picture.plane.cd
+    inverse_22 = np.array([[d, -b], [-c, a]]) / (a * d - b * c)  # from east and north to pixels
+    kept = np.array([[1, 0], [0, 1]]), np.array([[0, 1], [1, 0]])
+    signs = [np.diag([x, y]) for x in (1, -1) for y in (1, -1)]
+    held = [sign @ each for each in kept for sign in signs]
+    wanted_22 = np.array([[-1, 0], [0, 1]])
+    best: NDArray[np.int64] = max(
+        held, key=lambda each: float((wanted_22 * (each @ inverse_22)).sum())
+    )
+    return best
+
+
+def shown_as(values_HW: NDArray[np.float64], held_22: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A square layer as it is shown, the first row at the top; see `way_up`."""
+    turned_HW = values_HW.T if not held_22[0, 0] else values_HW
+    across, up = held_22.sum(1)
+    return turned_HW[::-up, ::across]
+
+
 def png(picture: Picture, layer: Layer, stretch: Stretch) -> bytes:
-    """PNG of a layer; the first row of the layer is at the bottom."""
+    """PNG of a layer, held as `way_up` says."""
     from matplotlib import colormaps  # a second of imports, for which no other page waits
 
     from wolter.report import style
 
-    shares_HW = stretch.shares(brightness(picture, layer))
+    shares_HW = stretch.shares(shown_as(brightness(picture, layer), way_up(picture)))
     colours_HW4 = colormaps[COLOURS](np.nan_to_num(shares_HW))
     colours_HW4[np.isnan(shares_HW)] = UNSEEN
     times = zoom(picture, layer)
-    large_HW4 = colours_HW4[::-1].repeat(times, 0).repeat(times, 1)
+    large_HW4 = colours_HW4.repeat(times, 0).repeat(times, 1)
     height, width = large_HW4.shape[:2]
     figure = style.new_figure(width / 100, height / 100)
     figure.figimage(large_HW4)

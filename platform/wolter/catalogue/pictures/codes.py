@@ -73,18 +73,22 @@ class Coded:
         """True if any pixel was exposed."""
         return bool(self.codes_HW.any())
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self, layer: Layer) -> bytes:
         """One byte a pixel, or two (little-endian) where a code needs them.
 
-        Each is the difference from the pixel on its left, which compresses.
+        Rates are smooth: each is the difference from the pixel below, which compresses better.
         """
         kind = np.uint8 if int(self.codes_HW.max(initial=0)) < 2**8 else np.dtype("<u2")
         codes_HW = self.codes_HW.astype(kind)
-        return np.diff(codes_HW, axis=1, prepend=codes_HW.dtype.type(0)).tobytes()
+        if not layer.counts:
+            codes_HW = np.diff(codes_HW, axis=0, prepend=codes_HW.dtype.type(0))
+        return codes_HW.tobytes()
 
     @classmethod
-    def from_bytes(cls, data: bytes, highest: float, shape: tuple[int, int]) -> Self:
+    def from_bytes(cls, layer: Layer, data: bytes, highest: float, shape: tuple[int, int]) -> Self:
         """The layer of `to_bytes`."""
         kind = np.uint8 if len(data) == shape[0] * shape[1] else np.dtype("<u2")
-        steps_HW = np.frombuffer(data, kind).reshape(shape)
-        return cls(np.cumsum(steps_HW, axis=1, dtype=kind).astype(np.uint16), highest)
+        codes_HW = np.frombuffer(data, kind).reshape(shape)
+        if not layer.counts:
+            codes_HW = np.cumsum(codes_HW, axis=0, dtype=kind)
+        return cls(codes_HW.astype(np.uint16), highest)

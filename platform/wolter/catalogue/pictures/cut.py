@@ -104,7 +104,9 @@ def _rows(made: Made, source: pa.Table, release: str) -> Iterator[dict[str, Any]
                     "rows": size,
                     "columns": size,
                     **plane.numbers,
-                    scored.LAYERS: [scored.as_row(each) for each in codes],
+                    scored.LAYERS: [
+                        scored.as_row(*each) for each in zip(made.layers, codes, strict=True)
+                    ],
                 }
 
 

@@ -57,7 +57,7 @@ def write(
     listed = [
         None
         if picture is None
-        else [as_row(Coded.of(layer, picture[layer.name])) for layer in layers]
+        else [as_row(layer, Coded.of(layer, picture[layer.name])) for layer in layers]
         for picture in pictures
     ]
     table = places.append_column(LAYERS, pa.array(listed, SCHEMA.field(LAYERS).type))
@@ -88,9 +88,9 @@ def read_layers(
     return found
 
 
-def as_row(coded: Coded) -> dict[str, bytes | float]:
+def as_row(layer: Layer, coded: Coded) -> dict[str, bytes | float]:
     """A layer as a value of the type `LAYER`."""
-    return {"codes": coded.to_bytes(), "highest": coded.highest}
+    return {"codes": coded.to_bytes(layer), "highest": coded.highest}
 
 
 def from_rows(
@@ -105,6 +105,7 @@ def from_rows(
     """
     return tuple(
         Coded.from_bytes(
+            layer,
             bytes(each["codes"]),  # type: ignore[arg-type]  # bytes of all that is kept
             float(each["highest"]),
             (shape[0] * layer.scale, shape[1] * layer.scale),

@@ -58,7 +58,7 @@ def add_routes(app: FastAPI, catalogue: "Catalogue") -> None:
         with store.open(release) as snapshot:
             about, source = snapshot.about, _source(snapshot, source_id)
             found = file.read(snapshot, file.listed(snapshot, [source_id]).get(source_id, []))
-            here = f"{str(request.base_url).rstrip('/')}/sources/{source_id}/pictures"
+            here = str(request.url.replace(query=""))
             told: dict[str, Any] = dict(infos_of(about)) | source
             told["simulated"] = about.simulated
             told["pictures"] = [_told(each, here, about.name) for each in found]

@@ -8,13 +8,14 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wolter.answering.picturing import Layer
 from wolter.catalogue.pictures import file
 from wolter.catalogue.pictures.file import Picture
 from wolter.catalogue.store import Snapshot
 from wolter.serve.catalogue.pictures import address
-from wolter.serve.picture_png import Stretch, png, zoom
+from wolter.serve.picture_png import Stretch, png, way_up, zoom
 
 MOST = 4  # pictures on a page
 CIRCLE, BAR = 10, 30  # arcsec
@@ -84,17 +85,19 @@ def _shown(picture: Picture, source: Mapping[str, Any], release: str) -> ShownPi
     coarse, coded = picture.layers[0]
     step = zoom(picture, coarse) * coarse.scale  # of the page for a pixel of scale 1
     side = zoom(picture, coarse) * len(coded.codes_HW)
+    held_22, middle = way_up(picture), (side / step - 1) / 2
     row, column = picture.plane.pixels(np.array([source["ra"]]), np.array([source["dec"]]))
+    x, y = held_22 @ (float(column[0]) - middle, float(row[0]) - middle) * step
     arcsec = step / picture.plane.pixel_arcsec
-    ways = _ways(picture)
+    ways = _ways(picture, held_22)
     arrows, letters = _compass(ways, side - CORNER, CORNER)
     stretch = Stretch.of(picture)
     return ShownPicture(
         tuple(_layer(picture, layer, stretch, release) for layer, _ in picture.layers),
         side,
         f"{side / arcsec / 60:.1f}",
-        round((float(column[0]) + 0.5) * step, 1),
-        round(side - (float(row[0]) + 0.5) * step, 1),
+        round(side / 2 + float(x), 1),
+        round(side / 2 - float(y), 1),
         round(CIRCLE * arcsec, 1),
         round(BAR * arcsec, 1),
         arrows,
@@ -114,12 +117,15 @@ def _layer(picture: Picture, layer: Layer, stretch: Stretch, release: str) -> Sh
     return ShownLayer(drawn, about, about + ("." if layer.counts else f" by {model}."), *urls)
 
 
-def _ways(picture: Picture) -> dict[str, tuple[float, float]]:
-    """Steps to the right and down of one to the north and to the east, at the source."""
+def _ways(picture: Picture, held_22: NDArray[np.int64]) -> dict[str, tuple[float, float]]:
+    """Steps to the right and down, of length 1, to the north and to the east."""
     a, b, c, d = picture.plane.cd
-    turn = np.sign(a * d - b * c)
-    ways = {"N": (-b * turn, -a * turn), "E": (d * turn, c * turn)}
-    return {name: (x / math.hypot(x, y), y / math.hypot(x, y)) for name, (x, y) in ways.items()}
+    steps = {"N": (-b, a), "E": (d, -c)}
+    found = {}
+    for name, step in steps.items():
+        right, up = held_22 @ step * np.sign(a * d - b * c) / math.hypot(*step)
+        found[name] = float(right), -float(up)
+    return found
 
 
 def _compass(

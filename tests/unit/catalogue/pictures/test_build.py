@@ -57,7 +57,8 @@ def pictures_at(path, place):
     with Store(path.parent).open(path.name) as snapshot:
         sources = snapshot.query("SELECT source_id, dec FROM source").to_pylist()
         nearest = min(sources, key=lambda row: abs(row["dec"] - place[1]))
-        return file.pictures_of(snapshot, nearest["source_id"])
+        source_id = nearest["source_id"]
+        return file.read(snapshot, file.listed(snapshot, [source_id]).get(source_id, []))
 
 
 def centre(values_HW, header):

@@ -15,7 +15,7 @@ RATE = Layer("rate", "rate", "ct/s", False, 2)
 
 def back(layer, values_HW):
     coded = Coded.of(layer, values_HW)
-    again = Coded.from_bytes(coded.to_bytes(), coded.highest, values_HW.shape)
+    again = Coded.from_bytes(layer, coded.to_bytes(layer), coded.highest, values_HW.shape)
     assert np.array_equal(again.codes_HW, coded.codes_HW)
     return again.values(layer)
 
@@ -38,8 +38,8 @@ def test_rates_come_back_to_a_few_percent(rate_HW):
 
 def test_a_layer_of_few_photons_is_a_byte_a_pixel():
     counts_HW = np.full((4, 4), 254, np.float32)
-    assert len(Coded.of(COUNTS, counts_HW).to_bytes()) == 16
-    assert len(Coded.of(COUNTS, counts_HW + 1).to_bytes()) == 32
+    assert len(Coded.of(COUNTS, counts_HW).to_bytes(COUNTS)) == 16
+    assert len(Coded.of(COUNTS, counts_HW + 1).to_bytes(COUNTS)) == 32
 
 
 @pytest.mark.parametrize(("row", "column"), [(-2, -1), (2, 3), (-9, 0), (9, 9)])

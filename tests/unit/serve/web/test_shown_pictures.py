@@ -7,6 +7,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
@@ -14,10 +16,14 @@ from tests.pictured import PIXEL, TURN
 from tests.releases import random_release
 
 from wolter.catalogue import release as releases
+from wolter.catalogue.pictures.file import Picture
 from wolter.catalogue.store import Store
+from wolter.serve.picture_png import shown_as, way_up
 from wolter.serve.web.routes import add_routes
+from wolter.xray.imaging.tangent_plane import TangentPlane
 
 FIRST, SIDE = 10**12, 248
+STEP_DEG = 4 / 3600
 STEP = SIDE / 31  # of the page for a pixel of 4 arcsec
 
 
@@ -64,6 +70,26 @@ def test_marks_are_on_the_star_with_scale_and_orientation(drawn):
         assert "around WLT J000000, 2.1 arcmin wide; north is 30° to the right of up" in svg.get(
             "aria-label"
         )
+
+
+@pytest.mark.parametrize("mirrored", [1, -1])
+@pytest.mark.parametrize("turn", range(0, 360, 45))
+def test_north_is_nearly_up_and_east_to_the_left(turn, mirrored):
+    """A layer whose one bright pixel is where a plane turned by so much has the north-east."""
+    angle = np.radians(turn + 5)
+    east, north = (
+        (-np.cos(angle) * mirrored, np.sin(angle)),
+        (np.sin(angle) * mirrored, np.cos(angle)),
+    )
+    plane = TangentPlane((10.0, 20.0), (16.0, 16.0), tuple(STEP_DEG * v for v in (*east, *north)))
+    place = SkyCoord(10, 20, unit="deg").spherical_offsets_by(40 * u.arcsec, 40 * u.arcsec)
+    row, column = plane.pixels(np.array([place.ra.deg]), np.array([place.dec.deg]))
+    values_HW = np.zeros((31, 31))
+    values_HW[round(row[0]), round(column[0])] = 1
+    held_22 = way_up(Picture(0, {}, plane, ()))
+    down, right = (each[0] - 15 for each in shown_as(values_HW, held_22).nonzero())
+    angle = np.degrees(np.arctan2(-right, -down))  # from up, to the left
+    assert abs(angle - 45) < 45 + 5
 
 
 def test_words_tell_the_observation_and_who_made_it(client):
