@@ -8,6 +8,7 @@ import re
 import pytest
 import torch
 import tyro
+from astropy import units
 from tests.synthetic import make_dataset, make_image_dataset
 from torch import nn
 
@@ -133,6 +134,21 @@ def test_commands_have_the_options_of_the_task(task, monkeypatch, capsys):
             for field in dataclasses.fields(getattr(task, kind)):
                 assert f"--{field.name.replace('_', '-')}" in told
     assert (inspect.getdoc(type(task)) or "").splitlines()[0]
+
+
+def test_pictures_have_layers_that_say_what_they_are(task, model):
+    picturing = task.picturing()
+    if picturing is None:
+        return
+    assert picturing.problem(model, model.card.spec) == ""
+    layers = picturing.layers(model)
+    assert layers[0].counts
+    assert len({layer.name for layer in layers}) == len(layers)
+    for layer in layers:
+        assert re.fullmatch("[a-z0-9_]+", layer.name)
+        assert layer.about
+        assert layer.scale >= 1
+        units.Unit(layer.unit)
 
 
 def test_a_file_is_answered_and_written(task, model, file, tmp_path):

@@ -28,7 +28,7 @@ PLACES = pa.schema(
         "instrument": pa.string(),  # telescope/instrument/filter
         "t_start": pa.float64(),  # MJD, UTC; NaN where it is not known
         "t_stop": pa.float64(),
-        "exposure_s": pa.float32(),
+        "exposure_s": pa.float32(),  # above 0
         "rows": pa.int32(),  # of a layer of scale 1
         "columns": pa.int32(),
         **dict.fromkeys(NUMBERS, pa.float64()),  # its tangent plane, which touches in its middle

@@ -28,6 +28,7 @@ PHOTONS = "photons"
 MAIN = "superres"  # family that is published
 UNPLACED = "no sky coordinates: simulated, or ingested by an older wolter; ingest it again"
 UNKNOWN = "no sky coordinates in its header, and no pointing of the detector; add them"
+UNEXPOSED = "no exposure is known; ingest it again"
 INPUTS = ("counts", "exposure", "background")
 
 
@@ -76,6 +77,7 @@ class EnhancedPictures(Picturing):
         numbers = {name: known(name, np.nan) for name in NUMBERS}
         placed_N = np.isfinite([np.asarray(each, np.float64) for each in numbers.values()]).all(0)
         why = UNKNOWN if set(NUMBERS) <= set(table.column_names) else UNPLACED
+        exposure_N = np.asarray(known("exposure_s", np.nan), np.float64)
         source, told = table["source_id"], known("observation_id", "")
         corners = zip(
             known("file", "").to_pylist(),
@@ -89,12 +91,12 @@ class EnhancedPictures(Picturing):
             "record": [
                 f"{file or of}: pair {i}, tile at {y}, {x}" for file, of, i, y, x in corners
             ],
-            "reason": np.where(placed_N, "", why),
+            "reason": np.where(placed_N, np.where(exposure_N > 0, "", UNEXPOSED), why),
             "observation_id": pc.if_else(pc.equal(told, ""), source, told),
             "instrument": known("instrument", spec.instrument),
             "t_start": known("t_start", np.nan),
             "t_stop": known("t_stop", np.nan),
-            "exposure_s": known("exposure_s", np.nan),
+            "exposure_s": exposure_N,
             "rows": [rows] * n,
             "columns": [columns] * n,
             **numbers,

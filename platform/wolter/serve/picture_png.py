@@ -33,7 +33,9 @@ class Stretch:
     def of(cls, picture: Picture) -> Self:
         """The scale that shows one count in a pixel, and all that is brighter."""
         soft = SOFT / (picture.facts["exposure_s"] * picture.plane.pixel_arcsec**2)
-        tops = [float(np.nanmax(brightness(picture, layer))) for layer, _ in picture.layers]
+        tops = [
+            float(np.nanmax(brightness(picture, layer), initial=0)) for layer, _ in picture.layers
+        ]
         return cls(soft, max(soft, *tops))
 
     def shares(self, brightness_HW: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,7 +16,9 @@ from wolter.images.pair_tiles import Tiling, no_pair, pair_table
 from wolter.images.pairs import Cutting, pair_of_images, pairs_of_events
 from wolter.xray.imaging.binning import grid_of, picture_of
 from wolter.xray.imaging.events import Events, read_events
+from wolter.xray.imaging.tangent_plane import TangentPlane
 from wolter.xray.instruments import epic_pn_camera as camera
+from wolter.xray.instruments.pointing import celestial
 
 WORDS = {"source_id": "0123456789", "parent": "NOTHING"}
 
@@ -180,6 +182,39 @@ def test_tiles_hold_the_pair_and_rejects_have_the_same_columns(events):
     rows = slice(2 * row, 2 * row + 256)
     expected = pair.target.counts_HW[rows, 2 * column : 2 * column + 256].numpy()
     assert np.array_equal(target, expected)
+
+
+@pytest.fixture(scope="module")
+def pointed(tmp_path_factory):
+    """A short list whose header tells the attitude and the clock."""
+    path = tmp_path_factory.mktemp("pointed") / "pn.fits"
+    ra, dec = event_lists.POINTING
+    angle = 90 - np.degrees(event_lists.TURN)  # of DETX, from north by the east
+    clock = {"MJDREF": 50_814.0, "TIMESYS": "TT"}
+    event_lists.epic_pn(path, 4_000, RA_PNT=ra, DEC_PNT=dec, PA_PNT=angle, **clock)
+    return read_events(path)
+
+
+@pytest.mark.parametrize("coordinates", ["detector", "sky"])
+def test_tiles_know_where_and_when_they_were_seen(pointed, coordinates):
+    (pair,) = pairs_of_events(pointed, Cutting(9000.0, coordinates=coordinates))
+    rows = pair_table(pair, 0, Tiling(), WORDS).drop_columns(["counts", "target"]).to_pylist()
+    whole = celestial(pair.input.header)
+    for row in rows:
+        place = whole.pixel_to_world(row["column"] + 100.0, row["row"] + 30.0).icrs
+        at = TangentPlane.from_numbers(row).pixels(place.ra.deg, place.dec.deg)
+        assert np.ravel(at) == pytest.approx([30, 100], abs=1e-3)
+        assert row["observation_id"] == "0123456789"
+        leap_s = 31 + 32.184  # TT less UTC in 1998
+        assert (row["t_start"] - 50_814) * 86_400 == pytest.approx(1000 - leap_s, abs=1e-3)
+        assert row["t_stop"] - row["t_start"] == pytest.approx(10_000 / 86_400)
+
+
+def test_tiles_without_attitude_lie_nowhere(events):
+    (pair,) = pairs_of_events(events, Cutting(9000.0))
+    table = pair_table(pair, 0, Tiling(), WORDS)
+    assert np.isnan(table["crval1"].to_numpy()).all()
+    assert np.isnan(table["t_start"].to_numpy()).all()
 
 
 def test_too_bright_a_pixel_is_rejected(events):
