@@ -103,6 +103,7 @@ def random_release(root, n=2_000, name="R1", seed=5):
     }
     arrow = {table.name: _arrow(table, rows[table.name]) for table in every}
     shown = {row: exposures for row, exposures in PICTURED.items() if row < n}
+    root.mkdir(parents=True, exist_ok=True)
     pictures = root / f"{name}.pictures"
     arrow["picture"] = write_pictures(pictures, arrow["source"], shown, name)
     every = (*every, tables.PICTURE)

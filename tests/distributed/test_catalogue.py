@@ -8,10 +8,13 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 import torch
+from tests import skies
 
 from wolter.catalogue import quick_looks, release, samples, score
 from wolter.catalogue.build import BuildConfig, build
+from wolter.catalogue.pictures import score as painting
 from wolter.catalogue.write import differing
+from wolter.data.shards import open_dataset
 from wolter.spectra.ingest import ingest_dataset
 from wolter.xray.spectral.observation import read_spectrum, write_spectrum
 
@@ -100,3 +103,19 @@ def test_a_build_outlives_a_killed_worker_and_is_the_same_as_without_ray(
     names, before = rows(built.path, "posterior")
     after = {row[names.index("detection_id")]: row for row in rows(again.path, "posterior")[1]}
     assert all(after[row[names.index("detection_id")]] == row for row in before)
+
+
+def test_pictures_by_ray_are_those_of_one_process(ray_session, enhancer, tmp_path, monkeypatch):
+    stars = skies.picture(skies.header(30, 40, 10, 80), [(30.0, 40.0)], 80)
+    data = open_dataset(skies.dataset(tmp_path / "sky", [stars]))
+    ref = score.ModelRef.of(f"superres@{enhancer(2)}")
+    work = [painting.PictureWork(data, index, (ref,)) for index in range(len(data.files))]
+    assert painting.make_pictures(work, tmp_path / "here") == 4
+    monkeypatch.setattr(painting, "FEW_BYTES", -1)
+    assert painting.make_pictures(work, tmp_path / "ray", workers=1) == 4
+    for each in work:
+        here, by_ray = (
+            pq.read_table(each.file(tmp_path / store, ref)) for store in ("here", "ray")
+        )
+        assert here.equals(by_ray)
+    assert painting.make_pictures(work, tmp_path / "ray") == 0

@@ -20,6 +20,7 @@ def test_a_release_is_read_as_written(tmp_path):
         MODEL: n,
         "identification": 0,
         "upper_limit": 0,
+        "picture": 3,
     }
     with duckdb.connect(str(path / releases.DATABASE), read_only=True) as database:
         found = database.execute(

@@ -159,7 +159,9 @@ def test_identifiers_come_in_the_order_asked_and_the_missing_are_told(snapshot, 
 
 def test_a_source_comes_with_all_its_rows(snapshot):
     found = whole_source(snapshot, 10**12 + 9, 100)
-    assert list(found) == ["source", "detection", "identification", "upper_limit", "shapes"]
+    assert list(found) == [
+        "source", "detection", "identification", "upper_limit", "shapes", "picture"
+    ]  # fmt: skip
     assert [len(each.rows) for each in found.values()] == [1, 1, 0, 0, 1]
     for missing in (1, 2**70):
         with pytest.raises(InputError, match="no source"):

@@ -153,6 +153,8 @@ def make_pictures(
         if on_shard is not None:
             on_shard(missing[index].rows)
 
+    if not missing:
+        return 0
     size = sum(
         each.rows * record_kind(each.dataset.manifest.kind).row_bytes(each.dataset.spec)
         for each in missing
