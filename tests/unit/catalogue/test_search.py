@@ -162,7 +162,7 @@ def test_a_source_comes_with_all_its_rows(snapshot):
     assert list(found) == [
         "source", "detection", "identification", "upper_limit", "shapes", "picture"
     ]  # fmt: skip
-    assert [len(each.rows) for each in found.values()] == [1, 1, 0, 0, 1]
+    assert [len(each.rows) for each in found.values()] == [1, 1, 0, 0, 1, 0]
     for missing in (1, 2**70):
         with pytest.raises(InputError, match="no source"):
             whole_source(snapshot, missing, 100)

@@ -58,8 +58,13 @@ def test_a_download_goes_on_and_is_verified(client, root, tmp_path):
     found = client.download("R0", tmp_path / "all")
     names = {path.relative_to(tmp_path / "all").parts[0] for path in found}
     assert names == {
-        "catalogue.duckdb", "hats", "latents.npy", "quick_looks.parquet", "release.json"
-    }  # fmt: skip
+        "catalogue.duckdb",
+        "hats",
+        "latents.npy",
+        "pictures.parquet",
+        "quick_looks.parquet",
+        "release.json",
+    }
     with pytest.raises(InputError, match="no file nope"):
         client.download("R1", tmp_path, ["nope"])
 
