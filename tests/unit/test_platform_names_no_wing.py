@@ -31,6 +31,7 @@ PLATFORM = (
 ALLOWED = {
     "commands/bench.py": "names the races of benchmarks/",
     "data/out_paths.py": "OGIP's own words in FITS headers",
+    "serve/web/datalink.py": "the words for links of the Virtual Observatory",
     "registry/migrations.py": "brings forward what earlier layouts named",
 }
 # Names of families, metrics and records that are words of statistics or of plain English, too.
