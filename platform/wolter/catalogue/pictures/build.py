@@ -119,7 +119,9 @@ def picture(
         Made(
             each.ref,
             each.picturing.layers(each.model),
-            tuple(one.file(store, each.ref) for one in work if each.ref in one.models),
+            tuple(
+                dict.fromkeys(one.file(store, each.ref) for one in work if each.ref in one.models)
+            ),
         )
         for each in models
     )
@@ -129,7 +131,7 @@ def picture(
 def _rejects(made: Sequence[Made]) -> tuple[tuple[str, str], ...]:
     found: dict[tuple[str, str], None] = {}
     for each in made:
-        for file in dict.fromkeys(each.files):
+        for file in each.files:
             places = scored.read_places(file)
             bad = np.flatnonzero(np.array(places["reason"].to_pylist()) != "")
             rows = places.take(pa.array(bad))

@@ -30,7 +30,7 @@ class Made:
     Attributes:
         ref: the model.
         layers: of its pictures.
-        files: of the store, one a shard; see `wolter.catalogue.pictures.scored`.
+        files: of the store, one a shard, each once; see `wolter.catalogue.pictures.scored`.
     """
 
     ref: ModelRef
@@ -71,6 +71,8 @@ def cut_pictures(path: Path, made: Sequence[Made], source: pa.Table, release: st
 
 def _rows(made: Made, source: pa.Table, release: str) -> Iterator[dict[str, Any]]:
     """Rows of the file for the pictures of a model."""
+    if not made.files:
+        return
     parts = [scored.read_places(file) for file in made.files]
     good = [np.flatnonzero(np.array(part["reason"].to_pylist()) == "") for part in parts]
     places = pa.concat_tables(

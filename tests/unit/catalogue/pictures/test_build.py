@@ -141,7 +141,8 @@ def test_tiles_that_lie_nowhere_are_rejected_with_the_reason(tmp_path, listed, m
     bare = skies.header(0, 0, 0, 40, CTYPE1=None, CTYPE2=None)
     lost = skies.dataset(tmp_path / "a", [skies.picture(bare, [], 40)], tile=40)
     old = sky(tmp_path / "b", 2e4, old=True)
-    built = listed("R1", [lost, old], models)
+    none = skies.dataset(tmp_path / "c", [], tile=40)
+    built = listed("R1", [lost, old, none, none], models)
     assert (built.pictured, built.pictures, built.new_pictures) == (0, 0, 0)
     reasons = [reason for _, reason in built.rejects]
     assert sum("no sky coordinates in its header" in reason for reason in reasons) == 1
