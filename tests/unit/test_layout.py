@@ -90,6 +90,7 @@ def import_each(*arguments: str) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+@pytest.mark.slow  # `make wheel` does the same, from an installed wheel
 def test_every_module_imports_alone_and_starts_nothing() -> None:
     import_each()
 

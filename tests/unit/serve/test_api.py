@@ -222,7 +222,8 @@ def test_documentation_needs_no_other_server(client):
 def test_openapi_documents_bodies_and_errors(client):
     document = client.get("/openapi.json").json()
     operation = document["paths"][URL]["post"]
-    assert set(operation["requestBody"]["content"]) == {"multipart/form-data", "application/json"}
+    kinds = {"multipart/form-data", "application/json", "application/x-safetensors"}
+    assert set(operation["requestBody"]["content"]) == kinds
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert (form["required"], form["properties"]["pha"]["minItems"]) == (["pha"], 1)
     assert set(form["properties"]) == {"pha", "rmf", "arf", "background"}

@@ -193,7 +193,7 @@ def test_kinds_of_bodies(client, kind, status):
     if status == 415:
         assert refused(response, 415) == (
             "send multipart/form-data (spectra (OGIP PHA type I) in the field pha) or "
-            "application/json"
+            "application/json or application/x-safetensors"
         )
 
 
