@@ -1,7 +1,7 @@
 """Arrays as the body of a request: named tensors in the safetensors format.
 
 The format holds numbers alone: no code, no pickles, nothing compressed. Ten thousand records of 256
-numbers are read in 5 ms, where the same as JSON take 200.
+numbers are read in a twentieth of the time that they take as JSON.
 """
 
 from typing import Any
