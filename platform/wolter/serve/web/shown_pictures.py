@@ -19,7 +19,7 @@ from wolter.serve.picture_png import Stretch, png, way_up, zoom
 
 MOST = 4  # pictures on a page
 CIRCLE, BAR = 10, 30  # arcsec
-ARROW, CORNER = 22, 36  # pixels
+ARROW, CORNER = 22, 42  # pixels
 MJD_0 = date(1858, 11, 17)
 
 

@@ -20,6 +20,7 @@ from wolter.catalogue.pictures.file import Picture
 from wolter.catalogue.store import Store
 from wolter.serve.picture_png import shown_as, way_up
 from wolter.serve.web.routes import add_routes
+from wolter.serve.web.shown_pictures import CORNER
 from wolter.xray.imaging.tangent_plane import TangentPlane
 
 FIRST, SIDE = 10**12, 248
@@ -61,7 +62,8 @@ def test_marks_are_on_the_star_with_scale_and_orientation(drawn):
         assert abs(column - x) < STEP
         letters = {each.text: each for each in svg.iter() if each.text in ("N", "E")}
         way = {
-            name: np.array([float(each.get("x")) - (SIDE - 36), float(each.get("y")) - 36]) / 30
+            name: np.array([float(each.get("x")) - (SIDE - CORNER), float(each.get("y")) - CORNER])
+            / 30
             for name, each in letters.items()
         }
         turn = np.radians(TURN)
