@@ -67,8 +67,8 @@ def test_marks_are_on_the_star_with_scale_and_orientation(drawn):
             for name, each in letters.items()
         }
         turn = np.radians(TURN)
-        assert way["N"] / 30 == pytest.approx([np.sin(turn), -np.cos(turn)], abs=0.01)
-        assert way["E"] / 30 == pytest.approx([-np.cos(turn), -np.sin(turn)], abs=0.01)
+        assert way["N"] == pytest.approx([np.sin(turn), -np.cos(turn)], abs=0.01)
+        assert way["E"] == pytest.approx([-np.cos(turn), -np.sin(turn)], abs=0.01)
         assert "around WLT J000000, 2.1 arcmin wide; north is 30° to the right of up" in svg.get(
             "aria-label"
         )
