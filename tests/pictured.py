@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 
-from wolter.answering.picturing import PLACES, Layer
+from wolter.answering.sky_picture import PLACES, Layer
 from wolter.catalogue.pictures import scored
 from wolter.catalogue.pictures.cut import Made, cut_pictures
 from wolter.catalogue.score import ModelRef

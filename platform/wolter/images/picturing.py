@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
-from wolter.answering.picturing import PLACES, Layer, Picturing
+from wolter.answering.picturing import Picturing
+from wolter.answering.sky_picture import PLACES, Layer
 from wolter.data.integrity import read_schema
 from wolter.data.record_kinds import record_kind
 from wolter.data.shards import ShardDataset, table_to_numpy, to_batch

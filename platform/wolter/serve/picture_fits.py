@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from wolter import __version__
-from wolter.answering.picturing import Layer
+from wolter.answering.sky_picture import Layer
 from wolter.catalogue.pictures.file import Picture
 from wolter.catalogue.release import Release
 

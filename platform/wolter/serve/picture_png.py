@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wolter.answering.picturing import Layer
+from wolter.answering.sky_picture import Layer
 from wolter.catalogue.pictures.file import Picture
 
 SIDE = 248  # pixels of a PNG, at least about so many

@@ -9,7 +9,7 @@ from tests import skies
 from tests.synthetic import IMAGES, SPEC, make_image_dataset
 
 from wolter import family as families
-from wolter.answering.picturing import PLACES
+from wolter.answering.sky_picture import PLACES
 from wolter.data.shards import open_dataset
 from wolter.images.picturing import EnhancedPictures
 from wolter.registry.checkpoint import load_model

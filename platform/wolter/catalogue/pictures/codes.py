@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wolter.answering.picturing import Layer
+from wolter.answering.sky_picture import Layer
 
 SOFT = 1e-5  # of the highest rate: below it codes are even in the rate
 STEPS = 254

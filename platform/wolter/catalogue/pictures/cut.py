@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wolter.answering.picturing import Layer, plane_of
+from wolter.answering.sky_picture import Layer, plane_of
 from wolter.catalogue import tables
 from wolter.catalogue.pictures import scored
 from wolter.catalogue.pictures.codes import Coded

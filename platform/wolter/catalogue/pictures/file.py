@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from wolter.answering.picturing import Layer
+from wolter.answering.sky_picture import Layer
 from wolter.catalogue import tables
 from wolter.catalogue.pictures.codes import Coded
 from wolter.catalogue.pictures.scored import LAYERS, SCHEMA, from_rows

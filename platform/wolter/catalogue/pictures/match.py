@@ -42,7 +42,7 @@ def match(places: pa.Table, ra_M: Floats, dec_M: Floats) -> Matched:
 
     Args:
         places: where records of one model lie, all of them known; see
-            `wolter.answering.picturing.PLACES`.
+            `wolter.answering.sky_picture.PLACES`.
         ra_M: deg.
         dec_M: deg.
     """

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from wolter.answering.picturing import PLACES, Layer
+from wolter.answering.sky_picture import PLACES, Layer
 from wolter.catalogue.pictures.codes import Coded
 from wolter.files import make_folder, write_atomically
 

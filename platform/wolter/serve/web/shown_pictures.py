@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wolter.answering.picturing import Layer
+from wolter.answering.sky_picture import Layer
 from wolter.catalogue.pictures import file
 from wolter.catalogue.pictures.file import Picture
 from wolter.catalogue.store import Snapshot

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from wolter.answering.picturing import Layer
+from wolter.answering.sky_picture import Layer
 from wolter.catalogue.pictures.codes import SOFT, Coded
 
 COUNTS = Layer("photons", "photons", "count", True)

@@ -8,7 +8,7 @@ from astropy.wcs import WCS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wolter.answering.picturing import PLACES, plane_of
+from wolter.answering.sky_picture import PLACES, plane_of
 from wolter.catalogue.pictures.match import match
 from wolter.xray.imaging.tangent_plane import TangentPlane
 
