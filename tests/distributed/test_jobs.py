@@ -106,13 +106,17 @@ def log_of(output: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_train_as_it_is_written_in_the_readme(submit):
+def test_train_as_it_is_written_in_the_readme(submit, home):
     output = submit("jobs/train_spectra.py")
     assert "deepspectra version 1" in output
     assert "epoch 30/30" in output
+    words = ("deepspectra", "--version", "1", "--split", "all")
+    report = submit("--", "python", "jobs/evaluate_spectra.py", *words)
+    assert "report:" in report
+    assert (home / "reports" / "deepspectra" / "report.html").is_file()
 
 
-def test_options_go_with_a_working_dir(submit, home):
+def test_options_go_with_a_working_dir(submit):
     output = submit(
         *("--working-dir", ".", "--", "python", "jobs/train_spectra.py", "mlp"),
         *("--train.epochs", "1", "--promote"),
@@ -120,9 +124,6 @@ def test_options_go_with_a_working_dir(submit, home):
     assert "mlp version 1 is the champion" in output
     ours = ("training mlp", "run ", "epoch 1/1", "mlp version 1")
     assert [line for line in log_of(output) if not line.startswith(ours)] == []
-    report = submit("--", "python", "jobs/evaluate_spectra.py", "mlp", "--split", "all")
-    assert "report:" in report
-    assert (home / "reports" / "mlp" / "report.html").is_file()
 
 
 @pytest.mark.slow
