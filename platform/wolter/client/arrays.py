@@ -23,7 +23,7 @@ def rows_of(arrays: Mapping[str, Any]) -> int:
     Raises:
         InputError: they have none, or not the same number.
     """
-    rows = {name: len(each) for name, each in arrays.items()}
+    rows = {name: len(each) if np.ndim(each) else 0 for name, each in arrays.items()}
     if len(set(rows.values())) != 1 or not min(rows.values()):
         told = ", ".join(f"{n} of {name}" for name, n in rows.items()) or "none"
         raise InputError(

@@ -95,7 +95,7 @@ def test_arrays_of_any_number_are_answered_as_json(client, monkeypatch):
         values = [each["parameters"][name]["value"] for each in told]
         np.testing.assert_allclose(table[name].to_numpy(), values, rtol=1e-5)
 
-    edges_C1 = np.linspace(0.2, 10.0, 257)
+    first, edges_C1 = table, np.linspace(0.2, 10.0, 257)
     shared = {"exposure_s": 25e3, "energy_edges": edges_C1}
     table = asked.predict_arrays(
         "spectra/parameters", {"counts": counts_BC[:1]}, shared, family="mlp", progress=False
@@ -106,6 +106,11 @@ def test_arrays_of_any_number_are_answered_as_json(client, monkeypatch):
         assert table[name][0].as_py() == pytest.approx(estimate["value"], rel=1e-5)
     with pytest.raises(InputError, match=r"^rows: 5 of counts, 4 of exposure_s; give as many"):
         asked.predict_arrays("spectra/parameters", given | {"exposure_s": exposure_B[:4]})
+    with pytest.raises(InputError, match=r"^rows: 5 of counts, 0 of exposure_s; .* in `shared`"):
+        asked.predict_arrays("spectra/parameters", given | {"exposure_s": 25e3})
+    big = given | {"counts": counts_BC.astype(">i4")}  # as FITS has them
+    again = asked.predict_arrays("spectra/parameters", big, family="mlp", progress=False)
+    np.testing.assert_allclose(again["nh"].to_numpy(), first["nh"].to_numpy(), rtol=1e-6)
     with pytest.raises(InputError, match=r"^counts: -1; 0 to 1e\+12 are taken"):
         asked.predict_arrays("spectra/parameters", {"counts": -1 * np.ones((1, 256))}, shared)
 
