@@ -11,6 +11,7 @@ import torch
 
 from wolter import family as families
 from wolter import task as tasks
+from wolter.answering.picturing import Picturing
 from wolter.answering.scoring import Scores, Scoring
 from wolter.catalogue import scored
 from wolter.cluster import connected
@@ -77,15 +78,21 @@ def scoring_of(name: str) -> Scoring:
     return scoring
 
 
-def champions() -> tuple[ModelRef, ...]:
-    """The models that are published where none are named: one of each task that has one."""
+def champions(
+    publisher: Callable[[tasks.Task], Scoring | Picturing | None] = lambda task: task.scoring(),
+) -> tuple[ModelRef, ...]:
+    """The models that are published where none are named: one of each task that has one.
+
+    Args:
+        publisher: what a task publishes by, rows or pictures; None where it does not.
+    """
     chosen = []
     loaded = [families.load(name) for name in families.names()]
-    for task_name in tasks.names():
-        scoring = tasks.load(task_name).scoring()
-        of_task = [family for family in loaded if family.task == task_name]
-        if scoring is not None and of_task:
-            chosen.append(ModelRef.of(scoring.default(of_task).name))
+    for name in tasks.names():
+        found = publisher(tasks.load(name))
+        of_task = [family for family in loaded if family.task == name]
+        if found is not None and of_task:
+            chosen.append(ModelRef.of(found.default(of_task).name))
     return tuple(chosen)
 
 

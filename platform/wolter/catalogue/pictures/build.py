@@ -14,11 +14,10 @@ from wolter.catalogue.pictures.cut import Made, cut_pictures
 from wolter.catalogue.pictures.score import (
     PictureModel,
     PictureWork,
-    champions,
     make_pictures,
     picturing_of,
 )
-from wolter.catalogue.score import ModelRef
+from wolter.catalogue.score import ModelRef, champions
 from wolter.catalogue.tables import PICTURE
 from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
@@ -103,7 +102,7 @@ def picture(
     """
     if not datasets:
         return Pictured()
-    refs = tuple(map(ModelRef.of, names)) or champions()
+    refs = tuple(map(ModelRef.of, names)) or champions(lambda task: task.picturing())
     models = [PictureModel.load(ref) for ref in refs]
     work, unread = [], []
     for data in datasets:

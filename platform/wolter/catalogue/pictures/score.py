@@ -53,18 +53,6 @@ def picturing_of(name: str) -> Picturing | None:
     return tasks.load(families.load(name).task).picturing()
 
 
-def champions() -> tuple[ModelRef, ...]:
-    """The models that are published where none are named: one of each task that has one."""
-    chosen = []
-    loaded = [families.load(name) for name in families.names()]
-    for name in tasks.names():
-        picturing = tasks.load(name).picturing()
-        of_task = [family for family in loaded if family.task == name]
-        if picturing is not None and of_task:
-            chosen.append(ModelRef.of(picturing.default(of_task).name))
-    return tuple(chosen)
-
-
 @dataclass(frozen=True)
 class PictureWork:
     """A shard to make pictures of: dataset, number of the shard there, models that read it."""
