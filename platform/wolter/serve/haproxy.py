@@ -15,6 +15,7 @@ from pathlib import Path
 
 LIVE = "/livez"
 JOBS = "/tap/async"  # its posts make jobs
+NEAR = "127.0.0.1 ::1"  # from where a proxy may say whom it asks for, and over which protocol
 SLOW_HEADERS_S = 20  # longest time until the headers of a request have arrived
 _PDEATHSIG = 1  # of prctl(2)
 _ALIVE = r"{\"status\":\"alive\"}"
@@ -43,6 +44,8 @@ def tailored(config: str, folder: str, host: str) -> str:
     Statistics listen on loopback alone, requests on `host`. `/livez` is answered without a replica.
     A path whose application has no replica is answered by the application of a shorter prefix.
     Request ids are ours, and errors are JSON. Before there is any application, all is answered 503.
+    Replicas learn the address of the client, which none can choose: a proxy on this machine alone
+    is believed on whom it asks for.
 
     Args:
         config: text of the configuration.
@@ -89,6 +92,14 @@ def _rules() -> str:
         "http-request set-var(txn.client_id) req.hdr(x-request-id),bytes(0,100) "
         "if { req.hdr(x-request-id) -m reg ^[A-Za-z0-9._:-]+$ }",
         "http-request set-header x-request-id %[uuid]",
+        # uvicorn believes what comes from loopback, as all requests do that HAProxy hands on.
+        *(
+            f"http-request {change} if !{{ src {NEAR} }}"
+            for change in (
+                "del-header x-forwarded-proto",
+                "set-header x-forwarded-for %[src]",
+            )
+        ),
         *(f"http-request del-header {name}" for name in _ORDERS),
         # All others may be asked twice, as a replica that ends may leave an answer out.
         "http-request disable-l7-retry if METH_POST { path_beg " + JOBS + " }",

