@@ -24,10 +24,9 @@ def described(rows: pa.Table, translation: Translation) -> tuple[pa.Table, list[
     """
     told = translation.fields
     known = told if told is not None and len(told) == rows.num_columns else None
-    by_name = {c.name: c for named in translation.tables for c in named.table.columns}
     arrays, columns, taken = [], [], set[str]()
     for index, field in enumerate(rows.schema):
-        source = known[index].column if known else by_name.get(field.name.lower())
+        source = known[index].column if known else None
         name = _unique(known[index].name or field.name if known else field.name, taken)
         array = _plain(rows.column(index))
         datatype = _DATATYPES[array.type]

@@ -38,16 +38,21 @@ def rewrite(query: exp.Expr, used: dict[int, Named]) -> None:
     Raises:
         InputError: a shape is out of range, or stands where none can.
     """
+    apart: list[tuple[exp.Expr, Point, Point]] = []
     for node in reversed(list(query.find_all(exp.Anonymous))):
         name = node.this.upper()
         if name in _PREDICATES:
             _predicate(node, name, used)
         elif name == "DISTANCE":
-            _distance(node, used)
+            one, other = _two_points(node.expressions)
+            apart.append((distance(one, other), one, other))
+            node.replace(apart[-1][0])
         elif name == "IN_UNIT":
-            node.replace(in_unit(node.expressions, node, used))
+            node.replace(in_unit(node.expressions, used))
         elif name in _VALUES:
             node.replace(_value(name, node.expressions))
+    for each in apart:  # now that what they are compared with is rewritten
+        _compared(*each, used)
     for node in list(query.find_all(exp.Anonymous)):
         if node.this.upper() in SHAPES:
             _selected(node)
@@ -70,10 +75,9 @@ def _predicate(node: exp.Anonymous, name: str, used: dict[int, Named]) -> None:
     node.replace(fill("CAST(:whole AS INTEGER)", whole=exact))
 
 
-def _distance(node: exp.Anonymous, used: dict[int, Named]) -> None:
-    one, other = _two_points(node.expressions)
-    parent, exact = node.parent, distance(one, other)
-    node.replace(exact)
+def _compared(exact: exp.Expr, one: Point, other: Point, used: dict[int, Named]) -> None:
+    """Where a distance must be below another value, look at what may be so near alone."""
+    parent = exact.parent
     if not isinstance(parent, exp.LT | exp.LTE | exp.GT | exp.GTE):
         return
     first = parent.left is exact

@@ -45,16 +45,12 @@ _Common = dict[str, tuple[Field, ...] | None]
 
 
 def _of_query(query: exp.Expr, used: dict[int, Named], common: _Common) -> tuple[Field, ...] | None:
-    with_ = query.args.get("with_")
-    if with_ is not None:
-        common = dict(common)
-        for cte in with_.expressions:
-            inner = _of_query(cte.this, used, common)
-            names = cte.args["alias"].args.get("columns") or []
-            common[cte.alias.lower()] = _renamed(inner, [each.name for each in names])
+    common = _with_common(query, used, common)
     if isinstance(query, exp.Subquery):
         return _of_query(query.this, used, common)
-    if isinstance(query, exp.SetOperation):
+    if isinstance(query, exp.Union):
+        return _of_both(*(_of_query(each, used, common) for each in (query.left, query.right)))
+    if isinstance(query, exp.SetOperation):  # whose rows are those of the first
         return _of_query(query.left, used, common)
     assert isinstance(query, exp.Select), type(query)
     sources = _sources(query, used, common)
@@ -67,6 +63,36 @@ def _of_query(query: exp.Expr, used: dict[int, Named], common: _Common) -> tuple
     return tuple(told)
 
 
+def _with_common(query: exp.Expr, used: dict[int, Named], common: _Common) -> _Common:
+    """Fields of the tables that WITH names, besides those that are known."""
+    with_ = query.args.get("with_")
+    if with_ is None:
+        return common
+    common = dict(common)
+    for cte in with_.expressions:
+        inner = _of_query(cte.this, used, common)
+        names = cte.args["alias"].args.get("columns") or []
+        common[cte.alias.lower()] = _renamed(inner, [each.name for each in names])
+    return common
+
+
+def _of_both(
+    one: tuple[Field, ...] | None, other: tuple[Field, ...] | None
+) -> tuple[Field, ...] | None:
+    """Fields of rows of two queries: those of the first, unless the second's mean other things."""
+    if one is None or other is None or len(one) != len(other):
+        return None
+    return tuple(
+        first if _are_alike(first.column, second.column) else replace(first, column=None)
+        for first, second in zip(one, other, strict=True)
+    )
+
+
+def _are_alike(one: Column | None, other: Column | None) -> bool:
+    """True unless both are known, and are in other units or mean other things."""
+    return one is None or other is None or (one.unit, one.ucd) == (other.unit, other.ucd)
+
+
 def _renamed(inner: tuple[Field, ...] | None, names: list[str]) -> tuple[Field, ...] | None:
     if inner is None or len(names) not in (0, len(inner)):
         return None
@@ -77,12 +103,11 @@ def _renamed(inner: tuple[Field, ...] | None, names: list[str]) -> tuple[Field, 
 
 def _sources(
     select: exp.Select, used: dict[int, Named], common: _Common
-) -> dict[str, tuple[Field, ...] | None] | None:
-    """Fields of every table and subquery by its alias; None where columns are merged."""
-    joins = select.args.get("joins") or []
-    merged = any(join.args.get("using") or join.args.get("method") for join in joins)
+) -> dict[str, tuple[Field, ...] | None]:
+    """Fields of every table and subquery by its alias, and of all columns under `*`."""
     found: dict[str, tuple[Field, ...] | None] = {}
-    for holder in [select.args.get("from_"), *joins]:
+    whole: list[Field] | None = []
+    for holder in [select.args.get("from_"), *(select.args.get("joins") or [])]:
         if holder is None:
             continue
         source = holder.this
@@ -93,22 +118,23 @@ def _sources(
             found[alias] = common.get(source.name.lower())
         else:
             found[alias] = _of_query(source, used, common)
-    if merged:
-        found["*"] = None
+        fields = found[alias]
+        if whole is None or fields is None:
+            whole = None
+            continue
+        merged = {each.name.lower() for each in holder.args.get("using") or ()}
+        if holder.args.get("method"):  # a natural join
+            merged = {each.name.lower() for each in whole}
+        whole += [each for each in fields if each.name.lower() not in merged]
+    found["*"] = None if whole is None else tuple(whole)
     return found
 
 
-def _several(
-    item: exp.Expr, sources: dict[str, tuple[Field, ...] | None] | None
-) -> list[Field] | None:
-    assert sources is not None
+def _several(item: exp.Expr, sources: dict[str, tuple[Field, ...] | None]) -> list[Field] | None:
     of_one = isinstance(item, exp.Column) and isinstance(item.this, exp.Star)
     if isinstance(item, exp.Star) or of_one:
-        wanted = [item.text("table").lower()] if of_one else list(sources)
-        parts = [sources.get(alias) for alias in wanted]
-        if any(part is None for part in parts):
-            return None
-        return [field for part in parts if part is not None for field in part]
+        several = sources.get(item.text("table").lower() if of_one else "*")
+        return None if several is None else list(several)
     return [_one(item, sources)]
 
 
@@ -139,6 +165,32 @@ def _one(item: exp.Expr, sources: dict[str, tuple[Field, ...] | None]) -> Field:
                 column = replace(column, about=about, ucd=ucd, indexed=False, principal=False)
             return Field(name, column)
     return Field(name)
+
+
+def column_at(column: exp.Column, used: dict[int, Named]) -> Column | None:
+    """Description of a column where it stands; None where the query computes it.
+
+    Args:
+        column: a part of a query.
+        used: tables by the identity of their nodes.
+    """
+    around: list[exp.Expr] = []
+    above: exp.Expr | None = column
+    while above := above.parent:
+        around.append(above)
+    selects: list[tuple[exp.Select, _Common]] = []
+    common: _Common = {}
+    for each in reversed(around):
+        common = _with_common(each, used, common)
+        if isinstance(each, exp.Select):
+            selects.append((each, common))
+    for select, known in reversed(selects):  # the innermost query that has it
+        sources = _sources(select, used, known)
+        names = [column.table.lower()] if column.table else list(sources)
+        for field in (each for name in names for each in sources.get(name) or ()):
+            if field.name.lower() == column.name.lower():
+                return field.column
+    return None
 
 
 def _looked_up(column: exp.Column, sources: dict[str, tuple[Field, ...] | None]) -> Field:

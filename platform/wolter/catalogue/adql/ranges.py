@@ -21,7 +21,11 @@ def cone(lon: float, lat: float, radius: float) -> NDArray[np.int64]:
     # Cells a few times smaller than the cone: few ranges, little beyond it.
     depth = _depth(radius)
     cells, depths, _ = nested.cone_search(
-        Longitude(lon * deg), Latitude(lat * deg), max(radius, 1e-7) * deg, depth, depth_delta=2
+        Longitude(lon % 360 * deg),
+        Latitude(lat * deg),
+        max(radius, 1e-7) * deg,
+        depth,
+        depth_delta=2,
     )
     return _ranges(cells, depths)
 

@@ -95,17 +95,28 @@ def shape(node: exp.Expr) -> Shape:
 
 
 def number(node: exp.Expr) -> float | None:
-    """Value of an expression of numbers alone; None for any other."""
+    """Value of an expression of numbers alone; None for any other.
+
+    Raises:
+        InputError: it is too large for a number.
+    """
+    value = _number(node)
+    if value is not None and not np.isfinite(value):
+        raise InputError(f"{node.sql()[:40]} is too large for a number; geometry is in degrees")
+    return value
+
+
+def _number(node: exp.Expr) -> float | None:
     match node:
         case exp.Literal() if not node.is_string:
             return float(node.this)
         case exp.Paren():
-            return number(node.this)
+            return _number(node.this)
         case exp.Neg():
-            value = number(node.this)
+            value = _number(node.this)
             return None if value is None else -value
         case exp.Add() | exp.Sub() | exp.Mul() | exp.Div():
-            left, right = number(node.left), number(node.right)
+            left, right = _number(node.left), _number(node.right)
             if left is None or right is None or (isinstance(node, exp.Div) and right == 0):
                 return None
             return _ARITHMETIC[type(node)](left, right)

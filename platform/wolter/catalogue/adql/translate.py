@@ -121,8 +121,11 @@ def _cast(node: exp.Cast) -> None:
 
 
 def _bounded(query: exp.Query, most_rows: int) -> exp.Query:
-    if isinstance(query, exp.Subquery):
-        query = exp.select("*").from_(exp.Subquery(this=query.this, alias="q"))
+    if isinstance(query, exp.Subquery):  # in parentheses, which its own clauses stand behind
+        whole = exp.select("*").from_(exp.Subquery(this=query.this, alias="q"))
+        for part in ("with_", "order", "offset"):
+            whole.set(part, query.args.get(part))
+        query = whole
     given = query.args.get("limit")
     rows = most_rows if given is None else min(most_rows, int(given.expression.name))
     query.set("limit", exp.Limit(expression=exp.Literal.number(str(rows))))

@@ -4,15 +4,15 @@ from sqlglot import exp
 
 from wolter.catalogue.adql.functions import fill
 from wolter.catalogue.adql.names import Named
+from wolter.catalogue.adql.output import column_at
 from wolter.errors import InputError
 
 
-def in_unit(arguments: list[exp.Expr], node: exp.Expr, used: dict[int, Named]) -> exp.Expr:
+def in_unit(arguments: list[exp.Expr], used: dict[int, Named]) -> exp.Expr:
     """A column times the factor between two units.
 
     Args:
         arguments: the column, and the unit in quotes.
-        node: where it stands.
         used: tables by the identity of their nodes.
 
     Raises:
@@ -25,7 +25,7 @@ def in_unit(arguments: list[exp.Expr], node: exp.Expr, used: dict[int, Named]) -
             pass
         case _:
             raise InputError("IN_UNIT takes a column and a unit in quotes")
-    own = _unit(column, node, used)
+    own = _unit(column, used)
     try:
         factor = units.Unit(own, format="vounit").to(units.Unit(wanted.name, format="vounit"))
     except (ValueError, units.UnitConversionError) as error:
@@ -34,14 +34,9 @@ def in_unit(arguments: list[exp.Expr], node: exp.Expr, used: dict[int, Named]) -
     return fill(f"(:column * {float(factor)!r}::DOUBLE)", column=column)
 
 
-def _unit(column: exp.Column, node: exp.Expr, used: dict[int, Named]) -> str:
-    """Unit of a column of a table that the query names."""
-    for table in node.root().find_all(exp.Table):
-        if id(table) not in used:
-            continue
-        if column.table and table.alias_or_name.lower() != column.table.lower():
-            continue
-        for each in used[id(table)].table.columns:
-            if each.name.lower() == column.name.lower() and each.unit:
-                return each.unit
-    raise InputError(f"IN_UNIT: no unit is known of {column.name[:64]!r}")
+def _unit(column: exp.Column, used: dict[int, Named]) -> str:
+    """Unit of a column."""
+    found = column_at(column, used)
+    if found is None or not found.unit:
+        raise InputError(f"IN_UNIT: no unit is known of {column.name[:64]!r}")
+    return found.unit

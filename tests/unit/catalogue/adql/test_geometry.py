@@ -45,6 +45,20 @@ def test_cone(ask, positions, lon, lat, radius, condition):
     assert inside.any()
 
 
+@pytest.mark.parametrize("sign", ["<", ">", "<=", ">="])
+def test_two_distances_are_compared(ask, positions, sign):
+    query = "DISTANCE(ra, dec, 10, -5) {} DISTANCE(POINT(ra, dec), POINT(60, 40))".format(sign)
+    found = ask(f"SELECT source_id FROM source WHERE {query}")
+    here, there = separations(positions, 10, -5), separations(positions, 60, 40)
+    inside = here < there if sign.startswith("<") else here > there
+    assert identifiers(found) == sorted(positions[inside, 0])
+
+
+def test_a_distance_is_compared_with_a_column_in_another_unit(ask):
+    near = "IN_UNIT(pos_err, 'deg') >= DISTANCE(ra, dec, ra, dec + 0.9 / 3600)"
+    assert ask(f"SELECT COUNT(*) FROM source WHERE {near}") == ask("SELECT COUNT(*) FROM source")
+
+
 def test_outside_is_the_complement(ask, positions):
     here, away = (
         ask(f"SELECT COUNT(*) FROM source WHERE CONTAINS(POINT(ra, dec), CIRCLE(9, 9, 30)) = {k}")
@@ -170,6 +184,9 @@ def test_few_ranges_cover_a_cone():
     [
         ("CIRCLE(10, 91, 1)", "declination"),
         ("CIRCLE(10, 10, -1)", "radius"),
+        ("CIRCLE(1e999, 10, 1)", "too large"),
+        ("CIRCLE(1e200 * 1e200, 10, 1)", "too large"),
+        ("POLYGON(1e999, 0, 1, 1, 2, 0)", "too large"),
         ("CIRCLE('GALACTIC', 10, 10, 1)", "ICRS"),
         ("POLYGON(1, 2, 3, 4)", "3 to 100 corners"),
         ("POLYGON(1, 2, 3, 4, 5)", "3 to 100 corners"),

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from wolter.catalogue.adql.names import Tables
+from wolter.catalogue.adql.names import Named, Tables
 from wolter.catalogue.adql.translate import translate
+from wolter.catalogue.columns import Column, Table
 from wolter.errors import InputError
 
 
@@ -93,7 +94,9 @@ def columns(adql, every):
         ("SELECT IN_UNIT(pos_err, 'deg') AS e FROM source", [("e", "deg")]),
         ("SELECT * FROM identification, upper_limit AS u", 17),
         ("SELECT u.* FROM identification AS i, upper_limit AS u", 11),
-        ("SELECT * FROM source NATURAL JOIN detection", None),
+        ("SELECT exposure_s, ra FROM source UNION SELECT ra, ra FROM detection",
+         [("exposure_s", None), ("ra", "deg")]),
+        ("SELECT ra FROM source EXCEPT SELECT exposure_s FROM source", [("ra", "deg")]),
     ],
 )  # fmt: skip
 def test_columns_are_described(every, adql, expected):
@@ -104,6 +107,42 @@ def test_columns_are_described(every, adql, expected):
         assert len(told) == (both if "*" in adql[7:9] else sizes["upper_limit"])
     else:
         assert told == expected
+
+
+@pytest.mark.parametrize("join", ["NATURAL JOIN", "NATURAL LEFT JOIN", "JOIN {} USING (SOURCE_ID)"])
+def test_columns_of_merging_joins_are_described_in_their_order(ask, every, join):
+    join = join if "{}" in join else join + " {}"
+    query = f"SELECT * FROM identification AS i {join.format('upper_limit')}"
+    told = translate(query, Tables(every))
+    shared = {"source_id"} | ({"release"} if "NATURAL" in join else set())
+    ours, theirs = (
+        [column.name for column in named.table.columns]
+        for name in ("identification", "upper_limit")
+        for named in every
+        if named.table.name == name
+    )
+    assert [field.name for field in told.fields] == ours + [c for c in theirs if c not in shared]
+    assert len(ask(f"SELECT COUNT(*) FROM ({query}) AS q")) == 1
+    assert all(field.column is not None for field in told.fields)
+
+
+def test_clauses_behind_parentheses_count(ask):
+    whole = [row[0] for row in ask("SELECT source_id FROM source ORDER BY source_id DESC")]
+    inner = "(SELECT source_id FROM source)"
+    assert [r[0] for r in ask(f"{inner} ORDER BY source_id DESC", 4)] == whole[:4]
+    assert [r[0] for r in ask(f"{inner} ORDER BY source_id DESC OFFSET 2", 4)] == whole[2:6]
+    assert [r[0] for r in ask(f"(({inner} ORDER BY 1 DESC) OFFSET 1)", 4)] == whole[1:5]
+    assert ask("WITH q AS (SELECT 7 AS x) (SELECT x FROM q)", 4) == [(7,)]
+
+
+def test_the_unit_is_that_of_the_innermost_table(every):
+    own = Table("t", "", (Column("pos_err", "", "double", "deg"),), ())
+    known = Tables([*every, Named("tap_upload", own)])
+    inner = "SELECT 1 FROM tap_upload.t WHERE IN_UNIT(pos_err, 'deg') > 1"
+    sql = translate(f"SELECT ra FROM source WHERE EXISTS ({inner})", known).sql
+    assert "* CAST(1.0 AS DOUBLE)" in sql
+    sql = translate("SELECT IN_UNIT(e, 'deg') FROM (SELECT pos_err AS e FROM source) AS q", known)
+    assert repr(1 / 3600) in sql.sql
 
 
 def test_in_unit(ask):
