@@ -81,7 +81,11 @@ class Positions:
         return rows_K[inside_K], separation_K[inside_K]
 
     def match(
-        self, ra_P: NDArray[np.float64], dec_P: NDArray[np.float64], radius: float
+        self,
+        ra_P: NDArray[np.float64],
+        dec_P: NDArray[np.float64],
+        radius: float,
+        most: float = np.inf,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Sources within a radius of each of many positions.
 
@@ -89,6 +93,7 @@ class Positions:
             ra_P: right ascensions, deg.
             dec_P: declinations, deg.
             radius: deg, at most `MOST_OF_MANY`; inclusive.
+            most: later positions are left out once there are more matches than these.
 
         Returns:
             Numbers of the positions (M), ascending, row numbers (M), ascending for each position,
@@ -98,8 +103,9 @@ class Positions:
         xyz_P3 = unit_vectors(ra_P, dec_P)
         found = []
         total_P = np.cumsum((stop_PC - start_PC).sum(1))
-        first = 0
-        while first < len(ra_P):  # as many positions as have few enough candidates
+        first = matches = 0
+        while first < len(ra_P) and matches <= most:
+            # As many positions as have few enough candidates.
             done = total_P[first - 1] if first else 0
             last = max(int(np.searchsorted(total_P, done + PIECE, "right")), first + 1)
             part = slice(first, last)
@@ -107,6 +113,7 @@ class Positions:
             separation_K = separations(self.xyz_N3[row_K], xyz_P3[part][position_K])
             inside_K = separation_K <= radius
             found.append((position_K[inside_K] + first, row_K[inside_K], separation_K[inside_K]))
+            matches += len(found[-1][0])
             first = last
         position_M, row_M, separation_M = (
             (np.concatenate(each) for each in zip(*found, strict=True)) if found else _NONE
@@ -220,7 +227,7 @@ def cones(
     for ra, dec in zip(ra_P, dec_P, strict=True):
         check_position(ra, dec)
     check_cone(0, 0, radius, MOST_OF_MANY)
-    position_M, row_M, separation_M = snapshot.positions.match(ra_P, dec_P, radius)
+    position_M, row_M, separation_M = snapshot.positions.match(ra_P, dec_P, radius, limit)
     truncated = len(row_M) > limit
     order_M = np.lexsort((row_M, separation_M, position_M))[:limit]
     rows = snapshot.rows(row_M[order_M], columns)

@@ -224,7 +224,9 @@ def _csv(rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos) -
 def _fits(rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos) -> Iterator[bytes]:
     from astropy.io import fits
 
-    table = fits.BinTableHDU.from_columns([_fits_column(rows[c.name], c) for c in columns])
+    arrays = [rows[column.name] for column in columns]
+    columns = _for_fits(columns)
+    table = fits.BinTableHDU.from_columns(list(map(_fits_column, arrays, columns)))
     for number, column in enumerate(columns, start=1):
         about = column.about.encode("ascii", "replace").decode()
         room = 47 - max(len(column.name) - 18, 0)  # characters of a card beside the name
@@ -237,6 +239,24 @@ def _fits(rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos) 
     stream = io.BytesIO()
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(stream)
     yield stream.getvalue()
+
+
+def _for_fits(columns: Sequence[Column]) -> list[Column]:
+    """Columns whose words FITS can hold: printable ASCII, and names that differ."""
+    found, taken = [], set[str]()
+    for column in columns:
+        name, number = (_ascii(column.name)[:64] or "column"), 1
+        first = name
+        while name.lower() in taken:
+            number += 1
+            name = f"{first[:60]}_{number}"
+        taken.add(name.lower())
+        found.append(replace(column, name=name, unit=_ascii(column.unit), ucd=_ascii(column.ucd)))
+    return found
+
+
+def _ascii(text: str) -> str:
+    return "".join(letter if " " <= letter <= "~" else "_" for letter in text)
 
 
 _FITS_KINDS = MappingProxyType({"short": "I", "int": "J", "long": "K", "float": "E", "double": "D"})

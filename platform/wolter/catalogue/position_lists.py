@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from xml.parsers import expat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,8 +133,7 @@ def _csv(data: bytes) -> Iterator[tuple[Any, Any, Any]]:
 
 
 def _votable(data: bytes) -> Iterator[tuple[Any, Any, Any]]:
-    if b"<!" in data.replace(b"<!--", b"").replace(b"<![CDATA[", b""):  # entities may expand
-        raise InputError("VOTable: a document type is not taken; send a document without one")
+    _check_doctype(data)
     names: list[str] = []
     places: tuple[int | None, int, int] | None = None
     cells: list[str | None] = []
@@ -159,6 +159,24 @@ def _votable(data: bytes) -> Iterator[tuple[Any, Any, Any]]:
             elif tag == "TABLE":
                 return  # the first alone
     except ET.ParseError:
+        raise InputError(f"the body is not a valid VOTable; {REMEDY}") from None
+
+
+def _check_doctype(data: bytes) -> None:
+    """Check that a document has no type, whose entities may expand; in any encoding.
+
+    Raises:
+        InputError: it has, or is no XML.
+    """
+
+    def refuse(*_: object) -> None:
+        raise InputError("VOTable: a document type is not taken; send a document without one")
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = refuse
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError:
         raise InputError(f"the body is not a valid VOTable; {REMEDY}") from None
 
 

@@ -34,6 +34,18 @@ _WRITTEN = re.compile(
 )
 
 
+class _Whole(int):
+    """A whole number as written."""
+
+    text: str
+
+
+class _Real(float):
+    """A number as written."""
+
+    text: str
+
+
 @dataclass(frozen=True)
 class Filter:
     """A condition on a column.
@@ -273,12 +285,14 @@ def _value(column: Column, value: Any) -> Any:
     """
     if column.datatype == "text":
         if not isinstance(value, str):
-            value = str(value) if isinstance(value, int | float) else None
+            written = getattr(value, "text", str(value))  # 0123 and 1.10 are no 123 and 1.1
+            value = written if isinstance(value, int | float) else None
         if value is None or len(value) > MOST_TEXT or "\0" in value:
             raise InputError(f"{column.name}: give text of at most {MOST_TEXT} characters")
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{column.name}: {_short(value)} is no number")
+    value = int(value) if isinstance(value, int) else float(value)
     if not abs(value) < 2**1023:
         raise InputError(f"{column.name}: {_short(value)}; give a finite number")
     if column.datatype == "float":  # so that a number of the answer finds its row again
@@ -320,11 +334,13 @@ def _read(text: str) -> int | float | str:
     """A value of a written filter: a number where it can be one; quotes keep it a text."""
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1]
-    for kind in (int, float):
+    for kind in (_Whole, _Real):
         try:
-            return kind(text)
+            number = kind(text)
         except ValueError:
             continue
+        number.text = text
+        return number
     return text
 
 

@@ -95,8 +95,8 @@ def info(name: str, value: str) -> str:
 def field(column: Column) -> str:
     """FIELD element of a column."""
     kind = _KINDS.get(column.datatype, f'datatype="{column.datatype}"')
-    if column.xtype in _NUMBERS:
-        kind = f'datatype="double" arraysize="{_NUMBERS[column.xtype]}"'
+    if length := _length(column):
+        kind = f'datatype="double" arraysize="{length}"'
     kind += f" xtype={_attribute(column.xtype)}" if column.xtype else ""
     kind += f" utype={_attribute(column.utype)}" if column.utype else ""
     more = f" unit={_attribute(column.unit)}" if column.unit else ""
@@ -131,8 +131,8 @@ def _segments(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> Iterator
     null_NC = np.stack([np.asarray(array.is_null()) for array in arrays], 1)
     fixed: list[NDArray[np.uint8]] = [np.packbits(null_NC, axis=1)]  # the first column comes first
     for array, column in zip(arrays, columns, strict=True):
-        if column.xtype in _NUMBERS:
-            fixed.append(_same_length(array, _NUMBERS[column.xtype]))
+        if length := _length(column):
+            fixed.append(_same_length(array, length))
             continue
         if column.datatype in _WIDTHS:
             items_N, text_B = _ITEMS[column.datatype](array)
@@ -190,6 +190,11 @@ def _doubles(array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     items_N = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
     values = array.flatten().fill_null(float("nan")).to_numpy(zero_copy_only=False)
     return items_N, np.frombuffer(values.astype(">f8").tobytes(), np.uint8)
+
+
+def _length(column: Column) -> int:
+    """Numbers of each array of a column, where all have as many; 0 where not."""
+    return _NUMBERS.get(column.xtype, 0) if column.datatype == "doubles" else 0
 
 
 def _same_length(array: pa.Array, length: int) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ from astropy.coordinates import angular_separation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wolter.catalogue import cone as cone_module
 from wolter.catalogue.cone import cone, cones
 from wolter.catalogue.sphere import separations, unit_vectors
 from wolter.errors import InputError
@@ -96,6 +97,25 @@ def test_positions_keep_their_names_and_order(snapshot, sky):
     assert found.rows["separation"].to_pylist() == [0.0] * 3
     empty = cones(snapshot, [], np.empty(0), np.empty(0), 1.0, snapshot.source.columns[:1], 10)
     assert len(empty.rows) == 0
+
+
+def test_many_wide_cones_look_no_further_than_the_limit(snapshot, monkeypatch):
+    looked = []
+    expand = cone_module._expand
+    monkeypatch.setattr(cone_module, "PIECE", 1)  # a position at a time
+    monkeypatch.setattr(cone_module, "_expand", lambda *each: looked.append(1) or expand(*each))
+    n, columns = 500, snapshot.source.columns[:1]
+    names, ra, dec = [str(i) for i in range(n)], np.linspace(0, 359, n), np.zeros(n)
+    whole = cones(snapshot, names, ra, dec, 17.0, columns, 100_000)
+    assert len(looked) == n
+    looked.clear()
+    found = cones(snapshot, names, ra, dec, 17.0, columns, 100)
+    assert 1 <= len(looked) < 20
+    assert found.truncated
+    assert found.rows.equals(whole.rows.slice(0, 100))
+    exact = cones(snapshot, names, ra, dec, 17.0, columns, len(whole.rows))
+    assert not exact.truncated
+    assert exact.rows.equals(whole.rows)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from wolter.catalogue.search import (
     Circle,
     Filter,
     Order,
+    _condition,
     by_identifiers,
     search,
     select,
@@ -135,6 +136,16 @@ def test_what_is_no_filter_is_refused(text):
 def test_what_cannot_be_compared_is_refused(snapshot, filters, line):
     with pytest.raises(InputError, match=line):
         search(snapshot, filters, snapshot.source.columns, 10)
+
+
+@pytest.mark.parametrize("word", ["0670120201", "1.10", "1e3", "1_0", "7"])
+def test_text_that_looks_like_a_number_is_compared_as_written(snapshot, word):
+    for text in (f"name = {word}", f"name in x, {word}", f"name != {word}"):
+        _, values = _condition(snapshot, Filter.parse(text))
+        assert values[-1] == word
+    _, (number,) = _condition(snapshot, Filter.parse(f"ra >= {word}"))
+    assert number == float(word)
+    assert type(number) in (int, float)
 
 
 def test_values_beyond_a_column_are_answered(snapshot):

@@ -175,9 +175,10 @@ def column_at(column: exp.Column, used: dict[int, Named]) -> Column | None:
         used: tables by the identity of their nodes.
     """
     around: list[exp.Expr] = []
-    above: exp.Expr | None = column
-    while above := above.parent:
+    above = column.parent
+    while above is not None:
         around.append(above)
+        above = above.parent
     selects: list[tuple[exp.Select, _Common]] = []
     common: _Common = {}
     for each in reversed(around):

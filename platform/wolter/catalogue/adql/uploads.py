@@ -55,6 +55,7 @@ def read(file: Path, name: str, most_rows: int) -> tuple[Table, pa.Table]:
         array = _array(np.ma.asarray(table.array[field.ID]))
         text: DataType = "char" if field.datatype == "char" else "text"
         kind = text if pa.types.is_string(array.type) else _KINDS[_code(array)]
+        told = field.datatype in ("char", "unicodeChar") or kind != text
         about = printable(str(field.description or ""))[:500]
         unit = printable(str(field.unit or ""))[:100]
         columns.append(
@@ -65,7 +66,7 @@ def read(file: Path, name: str, most_rows: int) -> tuple[Table, pa.Table]:
                 unit,
                 printable(str(field.ucd or "")),
                 utype=printable(str(field.utype or "")),
-                xtype=printable(str(field.xtype or "")),
+                xtype=printable(str(field.xtype or "")) if told else "",  # of numbers, now text
             )
         )
         arrays.append(array.cast(columns[-1].arrow))

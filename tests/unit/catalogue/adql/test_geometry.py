@@ -47,7 +47,7 @@ def test_cone(ask, positions, lon, lat, radius, condition):
 
 @pytest.mark.parametrize("sign", ["<", ">", "<=", ">="])
 def test_two_distances_are_compared(ask, positions, sign):
-    query = "DISTANCE(ra, dec, 10, -5) {} DISTANCE(POINT(ra, dec), POINT(60, 40))".format(sign)
+    query = f"DISTANCE(ra, dec, 10, -5) {sign} DISTANCE(POINT(ra, dec), POINT(60, 40))"
     found = ask(f"SELECT source_id FROM source WHERE {query}")
     here, there = separations(positions, 10, -5), separations(positions, 60, 40)
     inside = here < there if sign.startswith("<") else here > there

@@ -126,6 +126,16 @@ def test_columns_of_merging_joins_are_described_in_their_order(ask, every, join)
     assert all(field.column is not None for field in told.fields)
 
 
+def test_descriptions_of_a_merging_join_belong_to_their_columns(ask, every):
+    joined = "FROM source AS s JOIN detection AS d USING (source_id)"
+    at = [f.name for f in translate(f"SELECT * {joined}", Tables(every)).fields]
+    for name in ("name", "observation_id", "record"):
+        (row,) = ask(f"SELECT TOP 1 * {joined} WHERE source_id = 1000000000003")
+        (expected,) = ask(f"SELECT TOP 1 {name} {joined} WHERE source_id = 1000000000003")
+        assert (row[at.index(name)],) == expected
+    assert len(row) == len(at)
+
+
 def test_clauses_behind_parentheses_count(ask):
     whole = [row[0] for row in ask("SELECT source_id FROM source ORDER BY source_id DESC")]
     inner = "(SELECT source_id FROM source)"

@@ -169,6 +169,7 @@ def test_ten_thousand_positions_are_answered_and_one_more_refused(client):
 
 
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><VOTABLE>&b;</VOTABLE>'
+TYPED = '<!DOCTYPE x [<!ENTITY a "10">]>'
 XML, CSV, JSON = ({"content-type": c} for c in ("text/xml", "text/csv", "application/json"))
 
 
@@ -177,6 +178,7 @@ XML, CSV, JSON = ({"content-type": c} for c in ("text/xml", "text/csv", "applica
     [
         (BOMB, XML, 422),
         (VOTABLE.replace("<!-- a comment -->", "<!"), XML, 422),
+        *((f"{TYPED}{VOTABLE}".encode(code), XML, 422) for code in ("utf-8", "utf-16")),
         (VOTABLE.replace("TABLEDATA", "BINARY2"), XML, 422),
         (VOTABLE.replace("<TD>10</TD>", ""), XML, 422),
         (VOTABLE.replace("<TD>10</TD>", "<TD/>"), XML, 422),

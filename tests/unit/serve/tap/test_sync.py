@@ -164,6 +164,28 @@ def test_uploads_are_joined_and_come_back_as_they_were(tap):
     assert table(upload(tap, UPLOAD.format("", rows), joined)).array["n"][0] == 3000
 
 
+@pytest.mark.parametrize("form", ["votable", "votable/td", "votable/b2", "csv", "fits", "json"])
+def test_uploaded_points_and_words_of_any_script_come_back(tap, form):
+    field = '<FIELD name="p" datatype="double" arraysize="2" xtype="point" unit="µm" ucd="é"/>'
+    more = '<FIELD name="λ" datatype="char" arraysize="*" xtype="circle"/>'
+    cells = "".join(f"<TD>{cell}</TD>" for cell in ("1 2", "1 2 3", "1", "1", "1"))
+    document = UPLOAD.format(f"{field}{more}", f"<TR>{cells}</TR>")
+    query = 'SELECT p, "λ", "λ" AS "µ" FROM tap_upload.mine'
+    files = {"f": document.encode()}
+    answer = post(tap, query, files=files, upload="mine,param:f", RESPONSEFORMAT=form)
+    assert answer.status_code == 200, answer.text
+    if form.startswith("votable"):
+        found = table(answer)
+        assert [(f.name, f.datatype, f.xtype) for f in found.fields] == [
+            ("p", "unicodeChar", None), ("λ", "char", "circle"), ("µ", "char", "circle")
+        ]  # fmt: skip
+        assert list(found.array[0]) == ["1.0 2.0", "1 2 3", "1 2 3"]
+    if form == "fits":
+        with fits.open(io.BytesIO(answer.content)) as file:
+            assert file[1].columns.names == ["p", "_", "__2"]
+            assert list(file[1].data[0]) == ["1.0 2.0", "1 2 3", "1 2 3"]
+
+
 @pytest.mark.parametrize(
     ("document", "line"),
     [
