@@ -24,6 +24,7 @@ from wolter.serve.catalogue import (
     uploads,
     watching,
 )
+from wolter.serve.catalogue.answers import Bulk
 from wolter.serve.limits import LimitBody
 
 MOST_BYTES = 8 * 2**20  # of a body
@@ -72,6 +73,7 @@ def build_app(
     app = FastAPIOffline(
         title="wolter catalogue", description=_ABOUT, version=__version__, redoc_url=None
     )
+    app.state.bulk = Bulk()
     app.add_middleware(LimitBody, max_bytes=MOST_BYTES, max_json=MOST_BYTES)
     problems.add_handlers(app)
     problems.tell_methods(app)

@@ -19,7 +19,7 @@ from wolter.catalogue.cone import SEPARATION, cone
 from wolter.catalogue.store import Found, Snapshot, Store, StoreLimits
 from wolter.errors import InputError, UnavailableError
 from wolter.serve import problems
-from wolter.serve.catalogue.answers import respond
+from wolter.serve.catalogue.answers import Bulk, respond
 
 MAXREC = 100_000  # most rows, and as many as without MAXREC
 MEDIA = "application/x-votable+xml"
@@ -38,6 +38,7 @@ def build_cone_app(root: Path | None = None, limits: StoreLimits | None = None) 
     """
     store = Store(root, limits)
     app = FastAPI(title="wolter cone search", version=__version__, docs_url=None, redoc_url=None)
+    app.state.bulk = Bulk()
     problems.add_handlers(app)
 
     @app.get("", include_in_schema=False)

@@ -1,9 +1,12 @@
 """Routes of the Virtual Observatory: links, coverage, the record for a registry."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from wolter.catalogue import formats, votable
 from wolter.catalogue.publisher import AUTHORITY, identifier
@@ -17,6 +20,10 @@ MOC_FORMS = {
     "json": "application/json",
     "ascii": "text/plain; charset=utf-8",
 }
+
+
+MOST_OTHERS = 20  # parameters of a request for links besides identifiers
+LONGEST = 1_000  # bytes of a parameter
 
 
 @dataclass(frozen=True)
@@ -54,16 +61,33 @@ def add_vo_routes(app: FastAPI, web: Web, record: ServiceRecord) -> None:
         return Response(body, media_type=MOC_FORMS[format], headers=kept())
 
     @app.get("/links", responses={200: {"content": {datalink.MEDIA_TYPE: {}}}})
-    def links(
+    async def links(
         request: Request,
-        ids: Annotated[
+        _ids: Annotated[
             list[str] | None, Query(alias="ID", description="identifiers of sources")
         ] = None,
-        wanted: Annotated[str, Query(alias="RESPONSEFORMAT", description="votable")] = "votable",
+        _wanted: Annotated[str, Query(alias="RESPONSEFORMAT", description="votable")] = "votable",
     ) -> Response:
         """Links of sources (IVOA DataLink 1.1)."""
-        ids = ids or []
+        return await run_in_threadpool(_links, request, request.query_params.multi_items())
+
+    @app.post("/links", include_in_schema=False)
+    async def links_of_form(request: Request) -> Response:
+        most = datalink.MOST + MOST_OTHERS
+        try:
+            form = await request.form(max_files=0, max_fields=most, max_part_size=LONGEST)
+        except HTTPException as error:
+            return _refused(f"the body: {error.detail}")
+        sent = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+        pairs = [*request.query_params.multi_items(), *sent]
+        return await run_in_threadpool(_links, request, pairs)
+
+    def _links(request: Request, pairs: Sequence[tuple[str, str]]) -> Response:
         infos = [("standardID", datalink.STANDARD)]
+        told: dict[str, list[str]] = {}
+        for name, value in pairs:  # names are not case-sensitive (DALI 1.1, 3.1)
+            told.setdefault(name.upper(), []).append(value)
+        ids, wanted = told.get("ID", []), told.get("RESPONSEFORMAT", ["votable"])[-1]
         try:
             wanted = wanted.replace("x-votable xml", "x-votable+xml")
             if wanted != datalink.MEDIA_TYPE:
@@ -73,7 +97,7 @@ def add_vo_routes(app: FastAPI, web: Web, record: ServiceRecord) -> None:
             if len(ids) > datalink.MOST:
                 raise InputError(f"ID: {len(ids)} identifiers; send at most {datalink.MOST}")
         except InputError as error:
-            return _votable(votable.error(f"UsageFault: {error}", infos), 400)
+            return _refused(str(error))
         with store.open() as snapshot:
             rows = datalink.links(snapshot, ids, _address(request))
             infos += formats.infos_of(snapshot.about)
@@ -93,6 +117,12 @@ def add_vo_routes(app: FastAPI, web: Web, record: ServiceRecord) -> None:
                 place=places[0] if places else {"ra": 0.0, "dec": 0.0},
             )
         return Response(body, media_type="application/xml", headers=kept())
+
+
+def _refused(line: str) -> Response:
+    """A request for links that is none."""
+    infos = [("standardID", datalink.STANDARD)]
+    return _votable(votable.error(f"UsageFault: {line}", infos), 400)
 
 
 def _votable(body: bytes, status: int = 200) -> Response:

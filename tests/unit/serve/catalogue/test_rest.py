@@ -9,6 +9,8 @@ import pytest
 from astropy.io.votable import parse
 from tests.refusals import refused
 
+from wolter.serve.catalogue import answers
+
 KEY = {"x-api-key": "a key of mine"}
 FIRST = 10**12
 
@@ -52,6 +54,18 @@ def test_a_limit_met_exactly_is_no_overflow(client):
     n = len(rows(client.get("/cone", params=asked)))
     told = [client.get("/cone", params=asked | {"limit": k}).json()["status"] for k in (n, n - 1)]
     assert told == ["OK", "OVERFLOW"]
+
+
+def test_few_large_answers_are_written_at_once(client, app, monkeypatch):
+    asked = {"limit": 1000, "columns": "source_id,ra"}
+    whole = client.get("/sources", params=asked)
+    monkeypatch.setattr(answers, "LARGE", 2_000)
+    bulk = app.state.bulk
+    with bulk.enter(2_000), bulk.enter(2_000):
+        refused(client.get("/sources", params=asked), 429)
+        assert client.get("/sources", params=asked).headers["retry-after"] == str(answers.AGAIN_S)
+        assert len(rows(client.get("/sources", params=asked | {"limit": 999}))) == 999
+    assert client.get("/sources", params=asked).content == whole.content
 
 
 def test_filters_by_query_and_by_body_agree(client):

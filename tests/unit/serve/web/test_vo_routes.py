@@ -58,6 +58,26 @@ def test_links_of_several_sources(client):
     assert client.get(page["access_url"]).status_code == 200
 
 
+def test_links_are_asked_in_any_case_and_by_post(client):
+    ids = [str(FIRST), str(FIRST + 1)]
+    expected = client.get("/links", params={"ID": ids})
+    for answer in (
+        client.get("/links", params={"id": ids, "ResponseFormat": "votable"}),
+        client.post("/links", data={"ID": ids}),
+        client.post(f"/links?Id={ids[0]}", data={"iD": ids[1]}),
+        client.post("/links", files={"ID": (None, ids[0]), "id": (None, ids[1])}),
+    ):
+        assert answer.status_code == 200
+        assert answer.content == expected.content
+    assert b"/source/" in expected.content
+    several, long, fits = {"ID": ["1"] * 1_500}, {"ID": "1" * 2_000}, {"responseformat": "fits"}
+    for form in (several, long, fits):
+        refused = client.post("/links", data=form)
+        assert refused.status_code == 400
+        assert "UsageFault" in refused.text
+        assert refused.headers["content-type"] == MEDIA_TYPE
+
+
 @pytest.mark.parametrize(
     "query", ["ID=1&RESPONSEFORMAT=csv", "ID=1&RESPONSEFORMAT=nothing", "&".join(["ID=1"] * 1001)]
 )
