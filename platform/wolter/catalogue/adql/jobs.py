@@ -11,6 +11,8 @@ from wolter.catalogue.publisher import AUTHORITY
 
 JOB, ANSWER, RESULT = "job.json", "answer.json", "result"
 """Files in the folder of a query."""
+TEMPORARY = "temporary"
+"""Folder in it of what does not fit into memory; a query that is killed leaves it."""
 
 Why = Literal["", "refused", "time", "cost", "size", "fault"]
 

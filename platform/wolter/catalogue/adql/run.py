@@ -108,7 +108,7 @@ def _answer(job: Job, folder: Path, ends: float) -> Answer:
     database = databases.connect(
         Path(job.release),
         job.limits,
-        folder / "temporary",
+        folder / jobs.TEMPORARY,
         translation.tables,
         {name: rows for name, (_, rows) in sent.items()},
         own,

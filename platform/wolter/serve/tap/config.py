@@ -18,6 +18,8 @@ class TapConfig:
         waiting: queries that wait for one of these; further ones are told 429.
         jobs_at_once: jobs run at the same time.
         jobs_waiting: jobs that are queued; further ones are told 429.
+        jobs_kept: jobs that are kept, in whatever phase; further ones are told 429.
+        jobs_mb: their files and answers on disk, MB; with more, further ones are told 429.
         upload_rows: most rows of an uploaded table.
         body_mb: largest request, MB.
         wait_s: longest WAIT.
@@ -34,6 +36,8 @@ class TapConfig:
     waiting: int = 16
     jobs_at_once: int = 1
     jobs_waiting: int = 200
+    jobs_kept: int = 2_000
+    jobs_mb: float = 20_000.0
     upload_rows: int = 100_000
     body_mb: int = 64
     wait_s: float = 20.0

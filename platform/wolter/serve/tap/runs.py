@@ -1,15 +1,19 @@
 """Runs the queued queries of the store, on every replica."""
 
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 from wolter.catalogue import release as releases
+from wolter.catalogue.adql import jobs
 from wolter.catalogue.adql.jobs import Job, Upload
 from wolter.catalogue.adql.process import Processes
 from wolter.errors import InputError, UnavailableError
 from wolter.serve.jobs.queue import COMPLETED, ERROR
 from wolter.serve.jobs.runs import Runs
 from wolter.serve.tap.config import TapConfig
+from wolter.serve.tap.errors import BusyError
 from wolter.serve.tap.parameters import format_of, query_of, rows_of
 from wolter.serve.tap.store import Store, UwsJob
 
@@ -28,16 +32,23 @@ class QueryRuns(Runs[UwsJob]):
         self, store: Store, processes: Processes, config: TapConfig, root: Path | None
     ) -> None:
         super().__init__(store, config.jobs_at_once)
+        self.store = store
         self.processes, self.config, self.root = processes, config, root
 
     async def run(self, job: UwsJob) -> None:
         """Run a query."""
         place = self.queue.place(job.id)
         try:
+            self.store.check_room(sys.maxsize, self.config.jobs_mb)  # others may have filled it
             answer, _ = await self.processes.run(self.prepared(job), place)
-        except (InputError, UnavailableError) as error:
+        except (InputError, UnavailableError, BusyError) as error:
             self.close(job, ERROR, error=str(error))
             return
+        finally:
+            shutil.rmtree(place / jobs.TEMPORARY, ignore_errors=True)
+        if answer.status == "ERROR":
+            (place / jobs.RESULT).unlink(missing_ok=True)  # a part of it
+        self.store.measure(job.id)
         if answer.status == "ERROR":
             self.close(job, ERROR, error=answer.error)
         else:

@@ -1,6 +1,7 @@
 """UWS 1.1 over HTTP: queries as jobs."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -92,10 +93,12 @@ class Jobs:
     async def _create(self, request: Request, asked: Parameters) -> Response:
         values = _job_parameters(asked)
         values["_BASE"] = self.base(request)
+        self.store.check_room(self.config.jobs_kept, self.config.jobs_mb)
         duration = self.config.job.seconds
         job = self.store.create(self.config.keep_s, parameters=values, duration=duration)
         try:
             await save_uploads(asked, self.store.place(job.id), self.store, values["_BASE"])
+            self.store.measure(job.id)
             self._change(job, asked)
         except (InputError, BusyError):
             self.store.delete(job.id)
@@ -112,7 +115,10 @@ class Jobs:
         if (asked.get("ACTION") or "").upper() == "DELETE":
             return await self.delete(request, name)
         if job.phase == uws.PENDING:
+            if "UPLOAD" in asked.values:
+                self.store.check_room(sys.maxsize, self.config.jobs_mb)
             await save_uploads(asked, self.store.place(name), self.store, self.base(request))
+            self.store.measure(name)
             more = _job_parameters(asked)
             if more:
                 values = {**job.parameters, **more}
@@ -215,6 +221,8 @@ def _job_parameters(asked: Parameters) -> dict[str, str]:
         for name, several in asked.values.items()
         if name not in own and not name.startswith(uws_xml.HIDDEN)
     }
+    if not all(name.isprintable() for name in values):
+        raise InputError("the name of a parameter has signs that cannot be printed")
     if sum(map(len, values.values())) > _LONGEST:
         raise InputError(f"the parameters have more than {_LONGEST} characters")
     return {name: printable_lines(value) for name, value in values.items()}

@@ -1,13 +1,19 @@
 """Queries as jobs, which outlive what serves them."""
 
+import asyncio
 import time
 
 import pytest
 import requests
+from fastapi.testclient import TestClient
 from tests.unit.serve.tap.conftest import serving
 
+from wolter.catalogue.adql.jobs import Answer
 from wolter.serve.jobs import queue as uws
-from wolter.serve.tap.store import open_store
+from wolter.serve.tap.app import build_app
+from wolter.serve.tap.config import TapConfig
+from wolter.serve.tap.runs import QueryRuns
+from wolter.serve.tap.store import MB, open_store
 
 SLOW = (
     "SELECT COUNT(*) FROM source AS a, source AS b, source AS c"
@@ -119,6 +125,51 @@ def test_jobs_outlive_what_serves_them(tap_root, tmp_path):
     store.sweep()
     assert store.get(name) is None
     assert not store.place(name).exists()
+    store.close()
+
+
+def test_jobs_are_bounded_in_number_and_on_disk(tap_root, tmp_path):
+    values = {"LANG": "ADQL", "QUERY": "SELECT 1 FROM source"}
+    upload = {"UPLOAD": "t,param:f"}, {"f": b"x" * 3_000}
+    config = TapConfig(jobs_kept=3, jobs_mb=5_000 / MB)
+    client = TestClient(build_app(tap_root, tmp_path, config), follow_redirects=False)
+    named = client.post("/async", data=values | {"\x01": "x"})
+    assert named.status_code == 400  # XML could not hold it
+    first, second = (client.post("/async", data=values).headers["location"] for _ in range(2))
+    assert client.post(first, data=upload[0], files=upload[1]).status_code == 303
+    third = client.post("/async", data=values | upload[0], files=upload[1])
+    assert third.status_code == 303
+    for answer in (
+        client.post("/async", data=values),
+        client.post(second, data=upload[0], files=upload[1]),
+    ):
+        assert answer.status_code == 429
+        assert "3 jobs" in answer.text
+    assert client.post(f"{second}/phase", data={"PHASE": "RUN"}).status_code == 303
+    client.delete(first)
+    assert client.post("/async", data=values).status_code == 303
+    assert client.post("/async", data=values).status_code == 429  # the fourth
+
+
+def test_what_a_failed_query_leaves_is_removed(tap_root, tmp_path):
+    class Failing:
+        async def run(self, _job, folder):
+            (folder / "result").write_bytes(b"x" * 100)
+            (folder / "temporary").mkdir()
+            (folder / "temporary" / "block").write_bytes(b"x" * 100)
+            return Answer("ERROR", error="too large", why="size"), None
+
+    store = open_store(tmp_path)
+    job = store.create(100, parameters={"QUERY": "SELECT ra FROM source"}, duration=1)
+    store.change(job.id, (uws.PENDING,), phase=uws.QUEUED)
+    asyncio.run(QueryRuns(store, Failing(), TapConfig(), tap_root).run(store.claim("one")))
+    ended = store.get(job.id)
+    assert (ended.phase, ended.error, ended.bytes) == (uws.ERROR, "too large", 0)
+    assert list(store.place(job.id).iterdir()) == []
+    store.change(job.id, (uws.ERROR,), phase=uws.QUEUED, bytes=2 * MB)
+    full = TapConfig(jobs_mb=2.0)
+    asyncio.run(QueryRuns(store, Failing(), full, tap_root).run(store.claim("one")))
+    assert "with 2 MB are kept already" in store.get(job.id).error
     store.close()
 
 
