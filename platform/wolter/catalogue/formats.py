@@ -242,7 +242,10 @@ def _fits(rows: pa.Table, columns: Sequence[Column], status: str, infos: Infos) 
 
 
 def _for_fits(columns: Sequence[Column]) -> list[Column]:
-    """Columns whose words FITS can hold: printable ASCII, and names that differ."""
+    """Columns whose words FITS can hold: printable ASCII, names that differ, its own units.
+
+    A unit that FITS cannot say is told in the description.
+    """
     found, taken = [], set[str]()
     for column in columns:
         name, number = (_ascii(column.name)[:64] or "column"), 1
@@ -251,8 +254,21 @@ def _for_fits(columns: Sequence[Column]) -> list[Column]:
             number += 1
             name = f"{first[:60]}_{number}"
         taken.add(name.lower())
-        found.append(replace(column, name=name, unit=_ascii(column.unit), ucd=_ascii(column.ucd)))
+        unit, about = _fits_unit(column.unit), column.about
+        if column.unit and not unit:
+            about = f"[{column.unit}] {about}"
+        found.append(replace(column, name=name, about=about, unit=unit, ucd=_ascii(column.ucd)))
     return found
+
+
+def _fits_unit(text: str) -> str:
+    """A unit as FITS writes it; empty where there is none, or none that FITS can say."""
+    from astropy.units import Unit
+
+    try:
+        return str(Unit(text).to_string("fits")) if text else ""
+    except ValueError:
+        return ""
 
 
 def _ascii(text: str) -> str:

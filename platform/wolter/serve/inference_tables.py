@@ -10,6 +10,7 @@ from wolter.answering.tables import Predictions
 from wolter.catalogue import formats
 from wolter.catalogue.columns import Column
 from wolter.catalogue.formats import Format
+from wolter.catalogue.publish import column_of
 from wolter.errors import InputError
 
 _ABOUT = (
@@ -39,8 +40,6 @@ def packed(reply: Reply, wanted: Format, explicit: bool) -> Reply:
             )
         return reply
     rows, columns = _table(reply.table)
-    if wanted.name == "fits":  # whose units have powers of ten alone
-        columns = [_for_fits(column) for column in columns]
     infos = (("model", reply.table.model_name), ("version", reply.table.model_version))
     content = formats.encode(rows, columns, wanted.name, infos=infos)
     return Reply(content, wanted.media, f"{reply.table.model_name}{wanted.suffix}")
@@ -58,18 +57,7 @@ def _table(table: Predictions) -> tuple[pa.Table, list[Column]]:
     arrays = [pa.array(each, pa.string()) for each in texts]
     for output, values_B in table.columns():
         name = re.sub(r"\W", "_", output.name).lower()
-        columns.append(Column(name, output.about, "float", output.unit, output.ucd))
+        columns.append(replace(column_of(output), name=name))
         # What is not finite is no number of a table.
         arrays.append(pa.array(values_B.astype("float32"), pa.float32(), from_pandas=True))
     return pa.Table.from_arrays(arrays, [column.name for column in columns]), columns
-
-
-def _for_fits(column: Column) -> Column:
-    """A column whose unit FITS has words for; another unit is told in its description."""
-    from astropy import units
-
-    unit = re.sub(r"^1e(\d+) ", r"10**\1 ", column.unit)
-    read = units.Unit(unit, format="fits", parse_strict="silent")
-    if isinstance(read, units.UnrecognizedUnit):
-        return replace(column, unit="", about=f"[{column.unit}] {column.about}")
-    return replace(column, unit=unit)

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import requests
-from astropy.io import votable
+from astropy.io import fits, votable
 from astropy.table import Table
+from astropy.units import Unit
 from fastapi.testclient import TestClient
 from tests.refusals import refused
 from tests.served import parts, service  # noqa: F401  # fixtures
@@ -53,6 +54,32 @@ def test_columns_have_units_and_wide_outputs_are_left_out(client):
     assert {"file", "model_name", "model_version", "flag", "nh_lolim", "nh_hilim"} <= names
     assert not any(name.startswith("samples") for name in names)
     assert answer.headers["content-disposition"].endswith('.vot"')
+
+
+@pytest.mark.parametrize("form", ["votable", "fits"])
+def test_units_are_those_of_the_format(client, form):
+    counts = {"counts": [[1] * 256], "exposure_s": 25_000}
+    answer = client.post(URL, params={"format": form}, json=counts)
+    if form == "votable":
+        fields = votable.parse_single_table(io.BytesIO(answer.content)).fields
+        told = {field.name: (str(field.unit or ""), field.description) for field in fields}
+    else:
+        with fits.open(io.BytesIO(answer.content)) as file:
+            header = file[1].header
+            n = range(1, header["TFIELDS"] + 1)
+            told = {
+                header[f"TTYPE{i}"]: (header.get(f"TUNIT{i}", ""), header.comments[f"TTYPE{i}"])
+                for i in n
+            }
+    units = {name: Unit(text) for name, (text, _) in told.items() if text}
+    assert units["nh"] == units["nh_hilim"] == Unit("1e22 cm-2")
+    assert units["pow_norm"] == Unit("ph / (keV cm2 s)")
+    assert units["bb_norm"] == Unit("1e37 erg / (s kpc2)")
+    if form == "votable":
+        assert b'unit="photon.keV**-1.s**-1.cm**-2"' in answer.content
+        assert "at 1 keV" in told["pow_norm"][1]
+    else:
+        assert told["pow_norm"][0] == "ph keV-1 s-1 cm-2"
 
 
 def test_unknown_formats_are_refused(client):
