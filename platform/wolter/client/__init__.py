@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +145,7 @@ class Client:
             limit: number of sources.
             options: `columns`, `release`.
         """
-        if isinstance(to, int):
+        if isinstance(to, int | Integral):  # NumPy's are no int
             return self._rows(f"similar/{to}", {"limit": limit, **options})
         body = {"latent": [float(each) for each in to], "limit": limit, **options}
         return self._json(self.request("POST", f"{_CATALOGUE}/similar", json=body))
@@ -342,20 +343,30 @@ class Client:
             advance(told["bytes"])
             return
         partial = target.with_name(f"{target.name}.partial")
-        have = partial.stat().st_size if partial.is_file() else 0
-        have = have if have < told["bytes"] else 0
-        headers = {"range": f"bytes={have}-"} if have else {}
-        with self.request("GET", path, headers=headers, stream=True) as response:
-            went_on = response.status_code == 206
-            advance(have if went_on else 0)
-            with partial.open("ab" if went_on else "wb") as file:
-                for piece in response.iter_content(PIECE):
-                    file.write(piece)
-                    advance(len(piece))
+        for attempt in range(self.tries):
+            try:
+                self._fetch_rest(path, told["bytes"], partial, advance, again=attempt > 0)
+                break
+            except requests.RequestException as error:  # while it came; another try goes on
+                if attempt + 1 == self.tries:
+                    why = f"{type(error).__name__}; download it again, which goes on"
+                    raise FailedError(f"{target}: cut off ({why})") from error
         if digest(partial) != told["sha256"]:
             partial.unlink()
             raise FailedError(f"{target}: not as its checksum says; download it again")
         partial.replace(target)
+
+    def _fetch_rest(self, path: str, size: int, partial: Path, advance: Any, again: bool) -> None:
+        have = partial.stat().st_size if partial.is_file() else 0
+        have = have if have < size else 0
+        headers = {"range": f"bytes={have}-"} if have else {}
+        with self.request("GET", path, headers=headers, stream=True) as response:
+            went_on = response.status_code == 206
+            advance(have if went_on and not again else 0)
+            with partial.open("ab" if went_on else "wb") as file:
+                for piece in response.iter_content(PIECE):
+                    file.write(piece)
+                    advance(len(piece))
 
     def _rows(self, path: str, params: Mapping[str, Any]) -> Answer:
         return self._json(self.request("GET", f"{_CATALOGUE}/{path}", params=query(params)))

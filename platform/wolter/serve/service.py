@@ -69,12 +69,15 @@ class Service:
             chosen: the models.
             config: limits.
             join: see `wolter.answering.contract.Serving.load`.
-            before: service that this one replaces; models that stay are not loaded again.
+            before: service that this one replaces; models that stay are not loaded again, and one
+                whose other version cannot be loaded answers on.
             uploads: what reads files; None for a new one.
         """
         models: dict[str, Served] = {}
         unloaded = {}
+        loaded: list[ServedRef] = []
         for each in chosen:
+            loaded.append(each)
             if before is not None and each in before.chosen and each.name in before.models:
                 models[each.name] = before.models[each.name]
                 continue
@@ -88,7 +91,14 @@ class Service:
                 models[each.name] = served
             except Exception as error:
                 logging.getLogger(__name__).exception("%s version %s", each.name, each.version)
-                unloaded[each.name] = _reason(error)
+                stays = None if before is None else before.loaded(each.name)
+                if before is None or stays is None:
+                    unloaded[each.name] = _reason(error)
+                    continue
+                loaded[-1], models[each.name] = stays, before.models[each.name]
+                unloaded[f"{each.name}@{each.version}"] = (
+                    f"{_reason(error)}; version {models[each.name].version} answers on"
+                )
         named = {each.name: each.task for each in chosen if each.task}
         checked = {
             name: Checked(served.version, partial(tasks.load(named[name]).problem, served.model))
@@ -96,7 +106,11 @@ class Service:
         }
         reader = uploads or UploadReader(config, sorted(set(named.values())))
         watch = Watch(checked, unloaded)
-        return cls(config, models, named, reader, watch, tuple(chosen))
+        return cls(config, models, named, reader, watch, tuple(loaded))
+
+    def loaded(self, name: str) -> ServedRef | None:
+        """What a model was loaded from; None where it was not."""
+        return next((r for r in self.chosen if r.name == name and name in self.models), None)
 
     def start(self) -> None:
         """Check the models, and start what reads uploads."""

@@ -13,6 +13,7 @@ from wolter.serve.config import MB, ServeConfig
 from wolter.xray.ogip.blocks import count_hdus
 
 PIECE = 2**18
+MOST_MEMBERS = 10_000  # of a gzip file: each takes time, even where it holds nothing
 
 
 def measure(uploads: Iterable[tuple[BinaryIO, str]], config: ServeConfig) -> None:
@@ -83,7 +84,7 @@ def _limited(upload: BinaryIO, name: str, max_mb: float) -> Iterator[bytes]:
 
 def _inflated(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
     """The bytes of a gzip stream (of one or more members), a piece at a time; or the bytes."""
-    inflater = None
+    inflater, members = None, 1
     for number, sent in enumerate(pieces):
         piece = sent
         if number == 0 and piece[:2] == b"\x1f\x8b":
@@ -96,7 +97,11 @@ def _inflated(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
             if inflater.eof:
                 if not piece.strip(b"\0"):  # padding after the last member
                     break
-                inflater = zlib.decompressobj(wbits=31)
+                inflater, members = zlib.decompressobj(wbits=31), members + 1
+                if members > MOST_MEMBERS:
+                    raise TooLargeError(
+                        f"{name}: more than {MOST_MEMBERS} gzip members; compress it anew"
+                    )
             try:
                 inflated = inflater.decompress(piece, PIECE)
             except zlib.error as error:

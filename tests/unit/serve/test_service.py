@@ -124,6 +124,24 @@ def test_models_are_loaded_by_kind(untrained, enhancer, tmp_path):
     assert loaded.watch.versions == {"mlp": "3", "superres": "4"}
 
 
+def test_a_model_answers_on_where_its_next_version_cannot_be_loaded(untrained, tmp_path):
+    config, good = ServeConfig(parsers=1), ServedRef("mlp", str(untrained("mlp")), "3")
+    before = Service.load([good], config)
+    bad = ServedRef("mlp", str(tmp_path), "4")
+    for _ in range(2):  # also when another model changes later
+        after = Service.load([bad], config, before=before, uploads=before.uploads)
+        assert after.models["mlp"] is before.models["mlp"]
+        assert after.chosen == (good,)
+        after.watch.check()
+        assert after.watch.versions == {"mlp": "3"}
+        assert after.watch.problems.keys() == {"mlp@4"}
+        assert after.watch.problems["mlp@4"].endswith("; version 3 answers on")
+        assert after.ask("spectra/parameters", "mlp", SimpleNamespace()).version == "3"
+        before = after
+    better = ServedRef("mlp", good.folder, "5")
+    assert Service.load([better], config, before=after).watch.versions == {"mlp": "5"}
+
+
 def test_the_application_has_the_limits_of_the_config():
     config = ServeConfig(max_request_mb=1.5, max_json_mb=0.5, max_ongoing=3, max_queued=4)
     app = build_app(dataclasses.replace(bare(("mlp",)), config=config))

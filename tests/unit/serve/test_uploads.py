@@ -94,6 +94,13 @@ def test_gzip_bombs_are_refused_before_they_are_inflated(tmp_path):
         kept(tmp_path, bomb)
 
 
+def test_gzip_files_of_very_many_members_are_refused(tmp_path):
+    empty, data = gzip.compress(b""), fits_bytes()
+    assert kept(tmp_path, gzip.compress(data) + empty * 2_000) == data
+    with pytest.raises(TooLargeError, match="more than 10000 gzip members"):
+        kept(tmp_path, gzip.compress(data) + empty * 20_000)
+
+
 def test_the_limit_of_inflated_bytes_is_exact(tmp_path):
     data = fits_bytes()
     full = data + bytes(2 * 2**20 - len(data))

@@ -1,8 +1,11 @@
 """The client against a server on a port."""
 
+import io
 import subprocess
 import sys
+from hashlib import sha256
 
+import numpy as np
 import pytest
 import requests
 
@@ -27,7 +30,7 @@ def test_queries_are_answered(client):
     assert found["rows"][0]["kt"] >= found["rows"][1]["kt"]
     assert client.ids([FIRST, 5], columns=["name"])["missing"] == "5"
     assert client.source(FIRST)["source"]["name"] == "WLT J000000"
-    assert len(client.similar(FIRST, columns=["name"])["rows"]) == 10
+    assert len(client.similar(np.int64(FIRST), columns=["name"])["rows"]) == 10
     assert len(client.similar([0.0] * 8, limit=3, columns=["name"])["rows"]) == 3
     assert len(client.anomalies(4, columns=["anomaly"])["rows"]) == 4
     assert {each["release"] for each in client.releases()} == {"R0", "R1"}
@@ -97,6 +100,44 @@ def test_a_busy_server_is_asked_again(monkeypatch):
         Client(session=Answers(requests.Timeout()), tries=1).request("GET", "/x")
     with pytest.raises(FailedError, match="wait a little"):
         Client(session=Answers(500)).request("GET", "/x")
+
+
+class Piece(requests.Response):
+    """A part of a file, after which the connection may end."""
+
+    def __init__(self, status, content, ends=False):
+        super().__init__()
+        self.status_code, self.content_, self.ends = status, content, ends
+        self.raw = io.BytesIO()
+
+    def iter_content(self, _size):
+        yield self.content_
+        if self.ends:
+            raise requests.exceptions.ChunkedEncodingError
+
+
+class Pieces:
+    def __init__(self, *pieces):
+        self.pieces, self.ranges = list(pieces), []
+
+    def request(self, _method, _url, headers, **_):
+        self.ranges.append(headers.get("range"))
+        return self.pieces.pop(0)
+
+
+def test_a_download_that_is_cut_off_goes_on(tmp_path):
+    told = {"bytes": 6, "sha256": sha256(b"abcdef").hexdigest()}
+    target, seen = tmp_path / "x", []
+    session = Pieces(Piece(200, b"ab", True), Piece(206, b"cd", True), Piece(206, b"ef"))
+    Client(session=session)._fetch("/x", told, target, seen.append)
+    assert target.read_bytes() == b"abcdef"
+    assert session.ranges == [None, "bytes=2-", "bytes=4-"]
+    assert sum(seen) == 6
+    target.unlink()
+    lost = Client(session=Pieces(*(Piece(200, b"a", True) for _ in range(2))), tries=2)
+    with pytest.raises(FailedError, match=r"cut off .* goes on"):
+        lost._fetch("/x", told, target, seen.append)
+    assert (tmp_path / "x.partial").read_bytes() == b"a"
 
 
 def test_the_client_needs_neither_torch_nor_ray():
