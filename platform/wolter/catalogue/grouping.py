@@ -100,7 +100,9 @@ def name_of(ra: NDArray[np.float64], dec: NDArray[np.float64], prefix: str) -> l
 def source_ids(
     detection_N: NDArray[np.int64], label_N: NDArray[np.int64], kept: Path | None
 ) -> NDArray[np.int64]:
-    """Identifiers (M) of sources: those of earlier builds, or of their first detection.
+    """Identifiers (M) of sources: those of earlier builds, or of a detection of theirs.
+
+    No two sources have the same, whatever fell together or apart since the earlier builds.
 
     Args:
         detection_N: identifiers of the detections.
@@ -112,19 +114,26 @@ def source_ids(
     np.minimum.at(least_M, label_N, detection_N)
     if kept is None:
         return least_M
-    file, found_M = kept / IDS, least_M.copy()
+    file, found_M = kept / IDS, np.full(m, -1, np.int64)
     before = {}
     if file.is_file():
         table = pq.read_table(file)
         pairs = zip(*(table[c].to_pylist() for c in ("detection_id", "source_id")), strict=True)
         before = dict(pairs)
     taken: set[int] = set()
-    for detection, label in sorted(zip(detection_N.tolist(), label_N.tolist(), strict=True)):
-        earlier = before.get(detection)
-        # Of a source that falls into two, the first detection keeps the identifier.
-        if earlier is not None and earlier not in taken and found_M[label] == least_M[label]:
-            found_M[label] = earlier
-            taken.add(earlier)
+    pairs_N = sorted(zip(detection_N.tolist(), label_N.tolist(), strict=True))
+    # Of a source that falls into two, the first detection keeps the identifier.
+    earlier = ((before.get(detection), label) for detection, label in pairs_N)
+    for name, label in [*earlier, *pairs_N]:
+        if name is not None and name not in taken and found_M[label] < 0:
+            found_M[label] = name
+            taken.add(name)
+    for label in np.flatnonzero(found_M < 0).tolist():  # all of its detections name others
+        name = int(least_M[label])
+        while name in taken:
+            name = (name + 1) % 2**BITS
+        found_M[label] = name
+        taken.add(name)
     now = before | dict(zip(detection_N.tolist(), found_M[label_N].tolist(), strict=True))
     told = {"detection_id": list(now), "source_id": list(now.values())}
     write_atomically(make_folder(kept) / IDS, encode(pa.table(told)))

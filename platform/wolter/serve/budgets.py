@@ -69,7 +69,7 @@ class Tills:
         Raises:
             UnknownKeyError: its key is none of ours, or it has none and needs one.
         """
-        key = _key(headers)
+        key = key_of(headers)
         if key is None:
             if self.budgets.keys_only:
                 raise UnknownKeyError("this server needs a key; send Authorization: Bearer KEY")
@@ -146,7 +146,8 @@ def of_job(elements: int) -> float:
     return DEAR * max(0, math.ceil(elements / PIECE) - 1)
 
 
-def _key(headers: Mapping[bytes, bytes]) -> str | None:
+def key_of(headers: Mapping[bytes, bytes]) -> str | None:
+    """The key that a request sends, as `X-API-Key` or as a bearer; None where it sends none."""
     given = headers.get(b"x-api-key")
     if given is None:
         word, _, rest = headers.get(b"authorization", b"").partition(b" ")

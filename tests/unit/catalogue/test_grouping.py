@@ -1,4 +1,6 @@
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wolter.catalogue import grouping
 
@@ -48,6 +50,29 @@ def test_sources_keep_their_identifiers_when_detections_are_added(tmp_path):
     assert first.tolist() == [50, 70]
     later = grouping.source_ids(np.array([10, 50, 70, 80]), np.array([0, 0, 1, 2]), tmp_path)
     assert later.tolist() == [50, 70, 80]
+
+
+def test_sources_that_fell_together_and_apart_again_have_identifiers_of_their_own(tmp_path):
+    ids = np.array([50, 70])
+    for label_N, expected in (([0, 1], [50, 70]), ([0, 0], [50]), ([0, 1], [50, 70])):
+        assert grouping.source_ids(ids, np.array(label_N), tmp_path).tolist() == expected
+
+
+labels_of = st.lists(st.integers(0, 4), min_size=5, max_size=5)
+builds = st.lists(st.tuples(st.sets(st.integers(0, 4), min_size=1), labels_of), max_size=6)
+
+
+@given(builds)
+@settings(max_examples=60, deadline=None)
+def test_no_two_sources_have_one_identifier_whatever_happened_before(tmp_path_factory, builds):
+    kept = tmp_path_factory.mktemp("ids")
+    for present, labels in builds:
+        at = sorted(present)
+        _, label_N = np.unique([labels[i] for i in at], return_inverse=True)
+        detection_N = np.array([3, 5, 7, 9, 11])[at]
+        first = grouping.source_ids(detection_N, label_N, kept)
+        assert len(np.unique(first)) == len(first) == label_N.max() + 1
+        assert grouping.source_ids(detection_N, label_N, kept).tolist() == first.tolist()
 
 
 def test_a_source_that_falls_into_two_keeps_its_identifier_once(tmp_path):

@@ -54,7 +54,7 @@ def rewrite(query: exp.Expr, used: dict[int, Named]) -> None:
     for each in apart:  # now that what they are compared with is rewritten
         _compared(*each, used)
     for node in list(query.find_all(exp.Anonymous)):
-        if node.this.upper() in SHAPES:
+        if node.this.upper() in SHAPES and node.root() is query:  # not within another one
             _selected(node)
 
 

@@ -15,6 +15,7 @@ from wolter.catalogue.store import Store, StoreLimits
 from wolter.catalogue.watchlists import Watchlists
 from wolter.errors import InputError, UnavailableError
 from wolter.serve import problems
+from wolter.serve.budgets import key_of
 from wolter.serve.catalogue import (
     downloads,
     looks,
@@ -65,7 +66,7 @@ def build_app(
     Args:
         root: folder of all releases; None is `$WOLTER_HOME/catalogue/releases`.
         limits: of queries.
-        principal: who asks, for watchlists; None goes by the header X-API-Key.
+        principal: who asks, for watchlists; None goes by the key that is sent.
         watchlists: file; see `wolter.catalogue.watchlists.Watchlists`.
     """
     catalogue = Catalogue(Store(root, limits), Watchlists(watchlists), principal or by_key)
@@ -89,12 +90,13 @@ def _warm(store: Store) -> None:
 
 
 def by_key(request: Request) -> str:
-    """Who asks, by the key in a header, which is not kept itself.
+    """Who asks, by the key that is sent, which is not kept itself.
 
     Raises:
         HTTPException: there is no key.
     """
-    key = request.headers.get("x-api-key", "")
+    key = key_of(dict(request.headers.raw)) or ""
     if not 8 <= len(key) <= 256:
-        raise HTTPException(401, "send a key of 8 to 256 characters in the header X-API-Key")
+        line = "send a key of 8 to 256 characters, as X-API-Key or as Authorization: Bearer KEY"
+        raise HTTPException(401, line)
     return sha256(key.encode()).hexdigest()

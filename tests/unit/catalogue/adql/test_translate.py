@@ -136,6 +136,29 @@ def test_descriptions_of_a_merging_join_belong_to_their_columns(ask, every):
     assert len(row) == len(at)
 
 
+def test_what_is_not_like_a_pattern(ask):
+    (whole,), (like,), (unlike,), (escaped,) = (
+        ask(f"SELECT COUNT(*) FROM source WHERE name {condition}")[0]
+        for condition in (
+            "IS NOT NULL",
+            "LIKE '%7'",
+            "NOT LIKE '%7'",
+            "NOT ILIKE 'wlt|_%' ESCAPE '|'",
+        )
+    )
+    assert 0 < like == whole - unlike
+    assert escaped == whole
+
+
+def test_shapes_of_shapes_are_columns(ask):
+    query = (
+        "SELECT TOP 1 CENTROID(CIRCLE(1, 2, 3)) AS m, CIRCLE(POINT(ra, 4), 0x1F), ra FROM source"
+    )
+    ((middle, circle, ra),) = ask(query)
+    assert middle == [1, 2]
+    assert circle == [ra, 4, 31]
+
+
 def test_clauses_behind_parentheses_count(ask):
     whole = [row[0] for row in ask("SELECT source_id FROM source ORDER BY source_id DESC")]
     inner = "(SELECT source_id FROM source)"

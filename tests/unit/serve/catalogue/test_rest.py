@@ -324,6 +324,8 @@ def test_a_watchlist_is_kept_by_key_and_answered_by_each_release(client, app):
     assert older.headers["wolter-release"] == "R0"
     (told,) = client.get("/watchlists", headers=KEY).json()
     assert told["answered"] == ["R1", "R0"]
+    bearer = {"authorization": f"Bearer {KEY['x-api-key']}"}
+    assert client.get("/watchlists", headers=bearer).json() == [told]
     other = {"x-api-key": "another key"}
     assert client.get("/watchlists", headers=other).json() == []
     refused(client.get("/watchlists/my list", headers=other), 404)
