@@ -1,5 +1,6 @@
 """Configuration of a simulated population of Chandra sources."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -38,10 +39,13 @@ class PopulationConfig:
     def __post_init__(self) -> None:
         """Check the values."""
         low, high = self.counts
-        if not 0 < low < high or self.counts_slope <= 0 or self.significance < 0:
+        slope, significance = self.counts_slope, self.significance
+        if not (
+            0 < low < high < math.inf and 0 < slope < math.inf and 0 <= significance < math.inf
+        ):
             raise InputError(
-                f"counts = {low:g}, {high:g}, counts_slope = {self.counts_slope:g}, significance = "
-                f"{self.significance:g}: give 0 < low < high, a slope above 0 and 0 or more"
+                f"counts = {low:g}, {high:g}, counts_slope = {slope:g}, significance = "
+                f"{significance:g}: give 0 < low < high, a slope above 0 and 0 or more"
             )
         self.shares()
 
@@ -69,7 +73,7 @@ class PopulationConfig:
                 weights[name] = float(value)
             except ValueError:
                 weights[name] = -1.0
-            if name not in NAMES or weights[name] < 0:
+            if name not in NAMES or not 0 <= weights[name] < math.inf:
                 raise InputError(
                     f"mix {self.mix!r}: give catalogue, equal, or CLASS=SHARE,... of "
                     f"{', '.join(NAMES)}"

@@ -17,6 +17,23 @@ from wolter.spectra.population.detector import BACKGROUNDS, Detector, middles
 from wolter.spectra.response_variation import KNOTS_KEV, hats
 from wolter.xray.instruments import acis
 
+# Bounds of each range: contamination is known of these years, vignetting to this angle.
+_RANGES = {
+    "years": (2000, 2023),
+    "off_axis_arcmin": (0, 15),
+    "exposure_s": (1, 1e8),
+    "aperture": (0.01, 1),
+    "region": (0.01, 100),
+    "background_scale": (1e-6, 1e3),
+}
+_BOUNDS = {
+    "usual_exposure_s": (1, 1e8),
+    "exposure_dex": (0, 5),
+    "background_dex": (0, 5),
+    "redistributions": (1, 1000),
+    "tilt": (0, 1),
+}
+
 
 @dataclass(frozen=True)
 class ObservingConfig:
@@ -52,16 +69,21 @@ class ObservingConfig:
     tilt: float = 0.03
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name in ("years", "off_axis_arcmin", "exposure_s", "aperture", "region"):
+        """Check the ranges.
+
+        Raises:
+            InputError: a value is none that ACIS can be simulated with.
+        """
+        for name, (least, most) in _RANGES.items():
             low, high = getattr(self, name)
-            if not 0 <= low <= high:
-                raise InputError(f"{name} = {low}, {high}: give 0 <= low <= high")
-        if self.redistributions < 1 or self.tilt < 0:
-            raise InputError(
-                f"redistributions = {self.redistributions}, tilt = {self.tilt}: give 1 or more "
-                "and 0 or more"
-            )
+            if not least <= low <= high <= most:
+                raise InputError(
+                    f"{name} = {low:g}, {high:g}: give {least:g} <= low <= high <= {most:g}"
+                )
+        for name, (least, most) in _BOUNDS.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise InputError(f"{name} = {value:g}: give {least:g} to {most:g}")
         if not self.detectors or not set(self.detectors) <= {"acis_s", "acis_i"}:
             raise InputError(
                 f"detectors = {', '.join(self.detectors)}: give acis_s, acis_i or both"

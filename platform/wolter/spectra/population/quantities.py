@@ -193,7 +193,8 @@ def _grouped(values_BC: Tensor) -> Tensor:
     """Sums over groups of channels; what is left over at the end is a smaller group."""
     missing = -values_BC.shape[-1] % _GROUP
     padded = torch.nn.functional.pad(values_BC, (0, missing))
-    return padded.reshape(*padded.shape[:-1], -1, _GROUP).sum(-1)
+    groups = padded.shape[-1] // _GROUP
+    return padded.reshape(*padded.shape[:-1], groups, _GROUP).sum(-1)
 
 
 def variability(

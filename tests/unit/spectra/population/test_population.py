@@ -1,5 +1,6 @@
 """A population of Chandra sources: selection, labels, catalogue features, response, determinism."""
 
+import math
 import pickle
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from wolter.spectra.folding import EDGES_KEV, bands_kev, fold
 from wolter.spectra.population.classes import CLASSES, NAMES
 from wolter.spectra.population.config import PopulationConfig
 from wolter.spectra.population.observing import ObservingConfig, observe
+from wolter.spectra.population.quantities import measured_slopes
 from wolter.spectra.population.selection import signal_to_noise
 from wolter.spectra.population.simulator import PopulationSimulator
 from wolter.spectra.simulate import shard_table
@@ -58,7 +60,7 @@ def test_classes_come_in_the_numbers_of_the_mix(batch):
     assert PopulationConfig(thermal="bremsstrahlung").shares()[0] == pytest.approx(1405 / 3132)
 
 
-@pytest.mark.parametrize("mix", ["", "AGN", "AGN=-1", "QSO=1", "AGN=0"])
+@pytest.mark.parametrize("mix", ["", "AGN", "AGN=-1", "QSO=1", "AGN=0", "AGN=inf", "AGN=nan"])
 def test_a_mix_of_nothing_is_refused(mix):
     with pytest.raises(InputError, match="mix"):
         PopulationConfig(mix=mix)
@@ -192,11 +194,53 @@ def test_shards_name_their_sources(simulator):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"counts": (0.0, 10.0)}, {"counts_slope": 0.0}, {"significance": -1.0}],
+    [
+        {"counts": (0.0, 10.0)},
+        {"counts": (10.0, math.inf)},
+        {"counts_slope": 0.0},
+        {"counts_slope": math.nan},
+        {"significance": -1.0},
+        {"significance": math.nan},
+    ],
 )
 def test_senseless_settings_are_refused(wrong):
     with pytest.raises(InputError, match="counts_slope"):
         PopulationConfig(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"years": (1990, 2005)},
+        {"years": (2010, 2060)},
+        {"off_axis_arcmin": (0.0, 100.0)},
+        {"exposure_s": (0.0, 1e5)},
+        {"exposure_s": (1e3, math.inf)},
+        {"aperture": (0.0, 1.0)},
+        {"aperture": (0.5, 1.5)},
+        {"background_scale": (0.0, 0.5)},
+        {"background_scale": (-0.1, 0.5)},
+        {"background_scale": (0.5, 0.1)},
+        {"usual_exposure_s": math.nan},
+        {"exposure_dex": -1.0},
+        {"background_dex": math.nan},
+        {"redistributions": 0},
+        {"tilt": -0.1},
+    ],
+)
+def test_observations_that_cannot_be_simulated_are_refused(wrong):
+    with pytest.raises(InputError, match=f"^{next(iter(wrong))} = "):
+        ObservingConfig(**wrong)
+
+
+def test_slopes_of_a_block_without_bright_sources_are_missing():
+    counts_BC = torch.zeros(3, 155)
+    counts_BC[:, ::31] = 3.0
+    area_BC, shape_TC = torch.ones(3, 155), torch.full((782, 155), 1 / 155)
+    slope_B, error_B = measured_slopes(counts_BC, 0 * counts_BC, area_BC, shape_TC, area_BC[0])
+    assert slope_B.shape == error_B.shape == (3,)
+    assert slope_B.isnan().all()
+    assert error_B.isnan().all()
 
 
 def test_other_detectors_are_refused():
