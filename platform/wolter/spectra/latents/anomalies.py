@@ -12,7 +12,7 @@ import torch
 from wolter.report.table import Column, Line, Table
 from wolter.spectra.latents.oddities import ODDITIES
 from wolter.spectra.latents.part import Part
-from wolter.spectra.latents.scores import Mask, Score, by_counts, columns
+from wolter.spectra.latents.scores import ALL, FEW, Mask, Score, by_counts, columns
 from wolter.spectra.latents.shown import SHOWN, classifier_scores, features
 from wolter.spectra.latents.sources import Array, Indices, Outputs, Sources, encode
 from wolter.spectra.latents.study import Study
@@ -22,6 +22,10 @@ TOP = 2.0  # percent
 _INJECTED = 400  # records of each oddity
 _FEW_COUNTS = 10.0
 _LEAST_AREA_CM2 = 1.0
+NOT_INJECTED = (
+    f"No oddities were injected: fewer than {FEW} records to judge by have no veto, or fewer than "
+    f"{FEW} are there to learn from."
+)
 _BAND_KEV = (0.7, 6.0)  # that must be covered
 
 
@@ -66,6 +70,8 @@ def part(study: Study) -> Part:
         return Part(tuple(tables), metrics)
     vetoed_N = np.any(list(vetoes(study.test).values()), axis=0)
     kept = np.flatnonzero(~vetoed_N)
+    if len(kept) < FEW or len(study.train) < FEW:
+        return Part(tuple(tables), metrics, remarks=(NOT_INJECTED,))
     generator = np.random.default_rng(study.options.seed)
     some_N = np.sort(generator.permutation(kept)[:_INJECTED])
     chosen = batch[_index(some_N)]
@@ -88,6 +94,8 @@ def part(study: Study) -> Part:
             if not seen_N.all():
                 none = f"{name}: {int((~seen_N).sum())} of {len(odd)} have no counts, and no rank."
                 remarks.append(none)
+            if not seen_N.any():
+                continue
             odd, example = odd[seen_N], inject(shown, edges, drawn)
             counts_N = study.test.counts_N[some_N[seen_N.numpy()]]
             outputs = encode(model, odd)
@@ -106,8 +114,9 @@ def part(study: Study) -> Part:
             middle.append(Line(row, "measured", {k: v.value for k, v in medians.items()}, {}))
             best.append(_line(row, shares_shown, 100.0))
             key = name.replace(" ", "_").replace("-", "_").lower()
-            metrics[label][f"anomaly_top_{key}"] = 100 * shares["all"].value
-            metrics[label][f"anomaly_shown_top_{key}"] = 100 * shares_shown["all"].value
+            for prefix, found in (("anomaly_top", shares), ("anomaly_shown_top", shares_shown)):
+                if ALL.name in found:
+                    metrics[label][f"{prefix}_{key}"] = 100 * found[ALL.name].value
         title = f"Injected oddities in the top {TOP:g} % of anomalies, percent: {label}"
         tables.append(Table(title, columns("most"), tuple(top)))
         title = f"The same by a classifier that was shown {len(shown):,} of each, percent: {label}"

@@ -45,6 +45,9 @@ PUBLISHED = (
     "Pinciroli Vago, Martinez-Galarza & Amato 2025, arXiv 2510.14102: Chandra spectra of high "
     "significance, classes of the latents' clusters; the method of clustering is not known here"
 )
+NOT_ASKED = (
+    "No classes were told apart: one of the two splits has sources of fewer than two known classes."
+)
 PUBLISHED_ACCURACIES = {"classes": 40.0, "two_groups": 69.0}
 
 
@@ -66,15 +69,25 @@ class Question:
     test_N: Indices
     n_classes: int
 
+    @property
+    def can_be_judged(self) -> bool:
+        """True if both splits have sources of two classes or more."""
+        both = (self.train_M, self.test_N)
+        return all(len(set(each.tolist()) - {UNKNOWN}) > 1 for each in both)
+
 
 def questions(train: Sources, test: Sources) -> tuple[Question, ...]:
-    """All classes; and active galactic nuclei against compact objects, where both are there."""
+    """All classes; and active galactic nuclei against compact objects.
+
+    Each where both splits have sources of two or more of them.
+    """
     names = train.spec.classes
-    every = Question("classes", f"{len(names)} classes", train.class_N, test.class_N, len(names))
-    train_M, test_N = two_groups(train.class_N, names), two_groups(test.class_N, names)
-    if not all({0, 1} <= set(each.tolist()) for each in (train_M, test_N)):
-        return (every,)
-    return every, Question("two_groups", "AGN against compact objects", train_M, test_N, 2)
+    groups = (two_groups(train.class_N, names), two_groups(test.class_N, names))
+    asked = (
+        Question("classes", f"{len(names)} classes", train.class_N, test.class_N, len(names)),
+        Question("two_groups", "AGN against compact objects", *groups, 2),
+    )
+    return tuple(each for each in asked if each.can_be_judged)
 
 
 def methods(clusters: int, seed: int) -> dict[str, tuple[str, Classify]]:
@@ -233,7 +246,10 @@ def part(study: Study) -> Part:
     summaries, shares, tables = [], [], []
     metrics: dict[str, dict[str, float]] = {label: {} for label in study.labels}
     ways = methods(options.clusters, options.seed)
-    for question in questions(study.train, study.test):
+    asked = questions(study.train, study.test)
+    if not asked:
+        return Part(remarks=(NOT_ASKED,))
+    for question in asked:
         counts_N, n = study.test.counts_N, question.n_classes
         found = {name: classify(rows, question, by, counts_N) for name, (_, by) in ways.items()}
         told_N = spectrum_classes(study.train, question.train_M, study.test, n, options.seed)

@@ -75,7 +75,7 @@ class Classifier(nn.Module):
 
     def __init__(self, example_ND: Tensor, n_classes: int, recipe: Recipe) -> None:
         super().__init__()
-        deviation_D = example_ND.std(0)
+        deviation_D = example_ND.std(0, correction=min(1, len(example_ND) - 1))
         self.register_buffer("mean_D", example_ND.mean(0))
         self.register_buffer("scale_D", torch.where(deviation_D > 1e-6, deviation_D, 1.0))
         width = recipe.width

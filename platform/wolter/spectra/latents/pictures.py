@@ -24,8 +24,16 @@ def part(study: Study) -> Part:
 
 def _maps(study: Study) -> Mapping[str, Figure]:
     from wolter.report import style
-    from wolter.spectra.latents.plots.latent_map import CAPTION, MOST, latent_map, two_dimensions
+    from wolter.spectra.latents.plots.latent_map import (
+        CAPTION,
+        FEWEST,
+        MOST,
+        latent_map,
+        two_dimensions,
+    )
 
+    if len(study.test) < FEWEST:
+        return {}
     order = np.random.default_rng(study.options.seed).permutation(len(study.test))
     some = np.sort(order[:MOST])
     ratio_N = study.test.label("hard_hs")

@@ -12,7 +12,7 @@ from torch import Tensor
 from wolter.report.table import Group, Line, Table
 from wolter.spectra.latents.components import Components
 from wolter.spectra.latents.part import Part
-from wolter.spectra.latents.scores import Mask, Score, by_counts, columns
+from wolter.spectra.latents.scores import ALL, Mask, Score, by_counts, columns
 from wolter.spectra.latents.sources import Array, Outputs, Sources, numbers
 from wolter.spectra.latents.study import Study
 from wolter.xray.stats.likelihood import cstat
@@ -120,12 +120,11 @@ def part(study: Study) -> Part:
         again = deviances(study.test, outputs, study.components, second_NC)
         tables.append(table(again, counts_N, study.origin, SECOND_TITLE))
         judged["deviance_per_dof_second"] = again
-    metrics = {
-        label: {
-            name: mean_by_counts(values[label][1], counts_N)["all"].value
-            for name, values in judged.items()
-            if label in values
-        }
-        for label in study.labels
-    }
+    metrics: dict[str, dict[str, float]] = {label: {} for label in study.labels}
+    for name, values in judged.items():
+        for label in study.labels:
+            if label in values:
+                score = mean_by_counts(values[label][1], counts_N).get(ALL.name)
+                if score is not None:  # None of few sources
+                    metrics[label][name] = score.value
     return Part(tuple(tables), metrics)

@@ -18,7 +18,7 @@ from wolter.report import style
 from wolter.spectra.latents.sources import UNKNOWN, Array, Indices
 
 COLOURS = (*style.CYCLE, style.BLACK)
-MOST = 2500  # sources that are drawn
+FEWEST, MOST = 3, 2500  # sources that are drawn; fewer have no map
 RATIO_SCALE = "coolwarm"  # soft to hard
 CAPTION = (
     "t-SNE (van der Maaten & Hinton 2008) of standardised latents of sources drawn at random from "
