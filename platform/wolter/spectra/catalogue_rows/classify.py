@@ -54,7 +54,7 @@ def classify(
         known.values_NX,
         config.seed,
     )
-    in_training_N = np.isin(rows.name_N, labelled.name_N)
+    in_training_N = rows.also_in(labelled)
     flags = _flags(own, known, in_training_N)
     return _table(rows, probability_NK, decided_N, evidence_NG, tuple(groups), flags)
 

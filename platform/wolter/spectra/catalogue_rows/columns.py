@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 CLASSES = ("AGN", "YSO", "LM-STAR", "HM-STAR", "HMXB", "LMXB", "NS", "CV")
 COMPACT = ("HMXB", "LMXB", "NS", "CV")
 UNKNOWN = -1  # index of the class of a row without one
+UNNAMED = "row "  # begins the name of a row without one, which its number follows
 BANDS = "smh"
 
 # Accepted names of each column, in order of preference; case does not matter.
@@ -66,6 +67,15 @@ class CatalogueRows:
 
     def __len__(self) -> int:
         return len(self.name_N)
+
+    @property
+    def named_N(self) -> NDArray[np.bool_]:
+        """True for rows that the table names; numbers of rows are no names of sources."""
+        return np.array([not name.startswith(UNNAMED) for name in self.name_N], bool)
+
+    def also_in(self, other: "CatalogueRows") -> NDArray[np.bool_]:
+        """Mask of the rows (N) whose source another table has, too, by its name."""
+        return np.isin(self.name_N, other.name_N[other.named_N])
 
     def __getitem__(self, index: NDArray[np.bool_] | NDArray[np.int64]) -> "CatalogueRows":
         """The rows of a mask or of indices."""
@@ -120,10 +130,14 @@ def read_rows(
         else np.full(n, np.nan)
         for name in (*REQUIRED, *OPTIONAL, "ra", "dec")
     }
-    names = [""] * n if "name" not in found else [str(x).strip() for x in columns[found["name"]]]
-    labels = [""] * n if "class" not in found else [str(x).strip() for x in columns[found["class"]]]
+    names, labels = (
+        [_word(x) for x in columns[found[column]]] if column in found else [""] * n
+        for column in ("name", "class")
+    )
     rows = CatalogueRows(
-        name_N=np.array([name or f"row {i + 1}" for i, name in enumerate(names)], dtype=np.str_),
+        name_N=np.array(
+            [name or f"{UNNAMED}{i + 1}" for i, name in enumerate(names)], dtype=np.str_
+        ),
         ra_N=numbers["ra"],
         dec_N=numbers["dec"],
         flux_NB=np.stack([numbers[f"flux_{b}"] for b in BANDS], 1),
@@ -169,6 +183,12 @@ def _numbers(path: Path, values: NDArray[np.generic], column: str) -> Array:
         return np.array([np.nan if _empty(x) else float(x) for x in values.tolist()])
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: column {column} has no numbers ({error})") from error
+
+
+def _word(value: object) -> str:
+    """A cell as text; what is empty, masked or NaN is empty."""
+    missing = value is None or (isinstance(value, float) and np.isnan(value))
+    return "" if missing else str(value).strip()
 
 
 def _empty(value: object) -> bool:

@@ -60,6 +60,8 @@ class Comparison:
 def read_probabilities(path: Path) -> dict[str, Array]:
     """Class probabilities (K) of sources by name, from columns `name` and `P_<class>`.
 
+    Sources with a probability that is missing are left out.
+
     Raises:
         InputError: the file is unreadable, or a column is missing.
     """
@@ -73,7 +75,9 @@ def read_probabilities(path: Path) -> dict[str, Array]:
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: a probability is no number ({error})") from error
     return {
-        str(name).strip(): row for name, row in zip(columns["name"], probability_NK, strict=True)
+        str(name).strip(): row
+        for name, row in zip(columns["name"], probability_NK, strict=True)
+        if np.isfinite(row).all()
     }
 
 

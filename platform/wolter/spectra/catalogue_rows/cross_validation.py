@@ -110,9 +110,18 @@ def stratified(class_N: Indices, folds: int, seed: int) -> Splits:
 
 
 def by_field(rows: CatalogueRows, folds: int, seed: int) -> Splits:
-    """Folds that part no field of sky: all sources of a field are in one fold."""
+    """Folds that part no field of sky: all sources of a field are in one fold.
+
+    Raises:
+        InputError: there are fewer fields than folds.
+    """
+    field_N = fields_of(rows)
+    fields = len(np.unique(field_N))
+    if fields < folds:
+        raise InputError(f"sources in {fields} fields of sky; needed: {folds}, one for each fold")
     folded = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return list(folded.split(rows.class_N, rows.class_N, fields_of(rows)))
+    splits = folded.split(rows.class_N, rows.class_N, field_N)
+    return [(training, test) for training, test in splits if len(test)]
 
 
 def fields_of(rows: CatalogueRows, distance_deg: float = FIELD_DEG) -> Indices:

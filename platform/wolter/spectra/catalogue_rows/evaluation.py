@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wolter.errors import InputError
 from wolter.spectra.catalogue_rows.classifier import ClassifierConfig
 from wolter.spectra.catalogue_rows.columns import CatalogueRows
 from wolter.spectra.catalogue_rows.comparison import Comparison, compare
@@ -37,6 +38,7 @@ class RowEvaluation:
         answers: repeats of each protocol, by its label.
         scores: scores of each protocol.
         strengths: scores of the X-ray features by correction for class shares.
+        left_out: protocols without scores, and why.
         comparison: paired with another classifier's probabilities, where there are any.
         folds: folds of each cross-validation.
         seeds: seeds of the repeats.
@@ -47,6 +49,7 @@ class RowEvaluation:
     answers: Mapping[str, tuple[Answers, ...]]
     scores: Mapping[str, Scores]
     strengths: Mapping[float, Scores]
+    left_out: Mapping[str, str]
     comparison: Comparison | None
     folds: int
     seeds: tuple[int, ...]
@@ -81,8 +84,9 @@ def evaluate(
     """Evaluate the classifier on labelled rows that it was not trained on.
 
     With positions, Galactic latitude is a protocol of its own, and a cross-validation by field of
-    sky is added. Nothing is learnt outside the folds: features are functions of single rows,
-    and medians, quantiles and class shares are those of the training rows.
+    sky is added. Protocols by field and by flux are left out, with the reason, where too few rows
+    are there to train on. Nothing is learnt outside the folds: features are functions of single
+    rows, and medians, quantiles and class shares are those of the training rows.
 
     Args:
         rows: labelled rows.
@@ -109,14 +113,21 @@ def evaluate(
         own = replace(config, seed=seed)
         return cross_validate(values_NX, rows.class_N, splits, own, progress)
 
+    def shifted(label: str, splits: Callable[[], Splits]) -> None:
+        try:
+            answers[label] = (run(plain.values_NX, splits(), seed),)
+        except InputError as error:  # fields, or classes to train on, are too few
+            left_out[label] = str(error)
+
+    left_out: dict[str, str] = {}
     answers = {XRAY: repeated(plain.values_NX)}
     comparison = None if compare_with is None else compare(rows, answers[XRAY], compare_with)
     if positions:
         answers[LATITUDE] = repeated(features(rows, latitude=True).values_NX)
     answers[RATIOS] = repeated(plain.values_NX[:, ratios])
     if positions:
-        answers[FIELD] = (run(plain.values_NX, by_field(rows, folds, seed), seed),)
-    answers[FLUX] = (run(plain.values_NX, across_flux(rows, FLUX_PARTS), seed),)
+        shifted(FIELD, lambda: by_field(rows, folds, seed))
+    shifted(FLUX, lambda: across_flux(rows, FLUX_PARTS))
     if test is not None:
         answers[TEST] = (_tested(rows, test, config, False),)
         _advance(progress)
@@ -126,6 +137,7 @@ def evaluate(
     return RowEvaluation(
         answers=answers,
         scores={label: score(each) for label, each in answers.items()},
+        left_out=left_out,
         strengths={strength: score(answers[XRAY], strength) for strength in STRENGTHS},
         comparison=comparison,
         folds=folds,
@@ -138,8 +150,8 @@ def evaluate(
 def _tested(
     rows: CatalogueRows, test: CatalogueRows, config: ClassifierConfig, latitude: bool
 ) -> Answers:
-    """Answers for the rows of another selection; no source of it is trained on."""
-    training = rows[~np.isin(rows.name_N, test.name_N)]
+    """Answers for the rows of another selection; no source that it names is trained on."""
+    training = rows[~rows.also_in(test)]
     own_NX, other_NX = (features(each, latitude).values_NX for each in (training, test))
     return Answers(test.class_N, *answer(own_NX, training.class_N, other_NX, config))
 

@@ -116,7 +116,9 @@ def group_decision(
         second: classes of the second group.
         strength: how far the prior odds of the groups are divided out.
     """
-    odds_N = probability_NK[:, second].sum(1) / probability_NK[:, first].sum(1)
-    prior = prior_K[second].sum() / prior_K[first].sum()
-    larger_N: NDArray[np.bool_] = odds_N > prior**strength
+    first_N, second_N = (probability_NK[:, group].sum(1) for group in (first, second))
+    first_prior, second_prior = (prior_K[group].sum() for group in (first, second))
+    larger_N: NDArray[np.bool_] = (
+        second_N * first_prior**strength > first_N * second_prior**strength
+    )
     return larger_N

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from wolter.report import style, table
+from wolter.report.bootstrap import Estimate
 from wolter.report.page import Figure
 from wolter.report.table import Column, Group, Line, Table
 from wolter.spectra.catalogue_rows import evaluation, plots
@@ -67,11 +68,12 @@ class RowReport:
     def lead(self) -> str:
         """Headline figures of the X-ray features."""
         own = self.result.scores[evaluation.XRAY]
+        groups = own.two_groups
+        two = "" if groups is None else f"{groups.value:.3f} for AGN against compact objects, "
         return (
             f"X-ray features alone, {self.result.folds} folds, {len(self.result.seeds)} repeats: "
-            f"balanced accuracy {own.balanced.value:.3f} over {len(own.recall)} classes, "
-            f"{own.two_groups.value:.3f} for AGN against compact objects, calibration error "
-            f"{own.ece:.3f}"
+            f"balanced accuracy {own.balanced.value:.3f} over {len(own.recall)} classes, {two}"
+            f"calibration error {own.ece:.3f}"
         )
 
     @property
@@ -83,6 +85,7 @@ class RowReport:
     def remarks(self) -> tuple[str, ...]:
         """What a reader must know."""
         told = [LATITUDE_REMARK] if evaluation.LATITUDE in self.result.scores else []
+        told += [f"{label}: left out; {why}" for label, why in self.result.left_out.items()]
         if self.result.comparison is not None:
             told.append(
                 "the classifier compared with uses optical and infrared data; ours does not"
@@ -136,17 +139,17 @@ class RowReport:
         return Table("Recall of each class", columns, (*_ordered(lines), known))
 
     def _strengths(self) -> Table:
+        shown = ("balanced", "large")
         columns = (
-            Column("balanced", "balanced", "", "none"),
-            Column("large", "large", "", "none"),
+            *(Column(name, name, "", "none") for name in shown),
             *(Column(name, name, "", "none") for name in CLASSES),
         )
         lines = tuple(
             Line(
                 f"p / share^{strength:g}",
                 "measured",
-                {"balanced": s.balanced.value, "large": s.large.value, **s.recall},
-                {"balanced": s.balanced.deviation, "large": s.large.deviation},
+                {name: each.value for name, each in _estimates(s, shown).items()} | s.recall,
+                {name: each.deviation for name, each in _estimates(s, shown).items()},
             )
             for strength, s in self.result.strengths.items()
         )
@@ -209,21 +212,18 @@ class RowReport:
         """Metrics of one protocol."""
         label = self.labels[model]
         values = self.result.scores[label]
-        return {
-            f"{KEYS[label]}/balanced_accuracy": values.balanced.value,
-            f"{KEYS[label]}/agn_compact_balanced_accuracy": values.two_groups.value,
-            f"{KEYS[label]}/large_classes_recall": values.large.value,
-            f"{KEYS[label]}/ece": values.ece,
-            f"{KEYS[label]}/brier": values.brier,
+        found = {
+            "balanced_accuracy": values.balanced,
+            "agn_compact_balanced_accuracy": values.two_groups,
+            "large_classes_recall": values.large,
         }
+        known = {name: each.value for name, each in found.items() if each is not None}
+        known |= {"ece": values.ece, "brier": values.brier}
+        return {f"{KEYS[label]}/{name}": value for name, value in known.items()}
 
 
 def _line(label: str, scores: Scores, optical: str = NO) -> Line:
-    estimates = {
-        "balanced": scores.balanced,
-        "two_groups": scores.two_groups,
-        "large": scores.large,
-    }
+    estimates = _estimates(scores)
     values = {name: each.value for name, each in estimates.items()}
     plain = {name: getattr(scores, name) for name in ("accuracy", "ece", "brier", "log_loss")}
     return Line(
@@ -234,6 +234,14 @@ def _line(label: str, scores: Scores, optical: str = NO) -> Line:
         "",
         {"optical": optical, "classes": str(len(scores.recall))},
     )
+
+
+def _estimates(
+    scores: Scores, names: tuple[str, ...] = ("balanced", "two_groups", "large")
+) -> dict[str, Estimate]:
+    """Scores with intervals by name, of those that the rows have classes for."""
+    found = {name: getattr(scores, name) for name in names}
+    return {name: each for name, each in found.items() if each is not None}
 
 
 def _group(label: str) -> Group:

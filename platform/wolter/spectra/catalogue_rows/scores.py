@@ -27,8 +27,9 @@ class Scores:
         n: rows.
         repeats: repeats that were averaged.
         balanced: mean recall of all classes.
-        large: mean recall of `LARGE`.
-        two_groups: mean recall of AGN and of compact objects, told apart from each other.
+        large: mean recall of those of `LARGE` that have rows; None where none has.
+        two_groups: mean recall of AGN and of compact objects, told apart from each other; None
+            where one of the groups has no row.
         accuracy: share of rows whose most probable class is right.
         recall: recall of each class.
         ece: expected calibration error of the most probable class.
@@ -40,8 +41,8 @@ class Scores:
     n: int
     repeats: int
     balanced: Estimate
-    large: Estimate
-    two_groups: Estimate
+    large: Estimate | None
+    two_groups: Estimate | None
     accuracy: float
     recall: Mapping[str, float]
     ece: float
@@ -51,14 +52,15 @@ class Scores:
 
     def to_json(self) -> dict[str, Any]:
         """Numbers by name."""
+        large, groups = self.large, self.two_groups
         return {
             "n": self.n,
             "repeats": self.repeats,
             "balanced_accuracy": self.balanced.value,
             "balanced_accuracy_interval_68": list(self.balanced.interval_68),
-            "large_classes_recall": self.large.value,
-            "agn_compact_balanced_accuracy": self.two_groups.value,
-            "agn_compact_interval_68": list(self.two_groups.interval_68),
+            "large_classes_recall": None if large is None else large.value,
+            "agn_compact_balanced_accuracy": None if groups is None else groups.value,
+            "agn_compact_interval_68": None if groups is None else list(groups.interval_68),
             "accuracy": self.accuracy,
             "recall": dict(self.recall),
             "ece": self.ece,
@@ -81,6 +83,8 @@ def score(repeats: Sequence[Answers], strength: float | None = None, seed: int =
     right_N = np.mean([decided_N == class_N for decided_N in decided_RN], 0)
     group_N = np.isin(class_N, COMPACT_INDEX).astype(np.int64)
     in_groups_N = np.isin(class_N, np.concatenate([AGN_INDEX, COMPACT_INDEX]))
+    in_large_N = np.isin(class_N, _LARGE_INDEX)
+    both = len(np.unique(group_N[in_groups_N])) > 1
     group_right_N = np.mean([a.compact_N == group_N for a in repeats], 0)
     confusion_KK = np.mean(
         [metrics.confusion_matrix(class_N, decided_N, len(CLASSES)) for decided_N in decided_RN], 0
@@ -90,8 +94,8 @@ def score(repeats: Sequence[Answers], strength: float | None = None, seed: int =
         n=len(class_N),
         repeats=len(repeats),
         balanced=mean_recall(right_N, class_N, seed),
-        large=mean_recall(*_of(np.isin(class_N, _LARGE_INDEX), right_N, class_N), seed),
-        two_groups=mean_recall(*_of(in_groups_N, group_right_N, group_N), seed),
+        large=mean_recall(*_of(in_large_N, right_N, class_N), seed) if in_large_N.any() else None,
+        two_groups=mean_recall(*_of(in_groups_N, group_right_N, group_N), seed) if both else None,
         accuracy=_mean(lambda a: np.mean(a.probability_NK.argmax(1) == class_N), repeats),
         recall={CLASSES[k]: float(recall_K[k]) for k in np.unique(class_N)},
         ece=_mean(lambda a: metrics.reliability(class_N, a.probability_NK).error, repeats),

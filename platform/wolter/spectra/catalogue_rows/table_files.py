@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from wolter.errors import InputError
 
 Columns = dict[str, NDArray[Any]]
+_UNITS = ("erg / (s cm2)", "deg")
 
 
 def read_columns(path: Path) -> Columns:
     """Read the columns of a table; empty cells are None or NaN.
+
+    Energy fluxes and angles that a VOTable or FITS file gives in another unit are converted to
+    erg/s/cm^2 and deg.
 
     Args:
         path: .csv, .parquet, .vot or .xml (VOTable), .fits; the first table of a file.
@@ -72,7 +76,27 @@ def _astropy(path: Path, form: str) -> Columns:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # archives break the standard in small ways
         table = Table.read(path, format=form)
-    return {name: np.array(table[name].tolist(), object) for name in table.colnames}
+    return {name: np.array(_values(table[name]), object) for name in table.colnames}
+
+
+def _values(column: Any) -> list[Any]:
+    """Values of a column, None where masked; fluxes and angles in `_UNITS`."""
+    values, factor = column.tolist(), _factor(column.unit)
+    if factor == 1:
+        return list(values)
+    return [None if value is None else value * factor for value in values]
+
+
+def _factor(unit: Any) -> float:
+    """Factor by which a column becomes one of `_UNITS`; 1 where its unit is none of their kind."""
+    from astropy.units import Unit
+
+    for wanted in _UNITS:
+        try:
+            return float(unit.to(Unit(wanted)))
+        except (AttributeError, ValueError, TypeError):  # no unit, or another kind
+            continue
+    return 1.0
 
 
 _READERS: Mapping[str, Callable[[Path], Columns]] = {

@@ -95,6 +95,41 @@ def test_rows_without_names_are_numbered(table):
     assert read_rows(table(text)).rows.name_N.tolist() == ["row 1", "row 2"]
 
 
+def test_an_empty_name_is_none_and_many_are_not_one_source(table, tmp_path):
+    path = table(f"{HEAD},Class\nA,{GOOD},AGN\n,{GOOD},NS\n,{GOOD},NS\n")
+    read = read_rows(path, labelled=True)
+    assert read.rejects == ()
+    assert read.rows.name_N.tolist() == ["A", "row 2", "row 3"]
+    assert read.rows.named_N.tolist() == [True, False, False]
+    nan = {"name": [float("nan"), 7.0], **dict.fromkeys(HEAD.split(",")[1:], [1e-15] * 2)}
+    pq.write_table(pa.table(nan), tmp_path / "nan.parquet")
+    assert read_rows(tmp_path / "nan.parquet").rows.name_N.tolist() == ["row 1", "7.0"]
+
+
+def test_numbers_of_rows_are_no_names_that_two_tables_share(table):
+    named = read_rows(table(f"{HEAD}\nA,{GOOD}\n,{GOOD}\n")).rows
+    other = read_rows(table(f"{HEAD}\nB,{GOOD}\n,{GOOD}\nA,{GOOD}\n", "other.csv")).rows
+    assert named.also_in(other).tolist() == [True, False]
+    assert other.also_in(named).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".vot"])
+def test_fluxes_and_positions_in_other_units_are_converted(tmp_path, suffix):
+    pairs = zip(HEAD.split(",")[1:], GOOD.split(","), strict=True)
+    columns = {name: np.array([float(x)] * 2) for name, x in pairs}
+    columns |= {"ra": np.radians([10.0, 20.0]), "dec": np.array([-30.0, 40.0])}
+    written = Table({"name": ["A", "B"]} | columns)
+    written["Fcsc_s"] = MaskedColumn(columns["Fcsc_s"] / 1e3, unit="W m-2", mask=[False, True])
+    written["e_Fcsc_s"].unit = "mW/m2"
+    written["ra"].unit, written["dec"].unit = "rad", "deg"
+    written.write(tmp_path / f"rows{suffix}", format="fits" if suffix == ".fits" else "votable")
+    rows = read_rows(tmp_path / f"rows{suffix}").rows
+    assert len(rows) == 1
+    np.testing.assert_allclose(rows.flux_NB, [[1e-15, 3e-15, 5e-15]], rtol=1e-12)
+    np.testing.assert_allclose(rows.error_NB, [[2e-16, 4e-16, 6e-16]], rtol=1e-12)
+    np.testing.assert_allclose((rows.ra_N[0], rows.dec_N[0]), (10, -30), rtol=1e-12)
+
+
 @pytest.mark.parametrize("suffix", [".parquet", ".fits", ".vot"])
 def test_other_formats_give_the_same_rows(table, tmp_path, suffix):
     names = f"{HEAD},powlaw_gamma_mean,Class".split(",")

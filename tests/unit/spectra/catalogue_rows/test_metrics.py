@@ -84,3 +84,8 @@ def test_groups_of_classes_by_their_shares():
     assert found.tolist() == [True, False]
     found = metrics.group_decision(probability, share, np.array([0]), np.array([1, 2]), 0.0)
     assert found.tolist() == [False, False]  # neither is above 1
+    # Nobody can tell apart what was never learnt from, and no warning says so.
+    nothing = np.array([0.0, 0.5, 0.3, 0.2])
+    probability[:, 0] = 0
+    found = metrics.group_decision(probability, nothing, np.array([0]), np.array([1, 2]))
+    assert found.tolist() == [False, False]

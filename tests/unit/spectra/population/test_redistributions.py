@@ -5,7 +5,6 @@ import torch
 
 from wolter.spectra.grid import PHOTONS_KEV, RECORDED_SHARES, acis_grid
 from wolter.spectra.population.detector import Detector
-from wolter.spectra.population.observing import ObservingConfig
 from wolter.spectra.population.redistributions import Redistribution, draw_redistributions
 from wolter.xray.instruments.instrument import load
 from wolter.xray.spectral.redistribution import recorded_offsets
@@ -62,9 +61,3 @@ def test_a_detector_has_the_embedded_one_first():
     assert not torch.equal(one.offset_TA, two.offset_TA)
     embedded = offsets(load("acis_i").response("2000")).float()
     torch.testing.assert_close(one.redistribution_QA, embedded, equal_nan=True)
-
-
-@pytest.mark.parametrize("wrong", [{"redistributions": 0}, {"tilt": -0.1}])
-def test_senseless_settings_are_refused(wrong):
-    with pytest.raises(ValueError, match="redistributions"):
-        ObservingConfig(**wrong)
