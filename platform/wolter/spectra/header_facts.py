@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from wolter.errors import InputError
+from wolter.spectra.extraction_regions import middle_of_region
 from wolter.xray.ogip import dates
 from wolter.xray.ogip import tables as ogip
+from wolter.xray.ogip.pha import spectrum_tables
 
 # Keywords of a position, in order of trust; what it is of, and the radius that holds the source in
 # 68 %, arcsec. Targets are where an observer pointed: good to some arcsec, if it is the source.
@@ -19,6 +21,8 @@ POSITIONS = (
     ("RA_OBJ", "DEC_OBJ", "the observation's target", 10.0),
     ("RA_TARG", "DEC_TARG", "the observation's target", 10.0),
 )
+TARGETS = "RA_OBJ"  # the first of them; the region that a spectrum is of goes before
+REGION_ARCSEC = 1.0
 UNKNOWN = math.nan
 
 
@@ -50,8 +54,8 @@ def read_facts(path: Path) -> HeaderFacts:
         InputError: it is no FITS file.
     """
     with ogip.open_fits(path) as hdus:
-        spectra = [hdu for hdu in hdus if str(hdu.header.get("EXTNAME", "")).strip() == "SPECTRUM"]
-        others = [hdu for hdu in hdus if hdu not in spectra]
+        spectra = spectrum_tables([hdu for hdu in hdus if hasattr(hdu, "columns")])
+        others = [hdu for hdu in hdus if not any(hdu is each for each in spectra)]
         # Tables of good times have dates of their own; the first of all is the observation's.
         headers = [hdu.header for hdu in (*spectra, *others[:1])]
         ra, dec, pos_err, origin = _position(path, headers)
@@ -63,6 +67,11 @@ def read_facts(path: Path) -> HeaderFacts:
 def _position(path: Path, headers: Iterable[Any]) -> tuple[float, float, float, str]:
     headers = list(headers)
     for ra_key, dec_key, what, pos_err in POSITIONS:
+        if ra_key == TARGETS:
+            region = middle_of_region(path, headers)
+            if region is not None:
+                key, ra, dec = region
+                return ra, dec, REGION_ARCSEC, f"{key}: the middle of the region"
         for header in headers:
             ra, dec = (_number(path, header, key) for key in (ra_key, dec_key))
             if 0 <= ra <= 360 and -90 <= dec <= 90:

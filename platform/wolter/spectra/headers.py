@@ -10,6 +10,8 @@ from wolter.xray.ogip import tables as ogip
 from wolter.xray.ogip.files import FITS_SUFFIXES
 from wolter.xray.ogip.pha import spectrum_class, spectrum_tables
 
+_NO_OBJECTS = ("CSC",)  # OBJECT of all sources of release 1 of the Chandra Source Catalog
+
 
 class FileKind(Enum):
     """Kinds of archive file."""
@@ -25,7 +27,8 @@ class FileHeader:
 
     Attributes:
         kind: the kind of file; a background has HDUCLAS2 = BKG in every table of a spectrum.
-        source: the observed object, or the file's name where OBJECT is blank.
+        source: the observed object, or the file's name where OBJECT is blank; the observation where
+            OBJECT is a whole catalogue.
         background: the background file that it names and that lies beside it, or empty.
         other: what a file of another kind is; empty for spectra.
     """
@@ -64,7 +67,7 @@ def _classify(path: Path, hdus: Any) -> FileHeader:
         kind=FileKind.BACKGROUND
         if {spectrum_class(hdu) for hdu in spectra} == {"BKG"}
         else FileKind.SPECTRUM,
-        source=_word(header, "OBJECT") or _word(hdus[0].header, "OBJECT") or path.name,
+        source=_object(header) or _object(hdus[0].header) or path.name,
         background="" if background is None or own else str(background.absolute()),
     )
 
@@ -83,6 +86,12 @@ def _other(hdus: Any, tables: list[Any]) -> str:
     if any(hdu.is_image and hdu.header.get("NAXIS", 0) for hdu in hdus):
         return "images"
     return "other tables" if tables else "FITS without data"
+
+
+def _object(header: Any) -> str:
+    """The observed object; the observation where a catalogue stands for it."""
+    word = _word(header, "OBJECT")
+    return f"observation {_word(header, 'OBS_ID')}" if word.upper() in _NO_OBJECTS else word
 
 
 def _word(header: Any, key: str) -> str:

@@ -5,12 +5,14 @@ from astropy.io import fits
 from wolter.spectra.header_facts import read_facts
 
 
-def written(path, **cards):
+def written(path, name="SPECTRUM", primary=None, **cards):
     table = fits.BinTableHDU.from_columns(
-        [fits.Column("CHANNEL", "J", array=np.arange(4))], name="SPECTRUM"
+        [fits.Column(name, "J", array=np.arange(4)) for name in ("CHANNEL", "COUNTS")], name=name
     )
     table.header.update({key.replace("_DASH_", "-"): value for key, value in cards.items()})
-    fits.HDUList([fits.PrimaryHDU(), table]).writeto(path)
+    first = fits.PrimaryHDU()
+    first.header.update(primary or {})
+    fits.HDUList([first, table]).writeto(path)
     return path
 
 
@@ -42,3 +44,64 @@ def test_what_is_no_position_stays_unknown(tmp_path, cards):
     facts = read_facts(written(tmp_path / "a.pha", DATE_DASH_OBS="never", **cards))
     assert np.isnan([facts.ra, facts.dec, facts.pos_err, facts.t_start]).all()
     assert facts.pos_origin == ""
+
+
+@pytest.mark.parametrize("name", ["PHA", "Spectrum", ""])
+def test_the_table_of_a_spectrum_may_have_any_name(tmp_path, name):
+    facts = read_facts(written(tmp_path / "a.pha", name, RA=10.5, DEC=-3.0, OBS_ID="77"))
+    assert (facts.ra, facts.dec, facts.observation_id) == (10.5, -3.0, "77")
+
+
+CHANDRA = {"TELESCOP": "CHANDRA", "INSTRUME": "ACIS", "RA_NOM": 10.668403294059}
+CHANDRA |= {"DEC_NOM": 41.278943379023, "RA_TARG": 10.7, "DEC_TARG": 41.3}
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        "Ellipse(4306.12,4451.68,8.61371,5.56163,68.6984)",
+        "MASK&Rectangle(4264,4401,4347,4501)&Ellipse(4306.12,4451.68,43.1,27.8,68.7)"
+        "&!Ellipse(4306.12,4451.68,8.6,5.6,68.7)",
+        "circle(4306.12,4451.68,10)&!circle(4310,4450,2)",
+    ],
+)
+def test_a_chandra_spectrum_lies_where_its_region_does(tmp_path, region):
+    """As the Chandra Source Catalog has it: 10.630253, 41.327479, 0.05 deg from the target."""
+    facts = read_facts(written(tmp_path / "a.pha", **CHANDRA, DSVAL11=region))
+    assert facts.ra == pytest.approx(10.630253454, abs=2e-6)
+    assert facts.dec == pytest.approx(41.327478707, abs=2e-6)
+    assert facts.pos_err == 1
+    assert facts.pos_origin == "DSVAL11: the middle of the region"
+    own = read_facts(written(tmp_path / "b.pha", RA=10.0, DEC=41.0, **CHANDRA, DSVAL11=region))
+    assert (own.ra, own.dec) == (10.0, 41.0)
+
+
+SAS = {"REFXCTYP": "RA---TAN", "REFXCRPX": 25921, "REFXCRVL": 359.430833333333}
+SAS |= {"REFXCDLT": -1.38888888888889e-05, "REFYCTYP": "DEC--TAN", "REFYCRPX": 25921}
+SAS |= {"REFYCRVL": -32.6147777777778, "REFYCDLT": 1.38888888888889e-05}
+
+
+def test_an_xmm_spectrum_lies_where_its_region_does(tmp_path):
+    """NGC 7793 ULX-4 is at 23:57:47.9, -32:34:57, 150 arcsec from the target."""
+    region = "(FLAG & 0xcfa0000) == 0 && ((X,Y) IN circle(24783.467,28244.9,800))"
+    cards = {"SLCTEXPR": region, "RA_OBJ": 359.4625, "DEC_OBJ": -32.6239}
+    facts = read_facts(written(tmp_path / "a.pha", primary=SAS, **cards))
+    assert facts.ra == pytest.approx(359.44958, abs=1e-4)
+    assert facts.dec == pytest.approx(-32.5825, abs=1e-4)
+    assert facts.pos_origin == "SLCTEXPR: the middle of the region"
+    for other in (
+        region.replace("X,Y", "DETX,DETY"),
+        region.replace("&& (", "&& !("),
+        region.replace("circle", "annulus"),
+        f"{region} || ((X,Y) IN circle(20000,28244.9,800))",
+    ):
+        (tmp_path / "a.pha").unlink()
+        facts = read_facts(written(tmp_path / "a.pha", primary=SAS, **cards | {"SLCTEXPR": other}))
+        assert facts.pos_origin.startswith("RA_OBJ"), other
+
+
+def test_a_region_without_the_plane_of_its_pixels_is_no_position(tmp_path):
+    cards = {"DSVAL11": "Circle(4306.12,4451.68,10)", "TELESCOP": "CHANDRA", "INSTRUME": "ACIS"}
+    assert np.isnan(read_facts(written(tmp_path / "a.pha", **cards)).ra)
+    cards |= {"INSTRUME": "HRC", "RA_NOM": 10.0, "DEC_NOM": 40.0}
+    assert np.isnan(read_facts(written(tmp_path / "b.pha", **cards)).ra)
