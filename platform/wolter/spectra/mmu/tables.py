@@ -5,7 +5,7 @@ A table of one form has the columns `low`, `high`, `rate`, `error` (lists: keV a
 numbers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,19 +126,32 @@ def _hdf5_pieces(path: Path) -> Iterator[pa.Table]:
     try:
         with h5py.File(path, "r") as file:
             sets = {name: each for name, each in file.items() if isinstance(each, h5py.Dataset)}
-            rows = min((len(each) for each in sets.values() if each.shape), default=0)
+            rows = _rows_of(path, sets)
             for start in range(0, rows, ROWS):
                 stop = min(start + ROWS, rows)
                 flat = {name: _arrow(each[start:stop]) for name, each in sets.items() if each.shape}
                 yield _chosen(path, flat, stop - start)
             if not rows:
                 _chosen(path, sets, 0)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, pa.ArrowException) as error:
         told = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: not a readable HDF5 file ({told}); {_REMEDY}") from error
 
 
+def _rows_of(path: Path, sets: Mapping[str, Any]) -> int:
+    """Number of rows, of which every data set must have as many."""
+    lengths = {name: len(each) for name, each in sets.items() if each.shape}
+    if len(set(lengths.values())) > 1:
+        shortest, longest = (by(lengths, key=lengths.__getitem__) for by in (min, max))
+        raise InputError(
+            f"{path}: {lengths[shortest]} rows of {shortest} and {lengths[longest]} of {longest}; "
+            "make the file again"
+        )
+    return next(iter(lengths.values()), 0)
+
+
 def _arrow(values: Any) -> Any:
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.dtype.kind == "O" and len(values) and isinstance(values[0], bytes):
         values = [value.decode("utf-8", "replace") for value in values]
     elif values.dtype.kind == "S":

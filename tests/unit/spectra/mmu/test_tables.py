@@ -112,6 +112,19 @@ def test_damaged_files_and_other_tables_are_told(tmp_path, name):
         whole(path)
 
 
+def test_no_row_of_hdf5_is_lost_or_stops_the_others(tmp_path):
+    path = tmp_path / "a.hdf5"
+    swapped = {name: np.array(COLUMNS[name], ">f8") for name in ("ra", "flux_significance_b")}
+    found = whole(write_hdf5(path, COLUMNS | swapped | {"obsid": np.array([7] * 5, ">i4")}))
+    assert_rows(found)
+    assert found["ra"].to_pylist() == COLUMNS["ra"]
+    assert found["obsid"].to_pylist() == [7] * 5
+    with pytest.raises(InputError, match=r"a.hdf5: 4 rows of hard_hs and 5 of \w+; make the file"):
+        whole(write_hdf5(path, COLUMNS | {"hard_hs": [0.1] * 4}))
+    with pytest.raises(InputError, match=r"a.hdf5: not a readable HDF5 file \(.*'x'"):
+        whole(write_hdf5(path, COLUMNS | {"obsid": ["x"] * 5}))
+
+
 def test_without_h5py_the_remedy_is_told(tmp_path, monkeypatch):
     path = write_hdf5(tmp_path / "a.hdf5", COLUMNS)
     monkeypatch.setitem(sys.modules, "h5py", None)
