@@ -148,7 +148,7 @@ class RowReport:
             Line(
                 f"p / share^{strength:g}",
                 "measured",
-                {name: each.value for name, each in _estimates(s, shown).items()} | s.recall,
+                {**{name: e.value for name, e in _estimates(s, shown).items()}, **s.recall},
                 {name: each.deviation for name, each in _estimates(s, shown).items()},
             )
             for strength, s in self.result.strengths.items()
