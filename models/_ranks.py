@@ -40,7 +40,11 @@ class Ranks(nn.Module):
         level_B = torch.bucketize(brightness_B, self.edges_N)
         at_P = 1 - torch.tensor(BEYOND).to(score_BQ)
         for level in range(levels):
-            quantile_PQ = score_BQ[level_B == level].quantile(at_P, dim=0)
+            own_BQ = score_BQ[level_B == level]
+            if not len(own_BQ):  # of faint spectra many have the same counts
+                self.quantile_NQP[level] = self.quantile_NQP[level - 1]
+                continue
+            quantile_PQ = own_BQ.quantile(at_P, dim=0)
             # Scores that are the same have ranks all the same.
             steps_PQ = torch.arange(len(at_P)).to(score_BQ)[:, None] * 1e-6
             self.quantile_NQP[level] = (quantile_PQ + steps_PQ).T

@@ -202,6 +202,18 @@ class TestAnomaly:
         assert 20 < float(extreme[0]) < 40
         assert float(extreme[1]) < 0
 
+    def test_ranks_of_spectra_that_have_mostly_the_same_few_counts(self):
+        generator = torch.Generator().manual_seed(0)
+        counts_B = torch.poisson(torch.full((8000,), 3.0), generator=generator)
+        score_B1 = torch.randn(8000, 1, generator=generator)
+        ranks = Ranks(1)
+        ranks.learn(counts_B, score_B1)
+        assert len(ranks.edges_N.unique()) < len(ranks.edges_N)  # a level without any spectrum
+        sigmas_B = ranks(counts_B, score_B1)[:, 0]
+        for sigmas, share in ((1.0, 0.1587), (2.0, 0.02275)):
+            assert float((sigmas_B > sigmas).float().mean()) == pytest.approx(share, rel=0.1)
+        assert ranks(torch.tensor([2.5]), torch.zeros(1, 1)).isfinite().all()
+
     def test_smooth_misfits_tell_gain_width_and_area_apart(self):
         edges_C1 = torch.linspace(0.5, 8.0, 151)
         energy_C = (edges_C1[1:] + edges_C1[:-1]) / 2

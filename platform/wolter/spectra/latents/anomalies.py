@@ -60,7 +60,11 @@ def part(study: Study) -> Part:
 
     Beside them what a classifier reaches that was shown each kind of oddity.
     """
-    labels = [label for label, values in study.tested.items() if ANOMALY in values]
+    labels = [
+        label
+        for label, values in study.tested.items()
+        if ANOMALY in values and np.isfinite(values[ANOMALY]).all()  # NaN of few training spectra
+    ]
     batch = study.test.batch
     if not labels:
         return Part()

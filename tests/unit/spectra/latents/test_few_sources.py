@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from tests.chandra_sources import SPEC, make_sources
 
 from wolter.spectra.latents import anomalies, classification, pictures, reconstruction
 from wolter.spectra.latents.options import EmbeddingEvaluation
+from wolter.spectra.latents.part import Part
 from wolter.spectra.latents.sources import Sources, encode
 from wolter.spectra.latents.study import Study
 
@@ -70,3 +72,10 @@ def test_no_oddities_are_injected_where_nothing_can_be_judged(study, some, chang
     assert [table.title for table in part.tables] == ["Quality vetoes of anomalies"]
     part = anomalies.part(study(some[torch.arange(3)], some))
     assert part.remarks == (anomalies.NOT_INJECTED,)
+
+
+def test_an_anomaly_that_was_not_learnt_has_no_tables(study, some):
+    found = study(some, some)
+    unknown = {"anomaly": np.full(len(some), np.nan)}
+    outputs = {"bands": (found.outputs["bands"][0], {**found.outputs["bands"][1], **unknown})}
+    assert anomalies.part(replace(found, outputs=outputs)) == Part()
