@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from tests.unit.spectra.catalogue_rows.conftest import make_rows
@@ -15,16 +13,7 @@ from wolter.spectra.catalogue_rows.cross_validation import (
     fields_of,
     stratified,
 )
-from wolter.spectra.catalogue_rows.evaluation import (
-    FIELD,
-    FLUX,
-    LATITUDE,
-    RATIOS,
-    XRAY,
-    evaluate,
-)
 from wolter.spectra.catalogue_rows.features import features
-from wolter.spectra.catalogue_rows.report import RowReport
 from wolter.spectra.catalogue_rows.scores import mean_recall, score
 
 
@@ -71,39 +60,6 @@ def test_folds_part_no_field(population):
         assert not set(ra[training]) & set(ra[test])
 
 
-def test_fewer_fields_than_folds(population):
-    rows = make_rows(population.flux_NB, classes=population.class_N, ra_N=np.arange(200) % 3 * 9.0)
-    rows = replace(rows, dec_N=np.zeros(200))
-    assert len(by_field(rows, 3, seed=0)) == 3
-    with pytest.raises(InputError, match="in 3 fields of sky; needed: 4, one for each fold"):
-        by_field(rows, 4, seed=0)
-
-
-def test_protocols_that_too_few_rows_allow_are_left_out_with_the_reason(population):
-    """All sources are in one field, and the four CV are the brightest quarter."""
-    agn, cv = (np.flatnonzero(population.class_N == CLASSES.index(n)) for n in ("AGN", "CV"))
-    rows = population[np.concatenate([agn[:12], cv[:4]])]
-    bright = np.where(rows.class_N == CLASSES.index("CV"), 1e3, 1.0)[:, None]
-    rows = replace(
-        rows,
-        flux_NB=rows.flux_NB * bright,
-        error_NB=rows.error_NB * bright,
-        ra_N=np.full(16, 83.8),
-        dec_N=np.full(16, -5.4),
-    )
-    config = ClassifierConfig(strength=1.0, iterations=2)
-    found = evaluate(rows, config, folds=2, repeats=1)
-    assert found.left_out == {
-        FIELD: "sources in 1 fields of sky; needed: 2, one for each fold",
-        FLUX: "labelled rows of one class; give rows of two classes or more",
-    }
-    assert found.scores.keys() == {XRAY, LATITUDE, RATIOS}
-    told = RowReport(found, {}).remarks
-    assert any(
-        remark.startswith("X-ray, by field of sky: left out; sources in 1") for remark in told
-    )
-
-
 def test_each_part_of_the_fluxes_is_left_out_once():
     rows = make_rows(np.array([[1.0], [4], [2], [3]]) * 1e-15 * np.ones(3))
     first, second = across_flux(rows, parts=2)
@@ -132,19 +88,6 @@ def test_scores_of_known_answers():
     assert found.ece == pytest.approx(3 / 8)  # always certain, right in 5 of 8
     assert found.brier == pytest.approx(2 * 3 / 8)
     assert found.confusion_KK[agn, cv] == 1
-
-
-@pytest.mark.parametrize("name", ["AGN", "CV"])
-def test_one_group_alone_is_not_told_from_the_other(name):
-    star, other = CLASSES.index("LM-STAR"), CLASSES.index(name)
-    right = answers_of([star, other, other], [star, other, other], [0, 1, 0], np.eye(8)[:3])
-    found = score([right])
-    assert found.balanced.value == 1
-    assert found.two_groups is None
-    assert found.to_json()["agn_compact_balanced_accuracy"] is None
-    assert found.large.value == 1
-    rare = answers_of([other, other], [other, other], [0, 1], np.eye(8)[:2])
-    assert (score([rare]).large is None) == (name == "CV")
 
 
 def test_scores_average_over_repeats():
