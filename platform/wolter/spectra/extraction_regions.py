@@ -85,7 +85,7 @@ def middle_of_region(path: Path, headers: Sequence[Header]) -> tuple[str, float,
         (float(shape["x"]), float(shape["y"])): key
         for header in headers
         for key in header
-        if _KEYS.fullmatch(key)
+        if _KEYS.fullmatch(key) and _of_sky(header, key)
         for shape in _shapes(dates.word(header, key))
     }
     plane = _Plane.of(path, headers) if len(found) == 1 else None
@@ -93,6 +93,12 @@ def middle_of_region(path: Path, headers: Sequence[Header]) -> tuple[str, float,
         return None
     ((at, key),) = found.items()
     return key, *plane.on_sky(*at)
+
+
+def _of_sky(header: Header, key: str) -> bool:
+    """False for a region in other coordinates, such as those of the detector."""
+    axes = dates.word(header, key.replace("VAL", "TYP")) if key.startswith("DSVAL") else ""
+    return axes.replace(" ", "").upper() in ("", "SKY", "SKY(X,Y)", "POS(X,Y)")
 
 
 def _shapes(text: str) -> list[re.Match[str]]:

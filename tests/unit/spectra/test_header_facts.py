@@ -100,6 +100,13 @@ def test_an_xmm_spectrum_lies_where_its_region_does(tmp_path):
         assert facts.pos_origin.startswith("RA_OBJ"), other
 
 
+@pytest.mark.parametrize("axes", ["sky(x,y)", "POS(X,Y)", "det(detx,dety)", "POS(DETX,DETY)"])
+def test_a_region_on_the_detector_is_no_position(tmp_path, axes):
+    region = {"DSVAL11": "Circle(4306.12,4451.68,10)", "DSTYP11": axes}
+    facts = read_facts(written(tmp_path / "a.pha", **CHANDRA, **region))
+    assert facts.pos_origin.startswith("RA_TARG" if "DET" in axes.upper() else "DSVAL11")
+
+
 def test_a_region_without_the_plane_of_its_pixels_is_no_position(tmp_path):
     cards = {"DSVAL11": "Circle(4306.12,4451.68,10)", "TELESCOP": "CHANDRA", "INSTRUME": "ACIS"}
     assert np.isnan(read_facts(written(tmp_path / "a.pha", **cards)).ra)
