@@ -130,6 +130,10 @@ def read_rows(
         else np.full(n, np.nan)
         for name in (*REQUIRED, *OPTIONAL, "ra", "dec")
     }
+    if not positions:  # else such a row is rejected
+        ra_N, dec_N = numbers["ra"], numbers["dec"]
+        off_N = ~((ra_N >= 0) & (ra_N <= 360) & (np.abs(dec_N) <= 90))
+        numbers |= {name: np.where(off_N, np.nan, numbers[name]) for name in ("ra", "dec")}
     names, labels = (
         [_word(x) for x in columns[found[column]]] if column in found else [""] * n
         for column in ("name", "class")

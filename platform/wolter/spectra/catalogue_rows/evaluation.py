@@ -120,6 +120,9 @@ def evaluate(
             left_out[label] = str(error)
 
     left_out: dict[str, str] = {}
+    if not positions:
+        without = int((~np.isfinite(rows.ra_N + rows.dec_N)).sum())
+        left_out[LATITUDE] = left_out[FIELD] = f"rows without a position: {without} of {len(rows)}"
     answers = {XRAY: repeated(plain.values_NX)}
     comparison = None if compare_with is None else compare(rows, answers[XRAY], compare_with)
     if positions:

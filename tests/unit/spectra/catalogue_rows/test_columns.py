@@ -113,6 +113,18 @@ def test_numbers_of_rows_are_no_names_that_two_tables_share(table):
     assert other.also_in(named).tolist() == [False, False, True]
 
 
+def test_a_position_off_the_sky_is_none(table):
+    path = table(f"{HEAD},ra,dec\nA,{GOOD},10,-20\nB,{GOOD},-999,-999\nC,{GOOD},10,95\n")
+    rows = read_rows(path).rows
+    assert rows.ra_N[0] == 10
+    assert np.isnan([rows.ra_N[1:], rows.dec_N[1:]]).all()
+    read = read_rows(path, positions=True)
+    assert read.rows.name_N.tolist() == ["A"]
+    assert read.rejects[0] == (
+        "B", "position is ra -999, dec -999; needed: 0 to 360 and -90 to 90 deg",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("suffix", [".fits", ".vot"])
 def test_fluxes_and_positions_in_other_units_are_converted(tmp_path, suffix):
     pairs = zip(HEAD.split(",")[1:], GOOD.split(","), strict=True)

@@ -52,6 +52,16 @@ def test_protocols_that_too_few_rows_allow_are_left_out_with_the_reason(populati
     assert "X-ray, by field of sky: left out; sources in 1 fields of sky" in told
 
 
+def test_protocols_of_positions_are_left_out_where_a_row_has_none(population):
+    agn, star = (np.flatnonzero(population.class_N == CLASSES.index(n)) for n in ("AGN", "LM-STAR"))
+    rows = population[np.concatenate([agn[:12], star[:12]])]
+    rows.ra_N[3] = np.nan
+    found = evaluate(rows, ClassifierConfig(strength=1.0, iterations=2), folds=2, repeats=1)
+    assert found.scores.keys() == {XRAY, RATIOS, FLUX}
+    reason = "rows without a position: 1 of 24"
+    assert found.left_out == {LATITUDE: reason, FIELD: reason}
+
+
 def answers_of(decided, compact):
     share_NK = np.full((len(decided), len(CLASSES)), 1 / len(CLASSES))
     decided_N = np.array(decided)
