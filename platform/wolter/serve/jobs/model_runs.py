@@ -66,12 +66,14 @@ class ModelRuns(Runs[ModelJob]):
             if self.queue.get(job.id) is None:  # what the process left after it was deleted
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        shutil.rmtree(folder / FILES, ignore_errors=True)
         if outcome.error:
-            self.close(job, ERROR, error=outcome.error, bytes=0)
-            return
-        size = (folder / RESULT).stat().st_size
-        self.close(job, COMPLETED, media=outcome.media, file=outcome.file, bytes=size)
+            closed = self.close(job, ERROR, error=outcome.error, bytes=0)
+        else:
+            size = (folder / RESULT).stat().st_size
+            told = {"media": outcome.media, "file": outcome.file, "bytes": size}
+            closed = self.close(job, COMPLETED, **told)
+        if closed:  # no other replica reads them
+            shutil.rmtree(folder / FILES, ignore_errors=True)
 
     async def _outcome(self, work: Work, folder: str) -> Outcome:
         process = self._process = await asyncio.create_subprocess_exec(

@@ -135,7 +135,7 @@ async def _answered(service: Any, name: str, asked: Mapping[str, Any], folder: P
             said=lambda done: write_atomically(folder / PROGRESS, f"{done:.3f}".encode()),
         )
         reply = packed(await service.models[name].answer(request), wanted, asked["explicit"])
-    (folder / RESULT).write_bytes(reply.content)
+    write_atomically(folder / RESULT, reply.content)
     return Outcome(media=reply.media_type, file=reply.file)
 
 

@@ -163,6 +163,15 @@ class Queue(Generic[J]):
         )
         return {row["id"] for row in rows}
 
+    def finish(self, name: str, owner: str, **values: Any) -> bool:
+        """Change a job that a replica runs; whether it still does, and no other one."""
+        names = ", ".join(f"{key} = ?" for key in values)
+        rows = self._execute(
+            f"UPDATE job SET {names} WHERE id = ? AND phase = ? AND owner = ? RETURNING id",
+            (*map(_held, values.values()), name, EXECUTING, owner),
+        )
+        return bool(rows)
+
     def give_back(self, owner: str) -> None:
         """Queue the runs of a replica again, which ends and is not to blame them."""
         self._execute(

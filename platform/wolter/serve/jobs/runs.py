@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any, Generic
 
-from wolter.serve.jobs.queue import ERROR, EXECUTING, FAULT, J, Queue
+from wolter.serve.jobs.queue import ERROR, FAULT, J, Queue
 
 LOOK_S, ALIVE_S, SWEEP_S = 0.25, 2.0, 10.0
 
@@ -58,9 +58,13 @@ class Runs(ABC, Generic[J]):
         if name in self._running:
             self._running[name].cancel()
 
-    def close(self, job: J, phase: str, **values: Any) -> None:
-        """Keep how a run ended, unless the job is wanted no more."""
-        self.queue.change(job.id, (EXECUTING,), phase=phase, ended=time.time(), **values)
+    def close(self, job: J, phase: str, **values: Any) -> bool:
+        """Keep how a run ended, unless the job is wanted no more or another replica runs it.
+
+        Returns:
+            Whether it was kept.
+        """
+        return self.queue.finish(job.id, self.owner, phase=phase, ended=time.time(), **values)
 
     async def _look(self) -> None:
         alive = swept = 0.0

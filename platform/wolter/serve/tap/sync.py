@@ -54,7 +54,7 @@ class Sync:
 
         Raises:
             InputError: its parameters are no query.
-            BusyError: too many wait.
+            BusyError: too many wait, or for too long.
             UnavailableError: there is no release, or no process.
         """
         flat = {name: several[-1] for name, several in asked.values.items()}
@@ -94,8 +94,15 @@ class Sync:
             raise BusyError(f"{self._here} queries wait already; try again in a few seconds")
         self._here += 1
         try:
-            async with self._free:
+            try:
+                async with asyncio.timeout(self.config.sync.seconds):
+                    await self._free.acquire()
+            except TimeoutError as error:
+                raise BusyError("the queries before this one take long; try again later") from error
+            try:
                 yield
+            finally:
+                self._free.release()
         finally:
             self._here -= 1
 

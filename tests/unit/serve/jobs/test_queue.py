@@ -9,6 +9,7 @@ import pytest
 
 from wolter.serve.jobs import queue
 from wolter.serve.jobs.queue import Queue
+from wolter.serve.jobs.runs import Runs
 from wolter.serve.jobs.store import BODY, FILES, Bounds, JobStore, ModelJob
 from wolter.serve.limits import BusyError
 
@@ -157,3 +158,22 @@ def test_what_is_over_is_deleted(tmp_path):
     kept.sweep()
     assert not kept.place(job.id).exists()
     kept.close()
+
+
+def test_a_replica_that_lost_its_job_to_another_one_does_not_end_it(store):
+    class Idle(Runs):
+        async def run(self, job):
+            """Nothing."""
+
+    accept(store)
+    one, other = Idle(store), Idle(store)
+    job = store.claim(one.owner)
+    store.change(job.id, (queue.EXECUTING,), seen=time.time() - 2 * queue.STALE_S)
+    store.sweep()
+    again = store.claim(other.owner)
+    assert again.id == job.id
+    assert not one.close(job, queue.COMPLETED, bytes=1)
+    assert store.get(job.id).phase == queue.EXECUTING
+    assert other.close(again, queue.COMPLETED, bytes=2)
+    ended = store.get(job.id)
+    assert (ended.phase, ended.bytes) == (queue.COMPLETED, 2)

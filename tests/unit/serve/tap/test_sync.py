@@ -1,5 +1,6 @@
 """Queries answered at once over HTTP."""
 
+import asyncio
 import csv
 import io
 import json
@@ -11,7 +12,11 @@ import requests
 from astropy.io import fits, votable
 from tests.unit.catalogue.adql.test_refused import HOSTILE, STILL_ANSWERED
 
+from wolter.catalogue.adql.jobs import Limits
 from wolter.catalogue.release import CURRENT
+from wolter.serve.tap.config import TapConfig
+from wolter.serve.tap.errors import BusyError
+from wolter.serve.tap.sync import Sync
 
 
 def get(url, query, **more):
@@ -228,6 +233,22 @@ def test_phases_and_availability_do_not_wait_for_queries(tap):
         codes = {each.result().status_code for each in answers}
     assert codes <= {200, 400, 429}
     assert 429 in codes
+
+
+def test_no_query_waits_longer_than_it_may_run(tmp_path):
+    config = TapConfig(sync=Limits(seconds=0.05), at_once=1)
+    sync = Sync(None, config, tmp_path, None)
+
+    async def ask():
+        async with sync._admitted():
+            with pytest.raises(BusyError, match="take long"):
+                async with sync._admitted():
+                    pass
+        async with sync._admitted():  # the place is free again
+            return sync._here
+
+    assert asyncio.run(ask()) == 1
+    assert sync._here == 0
 
 
 def test_without_a_release(tmp_path):

@@ -162,13 +162,14 @@ def test_what_a_failed_query_leaves_is_removed(tap_root, tmp_path):
     store = open_store(tmp_path)
     job = store.create(100, parameters={"QUERY": "SELECT ra FROM source"}, duration=1)
     store.change(job.id, (uws.PENDING,), phase=uws.QUEUED)
-    asyncio.run(QueryRuns(store, Failing(), TapConfig(), tap_root).run(store.claim("one")))
+    runs = QueryRuns(store, Failing(), TapConfig(), tap_root)
+    asyncio.run(runs.run(store.claim(runs.owner)))
     ended = store.get(job.id)
     assert (ended.phase, ended.error, ended.bytes) == (uws.ERROR, "too large", 0)
     assert list(store.place(job.id).iterdir()) == []
     store.change(job.id, (uws.ERROR,), phase=uws.QUEUED, bytes=2 * MB)
-    full = TapConfig(jobs_mb=2.0)
-    asyncio.run(QueryRuns(store, Failing(), full, tap_root).run(store.claim("one")))
+    full = QueryRuns(store, Failing(), TapConfig(jobs_mb=2.0), tap_root)
+    asyncio.run(full.run(store.claim(full.owner)))
     assert "with 2 MB are kept already" in store.get(job.id).error
     store.close()
 
