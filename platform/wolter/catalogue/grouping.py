@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from wolter.catalogue.sphere import unit_vectors
+from wolter.catalogue.write import locked
 from wolter.data.integrity import encode
 from wolter.files import make_folder, write_atomically
 
@@ -114,8 +115,18 @@ def source_ids(
     np.minimum.at(least_M, label_N, detection_N)
     if kept is None:
         return least_M
-    file, found_M = kept / IDS, np.full(m, -1, np.int64)
-    before = {}
+    with locked(make_folder(kept)):  # another build may be under way
+        return _remembered(detection_N, label_N, least_M, kept / IDS)
+
+
+def _remembered(
+    detection_N: NDArray[np.int64],
+    label_N: NDArray[np.int64],
+    least_M: NDArray[np.int64],
+    file: Path,
+) -> NDArray[np.int64]:
+    """Identifiers (M) of sources by those in a file, where they are kept for later builds."""
+    found_M, before = np.full(len(least_M), -1, np.int64), dict[int, int]()
     if file.is_file():
         table = pq.read_table(file)
         pairs = zip(*(table[c].to_pylist() for c in ("detection_id", "source_id")), strict=True)
@@ -136,5 +147,5 @@ def source_ids(
         taken.add(name)
     now = before | dict(zip(detection_N.tolist(), found_M[label_N].tolist(), strict=True))
     told = {"detection_id": list(now), "source_id": list(now.values())}
-    write_atomically(make_folder(kept) / IDS, encode(pa.table(told)))
+    write_atomically(file, encode(pa.table(told)))
     return found_M

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from wolter.catalogue.adql.names import CATALOGUE, Named
 from wolter.catalogue.adql.obscore import OBSCORE
+from wolter.catalogue.adql.words import in_queries
 from wolter.catalogue.columns import Column, Key, Table
 from wolter.catalogue.release import Release
 
@@ -101,7 +102,7 @@ def _columns(every: Sequence[Named]) -> Iterator[dict[str, Any]]:
             kind, arraysize = datatype(column)
             yield {
                 "table_name": named.full,
-                "column_name": '"size"' if column.name == "size" else column.name,
+                "column_name": in_queries(column.name),
                 "datatype": kind,
                 "arraysize": arraysize,
                 "xtype": column.xtype or None,

@@ -8,6 +8,7 @@ from wolter.catalogue import formats
 from wolter.catalogue.adql import schema
 from wolter.catalogue.adql.names import Named
 from wolter.catalogue.adql.obscore import OBSCORE
+from wolter.catalogue.adql.words import in_queries
 from wolter.catalogue.columns import Column
 from wolter.serve.tap.config import TapConfig
 
@@ -149,7 +150,6 @@ def _column(named: Named, column: Column) -> str:
     kind, arraysize = schema.datatype(column)
     size = f" arraysize={quoteattr(arraysize)}" if arraysize else ""
     extra = f" extendedType={quoteattr(column.xtype)}" if column.xtype else ""
-    name = '"size"' if column.name == "size" else column.name
     told = (("description", column.about), ("unit", column.unit), ("ucd", column.ucd),
             ("utype", column.utype))  # fmt: skip
     parts = "".join(f"<{tag}>{escape(text)}</{tag}>" for tag, text in told if text)
@@ -157,8 +157,8 @@ def _column(named: Named, column: Column) -> str:
     flag = "".join(f"<flag>{word}</flag>" for word in flags)
     std = f' std="{str(named.schema != "wolter").lower()}"'
     return (
-        f'<column{std}><name>{escape(name)}</name>{parts}<dataType xsi:type="vs:VOTableType"'
-        f"{size}{extra}>{kind}</dataType>{flag}</column>\n"
+        f"<column{std}><name>{escape(in_queries(column.name))}</name>{parts}"
+        f'<dataType xsi:type="vs:VOTableType"{size}{extra}>{kind}</dataType>{flag}</column>\n'
     )
 
 

@@ -66,7 +66,8 @@ def test_tap_schema_describes_itself(ask, every):
     names = {row[0] for row in ask("SELECT table_name FROM tap_schema.tables")}
     assert names == {named.full for named in every}
     described = ask('SELECT column_name, "size" FROM tap_schema.columns')
-    assert ('"size"', None) in described
+    assert {('"size"', None), ('"offset"', None)} <= set(described)
+    assert ask('SELECT "offset" FROM picture GROUP BY "offset" ORDER BY "offset"')
     assert len(described) == sum(len(named.table.columns) for named in every)
     keys = ask(
         "SELECT from_table, target_table, from_column, target_column FROM tap_schema.keys"
