@@ -52,9 +52,10 @@ def classifier_scores(
         seed: of the trees.
     """
     truth = np.r_[np.zeros(len(usual_NX)), np.ones(len(shown_BX))]
+    # Ranks need no weights of classes, and with weights binning takes a hundred times as long.
     trees = HistGradientBoostingClassifier(
-        max_iter=100, learning_rate=0.1, max_leaf_nodes=15, class_weight="balanced",
-        early_stopping=False, random_state=seed,
+        max_iter=100, learning_rate=0.1, max_leaf_nodes=15, early_stopping=False,
+        random_state=seed,
     )  # fmt: skip
     trees.fit(np.concatenate([usual_NX, shown_BX]), truth)
     return [np.asarray(trees.decision_function(each), float) for each in judged]

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from wolter.spectra.catalogue_rows import classifier
 from wolter.spectra.catalogue_rows.columns import CLASSES, CatalogueRows
 
 
@@ -22,6 +25,15 @@ def make_rows(flux, error=None, classes=None, **more):
         "class_N": np.full(n, -1) if classes is None else np.array(classes),
     }
     return CatalogueRows(**values | more)
+
+
+@pytest.fixture
+def few_rounds(monkeypatch):
+    """A tenth of the boosting, for tests of what is done with the classifier."""
+    full = classifier._trees
+    monkeypatch.setattr(
+        classifier, "_trees", lambda config: full(replace(config, iterations=10, learning_rate=0.3))
+    )
 
 
 @pytest.fixture

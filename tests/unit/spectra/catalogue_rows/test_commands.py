@@ -9,6 +9,8 @@ from tests.unit.spectra.catalogue_rows.conftest import csv_of
 from wolter import cli
 from wolter.spectra.catalogue_rows.columns import CLASSES
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 
 @pytest.fixture
 def labelled(population, tmp_path):

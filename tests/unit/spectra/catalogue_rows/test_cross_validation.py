@@ -16,6 +16,8 @@ from wolter.spectra.catalogue_rows.cross_validation import (
 from wolter.spectra.catalogue_rows.features import features
 from wolter.spectra.catalogue_rows.scores import mean_recall, score
 
+pytestmark = pytest.mark.usefixtures("few_rounds")
+
 
 def test_every_row_is_answered_once_by_a_classifier_that_did_not_see_it(population):
     splits = stratified(population.class_N, 5, seed=3)
