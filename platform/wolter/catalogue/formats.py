@@ -248,7 +248,8 @@ def _for_fits(columns: Sequence[Column]) -> list[Column]:
     """
     found, taken = [], set[str]()
     for column in columns:
-        name, number = (_ascii(column.name)[:64] or "column"), 1
+        plain = _ascii(column.name).replace(":", "_")  # which NumPy has not in names
+        name, number = plain[:64] or "column", 1
         first = name
         while name.lower() in taken:
             number += 1

@@ -9,9 +9,18 @@ import pyarrow.compute as pc
 
 from wolter.catalogue.adql.translate import Translation
 from wolter.catalogue.columns import ARROW, Column, DataType
+from wolter.errors import InputError
 
 _DATATYPES: Mapping[pa.DataType, DataType] = MappingProxyType(
     {ARROW[name]: name for name in ("short", "int", "long", "float", "double", "text", "doubles")}
+)
+
+_TEXTS = (
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_dictionary,
+    pa.types.is_date,
+    pa.types.is_time,
 )
 
 
@@ -21,6 +30,9 @@ def described(rows: pa.Table, translation: Translation) -> tuple[pa.Table, list[
     Args:
         rows: what the database gives.
         translation: says which columns of tables they are.
+
+    Raises:
+        InputError: a column holds what no answer can.
     """
     told = translation.fields
     known = told if told is not None and len(told) == rows.num_columns else None
@@ -28,7 +40,7 @@ def described(rows: pa.Table, translation: Translation) -> tuple[pa.Table, list[
     for index, field in enumerate(rows.schema):
         source = known[index].column if known else None
         name = _unique(known[index].name or field.name if known else field.name, taken)
-        array = _plain(rows.column(index))
+        array = _plain(rows.column(index), field.name)
         datatype = _DATATYPES[array.type]
         about = replace(source, indexed=False) if source else Column(name, "", datatype)
         if source is not None and source.datatype == "char" and datatype == "text":
@@ -50,8 +62,12 @@ def _unique(name: str, taken: set[str]) -> str:
     return found
 
 
-def _plain(array: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Values in one of the types that answers have."""
+def _plain(array: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Values in one of the types that answers have.
+
+    Raises:
+        InputError: they are of none, such as whole rows, differences of times, or huge integers.
+    """
     kind = array.type
     if pa.types.is_list(kind):  # whatever the name of its items
         return array.cast(ARROW["doubles"])
@@ -70,6 +86,11 @@ def _plain(array: pa.ChunkedArray) -> pa.ChunkedArray:
         return array.cast(pa.string())
     if pa.types.is_timestamp(kind):
         return pa.chunked_array([pc.strftime(array.combine_chunks(), "%Y-%m-%dT%H:%M:%S")])
+    if not any(of(kind) for of in _TEXTS):
+        raise InputError(
+            f"column {name[:64]!r}: its values are neither numbers, text nor times; select columns "
+            "of tables, or CAST them"
+        )
     return array.cast(pa.string())
 
 

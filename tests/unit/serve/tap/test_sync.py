@@ -114,6 +114,9 @@ def test_hostile_queries_are_refused(tap, adql):
     assert requests.get(f"{tap}/availability", timeout=30).status_code == 200
 
 
+DAY = "CAST('2026-01-01' AS TIMESTAMP)"
+
+
 @pytest.mark.parametrize(
     ("values", "line"),
     [
@@ -129,6 +132,10 @@ def test_hostile_queries_are_refused(tap, adql):
         ({"UPLOAD": "bad name,param:x"}, "UPLOAD"),
         ({"QUERY": "SELECT nope FROM source"}, "nope"),
         ({"QUERY": "SELECT CAST('x' AS INTEGER) FROM source"}, "convert"),
+        ({"QUERY": "SELECT s FROM source AS s"}, "column 's': its values are neither"),
+        ({"QUERY": f"SELECT {'9' * 42} AS n FROM source"}, "column 'n': its values are neither"),
+        ({"QUERY": f"SELECT {DAY} - {DAY} AS d FROM source"}, "column 'd': its values are neither"),
+        ({"QUERY": "SELECT AREA(POLYGON(1e999, 0, 1, 1, 2, 2)) FROM source"}, "too large"),
     ],
 )
 def test_bad_requests_say_why(tap, values, line):
@@ -140,6 +147,14 @@ def test_bad_requests_say_why(tap, values, line):
 
 def _lower(values):
     return {("query" if name == "QUERY" else name): value for name, value in values.items()}
+
+
+def test_any_name_of_a_column_is_taken_by_fits(tap):
+    answer = get(tap, f"SELECT TOP 1 {DAY}, 'a:b' AS \"x:\ny\" FROM source", RESPONSEFORMAT="fits")
+    assert answer.status_code == 200
+    with fits.open(io.BytesIO(answer.content)) as file:
+        assert file[1].columns.names[1] == "x__y"
+        assert list(file[1].data[0]) == ["2026-01-01T00:00:00.000000", "a:b"]
 
 
 def test_dear_queries_are_sent_to_jobs(tap):
