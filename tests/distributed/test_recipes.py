@@ -9,6 +9,7 @@ import pytest
 from wolter.registry import mlflow_store
 from wolter.registry.checkpoint import load_model
 from wolter.spectra.simulator import SimulateConfig
+from wolter.train.runner import train_local
 
 pytestmark = pytest.mark.distributed
 ROOT = Path(__file__).parents[2]
@@ -17,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def published(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "jobs")
-    yield importlib.import_module("_published")
+    module = importlib.import_module("_published")
+    monkeypatch.setattr(module, "train", train_local)  # training on Ray has tests of its own
+    yield module
     sys.modules.pop("_published")
 
 
