@@ -287,7 +287,8 @@ def _value(column: Column, value: Any) -> Any:
         if not isinstance(value, str):
             written = getattr(value, "text", str(value))  # 0123 and 1.10 are no 123 and 1.1
             value = written if isinstance(value, int | float) else None
-        if value is None or len(value) > MOST_TEXT or "\0" in value:
+        bad = re.search("[\0\ud800-\udfff]", value or "")  # no characters of UTF-8
+        if value is None or len(value) > MOST_TEXT or bad:
             raise InputError(f"{column.name}: give text of at most {MOST_TEXT} characters")
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -128,6 +128,7 @@ def test_what_is_no_filter_is_refused(text):
         ([Filter("name", "<", "a")], "operator '<'"),
         ([Filter("name", "=", "a" * 257)], "256 characters"),
         ([Filter("name", "=", ["a"])], "256 characters"),
+        ([Filter("name", "in", ["a", "\ud800"])], "256 characters"),
         ([Filter('kt" OR 1=1 --', "=", 1)], "no column"),
         ([Filter("rowid", "=", 1)], "no column"),
         ([Filter("kt", "=", 1)] * 51, "at most 50"),
