@@ -121,6 +121,7 @@ async def accepted(
     digest = await asyncio.to_thread(digest_of, {**asked, **names, **owner}, files, request.body)
     job = await asyncio.to_thread(store.equal, digest)
     if job is None:
+        await asyncio.to_thread(store.check_room)  # what is refused costs nothing more
         known.charge(price)
         job = await asyncio.to_thread(
             store.accept, asked, files, request.body, **names, key=known.key, digest=digest

@@ -119,7 +119,7 @@ class JobStore(Queue[ModelJob]):
         Raises:
             BusyError: too many wait, or too much is stored.
         """
-        self._check_room()
+        self.check_room()
         sent = files or {}
         names = {field: [plain_name(name) for name, _ in each] for field, each in sent.items()}
         told = {**asked, "files": None if files is None else names}
@@ -198,7 +198,12 @@ class JobStore(Queue[ModelJob]):
         )
         return max(1, math.ceil(rows[0][0] or _GUESS_S))
 
-    def _check_room(self) -> None:
+    def check_room(self) -> None:
+        """Check that there is room for another job.
+
+        Raises:
+            BusyError: too many wait, or too much is stored.
+        """
         self.sweep()
         waiting = self.count(PENDING, QUEUED)
         if waiting >= self.bounds.waiting:

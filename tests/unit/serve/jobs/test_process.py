@@ -162,6 +162,9 @@ def test_a_job_is_paid_once_by_its_pixels(
     assert app.paid == units
     assert client.post(URL, files=sent).status_code == 202
     assert app.paid == [*units, 20]
+    store.bounds = Bounds(waiting=1)
+    assert client.post(URL, params={"exposure": 3e4}, files=sent).status_code == 429
+    assert app.paid == [*units, 20, 20]  # and no price of a job
     store.close()
 
 
