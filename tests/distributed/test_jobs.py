@@ -119,10 +119,10 @@ def test_train_as_it_is_written_in_the_readme(submit, home):
 def test_options_go_with_a_working_dir(submit):
     output = submit(
         *("--working-dir", ".", "--", "python", "jobs/train_spectra.py", "mlp"),
-        *("--train.epochs", "1", "--promote"),
+        *("--train.epochs", "1"),
     )
-    assert "mlp version 1 is the champion" in output
-    ours = ("training mlp", "run ", "epoch 1/1", "mlp version 1")
+    assert "mlp version 1" in output
+    ours = ("training mlp", "run ", "epoch 1/1")
     assert [line for line in log_of(output) if not line.startswith(ours)] == []
 
 

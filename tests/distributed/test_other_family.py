@@ -1,5 +1,6 @@
 """A family of another package, installed beside wolter, goes through the public commands."""
 
+import concurrent.futures
 import csv
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from astropy.io.votable import parse_single_table
+from tests import processes
 from tests.processes import PYTHON, environment
 from tests.synthetic import make_dataset
 
@@ -139,19 +141,28 @@ def test_predictions_are_its_own_outputs_with_units(wolter, promoted, pha, tmp_p
 
 
 @pytest.fixture(scope="module")
-def client(user, promoted):
-    """Client of the user's server."""
-    command = [*PYTHON, "serve", "--port", "0", "--parsers", "1"]
+def server(user, promoted):
+    """The user's server, a process, and its address."""
+    limits = ("--parsers", "1", "--max-ongoing", "1", "--max-queued", "1")
     with subprocess.Popen(
-        command, **user, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*PYTHON, "serve", "--port", "0", *limits],
+        **user,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as process:
         line = process.stdout.readline()
         found = re.search(r"serving at (http://\S+)", line)
         assert found, line
-        with httpx2.Client(base_url=found[1], timeout=60) as client:
-            yield client
+        yield process, found[1]
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with httpx2.Client(base_url=server[1], timeout=60) as client:
+        yield client
 
 
 def test_served_answers_are_its_own_outputs(client, wolter, pha, tmp_path):
@@ -183,3 +194,22 @@ def test_the_served_interface_documents_its_outputs(client):
     paths = client.get("/openapi.json").json()["paths"]
     response = paths["/v1/spectra/embedding"]["post"]["responses"]["200"]
     assert "mean energy of the counts (keV)" in json.dumps(response)
+
+
+def test_it_listens_on_loopback_refuses_what_is_too_much_and_ends_cleanly(server):
+    """All that the command says of a server, on the one of this file: its start is dear."""
+    process, url = server
+    listens = processes.listening(process.pid)
+    assert {"raylet", "gcs_server"} <= {name for name, _, _ in listens}
+    assert not processes.outside(listens)
+    body = {"counts": [[1] * 256] * 500, "exposure_s": 25_000}
+    parameters = f"{url}/v1/spectra/parameters"
+    with concurrent.futures.ThreadPoolExecutor(12) as threads:
+        asked = [threads.submit(httpx2.post, parameters, json=body, timeout=60) for _ in range(12)]
+    answers = [each.result() for each in asked]
+    assert {answer.status_code for answer in answers} == {200, 429}
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert int(refused.headers["retry-after"]) >= 1
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.read().startswith("shutting down")
+    assert process.wait(60) == 0
