@@ -119,7 +119,7 @@ def redistributions(batch: SpectraBatch, edges_C1: Tensor) -> Redistributions:
     offset_BTA = batch.folding_offsets_BTA
     if offset_BTA is None:
         offset_BTA = edges_C1.new_zeros(len(batch), len(SHARES), len(PHOTONS_KEV))
-    return Redistributions.of(offset_BTA, edges_C1)
+    return Redistributions.of(offset_BTA, edges_C1, batch.filled_BC)
 
 
 def deviance(counts_BC: Tensor, expected_BC: Tensor) -> Tensor:

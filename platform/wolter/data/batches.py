@@ -127,7 +127,10 @@ def epoch_seed(seed: int, epoch: int, rank: int = 0, purpose: int = 0) -> int:
 
 
 def gather(blocks: Iterable[RecordBatch], n: int, device: str = "cpu") -> RecordBatch:
-    """Join blocks of `n` rows in all, without ever holding them twice."""
+    """Join blocks of `n` rows in all, without ever holding them twice.
+
+    Numbers that only some of them hold are NaN in the others.
+    """
     whole: RecordBatch | None = None
     end = 0
     for block in blocks:
@@ -137,7 +140,14 @@ def gather(blocks: Iterable[RecordBatch], n: int, device: str = "cpu") -> Record
             whole = type(block)(**empty)
         start, end = end, end + len(block)
         for name, value in columns.items():
+            if getattr(whole, name) is None:
+                setattr(
+                    whole, name, value.new_full((n, *value.shape[1:]), torch.nan, device=device)
+                )
             getattr(whole, name)[start:end] = value
+        for name, whole_N in vars(whole).items():
+            if whole_N is not None and name not in columns:
+                whole_N[start:end] = torch.nan
     assert whole is not None
     assert end == n, f"{end} rows came, {n} were expected"
     return whole

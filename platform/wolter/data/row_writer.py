@@ -5,11 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from wolter.data.integrity import encode
 from wolter.data.record_kinds import Spec
-from wolter.data.shards import REJECTS, Manifest, Shard, ShardDataset, write_manifest, write_shard
+from wolter.data.shards import (
+    REJECTS,
+    Manifest,
+    Shard,
+    ShardDataset,
+    tensor_column,
+    write_manifest,
+    write_shard,
+)
 from wolter.data.split import name_keys
 from wolter.errors import InputError
 from wolter.files import write_atomically
@@ -76,7 +85,7 @@ class RowWriter:
             self._write()
 
     def _write(self) -> None:
-        table = pa.concat_tables(self.waiting)
+        table = _joined(self.waiting)
         rows = self.rows_per_shard
         self.shards.append(write_shard(self.out, len(self.shards), table[:rows]))
         self.waiting = [table[rows:]]
@@ -97,3 +106,17 @@ class RowWriter:
             rejects=len(self.rejects),
         )
         return write_manifest(self.out, manifest)
+
+
+def _joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Rows of all tables; tensors that only some of them have are NaN in the others."""
+    tables = [table for table in tables if table.num_rows]  # of no rows, columns may be missing
+    schema = pa.unify_schemas([table.schema for table in tables])
+    whole = []
+    for table in tables:
+        for field in schema:
+            if field.name not in table.column_names:
+                values = np.full((len(table), *field.type.shape), np.nan, np.float32)
+                table = table.append_column(field.name, tensor_column(values))
+        whole.append(table.select(schema.names))
+    return pa.concat_tables(whole)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wolter.spectra.folding import EDGES_KEV, matrices
+from wolter.spectra.folding import EDGES_KEV, filled, matrices
 from wolter.spectra.gridded import GriddedObservation
 from wolter.spectra.model_check import UNEXPLAINED, Likelihood
 from wolter.spectra.reading import Record
@@ -37,6 +37,8 @@ def response_of(batch: SpectraBatch, i: int, energy_edges: tuple[float, ...]) ->
         return None
     edges_C1 = torch.tensor(energy_edges, dtype=torch.float64)
     share_FC = matrices(offset_TA[None].float(), edges_C1.float())[0]
+    if batch.filled_BC is not None:
+        share_FC = filled(share_FC, batch.filled_BC[i])
     edges_F1 = torch.tensor(EDGES_KEV, dtype=torch.float64)
     return Response(edges_F1, area_F[:, None] * share_FC, edges_C1, 0)
 

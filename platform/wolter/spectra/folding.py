@@ -59,7 +59,7 @@ def matrices(offset_RTA: Tensor, energy_edges: Sequence[float] | Tensor) -> Tens
         energy_edges: edges of the channels, keV.
     """
     edges_C1 = torch.as_tensor(energy_edges).to(offset_RTA)
-    quantile_RTF = _interpolated(_filled(offset_RTA))
+    quantile_RTF = _interpolated(_known(offset_RTA))
     offset_FC1 = edges_C1 - bands_kev().to(edges_C1)[:, None]
     x_RFC1 = offset_FC1.expand(len(offset_RTA), -1, -1).contiguous()
     knots_RFT = quantile_RTF.mT.contiguous()
@@ -70,6 +70,19 @@ def matrices(offset_RTA: Tensor, energy_edges: Sequence[float] | Tensor) -> Tens
     z_RFC1 = torch.lerp(normal_T[upper - 1], normal_T[upper], share)
     below_RFC1: Tensor = torch.special.ndtr(z_RFC1)
     return below_RFC1.diff(dim=2)
+
+
+def filled(counts: Tensor, filled_C: Tensor | None) -> Tensor:
+    """Counts, or shares of them, of the instrument's own channels in those of a grid (..., C).
+
+    `matrices` knows the grid alone. Where channels do not nest in it, neighbours on it hold
+    different numbers of them.
+
+    Args:
+        counts: of channels that fill the grid (..., C).
+        filled_C: see `filled_BC` of `wolter.spectra.schema.SpectraBatch`; broadcast.
+    """
+    return counts if filled_C is None else counts * torch.nan_to_num(filled_C, nan=1.0).to(counts)
 
 
 def fold(
@@ -94,31 +107,39 @@ class Redistributions:
     Attributes:
         matrix_RFC: the distinct ones, see `matrices`.
         index_B: which of them each record has.
+        filled_BC: see `filled`.
     """
 
     matrix_RFC: Tensor
     index_B: Tensor
+    filled_BC: Tensor | None = None
 
     @classmethod
-    def of(cls, offset_BTA: Tensor, edges: Sequence[float] | Tensor) -> Self:
+    def of(
+        cls,
+        offset_BTA: Tensor,
+        edges: Sequence[float] | Tensor,
+        filled_BC: Tensor | None = None,
+    ) -> Self:
         """Redistributions of records from their offsets, keV, and the edges of the channels."""
         distinct_RTA, index_B = _distinct(offset_BTA)
-        return cls(matrices(distinct_RTA, edges), index_B)
+        return cls(matrices(distinct_RTA, edges), index_B, filled_BC)
 
     def __getitem__(self, rows: Tensor) -> Self:
         """Those of some records."""
-        return replace(self, index_B=self.index_B[rows])
+        filled_BC = None if self.filled_BC is None else self.filled_BC[rows]
+        return replace(self, index_B=self.index_B[rows], filled_BC=filled_BC)
 
     def __call__(self, photons: Tensor) -> Tensor:
         """Expected counts (..., B, C) of detected photons (..., B, F)."""
         matrix_RFC = self.matrix_RFC.to(photons)
         if len(matrix_RFC) == 1:
-            return photons @ matrix_RFC[0]
+            return filled(photons @ matrix_RFC[0], self.filled_BC)
         counts = photons.new_zeros(*photons.shape[:-1], matrix_RFC.shape[2])
         for r, matrix_FC in enumerate(matrix_RFC):
             rows = (self.index_B == r).nonzero()[:, 0]
             counts = counts.index_copy(-2, rows, photons[..., rows, :] @ matrix_FC)
-        return counts
+        return filled(counts, self.filled_BC)
 
 
 def _distinct(offset_BTA: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,15 +162,15 @@ def _weights(n: int, like: Tensor) -> Tensor:
     return torch.arange(1, n + 1, dtype=torch.float64, device=like.device).sqrt()
 
 
-def _filled(offset_RTA: Tensor) -> Tensor:
+def _known(offset_RTA: Tensor) -> Tensor:
     """Unknown offsets taken from the nearest photon energy that has some."""
     known_RA = ~offset_RTA.isnan().any(1)
     n = offset_RTA.shape[2]
     position_A = torch.arange(n, device=offset_RTA.device)
     distance_RAA = (position_A[:, None] - position_A).abs() + 2 * n * ~known_RA[:, None, :]
     nearest_RA = distance_RAA.argmin(2)
-    filled_RTA = offset_RTA.gather(2, nearest_RA[:, None, :].expand_as(offset_RTA))
-    return torch.nan_to_num(filled_RTA, nan=0.0)
+    known_RTA = offset_RTA.gather(2, nearest_RA[:, None, :].expand_as(offset_RTA))
+    return torch.nan_to_num(known_RTA, nan=0.0)
 
 
 def _interpolated(offset_RTA: Tensor) -> Tensor:

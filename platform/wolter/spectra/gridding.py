@@ -15,7 +15,9 @@ from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
 from wolter.spectra.schema import SpectraBatch
 from wolter.xray.spectral.observation import Observation
 from wolter.xray.spectral.redistribution import recorded_offsets
-from wolter.xray.spectral.response import rebin_channels
+from wolter.xray.spectral.response import rebin_channels, width_in_bins
+
+NESTED = 0.1  # part of a bin's width that channels may lack or exceed, and still nest in bins
 
 
 def batch_of(observations: Sequence[Observation], energy_edges: tuple[float, ...]) -> SpectraBatch:
@@ -29,7 +31,7 @@ def batch_of(observations: Sequence[Observation], energy_edges: tuple[float, ...
         InputError: an observation has no good channel on the grid, or AREASCAL leaves it no area.
     """
     counts, backgrounds, scales, areas, exposures, offsets = [], [], [], [], [], []
-    narrow_areas, narrow_offsets = [], []
+    narrow_areas, narrow_offsets, filled = [], [], []
     for observation in map(without_areascale, observations):
         binned = observation.rebin(energy_edges)
         scale, background_C = one_background_scale(observation, energy_edges)
@@ -42,6 +44,9 @@ def batch_of(observations: Sequence[Observation], energy_edges: tuple[float, ...
         area_F, offset_TA = describe(observation.response)
         narrow_areas.append(area_F)
         narrow_offsets.append(offset_TA)
+        edges_C1 = observation.response.channel_edges_C1.cpu()
+        filled.append(filled_by_channels(edges_C1, energy_edges, observation.good_C))
+    filled_BC = torch.stack(filled)
     return SpectraBatch(
         counts_BC=torch.stack(counts).float(),
         background_BC=torch.stack(backgrounds).float(),
@@ -51,7 +56,26 @@ def batch_of(observations: Sequence[Observation], energy_edges: tuple[float, ...
         redistribution_BQA=torch.stack(offsets).float(),
         folding_area_BF=torch.stack(narrow_areas),
         folding_offsets_BTA=torch.stack(narrow_offsets),
+        filled_BC=None if bool(filled_BC.isnan().all()) else filled_BC,
     )
+
+
+def filled_by_channels(
+    edges_C1: Tensor, energy_edges: Sequence[float], good_C: Tensor | None = None
+) -> Tensor:
+    """Width of the channels whose counts are in each bin of a grid (C) over the width of the bin.
+
+    NaN where channels nest in the bins: none lacks or exceeds more than `NESTED` of its width.
+
+    Args:
+        edges_C1: edges of the channels, keV.
+        energy_edges: edges of the bins, keV.
+        good_C: channels that count; None: all.
+    """
+    width_C = width_in_bins(edges_C1, energy_edges, good_C)
+    filled_C = (width_C / torch.tensor(energy_edges, dtype=torch.float64).diff()).float()
+    nested = bool(((filled_C - 1).abs() <= NESTED).all())
+    return torch.full_like(filled_C, torch.nan) if nested else filled_C
 
 
 def without_areascale(observation: Observation) -> Observation:

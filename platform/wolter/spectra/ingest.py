@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
@@ -16,6 +17,7 @@ from wolter.data.integrity import encode
 from wolter.data.row_writer import FILES_PER_TASK, RowWriter, in_blocks, list_files
 from wolter.data.shards import (
     ShardDataset,
+    tensor_column,
     to_table,
 )
 from wolter.errors import InputError, is_utf8, printable
@@ -29,6 +31,7 @@ from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.xray.instruments.instrument import DEFAULT, load
 from wolter.xray.spectral.observation import Observation
 
+FILLED = "filled"  # column of spectra alone whose channels do not nest in the grid
 OTHERS = "others.parquet"  # files that were passed over, and what they are
 
 
@@ -147,7 +150,18 @@ def _classify_block(block: dict[str, Any]) -> dict[str, list[str]]:
 def _read_block(block: dict[str, Any], config: dict[str, Any]) -> pa.Table:
     """Ray Data task: records of a block of spectra."""
     settings = configs.from_dict(IngestConfig, config)
-    return read_spectra(list(block["file"]), list(block["source"]), settings)
+    table = read_spectra(list(block["file"]), list(block["source"]), settings)
+    if FILLED in table.column_names:
+        return table
+    # All blocks have the same columns: Ray Data may join them.
+    unknown_BC = np.full((len(table), len(settings.energy_edges) - 1), np.nan, np.float32)
+    return table.append_column(FILLED, tensor_column(unknown_BC))
+
+
+def _without_unknown(table: pa.Table) -> pa.Table:
+    """Rows without the column of channels that do not nest, where it tells nothing."""
+    filled_BC = table[FILLED].combine_chunks().to_numpy_ndarray()
+    return table.drop_columns([FILLED]) if np.isnan(filled_BC).all() else table
 
 
 def ingest_dataset(
@@ -210,7 +224,7 @@ def ingest_dataset(
                 _read_block, fn_args=(configs.to_dict(config),), batch_size=FILES_PER_TASK
             )
             for part in records.iter_batches(batch_format="pyarrow", batch_size=None):
-                writer.add(part)
+                writer.add(_without_unknown(part))
                 if on_files is not None:
                     on_files(part.num_rows, spectra.num_rows)
     dataset = writer.finish("spectra", SpectraSpec(config.energy_edges), configs.to_dict(config))

@@ -43,6 +43,7 @@ KIND = RecordKind(
         "redistribution": "redistribution_BQA",
         "folding_area": "folding_area_BF",
         "folding_offsets": "folding_offsets_BTA",
+        "filled": "filled_BC",
         "class": "class_B",
         "catalogue": "catalogue_BX",
     },

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wolter.answering.quick_look import Array, LookAxis, QuickLook
-from wolter.spectra.folding import EDGES_KEV, matrices
+from wolter.spectra.folding import EDGES_KEV, filled, matrices
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.xray.emission import components
 from wolter.xray.spectral.smoothing import smooth_background
@@ -117,5 +117,7 @@ def _expected(
     flux_BSF = model(named | spec.fixed).reshape(b, s, -1)
     rate_BSF = flux_BSF * (batch.folding_area_BF * batch.exposure_B[:, None])[:, None]
     matrix_BFC = matrices(batch.folding_offsets_BTA, torch.tensor(spec.energy_edges))
+    if batch.filled_BC is not None:
+        matrix_BFC = filled(matrix_BFC, batch.filled_BC[:, None])
     expected_BSC: Array = (rate_BSF @ matrix_BFC).double().add(background_BC[:, None]).numpy()
     return expected_BSC

@@ -150,6 +150,8 @@ class SpectraBatch(RecordBatch):
         folding_offsets_BTA: recorded less true energy, keV, of photons of
             `wolter.spectra.grid.PHOTONS_KEV`, at `wolter.spectra.folding.SHARES` of their counts;
             NaN where it is not known.
+        filled_BC: width of the instrument's channels whose counts are in each channel of the grid,
+            over the width of that; None or NaN where they nest in it, so that all are near 1.
         class_B: index of the source's class in `SpectraSpec.classes`; NaN where it is not known.
         catalogue_BX: catalogue features of the source, named by `SpectraSpec.catalogue`; NaN where
             there is none.
@@ -168,6 +170,7 @@ class SpectraBatch(RecordBatch):
     redistribution_BQA: Tensor | None = None
     folding_area_BF: Tensor | None = None
     folding_offsets_BTA: Tensor | None = None
+    filled_BC: Tensor | None = None
     class_B: Tensor | None = None
     catalogue_BX: Tensor | None = None
 

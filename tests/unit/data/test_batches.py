@@ -1,12 +1,15 @@
+from dataclasses import replace
+
 import pytest
 import torch
-from tests.synthetic import make_dataset
+from tests.synthetic import make_batch, make_dataset
 
 from wolter.data.batches import (
     BatchConfig,
     EpochReader,
     count_rows,
     fits,
+    gather,
     local_reader,
     ray_reader,
     read_split,
@@ -129,3 +132,14 @@ def test_an_empty_split_is_an_error(tmp_path):
     tiny = make_dataset(tmp_path, 1, n_shards=1)
     with pytest.raises(InputError, match="no rows in split 'validation'"):
         read_split(tiny, "validation")
+
+
+def test_columns_that_only_some_blocks_have_are_nan_in_the_others():
+    plain = make_batch(3)
+    more = replace(plain, filled_BC=torch.ones_like(plain.counts_BC))
+    for blocks in ([plain, more, plain], [more, plain, plain]):
+        whole = gather(blocks, 9)
+        torch.testing.assert_close(
+            whole.filled_BC, SpectraBatch.concatenate(blocks).filled_BC, equal_nan=True
+        )
+        assert torch.equal(whole.counts_BC, plain.counts_BC.repeat(3, 1))

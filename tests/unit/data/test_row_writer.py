@@ -1,11 +1,13 @@
 """Rows that come in pieces become shards of the size that was asked for, and rejects."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.synthetic import SPEC
 
 from wolter.data.row_writer import RowWriter
+from wolter.data.shards import table_to_numpy, tensor_column
 from wolter.data.split import name_keys
 
 
@@ -69,3 +71,16 @@ def test_a_split_follows_from_the_source_or_its_parent(tmp_path):
     writer.add(piece(0, 3, parent=["p", "q", "p"]))
     keys = writer.finish("spectra", SPEC, {}).read(0)["split_key"].to_pylist()
     assert keys == name_keys(["p", "q", "p"]).tolist()
+
+
+def test_tensors_that_only_some_pieces_have_are_nan_in_the_others(tmp_path):
+    known = tensor_column(np.ones((2, 3), np.float32))
+    writer = RowWriter(tmp_path, 10)
+    writer.add(piece(0, 2))
+    writer.add(piece(2, 2, seen=known))
+    writer.add(piece(4, 1, bad=(4,)))
+    made = writer.finish("spectra", SPEC, {})
+    seen_N3 = table_to_numpy(made.read(0))["seen"]
+    assert np.isnan(seen_N3[:2]).all()
+    assert seen_N3[2:].tolist() == [[1, 1, 1]] * 2
+    assert made.manifest.rejects == 1

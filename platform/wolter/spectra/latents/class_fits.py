@@ -149,6 +149,8 @@ def fit_classes(
     found = []
     for b, k in enumerate(classes):
         matrix_FC = folding.matrices(batch.folding_offsets_BTA[b : b + 1], edges)[0]
+        if batch.filled_BC is not None:
+            matrix_FC = folding.filled(matrix_FC, batch.filled_BC[b])
         area_F = torch.nan_to_num(batch.folding_area_BF[b])
         total = max(1.0, float((batch.counts_BC[b] - background_BC[b]).sum()))
         data = Counted(

@@ -41,7 +41,7 @@ def _seen(
         batch.exposure_B,
         edges_C1,
     )
-    return _drawn(batch, shape_BC, generator)
+    return _drawn(batch, folding.filled(shape_BC, batch.filled_BC), generator)
 
 
 def _drawn(batch: SpectraBatch, shape_BC: Tensor, generator: torch.Generator) -> SpectraBatch:

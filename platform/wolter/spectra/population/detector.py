@@ -13,6 +13,7 @@ from torch import Tensor
 from wolter.data.seeds import seed_of
 from wolter.spectra.folding import EDGES_KEV, describe
 from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
+from wolter.spectra.gridding import filled_by_channels
 from wolter.spectra.population.quantities import power_law_shapes
 from wolter.spectra.population.redistributions import draw_redistributions
 from wolter.xray.instruments import acis
@@ -37,6 +38,7 @@ class Detector:
         folding_area_YF: the same in the bands of `wolter.spectra.folding.EDGES_KEV`.
         offset_TA: see `wolter.spectra.folding.describe`.
         redistribution_QA: see `wolter.spectra.schema.SpectraBatch`.
+        filled_C: see `wolter.spectra.gridding.filled_by_channels`.
         background_YMC: background, counts/s per arcmin^2 in each channel.
         area_YC: on-axis area in the channels of the grid, cm^2.
         power_law_TC: counts of absorbed power laws in the first year; see
@@ -50,6 +52,7 @@ class Detector:
     folding_area_YF: Tensor
     offset_TA: Tensor
     redistribution_QA: Tensor
+    filled_C: Tensor
     background_YMC: Tensor
     area_YC: Tensor
     power_law_TC: Tensor
@@ -142,6 +145,7 @@ def _recorded(full: Response, ratio_YE: Tensor, edges: tuple[float, ...]) -> dic
         "area_YA": torch.stack(areas).float(),
         "offset_TA": describe(full)[1],
         "redistribution_QA": recorded_offsets(full, PHOTONS_KEV, RECORDED_SHARES).float(),
+        "filled_C": filled_by_channels(full.channel_edges_C1, edges),
         "power_law_TC": power_law_shapes(_of_year(seen, _in_pairs(ratio_YE[:1, kept])[0])),
     }
 

@@ -155,7 +155,7 @@ class PopulationSimulator:
         self, sources: Sources, seen: Observations, found: Detections, expected_BC: Tensor
     ) -> SpectraBatch:
         """Records of detected sources, without labels and catalogue features."""
-        n = len(expected_BC)
+        n, filled_C = len(expected_BC), seen.detector.filled_C
         return SpectraBatch(
             counts_BC=found.counts_BC,
             background_BC=found.background_BC,
@@ -167,6 +167,7 @@ class PopulationSimulator:
             redistribution_BQA=seen.detector.redistribution_QA.expand(n, -1, -1).clone(),
             folding_area_BF=seen.folding_area_BF(),
             folding_offsets_BTA=seen.detector.offset_TA.expand(n, -1, -1).clone(),
+            filled_BC=None if bool(filled_C.isnan().all()) else filled_C.expand(n, -1).clone(),
             class_B=sources.class_B.float(),
         )
 
