@@ -73,14 +73,14 @@ def matrices(offset_RTA: Tensor, energy_edges: Sequence[float] | Tensor) -> Tens
 
 
 def filled(counts: Tensor, filled_C: Tensor | None) -> Tensor:
-    """Counts, or shares of them, of the instrument's own channels in those of a grid (..., C).
+    """Expected counts (..., C) where an instrument's channels do not nest in the channels of a grid.
 
-    `matrices` knows the grid alone. Where channels do not nest in it, neighbours on it hold
-    different numbers of them.
+    Neighbours on the grid then hold different numbers of the instrument's, which `matrices` does
+    not know.
 
     Args:
-        counts: of channels that fill the grid (..., C).
-        filled_C: see `filled_BC` of `wolter.spectra.schema.SpectraBatch`; broadcast.
+        counts: counts, or shares of them, where all are filled alike (..., C).
+        filled_C: see `filled_BC` of `wolter.spectra.schema.SpectraBatch`; it is broadcast.
     """
     return counts if filled_C is None else counts * torch.nan_to_num(filled_C, nan=1.0).to(counts)
 
