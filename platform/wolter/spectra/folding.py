@@ -73,7 +73,7 @@ def matrices(offset_RTA: Tensor, energy_edges: Sequence[float] | Tensor) -> Tens
 
 
 def filled(counts: Tensor, filled_C: Tensor | None) -> Tensor:
-    """Expected counts (..., C) where an instrument's channels do not nest in the channels of a grid.
+    """Expected counts (..., C) where channels of an instrument do not nest in those of a grid.
 
     Neighbours on the grid then hold different numbers of the instrument's, which `matrices` does
     not know.
