@@ -1,8 +1,9 @@
 """Pretrained weights give the numbers that they gave when they were published.
 
 `tests/golden/predictions.json` holds predictions by the code that published them (commit 987fdee,
-and of latents the commit that added them), in double precision, where processors agree far beyond
-the tolerance: some values of every output.
+and of latents the commit that added them; of latents of real files the one that told how channels
+of EPIC-pn fill bins), in double precision, where processors agree far beyond the tolerance: some
+values of every output.
 
 Shapes: B batch, C channel, H and W rows and columns.
 """

@@ -17,7 +17,7 @@ from wolter.spectra.schema import Parameter, SpectraBatch, SpectraSpec
 from wolter.xray.emission import components
 from wolter.xray.instruments import instrument as instruments
 from wolter.xray.ogip.pha import Spectrum
-from wolter.xray.spectral.observation import Observation
+from wolter.xray.spectral.observation import Observation, read_observation
 from wolter.xray.stats.goodness import goodness
 
 COUNTS, EXPOSURE_S = 10_000, 1e4
@@ -25,20 +25,24 @@ TRUE = {"nh": 0.1, "slope": 1.8}
 MODEL = "tbabs * powerlaw"
 
 
-@cache
-def observed(name):
-    """A power law of 10,000 counts, its record, spec and true parameters (P)."""
-    instrument = instruments.load(name)
-    response = instrument.response("", torch.float64)
-    edges = grid_within(instrument.band_kev)
+def seen_by(response, edges, counts):
+    """A power law of so many counts, its record, spec and true parameters (P)."""
     flux_E = components.parse(MODEL)(response.energy_edges_E1, {**TRUE, "pow_norm": 1.0}).flatten()
     unit_C = response.fold(flux_E, EXPOSURE_S)
-    norm = COUNTS / float(unit_C.sum())
+    norm = counts / float(unit_C.sum())
     counts_C = torch.poisson(norm * unit_C, torch.Generator().manual_seed(0))
     observation = Observation(Spectrum(counts_C, EXPOSURE_S), response)
     names = (Parameter("nh", 0.01, 1), Parameter("slope", 1, 3), Parameter("pow_norm", 1e-6, 1))
     spec = SpectraSpec(edges, names, model=MODEL)
     return observation, batch_of([observation], edges), spec, torch.tensor([*TRUE.values(), norm])
+
+
+@cache
+def observed(name):
+    """The same of 10,000 counts, by an embedded instrument."""
+    instrument = instruments.load(name)
+    response = instrument.response("", torch.float64)
+    return seen_by(response, grid_within(instrument.band_kev), COUNTS)
 
 
 def deviation(batch, spec, parameters_P):
@@ -59,6 +63,16 @@ def test_the_true_model_explains_a_bright_spectrum(name, nested):
     assert abs(deviation(batch, spec, true_P)) < 3
     if not nested:  # as if each bin of the grid held the same number of channels
         assert deviation(replace(batch, filled_BC=None), spec, true_P) > 5 * UNEXPLAINED
+
+
+@pytest.mark.reference
+def test_the_true_model_explains_a_spectrum_of_a_response_file(reference_data):
+    """Channels of 4.8 to 5.4 eV, and as many counts as bright sources have."""
+    file = reference_data / "xmm" / "ngc7793_ulx4" / "PN.pha"
+    edges = grid_within(instruments.load("epic_pn").band_kev)
+    _, batch, spec, true_P = seen_by(read_observation(file).response, edges, 100_000)
+    assert abs(deviation(batch, spec, true_P)) < 4
+    assert deviation(replace(batch, filled_BC=None), spec, true_P) > 3 * UNEXPLAINED
 
 
 def test_channels_of_a_third_of_the_width_nest_in_the_grid():
