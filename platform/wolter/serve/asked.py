@@ -17,6 +17,7 @@ class Asked:
         holder: id of the client's key, or its address.
         key: id of the client's key; empty for none.
         take: takes units of the client, given those that the request cost so far.
+        give: gives units back to the client.
         paid: units that the request cost so far.
         model: name and version of the model that answered; empty where none did.
     """
@@ -24,6 +25,7 @@ class Asked:
     holder: str = ""
     key: str = ""
     take: Callable[[float, float], None] = field(default=lambda _units, _paid: None)
+    give: Callable[[float], None] = field(default=lambda _units: None)
     paid: float = 0.0
     model: tuple[str, str] = ("", "")
 
@@ -35,6 +37,12 @@ class Asked:
         """
         self.take(units, self.paid)
         self.paid += units
+
+    def refund(self, but: float) -> None:
+        """Give back what the request cost, but so many units: it was refused unanswered."""
+        if self.paid > but:
+            self.give(self.paid - but)
+            self.paid = but
 
 
 def of(scope: Scope) -> Asked:

@@ -23,6 +23,7 @@ _HAS = "min(:most, units + max(0, :now - at) * :most / 60)"
 _TAKE = f"""insert into tills values (:client, :most - :price, :now)
     on conflict (client) do update set units = {_HAS} - :price, at = :now
     where {_HAS} >= :price - 1e-9 returning units"""
+_GIVE = "update tills set units = units + :price where client = :client"
 DEAR = 20.0  # units of a request that takes seconds
 PIECE = 2**20  # elements, such as pixels, that take so long
 
@@ -108,6 +109,12 @@ class Tills:
             f"in {again_s} s, or with a key",
             again_s,
         )
+
+    def refund(self, holder: Holder, units: float) -> None:
+        """Give units back that `charge` took."""
+        if holder.per_minute:
+            told = {"client": holder.id, "price": min(units, holder.per_minute)}
+            self._tills.execute(_GIVE, told)
 
     def close(self) -> None:
         """Close the file."""

@@ -22,6 +22,7 @@ from wolter.serve.limits import BusyError
 from wolter.serve.meters import Meters
 from wolter.serve.problems import problem
 
+REFUSED = (429, 503)  # nothing was begun, and the client will come again
 FREE = ("/livez", "/readyz", "/healthz", "/metrics", "/docs", "/openapi.json")
 EXPOSED = ("x-request-id", "x-client-request-id", "retry-after", "content-disposition", "location")
 
@@ -112,6 +113,8 @@ class Front:
         try:
             await self._answer(scope, receive, noted)
         finally:
+            if status in REFUSED:
+                asked.refund(self.config.price)
             self._note(scope, asked, status, time.perf_counter() - begun)
 
     def close(self) -> None:
@@ -127,6 +130,7 @@ class Front:
             try:
                 holder = self._tills.holder(dict(scope["headers"]), address)
                 asked.holder, asked.take = holder.id, partial(self._tills.charge, holder)
+                asked.give = partial(self._tills.refund, holder)
                 asked.key = holder.id if holder.known else ""
                 asked.charge(self.config.price)
             except UnknownKeyError as error:

@@ -20,11 +20,13 @@ def client_of(prefix="/v1/x", at="", **config):
     add_handlers(app)
 
     @app.get(f"{at}/y/{{name}}")
-    async def answer(request: Request, name: str, dear: bool = False):
+    async def answer(request: Request, name: str, dear: bool = False, busy: bool = False):
         known = asked.of(request.scope)
         known.model = ("net", "3")
         if dear:
             known.charge(20)
+        if busy:
+            raise BusyError("many wait", 3)
         return {"name": name, "holder": known.holder}
 
     front = Front(app, "x", prefix, FrontConfig(**config))
@@ -93,6 +95,16 @@ def test_what_is_cheap_is_asked_often_and_what_is_dear_is_not(monkeypatch):
     _, dear = asked_of(1.0, dear=True)
     assert [each.status_code for each in dear].count(200) == 2
     assert int(dear[2].headers["retry-after"]) > 1
+
+
+def test_what_is_refused_costs_what_a_cheap_request_does(monkeypatch):
+    monkeypatch.setattr(budgets.time, "time", lambda: 100.0)
+    _, client = client_of(budgets=Budgets(anonymous=60), at="/v1/x")
+    dear = {"dear": True}
+    refused = [client.get("/v1/x/y/a", params=dear | {"busy": True}) for _ in range(18)]
+    assert {each.status_code for each in refused} == {429}
+    assert {each.headers["retry-after"] for each in refused} == {"3"}
+    assert [client.get("/v1/x/y/a", params=dear).status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_a_job_costs_20_units_for_each_million_elements_but_the_first():
