@@ -33,7 +33,7 @@ $(STAMP):
 demo: setup ## simulate -> train -> evaluate -> register -> serve -> answer
 	@$(BIN)/wolter demo
 
-test: setup ## all tests but the long proofs, in three processes, one of which waits for Ray; ARGS="-k word" for some, WORKERS=0 for one
+test: setup ## all tests but the long proofs, in three processes, two of which wait for Rays at times; ARGS="-k word" for some, WORKERS=0 for one
 	@$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS)
 
 shapes: setup ## tests of physics and models, with the shapes and types of all arguments checked

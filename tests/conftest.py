@@ -23,6 +23,10 @@ if os.environ.get("WOLTER_SHAPES"):  # before anything of the package is importe
     install_import_hook(["wolter.xray", "wolter.models"], "tests.shapes.checked")
 
 
+# Of tests/distributed, with Rays of their own: one after another, beside those that share one.
+OWN_RAYS = ("test_jobs.py", "test_other_family.py", "test_terminal.py")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Tests of a file share fixtures, and those with a real Ray share one: each in one process."""
@@ -30,7 +34,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "distributed" if "/distributed/" in nodeid else nodeid.partition("::")[0]
+            file = nodeid.partition("::")[0]
+            if "/distributed/" not in file:
+                return file
+            return "own Rays" if file.endswith(OWN_RAYS) else "one Ray"
 
     return ByFile(config, log)
 
