@@ -10,6 +10,7 @@ from wolter.errors import InputError
 from wolter.spectra.extraction_regions import middle_of_region
 from wolter.xray.ogip import dates
 from wolter.xray.ogip import tables as ogip
+from wolter.xray.ogip.frames import to_icrs
 from wolter.xray.ogip.pha import spectrum_tables
 
 # Keywords of a position, in order of trust; what it is of, and the radius that holds the source in
@@ -31,7 +32,7 @@ class HeaderFacts:
     """What the headers of a spectrum say of its observation.
 
     Attributes:
-        ra, dec: deg, as in the header (ICRS or FK5, which agree to 0.1 arcsec); NaN where unknown.
+        ra, dec: deg, in ICRS to 0.1 arcsec; NaN where unknown.
         pos_err: radius that holds the source with 68 %, arcsec.
         pos_origin: keyword, and what it is of.
         observation_id: of the archive.
@@ -70,11 +71,13 @@ def _position(path: Path, headers: Iterable[Any]) -> tuple[float, float, float, 
         if ra_key == TARGETS:
             region = middle_of_region(path, headers)
             if region is not None:
-                key, ra, dec = region
+                key, *pixel = region
+                ra, dec = to_icrs(headers, *pixel)
                 return ra, dec, REGION_ARCSEC, f"{key}: the middle of the region"
         for header in headers:
             ra, dec = (_number(path, header, key) for key in (ra_key, dec_key))
             if 0 <= ra <= 360 and -90 <= dec <= 90:
+                ra, dec = to_icrs([header, *headers], ra, dec)
                 return ra % 360, dec, pos_err, f"{ra_key}: {what}"
     return UNKNOWN, UNKNOWN, UNKNOWN, ""
 

@@ -28,6 +28,28 @@ def test_a_target_is_good_to_10_arcsec(tmp_path):
     assert facts.pos_origin.startswith("RA_OBJ")
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"RADECSYS": "FK4", "EQUINOX": 1950.0},
+        {"RADESYS": "FK4"},
+        {"EQUINOX": 1950},
+    ],
+)
+def test_positions_of_fk4_are_precessed(tmp_path, frame):
+    """3C 273: 12 26 33.248 +02 19 43.29 (B1950) is 12 29 06.6997 +02 03 08.598 (ICRS)."""
+    b1950 = {"RA": 15 * (12 + 26 / 60 + 33.248 / 3600), "DEC": 2 + 19 / 60 + 43.29 / 3600}
+    facts = read_facts(written(tmp_path / "a.pha", **b1950, **frame))
+    assert facts.ra == pytest.approx(15 * (12 + 29 / 60 + 6.6997 / 3600), abs=0.5 / 3600)
+    assert facts.dec == pytest.approx(2 + 3 / 60 + 8.598 / 3600, abs=0.5 / 3600)
+
+
+@pytest.mark.parametrize("frame", [{}, {"RADECSYS": "FK5", "EQUINOX": 2000.0}, {"RADESYS": "x"}])
+def test_positions_of_j2000_stay(tmp_path, frame):
+    facts = read_facts(written(tmp_path / "a.pha", RA=10.5, DEC=-3.0, **frame))
+    assert (facts.ra, facts.dec) == (10.5, -3.0)
+
+
 def test_times_are_mjd_in_utc(tmp_path):
     cards = {"DATE_DASH_OBS": "2012-05-14T03:49:58", "TIMESYS": "TT", "OBS_ID": "0693760101"}
     facts = read_facts(written(tmp_path / "a.pha", **cards))
