@@ -44,7 +44,9 @@ def test_positions_of_fk4_are_precessed(tmp_path, frame):
     assert facts.dec == pytest.approx(2 + 3 / 60 + 8.598 / 3600, abs=0.5 / 3600)
 
 
-@pytest.mark.parametrize("frame", [{}, {"RADECSYS": "FK5", "EQUINOX": 2000.0}, {"RADESYS": "x"}])
+@pytest.mark.parametrize(
+    "frame", [{}, {"RADECSYS": "FK5", "EQUINOX": 2000.0}, {"RADESYS": "x"}, {"EQUINOX": 0}]
+)
 def test_positions_of_j2000_stay(tmp_path, frame):
     facts = read_facts(written(tmp_path / "a.pha", RA=10.5, DEC=-3.0, **frame))
     assert (facts.ra, facts.dec) == (10.5, -3.0)

@@ -9,6 +9,7 @@ from wolter.errors import InputError
 from wolter.xray.ogip import dates, tables
 
 FIRST_FK5 = 1984.0  # equinoxes before are of FK4 (FITS standard, RADESYS)
+YEARS = (1800.0, 2200.0)  # an equinox of another year, such as 0, is none
 FRAMES = ("ICRS", "FK5", "FK4", "FK4-NO-E")
 
 
@@ -45,4 +46,4 @@ def _equinox(header: Mapping[str, Any]) -> float:
         value = tables.number(Path(), header, "EQUINOX")
     except (InputError, VerifyError):
         return math.nan
-    return math.nan if value is None else value
+    return value if value is not None and YEARS[0] <= value <= YEARS[1] else math.nan
