@@ -58,8 +58,25 @@ class Done:
     listened: set[tuple[str, str, int]]
 
 
-def run(words: list[str], home: Path, timeout_s: float = 300, **more: str) -> Done:
-    """Run `wolter` with these words in an empty folder, and look at its sockets all the time."""
+def stacks(pid: int) -> str:
+    """What every thread of a process, and of those that it started, is at (by py-spy)."""
+    found = []
+    for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
+        told = subprocess.run(
+            [str(Path(sys.executable).with_name("py-spy")), "dump", "--pid", str(process.pid)],
+            capture_output=True,
+            text=True,
+        )
+        found.append(told.stdout)  # empty for what is not Python
+    return "\n".join(found)
+
+
+def run(words: list[str], home: Path, timeout_s: float = 900, **more: str) -> Done:
+    """Run `wolter` with these words in an empty folder, and look at its sockets all the time.
+
+    The time is for a hang, not for a slow machine: what takes a minute on an idle one has taken
+    four on a busy one. The error output then ends with the stacks.
+    """
     with (home / "out").open("w+") as out, (home / "err").open("w+") as err:
         process = subprocess.Popen(
             [*PYTHON, *words], cwd=home, env=environment(home, **more), stdout=out, stderr=err
@@ -69,10 +86,12 @@ def run(words: list[str], home: Path, timeout_s: float = 300, **more: str) -> Do
         while process.poll() is None and time.monotonic() < deadline:
             listened |= listening(process.pid)
             time.sleep(0.5)
+        hung = ""
         if process.poll() is None:
+            hung = f"hung for {timeout_s} s\n{stacks(process.pid)}"
             process.kill()
         texts = []
         for file in (out, err):
             file.seek(0)
             texts.append(file.read())
-        return Done(process.wait(), *texts, listened)
+        return Done(process.wait(), texts[0], texts[1] + hung, listened)

@@ -28,7 +28,7 @@ def intrude(**settings):
         env=environment | settings,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
     )
 
 

@@ -73,7 +73,7 @@ def submit(home) -> Iterator[Submit]:
                 env=environment | {"RAY_API_SERVER_ADDRESS": url},
                 capture_output=True,
                 text=True,
-                timeout=400,
+                timeout=900,
                 check=False,
             )
             if "No available agent" not in result.stderr:  # the head is still starting

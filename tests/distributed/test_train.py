@@ -189,7 +189,7 @@ def test_a_lost_node_is_survived(tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     assert "finished 12 epochs" in done.stdout
