@@ -30,7 +30,9 @@ class Config:
         layers: blocks of the transformer.
         heads: attention heads of a block.
         decoder: width of the decoder's layers.
-        mixture: components of the density by which spectra are unusual.
+        mixture: components of the densities by which spectra are unusual.
+        others: instruments; spectra are unusual that look like theirs, told with the response of
+            the training records.
         tied: quantities that the first latents are tied to; none leaves all latents free, but for
             the first, which is the logarithm of the flux.
         tied_weight: weight of the density of these quantities.
@@ -49,6 +51,7 @@ class Config:
     heads: int = 4
     decoder: int = 256
     mixture: int = 24
+    others: tuple[str, ...] = ("epic_mos1",)
     tied: tuple[str, ...] = ("flux_b", "hard_hs", "hard_hm", "nh", "kt", "slope")
     tied_weight: float = 2.0
     class_weight: float = 4.0
@@ -99,13 +102,18 @@ class Autoencoder(nn.Module):
             self.classifier = nn.Sequential(
                 nn.Linear(2 * LATENTS, config.width), nn.GELU(), nn.Linear(config.width, n_classes)
             )
-        self.unusual = Unusual(LATENTS, config.mixture)
+        self.unusual = Unusual(LATENTS, config.mixture, config.others)
         self.centres = None
         if config.clusters:
             self.centres = nn.Parameter(torch.randn(config.clusters, LATENTS))
 
     def learn(self, batch: SpectraBatch) -> None:
-        """Set all data-derived state from a sample of the training set."""
+        """Set all data-derived state from a sample of the training set.
+
+        Raises:
+            InputError: an instrument of `Config.others` is unknown.
+        """
+        self.unusual.check()
         self.encoder.tokens.learn(batch)
         self.background.learn(batch)
         if batch.parameters_BP is not None and self.tied:

@@ -1,17 +1,19 @@
 """How unusual a spectrum is among those of a training set, learnt after its network is trained.
 
-Three scores. *Improbable*: minus the logarithm of a mixture's density of the latents, their
-widths, the background's rate, the numbers of counts and what the counts differ by from the
-reconstruction. *Far*: the same of a single normal distribution, which no far component of a few odd
-training spectra fools. *Like its background*: the background, as bright as the spectrum, tells the
-counts better than the reconstruction does. Each has a rank among training spectra that are as
-bright, in sigmas; the root of the sum of their squares is ranked once more, so that the share of
-training spectra beyond so many sigmas is a normal distribution's.
+Four scores. *Improbable*: minus the logarithm of a mixture's density of the latents, their widths,
+the background's rate, the numbers of counts and what the counts differ by from the reconstruction.
+*Far*: the same of a single normal distribution, which no far component of a few odd training
+spectra fools. *Like its background*: the background, as bright as the spectrum, tells the counts
+better than the reconstruction does. *Of another instrument*: the features are denser among what
+another instrument would record of the training spectra, told with their responses (of EPIC-MOS;
+those of EPIC-pn are found as well). Each has a rank among training spectra that are as bright, in
+sigmas; the root of the sum of their squares is ranked once more, so that the share of training
+spectra beyond so many sigmas is a normal distribution's.
 
 Shapes: B batch, C channel, L latent, Q score, X feature.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,10 +25,15 @@ from wolter.models._ranks import Ranks
 from wolter.models._spectra import Standardise
 from wolter.models._spectrum_decoder import BACKGROUND_COUNTS
 from wolter.spectra.schema import SpectraBatch
+from wolter.spectra.told_as import recorded_by
+from wolter.xray.instruments.instrument import load
 
 MOST_ROWS = 65_536  # that the density is learnt from
+MOST_OTHERS = 32_768  # and that of other instruments
+SEED = 0  # of the noise of these
 HELD_OUT = 4  # each fourth of them tells the ranks
 FEWEST = 64  # rows that tell anything of a training set
+SCORES = 4
 
 
 @dataclass(frozen=True)
@@ -49,25 +56,48 @@ class Seen:
 class Unusual(nn.Module):
     """Anomaly in sigmas; NaN until learnt."""
 
-    def __init__(self, latents: int, components: int) -> None:
+    def __init__(self, latents: int, components: int, others: Sequence[str]) -> None:
         super().__init__()
         n = 2 * latents + 8 + TEMPLATES
+        self.names = tuple(others)
         self.features = Standardise(n)
         self.mixture, self.normal = Mixture(components, n), Mixture(1, n)
-        self.each, self.together = Ranks(3), Ranks(1)
+        self.others = Mixture(components, n)
+        self.each, self.together = Ranks(SCORES), Ranks(1)
 
-    def learn(self, seen: Iterator[tuple[SpectraBatch, Seen]], edges_C1: Tensor) -> None:
-        """Learn the density and the ranks from training spectra; of few of them nothing.
+    def check(self) -> None:
+        """Look for the other instruments.
+
+        Raises:
+            InputError: one is unknown.
+        """
+        for name in self.names:
+            load(name)
+
+    def learn(
+        self,
+        batches: Iterator[SpectraBatch],
+        see: Callable[[SpectraBatch], Seen],
+        edges_C1: Tensor,
+    ) -> None:
+        """Learn the densities and the ranks from training spectra; of few of them nothing.
 
         Args:
-            seen: batches, with what the trained network makes of them.
+            batches: of the spectra.
+            see: what the trained network makes of a batch.
             edges_C1: edges of the channels, keV.
         """
-        raws, likes, counts, n = [], [], [], 0
-        for batch, made in seen:
+        generator = torch.Generator(edges_C1.device).manual_seed(SEED)
+        raws, likes, counts, others, n = [], [], [], [], 0
+        for batch in batches:
+            made = see(batch)
             raws.append(_features(batch, made, edges_C1))
             likes.append(like_background(batch.counts_BC, made.expected_BC, made.shape_BC))
             counts.append(batch.counts_BC.sum(1))
+            if n < MOST_OTHERS and batch.has_expected and batch.folding_area_BF is not None:
+                for name in self.names:
+                    other = recorded_by(name, batch, edges_C1, generator)
+                    others.append(_features(other, see(other), edges_C1))
             n += len(batch)
             if n >= MOST_ROWS:
                 break
@@ -81,14 +111,22 @@ class Unusual(nn.Module):
         self.features.learn(fitted_BX)
         for density in (self.mixture, self.normal):
             density.learn(self.features(fitted_BX))
+        if others:
+            self.others.learn(self._standard(torch.cat(others)))
         score_BQ = self._scores(raw_BX[judged_B], like_B[judged_B])
         self.each.learn(count_B[judged_B], score_BQ)
         self.together.learn(count_B[judged_B], self._all(count_B[judged_B], score_BQ))
 
+    def _standard(self, raw_BX: Tensor) -> Tensor:
+        """Standardised features; what is not known is the mean."""
+        return torch.where(raw_BX.isnan(), 0.0, self.features(raw_BX))
+
     def _scores(self, raw_BX: Tensor, like_B: Tensor) -> Tensor:
-        value_BX = self.features(raw_BX)
-        value_BX = torch.where(raw_BX.isnan(), 0.0, value_BX)  # what is not known is the mean
-        return torch.stack([-self.mixture(value_BX), -self.normal(value_BX), like_B], 1)
+        value_BX = self._standard(raw_BX)
+        log_density_B = self.mixture(value_BX)
+        ratio_B = self.others(value_BX) - log_density_B
+        ratio_B = torch.where(self.others.log_weight_K.isnan().all(), 0.0, ratio_B)
+        return torch.stack([-log_density_B, -self.normal(value_BX), like_B, ratio_B], 1)
 
     def _all(self, count_B: Tensor, score_BQ: Tensor) -> Tensor:
         """All scores as one (B, 1); a score below its median is as good as at it."""

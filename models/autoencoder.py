@@ -129,8 +129,7 @@ def _classes(
 def settle(module: nn.Module, batches: Iterator[SpectraBatch]) -> None:
     """Learn what is unusual from training spectra, as the trained network sees them."""
     network = cast("Autoencoder", module)
-    seen = ((batch, network.see(batch)) for batch in batches)
-    network.unusual.learn(seen, network.edges_C1)
+    network.unusual.learn(batches, network.see, network.edges_C1)
 
 
 def measure(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:

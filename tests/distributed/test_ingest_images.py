@@ -61,6 +61,7 @@ def test_an_empty_folder_is_an_error(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.reference
 def test_real_images_are_pairs_that_share_no_photon(ray_session, reference_data, tmp_path):
     folder = reference_data / "xmm_images" / "real"

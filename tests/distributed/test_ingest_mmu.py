@@ -52,6 +52,7 @@ def test_rows_below_the_significance_are_counted_and_left_out(ray_session, archi
     assert [file.rsplit("/", 1)[1] for file, _ in result.rejects] == ["short.parquet"]
 
 
+@pytest.mark.slow
 def test_the_command_accounts_for_every_row_and_says_what_is_lost(archive, tmp_path):
     words = ("ingest", "mmu", str(archive), "--out", str(tmp_path / "out"), "--significance", "5")
     done = subprocess.run(

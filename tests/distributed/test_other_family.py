@@ -100,6 +100,7 @@ def test_training_shows_its_own_headline_metrics(trained):
     assert errors[-1] < 0.9 * errors[0]
 
 
+@pytest.mark.slow
 def test_a_search_judges_by_its_own_directions(wolter, data, tmp_path):
     out = tmp_path / "search.json"
     words = ("--trials", "2", "--train.epochs", "1", "--over", "width", "--json", out)
@@ -165,6 +166,7 @@ def client(server):
         yield client
 
 
+@pytest.mark.slow
 def test_served_answers_are_its_own_outputs(client, wolter, pha, tmp_path):
     url = "/v1/spectra/embedding?family=hardness"
     files = {
@@ -186,6 +188,7 @@ def test_served_answers_are_its_own_outputs(client, wolter, pha, tmp_path):
     assert ";".join(spectrum["flags"]) == row["flag"]
 
 
+@pytest.mark.slow
 def test_the_served_interface_documents_its_outputs(client):
     told = {each["model_name"]: each for each in client.get("/v1/models").json()}
     units = {each["name"]: each["unit"] for each in told["hardness"]["outputs"]}
@@ -196,6 +199,7 @@ def test_the_served_interface_documents_its_outputs(client):
     assert "mean energy of the counts (keV)" in json.dumps(response)
 
 
+@pytest.mark.slow
 def test_it_listens_on_loopback_refuses_what_is_too_much_and_ends_cleanly(server):
     """All that the command says of a server, on the one of this file: its start is dear."""
     process, url = server

@@ -96,6 +96,7 @@ def client(ray_session, registered, enhancer, starting):
     stop()
 
 
+@pytest.mark.slow
 def test_while_models_load_each_path_says_why_and_none_is_404(client, starting):
     """The proxy answers first, then the page, then the application itself."""
     answers = starting[1].answers
@@ -274,6 +275,7 @@ def test_a_new_champion_answers_without_a_failure(client, registered):
     until(lambda: client.get("/readyz").json()["models"]["mlp"] == version)
 
 
+@pytest.mark.slow
 def test_a_broken_champion_is_refused_and_the_one_before_answers_on(client, registered):
     before = client.get("/readyz").json()["models"]["mlp"]
     broken = mlflow_store.promote("mlp", registered("mlp", 2, broken=True))
@@ -333,6 +335,7 @@ def test_a_large_image_is_a_job_with_the_answer_of_a_request(client, enhancer, p
     assert client.get(job["url"]).status_code == 404
 
 
+@pytest.mark.slow
 def test_a_job_whose_replica_is_killed_is_begun_again(client, enhancer, picture_file):
     job = _post_image(client, picture_file, exposure=2e4)
     begun = until(lambda: (told := _told(client, job))["state"] == "running" and told)

@@ -32,6 +32,7 @@ def matches(done, *patterns):
     assert [line for line in done.err.splitlines() if not PROGRESS.fullmatch(line)] == []
 
 
+@pytest.mark.slow
 def test_simulate(home):
     out = home / "few"
     done = processes.run(["simulate", "spectra", "--n", "1100", "--out", str(out)], home)
@@ -56,6 +57,7 @@ def test_train(home):
     assert not (home / ".ray").exists()  # the user's own token
 
 
+@pytest.mark.slow
 def test_tune(home):
     words = ["tune", "mlp", "--trials", "2", "--over", "width", "--train.epochs", "1"]
     done = processes.run(words, home)

@@ -112,6 +112,7 @@ def test_observed_spectra_are_mixed_in(ray_session, dataset, store, tmp_path, fa
         assert same(weights(run), plain)
 
 
+@pytest.mark.slow
 def test_two_workers_train_a_generator_and_its_critic(ray_session, store, tmp_path):
     images = make_image_dataset(tmp_path, 60)
     epochs = []

@@ -67,6 +67,7 @@ def test_a_search_prints_and_keeps_its_front(ray_session, store, images, tmp_pat
     assert not any(word.startswith("--train.epochs") for word in command)
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_goes_on_where_it_was(ray_session, store, images):
     sweep = plan(
         "superres",

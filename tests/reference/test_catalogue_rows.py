@@ -30,6 +30,7 @@ def test_the_rows_are_the_real_ones(rows):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_five_folds_are_above_what_tuned_forests_reach(rows, reference_data):
     """Balanced accuracy 0.53 over 8 classes and 0.78 for AGN against compact objects."""
     values, folds = features(rows).values_NX, stratified(rows.class_N, 5, seed=0)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from wolter.errors import InputError
@@ -53,6 +54,18 @@ def _anomaly(tensors: Tensors, fresh: Tensors) -> Tensors:
     return named | {key: value for key, value in fresh.items() if key.startswith(own)}
 
 
+def _other_instrument(tensors: Tensors, fresh: Tensors) -> Tensors:
+    """Ranks of embeddings have a fourth score, which is 0 and unknown where it was never learnt."""
+    own, ranks = "unusual.others.", "unusual.each.quantile_NQP"
+    before, now = tensors.get(ranks), fresh.get(ranks)
+    if before is None or now is None or before.shape == now.shape:
+        return tensors
+    step_P = torch.arange(now.shape[2]).to(before) * 1e-6  # as of scores that are all the same
+    missing_NQP = step_P.expand(len(before), now.shape[1] - before.shape[1], -1)
+    added = {key: value for key, value in fresh.items() if key.startswith(own)}
+    return {**tensors, **added, ranks: torch.cat([before, missing_NQP], 1)}
+
+
 def _expression(card: Values) -> Values:
     """The spec names the model expression, which the training dataset's config alone did."""
     spec, config = card.get("spec"), card.get("dataset", {}).get("config", {})
@@ -66,6 +79,7 @@ MIGRATIONS = (
     Migration("fields only and before are called trainable and lineage", card=_lineage),
     Migration("novelty is called anomaly, and unknown where it was never learnt", weights=_anomaly),
     Migration("the spec names the model expression and its fixed values", card=_expression),
+    Migration("what looks like another instrument is unusual", weights=_other_instrument),
 )
 LAYOUT = len(MIGRATIONS)
 

@@ -316,6 +316,7 @@ def best_smoothing(batch):
     return min(found)
 
 
+@pytest.mark.slow
 def test_a_short_training_beats_the_best_smoothing(trained):
     module, batch = trained
     with torch.no_grad():
@@ -323,6 +324,7 @@ def test_a_short_training_beats_the_best_smoothing(trained):
     assert ours["deviance"] < 0.8 * best_smoothing(batch)
 
 
+@pytest.mark.slow
 def test_flux_is_kept(trained):
     """Photons of the target against its expected photons, over all images."""
     module, batch = trained
@@ -332,6 +334,7 @@ def test_flux_is_kept(trained):
     assert ratio == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.slow
 def test_intervals_hold_as_many_true_rates_as_they_say(trained):
     """Where there is a source: a few percent of the pixels."""
     module, batch = trained

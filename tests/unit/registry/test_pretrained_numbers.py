@@ -2,7 +2,8 @@
 
 `tests/golden/predictions.json` holds predictions by the code that published them (commit 987fdee,
 and of latents the commit that added them; of latents of real files the one that told how channels
-of EPIC-pn fill bins), in double precision, where processors agree far beyond the tolerance: some
+of EPIC-pn fill bins; of their anomaly the one by which spectra like another instrument's are
+unusual), in double precision, where processors agree far beyond the tolerance: some
 values of every output.
 
 Shapes: B batch, C channel, H and W rows and columns.

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from wolter.spectra import folding
 from wolter.spectra.schema import SpectraBatch, poisson_counts
+from wolter.spectra.told_as import drawn_as, recorded_by
 from wolter.xray.emission.components import parse
-from wolter.xray.instruments.instrument import load
 
 Inject = Callable[[SpectraBatch, Tensor, torch.Generator], SpectraBatch]
 """From records, edges of the channels (C1, keV) and randomness to odd records."""
@@ -41,22 +41,7 @@ def _seen(
         batch.exposure_B,
         edges_C1,
     )
-    return _drawn(batch, folding.filled(shape_BC, batch.filled_BC), generator)
-
-
-def _drawn(batch: SpectraBatch, shape_BC: Tensor, generator: torch.Generator) -> SpectraBatch:
-    """Records with a source of another shape and as many expected counts."""
-    assert batch.expected_BKC is not None
-    assert batch.expected_background_BC is not None
-    total_B = batch.expected_BKC.sum((1, 2))
-    factor_B = total_B / shape_BC.sum(1).clamp_min(1e-12)
-    counts_BC, background_BC = poisson_counts(
-        shape_BC * factor_B[:, None],
-        batch.expected_background_BC,
-        batch.background_scale_B,
-        generator,
-    )
-    return replace(batch, counts_BC=counts_BC, background_BC=background_BC)
+    return drawn_as(batch, folding.filled(shape_BC, batch.filled_BC), generator)
 
 
 def pure_line(batch: SpectraBatch, edges_C1: Tensor, generator: torch.Generator) -> SpectraBatch:
@@ -87,7 +72,7 @@ def background_only(
 ) -> SpectraBatch:
     """Background of as many counts as the source, which the background spectrum does not hold."""
     assert batch.expected_background_BC is not None
-    return _drawn(batch, batch.expected_background_BC, generator)
+    return drawn_as(batch, batch.expected_background_BC, generator)
 
 
 def no_source(
@@ -107,26 +92,8 @@ def no_source(
 def other_instrument(
     batch: SpectraBatch, edges_C1: Tensor, generator: torch.Generator
 ) -> SpectraBatch:
-    """What EPIC-pn would see of the sources, with ACIS's response beside it.
-
-    The photon flux is that of the noise-free counts over the effective area: lines are as broad as
-    ACIS sees them. As many counts as the source has.
-    """
-    assert batch.expected_BKC is not None
-    assert batch.folding_area_BF is not None
-    full = load(OTHER_INSTRUMENT).response("", torch.float64)
-    area_F, offset_TA = folding.describe(full)
-    middle_C = (edges_C1[1:] + edges_C1[:-1]) / 2
-    nearest_F = (folding.bands_kev()[:, None] - middle_C).abs().argmin(1)
-    density_BC = batch.expected_BKC.sum(1) / edges_C1.diff()
-    area_BF = torch.nan_to_num(batch.folding_area_BF).clamp_min(1.0)
-    width_F = torch.tensor(folding.EDGES_KEV).diff()
-    flux_BF = density_BC[:, nearest_F] * width_F / area_BF / batch.exposure_B[:, None]
-    n = len(batch)
-    shape_BC = folding.fold(
-        flux_BF, area_F.expand(n, -1), offset_TA.expand(n, -1, -1), batch.exposure_B, edges_C1
-    )
-    return _drawn(batch, shape_BC, generator)
+    """What EPIC-pn would see of the sources, with ACIS's response beside it."""
+    return recorded_by(OTHER_INSTRUMENT, batch, edges_C1, generator)
 
 
 ODDITIES: Mapping[str, Inject] = {

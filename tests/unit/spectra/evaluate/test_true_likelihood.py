@@ -73,6 +73,7 @@ def test_a_shifted_set_has_the_same_sources_seen_otherwise(shifted, tmp_path):
     torch.testing.assert_close(mean_B[1], 1.02 * (mean_B[0] + 0.02), rtol=2e-3, atol=0)
 
 
+@pytest.mark.slow
 def test_the_likelihood_is_that_of_the_shifted_simulation(shifted):
     batch = read_split(shifted, "all", N)
     row_N = torch.tensor([0, 0, 3])
@@ -84,6 +85,7 @@ def test_the_likelihood_is_that_of_the_shifted_simulation(shifted):
     assert float(got_N[0] - got_N[1]) == pytest.approx(float(wanted_N[0] - wanted_N[1]), rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_assumed_likelihood_is_that_of_its_own_model(shifted):
     batch = read_split(shifted, "all", N)
     row_N, every = torch.arange(N), batch.parameters_BP

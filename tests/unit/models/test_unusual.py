@@ -1,0 +1,74 @@
+"""What is unusual: a spectrum that is told with the response of another instrument."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tests.chandra_sources import SPEC, make_sources
+
+from wolter.errors import InputError
+from wolter.models._autoencoder import Config
+from wolter.models.autoencoder import FAMILY
+from wolter.registry.migrations import LAYOUT, migrate_weights
+from wolter.spectra.told_as import recorded_by
+from wolter.train.loop import build
+
+EDGES = torch.tensor(SPEC.energy_edges)
+SMALL = Config(width=16, layers=1, heads=2, decoder=32, mixture=4)
+
+
+@pytest.fixture(scope="module")
+def sources():
+    return make_sources(3000, seed=3, counts=(2000, 4000))
+
+
+def settled(batch, config=SMALL):
+    """A network that was not trained, and learnt what is unusual."""
+    module = build(FAMILY, config, SPEC, seed=0).eval()
+    FAMILY.normalise(module, batch)
+    with torch.no_grad():
+        FAMILY.settle(module, iter([batch]))
+    return module
+
+
+def beyond(module, batch):
+    """Share of spectra beyond two sigmas."""
+    with torch.no_grad():
+        anomaly_B = FAMILY.predict(module, batch)["anomaly"]
+    assert anomaly_B.isfinite().all()
+    return float((anomaly_B > 2).float().mean())
+
+
+def test_what_another_instrument_sees_is_unusual(sources):
+    """EPIC-pn's, where EPIC-MOS's was learnt; without any, fewer."""
+    odd = recorded_by("epic_pn", sources[2400:], EDGES, torch.Generator().manual_seed(1))
+    told, untold = settled(sources[:2400]), settled(sources[:2400], replace(SMALL, others=()))
+    assert beyond(told, sources[2400:]) < 0.06
+    assert beyond(untold, sources[2400:]) < 0.06
+    assert beyond(told, odd) > 1.5 * beyond(untold, odd)
+
+
+def test_records_without_noise_free_counts_tell_nothing_of_others(sources):
+    seen = replace(sources, expected_BKC=None)
+    assert beyond(settled(seen), sources) == beyond(
+        settled(sources, replace(SMALL, others=())), sources
+    )
+
+
+def test_weights_of_before_give_the_numbers_that_they_gave(sources):
+    module = settled(sources, replace(SMALL, others=()))
+    now = module.state_dict()
+    ranks = "unusual.each.quantile_NQP"
+    old = {k: v for k, v in now.items() if not k.startswith("unusual.others.")}
+    old[ranks] = now[ranks][:, :3]
+    fresh = build(FAMILY, SMALL, SPEC, seed=1).eval()
+    fresh.load_state_dict(migrate_weights(old, LAYOUT - 1, fresh.state_dict()))
+    with torch.no_grad():
+        before, after = (FAMILY.predict(each, sources)["anomaly"] for each in (module, fresh))
+    torch.testing.assert_close(after, before)
+
+
+def test_an_unknown_instrument_is_told_before_training(sources):
+    module = build(FAMILY, replace(SMALL, others=("nustar",)), SPEC, seed=0)
+    with pytest.raises(InputError, match="unknown instrument 'nustar'"):
+        FAMILY.normalise(module, sources)
