@@ -94,10 +94,9 @@ class Unusual(nn.Module):
             raws.append(_features(batch, made, edges_C1))
             likes.append(like_background(batch.counts_BC, made.expected_BC, made.shape_BC))
             counts.append(batch.counts_BC.sum(1))
-            if n < MOST_OTHERS and batch.has_expected and batch.folding_area_BF is not None:
-                for name in self.names:
-                    other = recorded_by(name, batch, edges_C1, generator)
-                    others.append(_features(other, see(other), edges_C1))
+            if n < MOST_OTHERS:
+                seen = self._by_others(batch, edges_C1, generator)
+                others += [_features(other, see(other), edges_C1) for other in seen]
             n += len(batch)
             if n >= MOST_ROWS:
                 break
@@ -116,6 +115,19 @@ class Unusual(nn.Module):
         score_BQ = self._scores(raw_BX[judged_B], like_B[judged_B])
         self.each.learn(count_B[judged_B], score_BQ)
         self.together.learn(count_B[judged_B], self._all(count_B[judged_B], score_BQ))
+
+    def _by_others(
+        self, batch: SpectraBatch, edges_C1: Tensor, generator: torch.Generator
+    ) -> Iterator[SpectraBatch]:
+        """What other instruments record of those sources whose spectra are known without noise."""
+        if batch.expected_BKC is None or batch.folding_area_BF is None:
+            return
+        known_B = batch.expected_BKC.isfinite().flatten(1).all(1)
+        known_B &= ~batch.folding_area_BF.isnan().all(1)
+        if known_B.any():
+            known = batch[known_B.nonzero()[:, 0]]
+            for name in self.names:
+                yield recorded_by(name, known, edges_C1, generator)
 
     def _standard(self, raw_BX: Tensor) -> Tensor:
         """Standardised features; what is not known is the mean."""

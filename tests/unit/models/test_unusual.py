@@ -49,10 +49,22 @@ def test_what_another_instrument_sees_is_unusual(sources):
 
 
 def test_records_without_noise_free_counts_tell_nothing_of_others(sources):
-    seen = replace(sources, expected_BKC=None)
-    assert beyond(settled(seen), sources) == beyond(
-        settled(sources, replace(SMALL, others=())), sources
-    )
+    seen, untold = replace(sources, expected_BKC=None), replace(SMALL, others=())
+    assert beyond(settled(seen), sources) == beyond(settled(sources, untold), sources)
+
+
+def test_observed_records_among_simulated_ones_are_left_out(sources):
+    """Their noise-free counts are NaN, and so is the area where the response is not known."""
+    expected_BKC, area_BF = sources.expected_BKC.clone(), sources.folding_area_BF.clone()
+    expected_BKC[::3] = torch.nan
+    area_BF[1::3] = torch.nan
+    mixed = settled(replace(sources, expected_BKC=expected_BKC, folding_area_BF=area_BF))
+    alone = settled(sources[torch.arange(2, len(sources), 3)])
+    for module in (mixed, alone):
+        assert module.unusual.others.mean_KX.isfinite().all()
+        assert (module.unusual.others.log_weight_K > -torch.inf).any()
+    odd = recorded_by("epic_pn", sources, EDGES, torch.Generator().manual_seed(1))
+    assert beyond(mixed, odd) > 2 * beyond(mixed, sources)
 
 
 def test_weights_of_before_give_the_numbers_that_they_gave(sources):
