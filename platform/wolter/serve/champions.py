@@ -1,5 +1,6 @@
 """Watch of the registry's champions: an actor that checks new ones and puts them on the board."""
 
+import contextlib
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ from wolter.errors import InputError
 from wolter.serve import board
 from wolter.serve.config import ServeConfig
 
-NAME = "wolter-champions"
+NAME, REGISTRY = "wolter-champions", "registry"
 EVERY_S = 2.0  # between two looks at a local registry
 REMOTE_S = 60.0  # between two looks at another one
 REVIEW_S = 600.0  # longest time of a review
@@ -37,6 +38,7 @@ class Champions:
     ) -> None:
         self.config, self.models, self.state = config, models, state
         self._notes: dict[str, str] = {}
+        self._said = ""
         import ray
 
         # One that Ray has started again looks at once.
@@ -65,15 +67,29 @@ class Champions:
 
     def _run(self) -> None:
         while True:
-            time.sleep(EVERY_S)
-            try:
-                if (now := _stamp(self.state)) != self._seen:
-                    self.look()
-                    self._seen = now
-                board.find().choose.remote(self.models)  # one that is new has forgotten them
-            except Exception:
-                logging.getLogger(__name__).exception("champions cannot be looked at")
-                time.sleep(10 * EVERY_S)
+            time.sleep(EVERY_S if self._once() else 10 * EVERY_S)
+
+    def _once(self) -> bool:
+        """Look where something may have changed; where that fails, say so on the board."""
+        try:
+            if (now := _stamp(self.state)) != self._seen:
+                self.look()
+                self._seen = now
+            board.find().choose.remote(self.models)  # one that is new has forgotten them
+            self._say("")
+        except Exception as error:
+            logging.getLogger(__name__).exception("champions cannot be looked at")
+            self._say(f"new champions cannot be checked: {_why(error)}; those before answer on")
+            return False
+        return True
+
+    def _say(self, line: str) -> None:
+        """Keep a line about the registry on the board; empty forgets it."""
+        if not line and not self._said:
+            return
+        with contextlib.suppress(ValueError):  # no board now
+            board.find().note.remote(REGISTRY, line)  # again, as one that is new has forgotten it
+            self._said = line
 
     def _review(self) -> dict[str, Any]:
         """Answer of `wolter.serve.review`, in a process of its own."""
@@ -127,12 +143,21 @@ async def locate(name: str, version: str) -> str:
 
 def stop() -> None:
     """End the actor."""
-    import contextlib
-
     import ray
 
     with contextlib.suppress(ValueError):
         ray.kill(ray.get_actor(NAME, namespace=board.NAMESPACE))
+
+
+def _why(error: Exception) -> str:
+    """Why a look at the registry failed, in a line."""
+    if isinstance(error, subprocess.CalledProcessError):
+        code = error.returncode
+        ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return f"their check ended with {ended}, see the server's log"
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"their check takes more than {REVIEW_S:g} s"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _stamp(state: dict[str, str]) -> tuple[float, ...]:
