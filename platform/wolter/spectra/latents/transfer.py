@@ -7,6 +7,7 @@ import torch
 
 from wolter.spectra.folding import describe
 from wolter.spectra.grid import AREA_EDGES, PHOTONS_KEV, RECORDED_SHARES
+from wolter.spectra.gridding import filled_by_channels
 from wolter.spectra.population import quantities
 from wolter.spectra.population.classes import CLASSES
 from wolter.spectra.population.config import PopulationConfig
@@ -73,6 +74,8 @@ def seen_by(
     flux_B4 = flux_B4.clamp(min=quantities.FAINTEST)
     area_F, offset_TA = describe(full)
     recorded_QA = recorded_offsets(full, PHOTONS_KEV, RECORDED_SHARES).float()
+    filled_C = filled_by_channels(full.channel_edges_C1, config.energy_edges)
+    nested = bool(filled_C.isnan().all())
     return SpectraBatch(
         counts_BC=counts_BC,
         background_BC=region_BC,
@@ -85,5 +88,6 @@ def seen_by(
         redistribution_BQA=recorded_QA.expand(n, -1, -1).clone(),
         folding_area_BF=area_F.expand(n, -1).clone(),
         folding_offsets_BTA=offset_TA.expand(n, -1, -1).clone(),
+        filled_BC=None if nested else filled_C.expand(n, -1).clone(),
         class_B=class_B,
     )

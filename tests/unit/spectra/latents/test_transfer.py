@@ -51,3 +51,16 @@ def test_the_response_is_that_of_epic_pn(sources):
 def test_one_seed_gives_the_same_sources(sources):
     again = seen_by("epic_pn", CONFIG, 300, torch.Generator().manual_seed(2))
     assert torch.equal(again.counts_BC, sources.batch.counts_BC)
+
+
+def test_bins_of_five_channels_are_told_from_those_of_six(sources):
+    """EPIC-pn's channels of 5 eV do not nest in bins of 29.2; per width, counts are smooth."""
+    assert sources.batch.filled_BC is not None
+    filled_C = sources.batch.filled_BC[0]
+    assert float(filled_C.min()) == pytest.approx(5 * 5 / 29.2, abs=1e-3)
+    assert float(filled_C.max()) == pytest.approx(6 * 5 / 29.2, abs=1e-3)
+    total_C = sources.batch.expected_BKC.sum((0, 1))
+    bends = [each.log().diff(n=2).abs().quantile(0.7) for each in (total_C, total_C / filled_C)]
+    assert bends[1] < 0.3 * bends[0]
+    own = seen_by("acis_s", CONFIG, 10, torch.Generator().manual_seed(2))
+    assert own.filled_BC is None
