@@ -97,8 +97,15 @@ def normalise(module: nn.Module, batch: SpectraBatch) -> None:
 
 
 def _similarity(network: Aligner, batch: SpectraBatch) -> Tensor:
-    """Inner products (B, B) of spectra with rows, over the temperature."""
+    """Inner products (B, B) of spectra with rows, over the temperature.
+
+    Records whose row knows no feature are left out: it is the same for all of them.
+    """
     assert batch.catalogue_BX is not None, "catalogue features are needed"
+    known_B = ~batch.catalogue_BX.isnan().all(1)
+    if not known_B.all():
+        batch = batch[known_B.nonzero()[:, 0]]
+        assert batch.catalogue_BX is not None
     sharpness = network.log_sharpness.clamp(max=SHARPEST).exp()
     return sharpness * network.spectra(batch) @ network.rows(batch.catalogue_BX).T
 
@@ -106,18 +113,27 @@ def _similarity(network: Aligner, batch: SpectraBatch) -> Tensor:
 def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tensor]]:
     """InfoNCE of spectra among rows and of rows among spectra, nats (van den Oord et al. 2018)."""
     similarity_BB = _similarity(cast("Aligner", module), batch)
-    own_B = torch.arange(len(batch), device=similarity_BB.device)
-    to_rows = nn.functional.cross_entropy(similarity_BB, own_B)
-    to_spectra = nn.functional.cross_entropy(similarity_BB.T, own_B)
+    n = len(similarity_BB)
+    own_B = torch.arange(n, device=similarity_BB.device)
+    to_rows, to_spectra = (
+        nn.functional.cross_entropy(each_BB, own_B, reduction="sum") / max(1, n)
+        for each_BB in (similarity_BB, similarity_BB.T)
+    )
     parts = {"to_rows": to_rows.detach(), "to_spectra": to_spectra.detach()}
     return (to_rows + to_spectra) / 2, parts
 
 
 def measure(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
-    """Rank of the true row among the batch's rows, and the share that is within the first 1 %."""
+    """Rank of the true row among the batch's rows, and the share that is within the first 1 %.
+
+    NaN of a batch none of whose rows knows a feature.
+    """
     similarity_BB = _similarity(cast("Aligner", module), batch)
     above_B = (similarity_BB > similarity_BB.diagonal()[:, None]).sum(1)
-    n = len(batch)
+    n = len(similarity_BB)
+    if n == 0:
+        unknown = similarity_BB.new_full((), torch.nan)
+        return {"median_rank": unknown, "recall_1": unknown}
     return {
         "median_rank": 100 * above_B.float().median() / n,
         "recall_1": 100 * (above_B < max(1, round(0.01 * n))).float().mean(),

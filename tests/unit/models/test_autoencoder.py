@@ -321,6 +321,23 @@ class TestAligner:
         assert values["row_latent"].isnan().all()
         assert values["latent"].isfinite().all()
 
+    def test_rows_without_any_feature_neither_teach_nor_count(self, batch):
+        family = families.load("aligner")
+        module = build(family, family.config(width=16, layers=1, heads=2), SPEC, seed=0).eval()
+        family.normalise(module, batch)
+        features_BX = batch.catalogue_BX.clone()
+        features_BX[::2] = torch.nan
+        some, alone = replace(batch, catalogue_BX=features_BX), batch[torch.arange(1, 256, 2)]
+        torch.testing.assert_close(family.loss(module, some)[0], family.loss(module, alone)[0])
+        assert family.measure(module, some) == family.measure(module, alone)
+        features_BX[:] = torch.nan
+        total, _ = family.loss(module, some)
+        total.backward()
+        assert float(total.detach()) == 0
+        # Workers of a group wait for the slopes of all weights.
+        assert all(each.grad is not None for each in module.parameters())
+        assert family.measure(module, some)["median_rank"].isnan()
+
     def test_a_dataset_without_a_catalogue_is_refused(self):
         family = families.load("aligner")
         with pytest.raises(ValueError, match="wolter simulate population"):
