@@ -56,6 +56,7 @@ def test_the_command_fits_a_dataset_from_a_network(dataset, untrained, tmp_path,
     assert "nh_lolim" in table.column_names
 
 
+@pytest.mark.slow
 def test_a_shifted_dataset_is_fitted_as_another_and_labelled(dataset, tmp_path, capsys):
     """The part of real spectra: what they were simulated with is not to be known."""
     other = dataclasses.replace(CONFIG, filter="thick")

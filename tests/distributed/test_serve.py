@@ -322,6 +322,7 @@ def _as_offline(content, path, folder, exposure_s):
             np.testing.assert_allclose(one.data, other.data, rtol=1e-4, atol=1e-7, err_msg=one.name)
 
 
+@pytest.mark.slow
 def test_a_large_image_is_a_job_with_the_answer_of_a_request(client, enhancer, picture_file):
     job = _post_image(client, picture_file, exposure=3e4)
     assert _post_image(client, picture_file, exposure=3e4)["id"] == job["id"]

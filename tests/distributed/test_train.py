@@ -163,7 +163,8 @@ def worker_process() -> int:
     return found[0]
 
 
-@pytest.mark.parametrize("scale", [ONE, pytest.param(TWO, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [ONE, TWO])
 def test_a_loss_that_is_not_finite_is_the_users_error_and_is_not_retried(
     ray_session, dataset, store, scale
 ):

@@ -146,6 +146,7 @@ def trained():
     return module.eval()
 
 
+@pytest.mark.slow
 def test_a_shift_between_the_domains_is_undone(trained):
     simulated, observed = make_batch(4096, 11), shifted(4096, 11)  # the same sources
     before = difference(observed, simulated)
@@ -156,6 +157,7 @@ def test_a_shift_between_the_domains_is_undone(trained):
     assert difference(there, observed) < 0.5 * before
 
 
+@pytest.mark.slow
 def test_what_observed_spectra_tell_is_read_after_translation(trained):
     observed = shifted(2048, 11)
     with torch.no_grad():
@@ -166,6 +168,7 @@ def test_what_observed_spectra_tell_is_read_after_translation(trained):
     assert 100 * error_BP.abs().mean() < 0.7 * plain
 
 
+@pytest.mark.slow
 def test_any_family_reads_translated_spectra(trained, tmp_path):
     """Of a data set in the part of the observed one, which keeps its true labels for this."""
     dataset = make_dataset(tmp_path, 50)

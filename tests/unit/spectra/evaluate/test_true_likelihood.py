@@ -98,6 +98,7 @@ def test_the_assumed_likelihood_is_that_of_its_own_model(shifted):
     assert bool((wrong_N < TrueLikelihood(shifted, batch)(row_N, every).double() - 10).all())
 
 
+@pytest.mark.slow
 def test_perfect_inference_with_the_wrong_model_is_biased_and_too_sure(shifted):
     found = compare([], [], shifted, "all", N, resamples=50, assumed=PLAIN)
     (row,) = found.rows
