@@ -66,8 +66,10 @@ class Champions:
             return "", str(error)
 
     def _run(self) -> None:
+        pause_s = EVERY_S  # calls of Ray that start before the constructor has returned never end
         while True:
-            time.sleep(EVERY_S if self._once() else 10 * EVERY_S)
+            time.sleep(pause_s)
+            pause_s = EVERY_S if self._once() else 10 * EVERY_S
 
     def _once(self) -> bool:
         """Look where something may have changed; where that fails, say so on the board."""
