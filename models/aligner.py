@@ -103,11 +103,11 @@ def _similarity(network: Aligner, batch: SpectraBatch) -> Tensor:
     """
     assert batch.catalogue_BX is not None, "catalogue features are needed"
     known_B = ~batch.catalogue_BX.isnan().all(1)
+    rows_BX = batch.catalogue_BX
     if not known_B.all():
-        batch = batch[known_B.nonzero()[:, 0]]
-        assert batch.catalogue_BX is not None
+        rows_BX, batch = rows_BX[known_B], batch[known_B.nonzero()[:, 0]]
     sharpness = network.log_sharpness.clamp(max=SHARPEST).exp()
-    return sharpness * network.spectra(batch) @ network.rows(batch.catalogue_BX).T
+    return sharpness * network.spectra(batch) @ network.rows(rows_BX).T
 
 
 def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tensor]]:
