@@ -8,6 +8,7 @@ from sqlglot.dialects.tsql import TSQL
 from sqlglot.errors import SqlglotError
 from sqlglot.parsers.tsql import TSQLParser
 
+from wolter.catalogue.adql.joins import is_join
 from wolter.catalogue.adql.text import checked
 from wolter.errors import InputError, printable
 
@@ -31,12 +32,12 @@ def _kinds() -> Iterator[tuple[type[exp.Expr], frozenset[str]]]:
     for kinds, parts in (
         ("Select", "with_ distinct expressions limit from_ joins where group having order offset"),
         ("Union Except Intersect", "this expression distinct with_ order limit offset"),
-        ("Subquery", "this alias with_ order limit offset"),
+        ("Subquery", "this alias with_ order limit offset joins"),
         ("With Group Order Distinct", "expressions"),
         ("CTE", "this alias"),
         ("TableAlias", "this columns"),
         ("From Where Having Paren Neg Not Exists All Any", "this"),
-        ("Table", "this db alias"),
+        ("Table", "this db alias joins"),
         ("Join", "this side kind method on using"),
         ("Ordered", "this desc nulls_first"),
         ("Limit Offset", "expression"),
@@ -101,12 +102,24 @@ def _check(node: exp.Expr) -> None:
             raise InputError(f"{name} with {part.strip('_')} is not offered here; use ADQL 2.1")
     if isinstance(node, exp.Anonymous) and not isinstance(node.this, str):
         raise InputError(f"function {node.this.sql()[:64]} is not offered; names are not quoted")
+    if is_join(node):
+        _check_join(node)
+    elif isinstance(node, exp.CTE | exp.SetOperation | exp.Subquery):
+        inner = (node.this, node.args.get("expression"))
+        if not all(isinstance(each, exp.Query) for each in inner if each is not None):
+            raise InputError("not ADQL: a query stands here, SELECT ...")
     if isinstance(node, exp.Select) and not node.expressions:
         raise InputError("not ADQL: SELECT without columns")
     if isinstance(node, exp.Limit | exp.Offset) and not (
         isinstance(node.expression, exp.Literal) and node.expression.this.isdigit()
     ):
         raise InputError("TOP and OFFSET take a whole number of zero or more")
+
+
+def _check_join(node: exp.Expr) -> None:
+    more = [part for part, value in node.args.items() if value and part not in ("this", "joins")]
+    if more or not isinstance(node.parent, exp.From | exp.Join | exp.Subquery):
+        raise InputError("a join in parentheses stands in FROM, without clauses and without a name")
 
 
 def _first_line(error: Exception) -> str:

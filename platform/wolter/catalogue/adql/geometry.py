@@ -4,6 +4,7 @@ from sqlglot import exp
 
 from wolter.catalogue.adql import ranges
 from wolter.catalogue.adql.functions import fill
+from wolter.catalogue.adql.joins import leaves
 from wolter.catalogue.adql.names import Named
 from wolter.catalogue.adql.predicates import band, contains, distance, intersects
 from wolter.catalogue.adql.shapes import (
@@ -150,9 +151,8 @@ def _cell_column(point: Point, node: exp.Expr, used: dict[int, Named]) -> exp.Co
     select = node.find_ancestor(exp.Select)
     if (lon.name.lower(), lat.name.lower(), lon.table) != ("ra", "dec", lat.table) or not select:
         return None
-    sources = [select.args.get("from_"), *select.args.get("joins", [])]
     found = []
-    for source in (each.this for each in sources if each is not None):
+    for source in leaves(select):
         columns = {c.name for c in used[id(source)].table.columns} if id(source) in used else set()
         if lon.table:
             if source.alias.lower() == lon.table.lower():

@@ -1,9 +1,11 @@
 """Columns of a query's answer: whose values, units and UCDs they have."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
+from wolter.catalogue.adql.joins import is_join
 from wolter.catalogue.adql.names import Named
 from wolter.catalogue.adql.shapes import SHAPES
 from wolter.catalogue.columns import Column
@@ -106,26 +108,36 @@ def _sources(
 ) -> dict[str, tuple[Field, ...] | None]:
     """Fields of every table and subquery by its alias, and of all columns under `*`."""
     found: dict[str, tuple[Field, ...] | None] = {}
-    whole: list[Field] | None = []
-    for holder in [select.args.get("from_"), *(select.args.get("joins") or [])]:
-        if holder is None:
-            continue
-        source = holder.this
-        alias = source.alias.lower() or source.name.lower()
-        if id(source) in used:
-            found[alias] = tuple(Field(c.name, c) for c in used[id(source)].table.columns)
-        elif isinstance(source, exp.Table):
-            found[alias] = common.get(source.name.lower())
+
+    def of(source: exp.Expr) -> list[Field] | None:
+        if is_join(source):
+            fields = of(source.this)
         else:
-            found[alias] = _of_query(source, used, common)
-        fields = found[alias]
-        if whole is None or fields is None:
-            whole = None
-            continue
-        merged = {each.name.lower() for each in holder.args.get("using") or ()}
-        if holder.args.get("method"):  # a natural join
-            merged = {each.name.lower() for each in whole}
-        whole += [each for each in fields if each.name.lower() not in merged]
+            alias = source.alias.lower() or source.name.lower()
+            if id(source) in used:
+                found[alias] = tuple(Field(c.name, c) for c in used[id(source)].table.columns)
+            elif isinstance(source, exp.Table):
+                found[alias] = common.get(source.name.lower())
+            else:
+                found[alias] = _of_query(source, used, common)
+            told = found[alias]
+            fields = None if told is None else list(told)
+        return joined(fields, source.args.get("joins") or ())
+
+    def joined(whole: list[Field] | None, joins: Sequence[exp.Join]) -> list[Field] | None:
+        for join in joins:
+            fields = of(join.this)
+            if whole is None or fields is None:
+                whole = None
+                continue
+            merged = {each.name.lower() for each in join.args.get("using") or ()}
+            if join.args.get("method"):  # a natural join
+                merged = {each.name.lower() for each in whole}
+            whole = whole + [each for each in fields if each.name.lower() not in merged]
+        return whole
+
+    first = select.args.get("from_")
+    whole = joined([] if first is None else of(first.this), select.args.get("joins") or ())
     found["*"] = None if whole is None else tuple(whole)
     return found
 

@@ -18,17 +18,24 @@ def every(release_root):
 
 
 @pytest.fixture(scope="session")
-def ask(release_root, every, tmp_path_factory):
+def answered(release_root, every, tmp_path_factory):
+    """Names of the columns and rows of the answer to a query."""
     path = releases.find("R1", release_root)
     temporary = tmp_path_factory.mktemp("temporary")
 
-    def asked(adql, most_rows=None):
+    def run(adql, most_rows=None):
         found = translate(adql, Tables(every), most_rows)
         told = ("https://example.org", "example.org")
         with connect(path, Limits(), temporary, found.tables, {}, every, *told) as database:
-            return database.execute(found.sql).fetchall()
+            answer = database.execute(found.sql)
+            return [each[0] for each in answer.description], answer.fetchall()
 
-    return asked
+    return run
+
+
+@pytest.fixture(scope="session")
+def ask(answered):
+    return lambda adql, most_rows=None: answered(adql, most_rows)[1]
 
 
 @pytest.fixture(scope="session")

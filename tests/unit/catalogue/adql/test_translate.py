@@ -32,6 +32,14 @@ from wolter.errors import InputError
         ("WITH q (n) AS (SELECT 1 FROM source) SELECT SUM(n) FROM q", (3000,)),
         ("SELECT COUNT(*) FROM source NATURAL JOIN detection", (3000,)),
         ("SELECT COUNT(*) FROM source s LEFT OUTER JOIN shapes USING (source_id)", (3000,)),
+        ("SELECT COUNT(*), COUNT(i.source_id) FROM (source AS s JOIN detection AS d"
+         " USING (source_id)) LEFT JOIN identification AS i"
+         " ON i.source_id = s.source_id AND i.source_id < 0", (3000, 0)),
+        ("SELECT COUNT(*), COUNT(i.source_id) FROM source AS s LEFT JOIN (detection AS d"
+         " JOIN identification AS i ON i.source_id = d.source_id AND i.source_id < 0)"
+         " ON s.source_id = d.source_id", (3000, 0)),
+        ("SELECT COUNT(*) FROM ((SELECT source_id FROM source) AS s"
+         " JOIN detection USING (source_id))", (3000,)),
         ("SELECT COUNT(*) FROM source WHERE source_id IN (SELECT source_id FROM shapes)", (3000,)),
         ("SELECT COUNT(*) FROM source WHERE source_id IN (1000000000001, -1)", (1,)),
         ("SELECT COUNT(*) FROM (SELECT ra FROM source EXCEPT SELECT ra FROM source) AS q", (0,)),
@@ -91,6 +99,8 @@ def columns(adql, every):
         ("WITH q (a, b) AS (SELECT ra, kt FROM source) SELECT b, q.a FROM q",
          [("b", "keV"), ("a", "deg")]),
         ("SELECT q.t FROM (SELECT t_first AS t FROM source) AS q", [("t", "d")]),
+        ("SELECT d.pos_err, ra FROM (detection AS d JOIN (SELECT ra AS x FROM source) AS q"
+         " ON d.ra = q.x)", [("pos_err", "arcsec"), ("ra", "deg")]),
         ("SELECT pos_err FROM detection UNION SELECT 1 FROM source", [("pos_err", "arcsec")]),
         ("SELECT IN_UNIT(pos_err, 'deg') AS e FROM source", [("e", "deg")]),
         ("SELECT * FROM identification, upper_limit AS u", 17),
@@ -125,6 +135,23 @@ def test_columns_of_merging_joins_are_described_in_their_order(ask, every, join)
     assert [field.name for field in told.fields] == ours + [c for c in theirs if c not in shared]
     assert len(ask(f"SELECT COUNT(*) FROM ({query}) AS q")) == 1
     assert all(field.column is not None for field in told.fields)
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        "(source AS s JOIN detection AS d USING (source_id)) JOIN identification AS i"
+        " ON i.source_id = s.source_id",
+        "source AS s NATURAL JOIN (identification AS i NATURAL JOIN upper_limit)",
+        "(SELECT ra, source_id FROM source) AS s LEFT JOIN (detection JOIN (upper_limit AS u"
+        " NATURAL JOIN identification) USING (source_id)) USING (source_id)",
+    ],
+)
+def test_columns_of_joins_in_parentheses_are_described_in_their_order(answered, every, joined):
+    told = translate(f"SELECT * FROM {joined}", Tables(every)).fields
+    names, _ = answered(f"SELECT * FROM {joined}", 5)
+    assert [field.name for field in told] == names
+    assert all(field.column is not None for field in told)
 
 
 def test_descriptions_of_a_merging_join_belong_to_their_columns(ask, every):
