@@ -108,8 +108,14 @@ def _check(node: exp.Expr) -> None:
         inner = (node.this, node.args.get("expression"))
         if not all(isinstance(each, exp.Query) for each in inner if each is not None):
             raise InputError("not ADQL: a query stands here, SELECT ...")
+    if isinstance(node, exp.Star):
+        whole = node.parent if isinstance(node.parent, exp.Column) else node
+        if not isinstance(whole.parent, exp.Select | exp.Anonymous):
+            raise InputError("not ADQL: * is no value; it stands alone, or in COUNT(*)")
     if isinstance(node, exp.Select) and not node.expressions:
         raise InputError("not ADQL: SELECT without columns")
+    if isinstance(node, exp.Select) and node.args.get("joins") and not node.args.get("from_"):
+        raise InputError("not ADQL: JOIN without FROM")
     if isinstance(node, exp.Limit | exp.Offset) and not (
         isinstance(node.expression, exp.Literal) and node.expression.this.isdigit()
     ):
