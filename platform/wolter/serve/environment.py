@@ -68,6 +68,10 @@ def prepare() -> Path:
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": int(REQUEST_TIMEOUT_S) + 20,
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": int(REQUEST_TIMEOUT_S) + 30,
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": DRAIN_S,
+        # Its checks fail from then on: HAProxy must not believe the second one before that.
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_FALL": 2,
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_FASTINTER": f"{DRAIN_S}s",
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_RISE": 1,
     }
     ours = [name for name in settings if inherited or name not in os.environ]
     os.environ |= {name: str(settings[name]) for name in ours}

@@ -7,7 +7,6 @@ that were begun end with the old one.
 import asyncio
 import importlib
 import logging
-import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wolter import config as configs
-from wolter import local_ray
+from wolter import local_ray, priority
 from wolter.memory import give_back_when_idle, keep_freed
 from wolter.serve import board
 from wolter.serve.board import Pulse
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from wolter.serve.dear import Sent
     from wolter.serve.service import Service
 
-NICE = 5  # of networks, so that the page and cheap queries answer whatever the load
 ROWS = 1024  # records that are predicted together, at most
 
 
@@ -97,7 +95,7 @@ class _OfModels(ABC):
 
         keep_freed()
         local_ray.close_replica()
-        os.nice(NICE)
+        priority.lower(priority.COMPUTES)  # the page and cheap queries answer whatever the load
         torch.set_num_threads(threads)
         self.task = task
         self.limits = configs.from_dict(ServeConfig, config)

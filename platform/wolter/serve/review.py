@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from wolter import config as configs
+from wolter import priority
 from wolter import task as tasks
 from wolter.data.batches import sample_split
 from wolter.data.shards import open_dataset
@@ -117,7 +118,7 @@ def main() -> None:
     """Answer one line of JSON."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print goes to the log
-    os.nice(10)
+    priority.lower(priority.WAITS)
     torch.set_num_threads(1)
     given = json.loads(sys.stdin.readline())
     current = [configs.from_dict(ServedRef, each) for each in given["current"]]

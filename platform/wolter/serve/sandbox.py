@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 
+from wolter import priority
 from wolter import task as tasks
 from wolter.errors import InputError, TooLargeError
 
 MB = 2**20
 
-NICE = 5  # below what answers requests
 LARGEST_FILE = 2**30  # bytes that the process may write into one file
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     # Answers keep the real output; what libraries print goes to the log.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    os.nice(NICE)
+    priority.lower(priority.COMPUTES)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
     # Before the limits, which are of reading alone.

@@ -168,6 +168,24 @@ def test_the_environment_is_set_once_and_taken_back(monkeypatch):
     assert kept == {"RAY_SERVE_HAPROXY_NBTHREAD"}
 
 
+def test_a_replica_that_ends_is_asked_while_it_answers(monkeypatch):
+    """Its health checks fail at once; HAProxy may only believe them when it has closed."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    for name in [n for n in os.environ if n.startswith(("RAY_SERVE", "WOLTER_SERVE"))]:
+        del os.environ[name]
+    environment.prepare()
+    names = ("HAPROXY_HEALTH_CHECK_FASTINTER", "HAPROXY_HEALTH_CHECK_FALL",
+             "DIRECT_INGRESS_MIN_DRAINING_PERIOD_S")  # fmt: skip
+    told = ", ".join(f"c.RAY_SERVE_{name}" for name in names)
+    code = f"from ray.serve._private import constants as c; print({told})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=True
+    )
+    environment.tidy()
+    between, checks, open_s = done.stdout.split()
+    assert float(between.removesuffix("s")) * (int(checks) - 1) >= float(open_s) > 0
+
+
 def test_a_process_of_a_server_serves_with_an_environment_of_its_own(monkeypatch):
     monkeypatch.setattr(os, "environ", dict(os.environ))
     first = environment.prepare()

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import resource
 import sys
 import threading
@@ -14,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from wolter import config as configs
+from wolter import priority
 from wolter.catalogue import formats
 from wolter.catalogue import release as releases
 from wolter.catalogue.adql import database as databases
@@ -25,7 +25,6 @@ from wolter.catalogue.adql.translate import translate
 from wolter.errors import InputError, printable
 
 MB = 2**20
-NICE = 5  # below what answers requests
 _RECURSION = 5_000  # the bounds of a query's text are below it
 _DEAR = "run it as an asynchronous job, at /tap/async"
 
@@ -82,7 +81,7 @@ def late(limits: Limits) -> str:
 def confine(limits: Limits) -> None:
     """Bound what this process may use."""
     sys.setrecursionlimit(_RECURSION)
-    os.nice(NICE)
+    priority.lower(priority.COMPUTES)
     result = limits.result_mb * MB
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
     memory = pages * resource.getpagesize() + (2 * limits.memory_mb + 512) * MB

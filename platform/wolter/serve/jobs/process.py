@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from wolter import config as configs
+from wolter import priority
 from wolter.errors import InputError, UnavailableError
 from wolter.files import write_atomically
 from wolter.serve.jobs.queue import FAULT
-
-NICE = 10  # below what answers requests
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def main() -> None:
     # The outcome keeps the real output; what libraries print goes to the log.
     outcomes = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    os.nice(NICE)
+    priority.lower(priority.WAITS)
     work = configs.from_dict(Work, json.loads(sys.stdin.readline()))
     threading.Thread(target=_end_with_input, daemon=True).start()
     torch.set_num_threads(work.threads)
