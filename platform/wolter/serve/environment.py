@@ -79,8 +79,20 @@ def prepare() -> Path:
     return folder
 
 
+def uploads() -> Path | None:
+    """Folder of the files of requests, which killed replicas leave; None without a server."""
+    if FOLDER not in os.environ:
+        return None
+    folder = Path(tempfile.gettempdir(), f"{Path(os.environ[FOLDER]).name}-uploads")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 def tidy() -> None:
-    """Remove what `prepare` made, when the server has ended."""
+    """Remove what `prepare` made, and uploads that are left, when the server has ended."""
+    left = uploads()
+    if left is not None:
+        shutil.rmtree(left, ignore_errors=True)
     shutil.rmtree(os.environ.get(FOLDER, ""), ignore_errors=True)
     for name in os.environ.get(_SET, "").split():
         os.environ.pop(name, None)

@@ -14,6 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 from wolter.answering.contract import FileField, Stored
 from wolter.answering.uploads import Upload, plain_name
 from wolter.errors import InputError
+from wolter.serve import environment
 from wolter.serve.config import ServeConfig
 from wolter.serve.pool import Allowance, ReaderPool, Reading
 from wolter.serve.uploads import measure, store
@@ -88,7 +89,7 @@ class UploadReader:
             for field, each in uploads.items()
         }
         measure((each for field in named.values() for each in field), self.config)
-        with tempfile.TemporaryDirectory(prefix="wolter-") as name:
+        with tempfile.TemporaryDirectory(prefix="wolter-", dir=environment.uploads()) as name:
             folder, files = Path(name), {}
             for field, each in named.items():
                 kept = []

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import tempfile
 import threading
 import time
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from tests.refusals import refused
 
 from wolter.answering.contract import FileField
 from wolter.errors import InputError, TooLargeError
+from wolter.serve import environment
 from wolter.serve.config import ServeConfig
 from wolter.serve.pool import Allowance
 from wolter.serve.requests import StoredFiles, UploadReader, uploads_of
@@ -121,6 +123,25 @@ def test_uploads_are_files_of_their_own_while_they_are_read(pha, picture_file):
         assert kept == [data for data, _ in files]
         assert stored.files["map"] == ()
     assert not folder.exists()
+
+
+def test_what_a_killed_replica_leaves_goes_with_its_server(pha, monkeypatch, tmp_path):
+    server, scratch = tmp_path / "wolter-server", tmp_path / "scratch"
+    for folder in (server, scratch):
+        folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setenv(environment.FOLDER, str(server))
+    monkeypatch.setenv("WOLTER_SERVE_SET", environment.FOLDER)
+    reader = UploadReader(ServeConfig(parsers=1))
+    given = {"record": [UploadFile(io.BytesIO(pha.read_bytes()), filename="a.pha")]}
+    with reader._stored("kind/what", given) as stored:
+        left = stored.folder.parent / "of-another-replica"
+        left.mkdir()
+        assert left.is_relative_to(scratch)
+        assert left.parent.stat().st_mode & 0o777 == 0o700
+    environment.tidy()
+    assert not list(scratch.iterdir())
+    assert not server.exists()
 
 
 def test_so_many_files_may_be_sent(client):
