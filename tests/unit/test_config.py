@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wolter import config
@@ -50,7 +50,6 @@ runs = st.builds(
 )
 
 
-@settings(deadline=None)  # the first call builds the converter
 @given(runs)
 def test_every_config_comes_back_from_its_json_text(run: Run) -> None:
     assert config.from_dict(Run, json.loads(json.dumps(config.to_dict(run)))) == run

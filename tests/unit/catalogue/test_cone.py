@@ -29,7 +29,7 @@ def brute(sky, ra, dec):
     return np.degrees(angular_separation(*np.radians([ra, dec]), *np.radians(sky)))
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=1_000)
 @given(ra=ra_of, dec=dec_of, radius=radius_of)
 def test_a_cone_holds_what_brute_force_finds(snapshot, sky, ra, dec, radius):
     row_M, separation_M = snapshot.positions.within(ra, dec, radius)
@@ -67,7 +67,7 @@ def test_separations_are_exact_where_cosines_are_not():
         np.testing.assert_allclose(found, angle, rtol=1e-15, atol=1e-14)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(ra=ra_of, dec=dec_of, radius=radius_of, limit=st.integers(1, 50))
 def test_a_truncated_cone_holds_the_nearest_and_says_so(snapshot, ra, dec, radius, limit):
     columns = snapshot.source.columns[:3]

@@ -95,14 +95,14 @@ def as_votables_can(rows):
     return rows
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(row_of, max_size=20))
 def test_binary2_is_read_as_written(rows):
     data = encode(table(rows), COLUMNS, "votable/b2", "OK", INFOS)
     same(from_votable(data), as_votables_can(table(rows)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(row_of, max_size=20))
 def test_json_is_read_as_written(rows):
     told = json.loads(encode(table(rows), COLUMNS, "json", "OVERFLOW", INFOS))

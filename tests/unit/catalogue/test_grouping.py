@@ -63,7 +63,7 @@ builds = st.lists(st.tuples(st.sets(st.integers(0, 4), min_size=1), labels_of), 
 
 
 @given(builds)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_two_sources_have_one_identifier_whatever_happened_before(tmp_path_factory, builds):
     kept = tmp_path_factory.mktemp("ids")
     for present, labels in builds:

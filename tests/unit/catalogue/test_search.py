@@ -39,7 +39,7 @@ COMPARE = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     operator=st.sampled_from(list(COMPARE)),
     column=st.sampled_from(["kt", "counts", "ra", "shapes_usable", "source_id"]),

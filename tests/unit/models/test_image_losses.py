@@ -2,13 +2,12 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wolter.models._image_losses import poisson_deviance
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.floats(1e-3, 1e4))
 def test_poisson_deviance_and_its_slope_are_the_closed_forms(n, mean):
     expected = torch.tensor(mean, dtype=torch.float64, requires_grad=True)

@@ -12,7 +12,7 @@ TABLES = arrays.arrays(
 )
 
 # Tables of any shape take long to draw on a busy machine.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+UNHURRIED = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 def dominates(a, b):

@@ -16,7 +16,7 @@ from wolter.tune.sampling import draw, subspace
 SUPERRES, MLP = families.load("superres"), families.load("mlp")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**31), st.integers(1, 30))
 def test_trials_are_different_valid_configs_of_the_space_and_the_first_is_the_given(seed, n):
     space = subspace(SUPERRES, ("l1", "poisson", "interval"))

@@ -46,7 +46,7 @@ def test_the_mean_mfe_is_the_mean_over_parameters():
     assert errors.mean_mfe_percent.value == pytest.approx(expected)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(scale=st.floats(1e-9, 1e9))
 def test_the_mfe_is_free_of_scale_and_the_rmse_is_not(scale):
     truth, mean, median = sample(50)
@@ -63,7 +63,7 @@ def test_the_mfe_is_free_of_scale_and_the_rmse_is_not(scale):
         )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**31))
 def test_intervals_are_nested_and_the_order_of_spectra_is_nothing(seed):
     truth, mean, median = sample(40, seed)

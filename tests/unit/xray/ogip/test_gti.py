@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wolter.xray.ogip import gti
@@ -13,7 +13,6 @@ INTERVALS = st.lists(st.tuples(SECONDS, SECONDS).map(sorted), min_size=1, max_si
 )
 
 
-@settings(deadline=None)
 @given(INTERVALS)
 def test_merged_intervals_are_sorted_and_apart(intervals_M2):
     assert (np.diff(intervals_M2.ravel()) >= 0).all()
@@ -26,7 +25,6 @@ def test_intervals_within_others_are_merged():
     assert gti.merge(given_M2).tolist() == [[0.0, 4.5], [5.0, 6.0]]
 
 
-@settings(deadline=None)  # busy machines
 @given(INTERVALS, st.floats(100, 5000))
 def test_parts_are_equally_long_and_one_after_the_other(intervals_M2, seconds):
     points = gti.cut_points(intervals_M2, seconds)
@@ -37,7 +35,6 @@ def test_parts_are_equally_long_and_one_after_the_other(intervals_M2, seconds):
         assert good == pytest.approx(seconds, abs=1e-6)
 
 
-@settings(deadline=None)
 @given(INTERVALS, INTERVALS)
 def test_time_in_common_is_symmetric_and_all_of_ones_own(one, other):
     assert gti.common(one, other) == pytest.approx(gti.common(other, one), abs=1e-9)

@@ -22,7 +22,7 @@ CHANNELS = [0.5, 1.5, 2.5, 3.5, 4.5]
 MATRIX = np.array([[0.2, 0.8, 0, 0], [0.1, 0, 0.9, 0], [0.1, 0.1, 0, 0.8]])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     matrix=hnp.arrays(
         np.float64,

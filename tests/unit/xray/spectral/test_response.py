@@ -136,7 +136,7 @@ def test_rebin_sums_channels_by_their_centre():
     torch.testing.assert_close(rebinned.matrix_EC, expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     edges=st.lists(st.floats(-1, 13), min_size=2, max_size=20, unique=True).map(sorted),
     seed=st.integers(0, 1000),

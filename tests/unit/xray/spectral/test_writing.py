@@ -73,7 +73,7 @@ def assert_same(ours: Spectrum, theirs: Spectrum) -> None:
         assert getattr(ours, name) == getattr(theirs, name), name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(spectrum=spectra(), packed=st.booleans())
 def test_any_spectrum_comes_back(spectrum, packed):
     with tempfile.TemporaryDirectory() as folder:

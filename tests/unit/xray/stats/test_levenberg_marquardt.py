@@ -131,7 +131,7 @@ def test_a_narrow_box_in_single_precision_is_fitted_as_well():
     assert best.converged_B.all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.5, 5.0]), st.floats(-1, 4))
 def test_converged_means_kkt_of_poisson_fits(seed, background, magnitude):
     """Templates of non-negative norms: convex, so that the minimum is known."""

@@ -25,7 +25,7 @@ def problem(seed: int, batch: int = 20, p: int = 5):
     return point_BP, gradient_BP, fisher_BPP
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.booleans())
 def test_the_step_is_the_minimum_in_the_box(seed, all_free):
     point_BP, gradient_BP, fisher_BPP = problem(seed)
@@ -52,7 +52,7 @@ def test_the_step_is_the_minimum_in_the_box(seed, all_free):
         np.testing.assert_allclose(float(fall_B[row]), fall, rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.floats(0, 1e6))
 def test_no_damping_makes_a_fall_negative(seed, damping):
     point_BP, gradient_BP, fisher_BPP = problem(seed)
