@@ -83,16 +83,19 @@ def uploads() -> Path | None:
     """Folder of the files of requests, which killed replicas leave; None without a server."""
     if FOLDER not in os.environ:
         return None
-    folder = Path(tempfile.gettempdir(), f"{Path(os.environ[FOLDER]).name}-uploads")
+    folder = _uploads()
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
+def _uploads() -> Path:
+    return Path(tempfile.gettempdir(), f"{Path(os.environ[FOLDER]).name}-uploads")
+
+
 def tidy() -> None:
     """Remove what `prepare` made, and uploads that are left, when the server has ended."""
-    left = uploads()
-    if left is not None:
-        shutil.rmtree(left, ignore_errors=True)
+    if FOLDER in os.environ:
+        shutil.rmtree(_uploads(), ignore_errors=True)
     shutil.rmtree(os.environ.get(FOLDER, ""), ignore_errors=True)
     for name in os.environ.get(_SET, "").split():
         os.environ.pop(name, None)

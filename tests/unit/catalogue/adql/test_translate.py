@@ -38,6 +38,9 @@ from wolter.errors import InputError
         ("SELECT COUNT(*), COUNT(i.source_id) FROM source AS s LEFT JOIN (detection AS d"
          " JOIN identification AS i ON i.source_id = d.source_id AND i.source_id < 0)"
          " ON s.source_id = d.source_id", (3000, 0)),
+        ("SELECT COUNT(*), COUNT(i.source_id) FROM source AS s LEFT JOIN detection AS d"
+         " JOIN identification AS i ON i.source_id = d.source_id AND i.source_id < 0"
+         " ON s.source_id = d.source_id", (3000, 0)),
         ("SELECT COUNT(*) FROM ((SELECT source_id FROM source) AS s"
          " JOIN detection USING (source_id))", (3000,)),
         ("SELECT COUNT(*) FROM source WHERE source_id IN (SELECT source_id FROM shapes)", (3000,)),
@@ -143,6 +146,8 @@ def test_columns_of_merging_joins_are_described_in_their_order(ask, every, join)
         "(source AS s JOIN detection AS d USING (source_id)) JOIN identification AS i"
         " ON i.source_id = s.source_id",
         "source AS s NATURAL JOIN (identification AS i NATURAL JOIN upper_limit)",
+        "source AS s JOIN detection AS d JOIN upper_limit AS u ON u.source_id = d.source_id"
+        " ON s.source_id = d.source_id",
         "(SELECT ra, source_id FROM source) AS s LEFT JOIN (detection JOIN (upper_limit AS u"
         " NATURAL JOIN identification) USING (source_id)) USING (source_id)",
     ],
