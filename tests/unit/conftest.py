@@ -11,6 +11,13 @@ def on_one_thread(one_thread):
     """All tests of this folder."""
 
 
+@pytest.fixture(autouse=True)
+def without_a_server(monkeypatch):
+    """Tests of a real server, which run in the same process, have set its environment there."""
+    for name in [n for n in os.environ if n.startswith(("RAY_SERVE", "WOLTER_SERVE"))]:
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory):
     return make_dataset(tmp_path_factory.mktemp("records"), 600)

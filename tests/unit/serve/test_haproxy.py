@@ -151,8 +151,6 @@ def test_its_own_errors_are_json(tmp_path, code):
 
 def test_the_environment_is_set_once_and_taken_back(monkeypatch):
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    for name in [n for n in os.environ if n.startswith(("RAY_SERVE", "WOLTER_SERVE"))]:
-        del os.environ[name]
     os.environ["RAY_SERVE_HAPROXY_NBTHREAD"] = "3"
     folder = environment.prepare()
     assert environment.prepare() == folder
@@ -171,8 +169,6 @@ def test_the_environment_is_set_once_and_taken_back(monkeypatch):
 def test_a_replica_that_ends_is_asked_while_it_answers(monkeypatch):
     """Its health checks fail at once; HAProxy may only believe them when it has closed."""
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    for name in [n for n in os.environ if n.startswith(("RAY_SERVE", "WOLTER_SERVE"))]:
-        del os.environ[name]
     environment.prepare()
     names = ("HAPROXY_HEALTH_CHECK_FASTINTER", "HAPROXY_HEALTH_CHECK_FALL",
              "DIRECT_INGRESS_MIN_DRAINING_PERIOD_S")  # fmt: skip
