@@ -2,15 +2,17 @@
 
     wolter bench redeploy --json FILE
 
-A server of this process answers with `n` replicas of each deployment. One application after another
-gets new code, while a client of each deployment, the dear ones too, keeps its connection and asks
-again `PAUSE_S` after every answer, and one request takes a minute to arrive.
-`failed` are all answers but 200 and 429.
+A server of this process answers with `n` replicas of each deployment. A client of each, the dear
+ones too, keeps its connection and asks again `PAUSE_S` after every answer. First they are left alone
+for `ALONE_S`; then one application after another gets new code, and one request takes a minute to
+arrive. An answer belongs to the part in which it came.
+`failed` are all answers but 200 and 429; `failed_alone` those of the first part.
 """
 
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +27,7 @@ from wolter.serve.models import choose
 from wolter.serve.parts import page, parts
 
 PAUSE_S = 0.2
+ALONE_S = 90.0
 SLOW_S = 60.0
 PIECES = 30
 
@@ -33,13 +36,19 @@ def run(n: int = 2) -> dict[str, Any]:
     """Redeploy all applications of a server with `n` replicas of each."""
     with server_of(n) as (url, config), TemporaryDirectory() as name:
         found = _redeployed(url, config, asked_of(Path(name)))
-    answers = [each for told in found["answers"].values() for each in told.items()]
-    failed = sum(count for status, count in answers if status not in ("200", "429"))
-    return {"replicas": n, **found, "failed": failed + (found["slow_request"] != 200)}
+    failed = _failed(found["answers"]) + (found["slow_request"] != 200)
+    return {"replicas": n, **found, "failed": failed, "failed_alone": _failed(found["alone"])}
+
+
+def _failed(answers: dict[str, Counter[int]]) -> int:
+    counts = [each for told in answers.values() for each in told.items()]
+    return sum(count for status, count in counts if status not in (200, 429))
 
 
 def _redeployed(url: str, config: ServeConfig, asked: dict[str, Request]) -> dict[str, Any]:
     loads = {name: Load(url, request, False, 1, PAUSE_S) for name, request in asked.items()}
+    time.sleep(ALONE_S)
+    alone = {name: load.answers.copy() for name, load in loads.items()}
     slow: list[int] = []
     thread = threading.Thread(target=lambda: slow.append(_slow(url)))
     thread.start()
@@ -55,8 +64,11 @@ def _redeployed(url: str, config: ServeConfig, asked: dict[str, Request]) -> dic
     seconds = time.perf_counter() - start
     thread.join()
     time.sleep(3)
+    for load in loads.values():
+        load.end()
     return {
-        "answers": {name: load.end() for name, load in loads.items()},
+        "alone": alone,
+        "answers": {name: load.answers - alone[name] for name, load in loads.items()},
         "slow_request": slow[0],
         "seconds": round(seconds, 1),
     }
