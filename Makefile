@@ -4,7 +4,7 @@ SHAPED := tests/unit/xray tests/unit/models tests/unit/images/test_tiling.py
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 ARGS ?=
-WORKERS ?= 3
+WORKERS ?= 2
 
 # An environment is good for the same requirements in the same folder: it holds absolute paths, so
 # a copied or moved checkout builds its own.
@@ -33,8 +33,9 @@ $(STAMP):
 demo: setup ## simulate -> train -> evaluate -> register -> serve -> answer
 	@$(BIN)/wolter demo
 
-test: setup ## all tests but the long proofs, in three processes, two of which wait for Rays at times; ARGS="-k word" for some, WORKERS=0 for one
-	@$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS)
+test: setup ## all tests but the long proofs, in two processes; ARGS="-k word" for some, WORKERS=0 for one
+	@# Each of the hundred processes of the tests would compile all that it imports again.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS)
 
 shapes: setup ## tests of physics and models, with the shapes and types of all arguments checked
 	@WOLTER_SHAPES=1 $(BIN)/python -m pytest -n 2 $(SHAPED)

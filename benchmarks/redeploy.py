@@ -3,9 +3,9 @@
     wolter bench redeploy --json FILE
 
 A server of this process answers with `n` replicas of each deployment. A client of each, the dear
-ones too, keeps its connection and asks again `PAUSE_S` after every answer. First they are left alone
-for `ALONE_S`; then one application after another gets new code, and one request takes a minute to
-arrive. An answer belongs to the part in which it came.
+ones too, keeps its connection and asks again `PAUSE_S` after every answer. First they are left
+alone for `ALONE_S`; then one application after another gets new code, and one request takes a
+minute to arrive. An answer belongs to the part in which it came.
 `failed` are all answers but 200 and 429; `failed_alone` those of the first part.
 """
 

@@ -53,22 +53,33 @@ for line in sys.stdin:
 """
 
 
-@pytest.fixture(scope="module")
-def wolter(user):
-    """The command line of a user who installed the package; returns what it prints.
+class Shell:
+    """The command line of a user who installed the package; `listened` is all that was seen.
 
     One process runs all commands: its imports take longer than most of them.
     """
+
+    def __init__(self, process: subprocess.Popen) -> None:
+        self.process = process
+        self.listened: set[tuple[str, str, int]] = set()
+
+    def __call__(self, *words: object) -> str:
+        """What a command prints."""
+        print(json.dumps(list(map(str, words))), file=self.process.stdin, flush=True)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            line = pool.submit(self.process.stdout.readline)
+            while not concurrent.futures.wait([line], timeout=3).done:
+                self.listened |= processes.listening(self.process.pid)
+        code, said = json.loads(line.result())
+        assert code == 0, said
+        return said
+
+
+@pytest.fixture(scope="module")
+def wolter(user):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen([sys.executable, "-c", SHELL], **user, **pipes, text=True) as process:
-
-        def run(*words: object) -> str:
-            print(json.dumps(list(map(str, words))), file=process.stdin, flush=True)
-            code, said = json.loads(process.stdout.readline())
-            assert code == 0, said
-            return said
-
-        yield run
+        yield Shell(process)
         process.stdin.close()
 
 
@@ -79,9 +90,9 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(wolter, data) -> str:
-    """What training printed."""
-    words = ("--train.epochs", "12", "--train.learning-rate", "0.01", *SMALL)
-    return wolter("train", "hardness", "--data", data, *words)
+    """What training on two workers printed."""
+    words = ("--train.epochs", "12", "--train.learning-rate", "0.01", "--scale.workers", "2")
+    return wolter("train", "hardness", "--data", data, *words, *SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +109,14 @@ def test_training_shows_its_own_headline_metrics(trained):
     assert all("decoding_error" in words and "accuracy" in words for words in epochs)
     errors = [float(words[words.index("decoding_error") + 1]) for words in epochs]
     assert errors[-1] < 0.9 * errors[0]
+    ours = ("training hardness on ", "run ", "epoch ")
+    assert [line for line in trained.splitlines() if not line.startswith(ours)] == []
+
+
+def test_nothing_of_a_training_listens_to_the_network(wolter, trained):
+    """Its two workers talk to each other."""
+    assert {"raylet", "gcs_server"} <= {name for name, _, _ in wolter.listened}
+    assert not processes.outside(wolter.listened)
 
 
 @pytest.mark.slow

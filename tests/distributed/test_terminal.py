@@ -39,6 +39,7 @@ def test_simulate(home):
     matches(done, rf"1100 spectra in 1 shards: {out}")
 
 
+@pytest.mark.slow  # test_other_family.py reads what a training prints, and looks at its sockets
 def test_train(home):
     """Two workers, so that they talk; and none of their sockets is open to the network."""
     words = ["train", "mlp", "--train.epochs", "1", "--scale.workers", "2", "--model.width", "16"]

@@ -87,8 +87,8 @@ def test_two_workers_share_the_rows_of_a_stream_equally(ray_session, dataset, st
     ("family", "model", "scale"),
     [
         ("mlp", MODEL, ONE),
-        pytest.param("mlp", MODEL, TWO, marks=pytest.mark.slow),  # the next one mixes in two, too
-        ("translator", {"width": 16}, TWO),
+        pytest.param("mlp", MODEL, TWO, marks=pytest.mark.slow),
+        pytest.param("translator", {"width": 16}, TWO, marks=pytest.mark.slow),
     ],
 )
 def test_observed_spectra_are_mixed_in(ray_session, dataset, store, tmp_path, family, model, scale):
