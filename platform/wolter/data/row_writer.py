@@ -48,6 +48,11 @@ def list_files(sources: Sequence[Path], wanted: str = "PHA files") -> list[Path]
     return sorted(file.absolute() for file in found)
 
 
+def folder_of(files: Sequence[Path]) -> Path:
+    """The innermost folder that holds all files, by which names of files are short and differ."""
+    return Path(os.path.commonpath([file.parent for file in files]))
+
+
 def in_blocks(data: Any, n: int) -> Any:
     """Split a Ray dataset of `n` files into blocks of `FILES_PER_TASK`."""
     return data.repartition(-(-n // FILES_PER_TASK))

@@ -42,7 +42,7 @@ class FileHeader:
 
     Attributes:
         kind: the kind of file.
-        source: the observation: OBS_ID, or else the object or the file's name.
+        source: the observation: OBS_ID, or else the object or the file's place in its archive.
         parent: the observed object, or the observation where OBJECT is blank.
         group: what images must have in common to make a pair.
         exposure_s: exposure of an image.
@@ -152,7 +152,11 @@ def _by_observation(name: str | None) -> dict[str, str]:
 
 
 def classify(
-    path: Path, maps: Maps, pixel_arcsec: float, band_kev: tuple[float, float] = (0.5, 2.0)
+    path: Path,
+    maps: Maps,
+    pixel_arcsec: float,
+    band_kev: tuple[float, float] = (0.5, 2.0),
+    archive: Path | None = None,
 ) -> FileHeader:
     """Classify a file: event list, counts image (read completely) or something else.
 
@@ -161,6 +165,7 @@ def classify(
         maps: exposure maps and masks.
         pixel_arcsec: side of a pixel, that images must have.
         band_kev: band of the photons, where an image tells its own.
+        archive: folder that the file is told apart in; by default its own.
     """
     try:
         with open_fits(path) as hdus:
@@ -173,7 +178,7 @@ def classify(
     if not headers:
         return FileHeader(FileKind.OTHER)
     words = {key: _word(headers, key) for key in ("OBS_ID", "OBJECT", "INSTRUME", "EXPIDSTR")}
-    source = words["OBS_ID"] or words["OBJECT"] or path.name
+    source = words["OBS_ID"] or words["OBJECT"] or str(path.relative_to(archive or path.parent))
     parent = words["OBJECT"].upper() or source
     if events:
         return FileHeader(FileKind.EVENTS, source, parent)

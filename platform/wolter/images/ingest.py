@@ -15,7 +15,7 @@ import torch
 
 from wolter import config as configs
 from wolter.cluster import connected
-from wolter.data.row_writer import RowWriter, list_files
+from wolter.data.row_writer import RowWriter, folder_of, list_files
 from wolter.data.shards import ShardDataset
 from wolter.errors import InputError
 from wolter.files import make_folder
@@ -152,7 +152,9 @@ def ingest_image_dataset(
         ray.data.DataContext.get_current().execution_options.preserve_order = True
         named = [{"file": str(file)} for file in files if str(file) not in maps.files]
         looks = [
-            row for table in _map(named, _classify_block, config, maps) for row in table.to_pylist()
+            row
+            for table in _map(named, _classify_block, config, maps, str(folder_of(files)))
+            for row in table.to_pylist()
         ]
         work, alone = _work(looks)
         writer.rejects += [(row["file"], row["reason"]) for row in looks if row["reason"]] + alone
@@ -174,7 +176,7 @@ def _map(
     rows: list[dict[str, str]],
     task: Callable[..., pa.Table],
     config: ImageIngestConfig,
-    maps: Maps,
+    *more: Maps | str,
 ) -> Iterable[pa.Table]:
     """Tables that a Ray Data task makes of rows, each of one row, in order."""
     import ray
@@ -182,15 +184,17 @@ def _map(
     if not rows:
         return
     data = ray.data.from_arrow(pa.Table.from_pylist(rows)).repartition(len(rows))
-    made = data.map_batches(task, fn_args=(configs.to_dict(config), maps), batch_size=1)
+    made = data.map_batches(task, fn_args=(configs.to_dict(config), *more), batch_size=1)
     yield from made.iter_batches(batch_format="pyarrow", batch_size=None)
 
 
-def _classify_block(block: dict[str, Any], config: dict[str, Any], maps: Maps) -> pa.Table:
+def _classify_block(
+    block: dict[str, Any], config: dict[str, Any], maps: Maps, archive: str
+) -> pa.Table:
     """Ray Data task: what the files of a block are."""
     settings = configs.from_dict(ImageIngestConfig, config)
     seen = [
-        classify(Path(file), maps, settings.pixel_arcsec, settings.band_kev)
+        classify(Path(file), maps, settings.pixel_arcsec, settings.band_kev, Path(archive))
         for file in block["file"]
     ]
     rows = [{"file": file, **asdict(each)} for file, each in zip(block["file"], seen, strict=True)]

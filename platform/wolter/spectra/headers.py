@@ -27,8 +27,8 @@ class FileHeader:
 
     Attributes:
         kind: the kind of file; a background has HDUCLAS2 = BKG in every table of a spectrum.
-        source: the observed object, or the file's name where OBJECT is blank; the observation where
-            OBJECT is a whole catalogue.
+        source: the observed object, or the file's place in its archive where OBJECT is blank; the
+            observation where OBJECT is a whole catalogue.
         background: the background file that it names and that lies beside it, or empty.
         other: what a file of another kind is; empty for spectra.
     """
@@ -39,22 +39,26 @@ class FileHeader:
     other: str = ""
 
 
-def classify(path: Path) -> FileHeader:
+def classify(path: Path, archive: Path | None = None) -> FileHeader:
     """Classify a file: spectrum, background spectrum or something else.
+
+    Args:
+        path: path of the file.
+        archive: folder that it is told apart in; by default its own.
 
     Raises:
         InputError: the name or the first bytes promise FITS, and the file is not or is damaged.
     """
     try:
         with ogip.open_fits(path) as hdus:
-            return _classify(path, hdus)
+            return _classify(path, archive or path.parent, hdus)
     except InputError:
         if _promises_fits(path):
             raise
         return FileHeader(FileKind.OTHER, other="not FITS")
 
 
-def _classify(path: Path, hdus: Any) -> FileHeader:
+def _classify(path: Path, archive: Path, hdus: Any) -> FileHeader:
     tables = [hdu for hdu in hdus if hasattr(hdu, "columns")]
     spectra = spectrum_tables(tables) or [hdu for hdu in tables if _says_spectrum(hdu)]
     if not spectra:
@@ -67,7 +71,7 @@ def _classify(path: Path, hdus: Any) -> FileHeader:
         kind=FileKind.BACKGROUND
         if {spectrum_class(hdu) for hdu in spectra} == {"BKG"}
         else FileKind.SPECTRUM,
-        source=_object(header) or _object(hdus[0].header) or path.name,
+        source=_object(header) or _object(hdus[0].header) or str(path.relative_to(archive)),
         background="" if background is None or own else str(background.absolute()),
     )
 

@@ -14,7 +14,7 @@ import torch
 from wolter import config as configs
 from wolter.cluster import connected
 from wolter.data.integrity import encode
-from wolter.data.row_writer import FILES_PER_TASK, RowWriter, in_blocks, list_files
+from wolter.data.row_writer import FILES_PER_TASK, RowWriter, folder_of, in_blocks, list_files
 from wolter.data.shards import (
     ShardDataset,
     tensor_column,
@@ -130,7 +130,7 @@ def _no_counts(n_channels: int) -> SpectraBatch:
     return SpectraBatch(nothing_BC, nothing_BC, nothing_B, nothing_B)
 
 
-def _classify_block(block: dict[str, Any]) -> dict[str, list[str]]:
+def _classify_block(block: dict[str, Any], archive: str) -> dict[str, list[str]]:
     """Ray Data task: what the files of a block are."""
     rows: dict[str, list[str]] = {
         k: [] for k in ("kind", "source", "background", "other", "reason")
@@ -138,7 +138,7 @@ def _classify_block(block: dict[str, Any]) -> dict[str, list[str]]:
     for file in block["item"]:
         reason = ""
         try:
-            seen = classify(Path(file))
+            seen = classify(Path(file), Path(archive))
         except InputError as error:
             seen, reason = FileHeader(FileKind.OTHER), str(error)
         values = (seen.kind.value, seen.source, seen.background, seen.other, reason)
@@ -203,9 +203,9 @@ def ingest_dataset(
         ray.data.DataContext.get_current().execution_options.preserve_order = True
         seen = in_blocks(ray.data.from_items(files), len(files))
         table = pa.concat_tables(
-            seen.map_batches(_classify_block, batch_size=FILES_PER_TASK).iter_batches(
-                batch_format="pyarrow", batch_size=None
-            )
+            seen.map_batches(
+                _classify_block, fn_args=(str(folder_of(found)),), batch_size=FILES_PER_TASK
+            ).iter_batches(batch_format="pyarrow", batch_size=None)
         )
         writer.reject(table.filter(pc.not_equal(table["reason"], "")))
         is_background = pc.or_(
