@@ -83,7 +83,7 @@ def submit(home) -> Iterator[Submit]:
         return result.stdout
 
     yield run
-    os.killpg(running.pid, signal.SIGTERM)
+    os.killpg(running.pid, signal.SIGKILL)  # it would wait half a minute for its parts
     running.wait(timeout=60)
 
 
