@@ -1,11 +1,27 @@
-"""Plugins: objects that other packages declare as entry points, found by group and name."""
+"""Plugins: what other packages declare as entry points, and what our own subpackages bring."""
 
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TypeVar
 
+import wolter
 from wolter.errors import InputError
 
 Plugin = TypeVar("Plugin")
+
+
+def subpackages_with(module: str) -> tuple[str, ...]:
+    """Names of the subpackages of wolter that have a module, or a package, of this name.
+
+    They are found by their files: to ask for a module would import its subpackage.
+    """
+    found = {
+        file.relative_to(root).parts[0]
+        for root in wolter.__path__
+        for pattern in (f"*/{module}.py", f"*/{module}/__init__.py")
+        for file in Path(root).glob(pattern)
+    }
+    return tuple(sorted(found))
 
 
 def names(group: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ SLOW = {
     "pandas",
     "pyarrow.compute",
     "ray",
+    "requests",
     "rich",
     "scipy",
     "torch._dynamo",

@@ -45,3 +45,9 @@ def test_a_broken_task_leaves_the_others(tmp_path, capsys):
         cli.main(["demo", "--help"])
     assert ended.value.code == 0
     assert "--epochs" in capsys.readouterr().out
+
+
+def test_subpackages_are_found_by_what_they_have_and_not_imported():
+    assert plugins.subpackages_with("kind") == ("images", "spectra")
+    assert plugins.subpackages_with("commands") == ("images", "spectra")
+    assert plugins.subpackages_with("nothing") == ()

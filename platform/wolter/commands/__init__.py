@@ -6,9 +6,9 @@ its own subpackage `commands`.
 
 import functools
 import importlib
-import pkgutil
 from collections.abc import Mapping
-from importlib.util import find_spec
+
+from wolter.plugins import subpackages_with
 
 COMMANDS: Mapping[str, tuple[str, str]] = {  # words -> module, what it does
     "train": ("train", "Train a model family on a dataset; prints the run id"),
@@ -34,12 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {  # words -> module, what it does
 @functools.cache
 def all_commands() -> Mapping[str, tuple[str, str]]:
     """Import path and one line of each command, by its words: those of the wings come first."""
-    package = importlib.import_module("wolter")
-    wings = [
-        f"wolter.{each.name}.commands"
-        for each in pkgutil.iter_modules(package.__path__)
-        if each.ispkg and each.name != "models" and find_spec(f"wolter.{each.name}.commands")
-    ]
+    wings = [f"wolter.{wing}.commands" for wing in subpackages_with("commands")]
     found: dict[str, tuple[str, str]] = {}
     for room in [*wings, __name__]:
         commands: Mapping[str, tuple[str, str]] = importlib.import_module(room).COMMANDS

@@ -5,15 +5,14 @@ A wing is a subpackage with a module `kind`, whose `KIND` says how its records a
 
 import functools
 import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 from wolter.config import OneOf
 from wolter.data.schema import RecordBatch
 from wolter.errors import InputError
+from wolter.plugins import subpackages_with
 
 MOST_SAMPLED, MOST_ROWS = 16_384, 2048
 SAMPLED_BYTES, BATCH_BYTES = 2**30, 64 * 2**20
@@ -70,9 +69,7 @@ class RecordKind:
 @functools.cache
 def names() -> tuple[str, ...]:
     """Names of all kinds of record: the wings of the package."""
-    package = importlib.import_module("wolter")
-    found = (each.name for each in pkgutil.iter_modules(package.__path__) if each.ispkg)
-    return tuple(sorted(n for n in found if n != "models" and find_spec(f"wolter.{n}.kind")))
+    return subpackages_with("kind")
 
 
 @functools.cache

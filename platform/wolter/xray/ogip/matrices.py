@@ -143,7 +143,8 @@ def read_rmf(path: Path) -> Rmf:
         offset = ogip.column_minimum(path, hdu, "F_CHAN")
         offset = first_channel if offset is None else offset
         matrix_EC = _expand(path, hdu.data, offset, len(channel_C))
-        unit = units.factor(str(hdu.columns["MATRIX"].unit or "1"), "area")
+        named = str(hdu.columns["MATRIX"].unit or "").strip()
+        unit = units.factor(named, "area") if named else None
         energy_edges_E1, turned = _energy_edges(path, hdu)
         low_C = ogip.scaled(path, ebounds, "E_MIN", "energy")
         high_C = ogip.scaled(path, ebounds, "E_MAX", "energy")
