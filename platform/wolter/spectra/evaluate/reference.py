@@ -48,7 +48,7 @@ RMSE_UNITS: Mapping[str, Unit] = {
 }
 
 HEADINGS: Mapping[str, str] = {
-    "nh": "wabs nH",
+    "nh": "nH",
     "slope": "slope",
     "pow_norm": "pow norm",
     "line_energy": "line E",

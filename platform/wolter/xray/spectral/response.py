@@ -229,15 +229,23 @@ def response_of(
         InputError: the energies of the two differ, or the area is missing or there twice.
     """
     _check_area(rmf, arf, trusted)
-    matrix_EC, edges_E1 = rmf.matrix_EC, rmf.energy_edges_E1
-    if arf is not None:
-        matrix_EC = matrix_EC * _area_on(rmf, arf)[:, None]
+    edges_E1 = rmf.energy_edges_E1
+    area_E = np.ones(len(rmf.matrix_EC)) if arf is None else _area_on(rmf, arf)
+    product_EC = torch.empty(rmf.matrix_EC.shape, dtype=dtype)
+    # In float64 and rounded once, without a second matrix of that size.
+    matrix_EC = np.multiply(
+        rmf.matrix_EC,
+        area_E[:, None],
+        out=product_EC.numpy(),
+        dtype=np.float64,
+        casting="same_kind",
+    )
     wide_E = np.diff(edges_E1) > 0  # no photon falls into a bin of no width
     if not wide_E.all():
         matrix_EC, edges_E1 = matrix_EC[wide_E], np.append(edges_E1[:-1][wide_E], edges_E1[-1])
     return Response(
         energy_edges_E1=torch.from_numpy(edges_E1),
-        matrix_EC=torch.from_numpy(matrix_EC).to(dtype),
+        matrix_EC=torch.from_numpy(matrix_EC),
         channel_edges_C1=torch.from_numpy(rmf.channel_edges_C1),
         first_channel=rmf.first_channel,
         telescope=rmf.telescope,
