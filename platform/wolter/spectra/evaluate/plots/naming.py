@@ -1,7 +1,7 @@
 """Labels of parameters and components of spectra in figures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wolter.spectra.schema import Parameter
 
@@ -28,6 +28,13 @@ LABELS: Mapping[str, Label] = {
     "line_norm": Label("line norm", r"$10^{-5}$ ph cm$^{-2}$ s$^{-1}$", 1e-5),
     "kt": Label("blackbody $kT$", "keV"),
     "bb_norm": Label("blackbody norm", r"$10^{-5}$ $L_{39}\,D_{10}^{-2}$", 1e-5),
+    "sigma": Label(r"line width $\sigma$", "keV"),
+    "tin": Label(r"disk $kT_\mathrm{in}$", "keV"),
+    "disk_norm": Label("disk norm", r"km$^2$ (10 kpc)$^{-2}$"),
+    "brems_kt": Label("bremsstrahlung $kT$", "keV"),
+    "brems_norm": Label("bremsstrahlung norm", r"$3.02\times10^{-15}$ cm$^{-5}$"),
+    "plasma_kt": Label("plasma $kT$", "keV"),
+    "plasma_norm": Label("plasma norm", r"$10^{-14}$ cm$^{-5}$"),
 }
 NAMES: Mapping[str, str] = {name: label.name for name, label in LABELS.items()}
 COMPONENTS: Mapping[str, str] = {
@@ -40,7 +47,10 @@ COMPONENTS: Mapping[str, str] = {
 
 
 def label(parameter: Parameter) -> Label:
-    """Label of a parameter; its own name and unit where it is none of the reference's."""
+    """Label of a parameter, numbered where a component is repeated; its own name if it has none."""
+    base, _, number = parameter.name.rpartition("_")
+    if number.isdigit() and base in LABELS:
+        return replace(LABELS[base], name=f"{LABELS[base].name} {number}")
     return LABELS.get(parameter.name, Label(parameter.name, parameter.unit))
 
 
