@@ -81,3 +81,14 @@ def test_an_empty_folder_is_an_error(tmp_path):
     with pytest.raises(InputError, match="no files there"):
         ingest_dataset([tmp_path], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_files_of_one_name_in_several_folders_are_sources_of_their_own(ray_session, pha, tmp_path):
+    """Their headers name no object."""
+    archive = tmp_path / "archive"
+    for folder in ("0001/pps", "0002/pps"):
+        shutil.copytree(pha.parent, archive / folder, ignore=shutil.ignore_patterns("archive"))
+    result = ingest_dataset([archive], tmp_path / "out")
+    keys = result.dataset.read(0).select(["source_id", "split_key"]).to_pylist()
+    assert [k["source_id"] for k in keys] == ["0001/pps/source.pha", "0002/pps/source.pha"]
+    assert keys[0]["split_key"] != keys[1]["split_key"]

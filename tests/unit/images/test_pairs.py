@@ -125,6 +125,18 @@ def test_what_is_not_clear_is_no_pair(events, tmp_path):
         pair_of_images(one, replace(other, counts_HW=torch.ones(4, 4)))
 
 
+def test_event_lists_of_one_name_that_name_nothing_are_sources_of_their_own(tmp_path):
+    files = [tmp_path / folder / "events.fits" for folder in ("a", "b")]
+    for file in files:
+        file.parent.mkdir()
+        event_lists.epic_pn(file, 100, OBS_ID=None, OBJECT=None)
+    seen = [classify(file, Maps(), 4.0, archive=tmp_path) for file in files]
+    assert [each.kind for each in seen] == [FileKind.EVENTS] * 2
+    assert [(each.source, each.parent) for each in seen] == [
+        (name, name) for name in ("a/events.fits", "b/events.fits")
+    ]
+
+
 def test_files_say_what_they_are(events, tmp_path, pha):
     image = write_image(events, tmp_path / "image.fits")
     seen = classify(image, Maps(), 4.0)
