@@ -126,14 +126,13 @@ def loss(module: nn.Module, batch: SpectraBatch) -> tuple[Tensor, dict[str, Tens
 def measure(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
     """Rank of the true row among the batch's rows, and the share that is within the first 1 %.
 
-    NaN of a batch none of whose rows knows a feature.
+    Neither, of a batch none of whose rows knows a feature.
     """
     similarity_BB = _similarity(cast("Aligner", module), batch)
     above_B = (similarity_BB > similarity_BB.diagonal()[:, None]).sum(1)
     n = len(similarity_BB)
     if n == 0:
-        unknown = similarity_BB.new_full((), torch.nan)
-        return {"median_rank": unknown, "recall_1": unknown}
+        return {}
     return {
         "median_rank": 100 * above_B.float().median() / n,
         "recall_1": 100 * (above_B < max(1, round(0.01 * n))).float().mean(),

@@ -133,20 +133,24 @@ def settle(module: nn.Module, batches: Iterator[SpectraBatch]) -> None:
 
 
 def measure(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:
-    """Deviance a channel, and errors of class and tied quantities, on held-out records."""
+    """Deviance a channel, and errors of class and tied quantities, on held-out records.
+
+    Those of what no record of the batch knows are left out.
+    """
     network = cast("Autoencoder", module)
     mean_BL, sigma_BL = network.encode(batch)
     source_BC, background_BC, _ = network.reconstruct(mean_BL, batch)
     deviance_B = deviance(batch.counts_BC, source_BC + background_BC)
     entropy, right = _classes(network, mean_BL, sigma_BL, batch)
+    values = {"deviance": (deviance_B / batch.counts_BC.shape[1]).mean()}
+    class_B = batch.class_B if network.classifier is not None else None
+    if class_B is not None and not class_B.isnan().all():
+        values |= {"entropy": entropy, "accuracy": 100 * right}
     value_BL, known_BL = _known(network, batch)
-    tied_BL = _density(value_BL, mean_BL, sigma_BL).where(known_BL, 0)
-    return {
-        "deviance": (deviance_B / batch.counts_BC.shape[1]).mean(),
-        "entropy": entropy,
-        "accuracy": 100 * right,
-        "tied": tied_BL.sum(1).mean(),
-    }
+    if known_BL.any():
+        tied_BL = _density(value_BL, mean_BL, sigma_BL).where(known_BL, 0)
+        values["tied"] = tied_BL.sum(1).mean()
+    return values
 
 
 def predict(module: nn.Module, batch: SpectraBatch) -> dict[str, Tensor]:

@@ -52,7 +52,8 @@ class Family:
         loss: `(module, batch) -> (scalar, parts)`; parts are logged by name.
         predict: `(module, batch) -> {output name: tensor}`, first axis B.
         outputs: `(config, spec) -> outputs`: exactly what `predict` returns of such records.
-        measure: `(module, batch) -> {name: scalar}` on held-out batches.
+        measure: `(module, batch) -> {name: scalar}` on held-out batches; what a batch cannot tell,
+            as without labels, is left out.
         metrics: metrics of `measure` to compare models by, the most important one first.
         search_space: config key -> what a search may try.
         defaults: keys of `wolter.train.loop.TrainConfig` whose defaults are others for it.

@@ -163,7 +163,7 @@ def evaluate(
         progress: told of the records done.
 
     Raises:
-        InputError: the split is empty, or a metric is not finite.
+        InputError: the split is empty, it tells no metric of a model, or one is not finite.
     """
     rows = count_rows(dataset, split)
     n = min(rows, limit or rows)
@@ -207,29 +207,40 @@ def evaluate(
 def _measure(model: Model, batch: Any) -> dict[str, float]:
     device = next(model.module.parameters()).device
     measured = model.family.measure(model.module.eval(), batch.to(device))
-    return {metric.name: float(measured[metric.name]) for metric in model.family.metrics}
+    names = [metric.name for metric in model.family.metrics]
+    return {name: float(measured[name]) for name in names if name in measured}
 
 
 def _estimates(
     model: Model, groups: Sequence[Mapping[str, float]], weights: Sequence[int]
 ) -> dict[str, Estimate]:
-    """Means over groups, by their rows, with bootstrap intervals."""
-    names = list(groups[0])
-    value_GM = np.array([[group[name] for name in names] for group in groups])
-    weight_G = np.array(weights, dtype=float)
+    """Means over the groups that have a metric, by their rows, with bootstrap intervals."""
+    family = model.family.name
+    names = [m.name for m in model.family.metrics if any(m.name in group for group in groups)]
+    if not names:
+        raise InputError(
+            f"{family}: these records tell none of its metrics; use others, with the labels "
+            "that it learns from"
+        )
+    has_GM = np.array([[name in group for name in names] for group in groups])
+    value_GM = np.array([[group.get(name, 0.0) for name in names] for group in groups])
     bad = [
         name for name, finite in zip(names, np.isfinite(value_GM).all(0), strict=True) if not finite
     ]
     if bad:
         raise InputError(
-            f"{model.family.name}: {bad[0]} is not finite; train the model again, with a lower "
-            "learning rate"
+            f"{family}: {bad[0]} is not finite; train the model again, with a lower learning rate"
         )
-    columns_GM = np.concatenate([value_GM * weight_G[:, None], weight_G[:, None]], 1)
+    weight_GM = np.array(weights, dtype=float)[:, None] * has_GM
+    columns_GM = np.concatenate([value_GM * weight_GM, weight_GM], 1)
     resampled_RM = bootstrap_means(columns_GM, RESAMPLES)
-    mean_M = weight_G @ value_GM / weight_G.sum()
+    n = len(names)
+    # A resample without any group that has the metric tells nothing of its mean.
+    with np.errstate(invalid="ignore"):
+        resampled_RM = resampled_RM[:, :n] / resampled_RM[:, n:]
+    mean_M = (value_GM * weight_GM).sum(0) / weight_GM.sum(0)
     return {
-        name: with_intervals(mean_M[i], resampled_RM[:, i] / resampled_RM[:, -1])
+        name: with_intervals(mean_M[i], resampled_RM[np.isfinite(resampled_RM[:, i]), i])
         for i, name in enumerate(names)
     }
 

@@ -20,7 +20,6 @@ from wolter import task as tasks
 from wolter.data.batches import sample_split
 from wolter.data.shards import open_dataset
 from wolter.errors import InputError
-from wolter.outputs import Metric
 from wolter.registry import mlflow_store, pretrained
 from wolter.registry.checkpoint import Model, load_model
 from wolter.serve.config import ServeConfig
@@ -98,10 +97,12 @@ def _worse(new: ServedRef, model: Model, before: Model) -> str:
     if model.card.spec.mismatch(dataset.spec):
         return ""
     batch = sample_split(dataset, "test", HELD_OUT)
-    metric = next(iter(model.family.metrics), None)
-    if metric is None:
+    found, found_before = (_measured(each, batch) for each in (model, before))
+    told = [m for m in model.family.metrics if m.name in found and m.name in found_before]
+    if not told:
         return ""
-    ours, theirs = (_measured(each, batch, metric) for each in (model, before))
+    metric = told[0]
+    ours, theirs = found[metric.name], found_before[metric.name]
     better = metric.better == "lower"
     margin = WORSE * abs(theirs)
     if not math.isfinite(ours) or (ours > theirs + margin if better else ours < theirs - margin):
@@ -109,9 +110,10 @@ def _worse(new: ServedRef, model: Model, before: Model) -> str:
     return ""
 
 
-def _measured(model: Model, batch: object, metric: Metric) -> float:
+def _measured(model: Model, batch: object) -> dict[str, float]:
     with torch.inference_mode():
-        return float(model.family.measure(model.module, batch)[metric.name])
+        measured = model.family.measure(model.module, batch)
+    return {name: float(value) for name, value in measured.items()}
 
 
 def main() -> None:

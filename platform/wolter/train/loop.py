@@ -280,12 +280,12 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, reader: Reader) -> dict[str, float]:
-        """The family's metrics, averaged over the rows of a split."""
+        """The family's metrics, averaged over the rows of the batches that have them."""
         self.module.eval()
         sums: dict[str, float] = {}
-        rows = 0
+        rows: dict[str, int] = {}
         for batch in reader(0):
             for name, value in self.family.measure(self.module, batch.to(self.device)).items():
                 sums[name] = sums.get(name, 0.0) + len(batch) * float(value)
-            rows += len(batch)
-        return {name: total / rows for name, total in sums.items()}
+                rows[name] = rows.get(name, 0) + len(batch)
+        return {name: total / rows[name] for name, total in sums.items()}

@@ -10,6 +10,7 @@ import torch
 from wolter import config as configs
 from wolter import family as families
 from wolter.data.batches import read_split
+from wolter.data.record_kinds import record_kind
 from wolter.data.shards import open_dataset
 from wolter.errors import InputError
 from wolter.family import Family
@@ -20,6 +21,7 @@ from wolter.train.loop import TrainConfig, build
 from wolter.tune.sampling import draw, subspace
 
 SWEEP = "sweep.json"  # in the folder of a search
+PROBED = 256  # records: a metric of labels that few have is found, too
 MODES = {"lower": "min", "higher": "max"}  # of `Metric.better`
 
 
@@ -170,7 +172,8 @@ def planned(run_id: str) -> Sweep:
 def _measured(job: Job) -> tuple[str, ...]:
     """Names of the metrics that a family has on the validation split of a dataset."""
     family, dataset = families.load(job.family), open_dataset(job.dataset)
-    batch = read_split(dataset, "validation", 2)
+    most = record_kind(dataset.manifest.kind).batch_rows(dataset.spec)
+    batch = read_split(dataset, "validation", min(most, PROBED))
     config = configs.from_dict(family.config, job.config)
     module = build(family, config, dataset.spec, job.train.seed).eval()
     family.normalise(module, batch)

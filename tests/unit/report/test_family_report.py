@@ -58,3 +58,30 @@ def test_a_metric_that_is_no_number_is_one_line(tmp_path):
     dataset = make_dataset(tmp_path / "d", 20)
     with pytest.raises(InputError, match="mlp: root is not finite; train the model again"):
         evaluate([model_of(broken, ROOT)], ["3"], dataset, "all")
+
+
+def test_a_metric_is_the_mean_of_the_records_that_have_it(tmp_path):
+    def of_bright(_module, batch):
+        total_B = batch.counts_BC.sum(1)
+        found = {"other": torch.tensor(1.0)}
+        return found | ({"root": total_B.sqrt().mean()} if total_B[0] > middle else {})
+
+    dataset = make_dataset(tmp_path / "d", 230)
+    roots = make_batch(230).counts_BC.sum(1).sqrt().double().numpy().reshape(-1, 5)
+    middle = np.median(roots[:, 0]) ** 2
+    report = evaluate([model_of(of_bright, ROOT)], ["3"], dataset, "all")
+    (found,) = report.models[0].values.values()
+    bright = roots[roots[:, 0] > np.sqrt(middle)]
+    assert 0 < len(bright) < len(roots)
+    assert found.value == pytest.approx(bright.mean(), rel=1e-6)
+    assert found.deviation == pytest.approx(bright.mean(1).std() / np.sqrt(len(bright)), rel=0.3)
+
+
+def test_metrics_that_no_record_has_are_left_out(tmp_path):
+    dataset = make_dataset(tmp_path / "d", 20)
+    two = (*ROOT, Metric("labelled", "lower"))
+    report = evaluate([model_of(mean_root, two)], ["3"], dataset, "all")
+    assert set(report.models[0].values) == {"root"}
+    assert report.lead.startswith("mean root of the counts")
+    with pytest.raises(InputError, match="mlp: these records tell none of its metrics"):
+        evaluate([model_of(mean_root, two[1:])], ["3"], dataset, "all")

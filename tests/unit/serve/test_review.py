@@ -62,7 +62,7 @@ def test_a_worse_champion_is_refused(untrained, changed, tmp_path, monkeypatch):
     make_dataset(tmp_path / "data", 200)
     monkeypatch.setattr(review.mlflow_store, "training_data", lambda *_: tmp_path / "data")
     found = iter([1.3, 1.0, 1.05, 1.0, 0.7, 1.0])
-    monkeypatch.setattr(review, "_measured", lambda *_: next(found))
+    monkeypatch.setattr(review, "_measured", lambda *_: {"mfe_percent": next(found)})
     old, new = ServedRef("mlp", str(untrained("mlp")), "1"), ServedRef("mlp", changed(1.001), "2")
     assert not review.review([new], [old]).notes  # the records are of another grid: not compared
     monkeypatch.setattr(SpectraSpec, "mismatch", lambda *_: "")

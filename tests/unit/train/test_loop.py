@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from tests.synthetic import SPEC, make_batch
@@ -153,6 +154,25 @@ def test_sums_of_other_workers_enter_every_mean(dataset):
     make_trainer(config, 540).run(reader(dataset), total=lambda s: 2 * s, on_epoch=together.append)
     assert together[0].rows == 2 * alone[0].rows
     assert together[0].train == pytest.approx(alone[0].train)
+
+
+def test_batches_that_cannot_tell_a_metric_do_not_enter_its_mean(dataset):
+    trainer = make_trainer(TrainConfig(epochs=1, batch_size=64, device="cpu"), 540)
+    seen = []
+
+    def measure(_module, batch):
+        seen.append(len(batch))
+        total = batch.counts_BC.sum()
+        return {"counts": total} | ({"even": total} if len(seen) % 2 == 0 else {})
+
+    trainer.family = replace(MLP, measure=measure)
+    found = trainer.validate(reader(dataset, shuffle=False))
+    batches = list(reader(dataset, shuffle=False)(0))
+    totals = [float(batch.counts_BC.sum()) for batch in batches]
+    rows = [len(batch) for batch in batches]
+    assert len(batches) > 2
+    assert found["counts"] == pytest.approx(np.average(totals, weights=rows))
+    assert found["even"] == pytest.approx(np.average(totals[1::2], weights=rows[1::2]))
 
 
 @pytest.mark.parametrize(
