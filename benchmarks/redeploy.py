@@ -26,8 +26,8 @@ from wolter.serve.config import ServeConfig
 from wolter.serve.models import choose
 from wolter.serve.parts import page, parts
 
-PAUSE_S = 0.2
-ALONE_S = 90.0
+PAUSE_S = 1.0  # two cores answer eight clients and load new replicas beside them
+ALONE_S = 180.0  # dear requests have a minute or two each
 SLOW_S = 60.0
 PIECES = 30
 
