@@ -185,6 +185,7 @@ def evaluate(
             break
     labels = labels_of([model.family.name for model in models], versions)
     remarks = [f"{n} records: single ones move the means; use {FEW} or more"] if n < FEW else []
+    remarks += _partly(labels, models, found, weights)
     return FamilyReport(
         tuple(
             Measured(
@@ -209,6 +210,22 @@ def _measure(model: Model, batch: Any) -> dict[str, float]:
     measured = model.family.measure(model.module.eval(), batch.to(device))
     names = [metric.name for metric in model.family.metrics]
     return {name: float(measured[name]) for name in names if name in measured}
+
+
+def _partly(
+    labels: Sequence[str],
+    models: Sequence[Model],
+    found: Sequence[Sequence[Mapping[str, float]]],
+    weights: Sequence[int],
+) -> list[str]:
+    """Remarks on metrics that some of the records cannot tell."""
+    remarks = []
+    for label, model, groups in zip(labels, models, found, strict=True):
+        for metric in model.family.metrics:
+            rows = sum(n for n, group in zip(weights, groups, strict=True) if metric.name in group)
+            if 0 < rows < sum(weights):
+                remarks.append(f"{label}: {metric.name} is of {rows} of {sum(weights)} records")
+    return remarks
 
 
 def _estimates(
