@@ -224,7 +224,10 @@ def _partly(
         for metric in model.family.metrics:
             rows = sum(n for n, group in zip(weights, groups, strict=True) if metric.name in group)
             if 0 < rows < sum(weights):
-                remarks.append(f"{label}: {metric.name} is of {rows} of {sum(weights)} records")
+                remarks.append(
+                    f"{label}: {metric.name} is of the groups of records that tell it, {rows} of "
+                    f"{sum(weights)} records"
+                )
     return remarks
 
 
