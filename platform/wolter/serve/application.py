@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -57,14 +57,25 @@ def start(config: ServeConfig) -> str:
     if local_ray.running():  # replicas stay on loopback, HAProxy alone is reached from outside
         environment.set_host(folder, config.host)
         host = local_ray.LOOPBACK
-    board.start()
-    serve.start(
-        http_options={
-            "host": host,
-            "port": port,
-            "request_timeout_s": REQUEST_TIMEOUT_S + 10,  # the applications' own comes first
-        }
-    )
+    try:
+        board.start()
+        serve.start(
+            http_options={
+                "host": host,
+                "port": port,
+                "request_timeout_s": REQUEST_TIMEOUT_S + 10,  # the applications' own comes first
+            }
+        )
+        return _bring_up(others, config, chosen, port)
+    except BaseException:
+        stop()  # a cluster that lives on would serve the half of it
+        raise
+
+
+def _bring_up(
+    others: Sequence[Part], config: ServeConfig, chosen: Sequence[ServedRef], port: int
+) -> str:
+    """Deploy the applications, the page first; returns the URL when they answer."""
     first = page(others, config)
     deploy([first], config, chosen)
     _wait([first])  # alone on the cores, so that it says soon what the others wait for
@@ -224,29 +235,41 @@ def run(config: ServeConfig) -> None:
 
     Raises:
         InputError: a model cannot be served, the port is in use, or the cluster already serves.
+        FailedError: no application comes up.
+        KeyboardInterrupt: interrupted before it served.
     """
-    interrupted = threading.Event()
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        interrupted.set()
-
     environment.prepare()
     try:
-        with connected():
+        with connected(), _interrupted_once():  # in this order: Ray sets a handler of its own
             url = start(config)
-            # Only now: Ray sets handlers of its own when it starts.
-            both = (signal.SIGINT, signal.SIGTERM)
-            before = {each: signal.signal(each, interrupt) for each in both}
-            print(f"serving at {url} (documentation at {url}/docs); interrupt to stop", flush=True)
+            said = f"serving at {url} (documentation at {url}/docs); interrupt to stop"
             try:
-                interrupted.wait()
+                with contextlib.suppress(KeyboardInterrupt):
+                    print(said, flush=True)
+                    threading.Event().wait()
                 print(f"shutting down, in {environment.DRAIN_S} s or so", flush=True)
-                stop()
             finally:
-                for each, handler in before.items():
-                    signal.signal(each, handler)
+                stop()
     finally:
         environment.tidy()
+
+
+@contextlib.contextmanager
+def _interrupted_once() -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM raise KeyboardInterrupt: the end that follows is whole."""
+    both = (signal.SIGINT, signal.SIGTERM)
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        for each in both:
+            signal.signal(each, lambda *_: None)
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, interrupt) for each in both}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _make_room() -> None:

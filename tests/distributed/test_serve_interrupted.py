@@ -1,0 +1,46 @@
+"""A server that is interrupted before it serves leaves nothing on a cluster that lives on."""
+
+import os
+import signal
+import threading
+
+import pytest
+import ray
+from ray import serve
+from tests.load import until
+
+from wolter.serve import board, environment
+from wolter.serve.application import run
+from wolter.serve.config import ServeConfig
+
+pytestmark = pytest.mark.distributed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_interrupted_while_its_models_load(ray_session, untrained, monkeypatch, sent):
+    monkeypatch.setattr(environment, "tidy", lambda: None)  # this Ray lives on and reads it
+    models = {"posterior": str(untrained("posterior"))}
+    config = ServeConfig(port=0, parsers=1, applications=("spectra-parameters",), models=models)
+    seen = []
+
+    def interrupt():
+        def states():
+            return {name: each.status for name, each in serve.status().applications.items()}
+
+        until(lambda: states().get("spectra-parameters") == "DEPLOYING")
+        seen.append(states())
+        os.kill(os.getpid(), sent)
+
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        run(config)
+    thread.join()
+    assert seen == [{"page": "RUNNING", "spectra-parameters": "DEPLOYING"}]
+    assert not serve.status().applications
+    with pytest.raises(ValueError, match=board.NAME):
+        board.find()
+    assert not ray.util.list_named_actors(all_namespaces=True)
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
