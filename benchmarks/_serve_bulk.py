@@ -19,15 +19,17 @@ from wolter.spectra.predict import estimate
 from wolter.spectra.schema import SpectraBatch
 
 SPECTRA = {"deepspectra": 10_000, "posterior": 500}  # of one request, by family
-ROUNDS = 3
+ROUNDS = 9
 IN_FLIGHT = 2  # requests of a bulk client: one is read while another is predicted
 
 
 def bulk_rates(url: str) -> dict[str, Any]:
-    """Spectra a second of both sides by family, the best of a few rounds; and their ratio.
+    """Spectra a second of both sides by family, and their ratio: medians of a few rounds.
 
-    `arrays` are sent and answered as `Client.predict_arrays` does, `json` as JSON; `alone` is of a
-    client that waits for each answer before it sends the next request.
+    A round asks one side right after the other, as a shared machine is not equally fast all the
+    time; `share` is the median of the rounds' ratios, `share_range` holds half of them. `arrays`
+    are sent and answered as `Client.predict_arrays` does, `json` as JSON; `alone` is of a client
+    that waits for each answer before it sends the next request.
     """
     torch.set_num_threads(cores())
     found = {}
@@ -45,12 +47,14 @@ def bulk_rates(url: str) -> dict[str, Any]:
                     many = [post] * (2 * IN_FLIGHT)
                     taken = _seconds(lambda pool=pool, many=many: list(pool.map(_call, many)))  # type: ignore[misc]
                 there.setdefault(name, []).append(taken / len(many))
+        share_R = np.divide(here, there["arrays"])
         found[family] = {
             "spectra": n,
-            "in_process_per_s": round(n / min(here)),
-            **{f"{name}_per_s": round(n / min(times)) for name, times in there.items()},
-            "share": round(min(here) / min(there["arrays"]), 3),
-            "json_share": round(min(here) / min(there["json"]), 3),
+            "in_process_per_s": round(n / np.median(here)),
+            **{f"{name}_per_s": round(n / np.median(times)) for name, times in there.items()},
+            "share": round(float(np.median(share_R)), 3),
+            "share_range": np.percentile(share_R, [25, 75]).round(3).tolist(),
+            "json_share": round(float(np.median(np.divide(here, there["json"]))), 3),
         }
     return found
 

@@ -51,7 +51,7 @@ class Positions:
     @classmethod
     def read(cls, snapshot: Snapshot) -> "Positions":
         """Read the positions of a release."""
-        rows = snapshot.query(f"SELECT ra, dec, {HEALPIX} FROM source ORDER BY rowid")
+        rows = snapshot.sources
         cell_N = rows[HEALPIX].to_numpy()
         assert (np.diff(cell_N) >= 0).all(), "sources are not in the order of their cells"
         return cls(cell_N, unit_vectors(rows["ra"].to_numpy(), rows["dec"].to_numpy()))
@@ -185,7 +185,7 @@ def cone(
         limit: most rows.
 
     Raises:
-        InputError: the position or radius is none; `TooLargeError` where the query takes too long.
+        InputError: the position or radius is none.
     """
     check_cone(ra, dec, radius)
     row_M, separation_M = snapshot.positions.within(ra, dec, radius)
@@ -221,8 +221,7 @@ def cones(
         limit: most rows of all.
 
     Raises:
-        InputError: a position or the radius is none; `TooLargeError` where the query takes too
-            long.
+        InputError: a position or the radius is none.
     """
     for ra, dec in zip(ra_P, dec_P, strict=True):
         check_position(ra, dec)

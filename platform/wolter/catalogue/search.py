@@ -162,12 +162,13 @@ def search(
         name, way = quoted(column.name), "DESC" if order.descending else "ASC"
         nan = f"isnan({name}), " if column.datatype in ("float", "double") else ""
         by = f"{nan}{name} {way} NULLS LAST, rowid"
-    listed = ", ".join(quoted(column.name) for column in columns)
-    rows = snapshot.query(
-        f"SELECT {listed} FROM source {where}ORDER BY {by} LIMIT {limit + 1:d} OFFSET {offset:d}",
+    found = snapshot.query(
+        f"SELECT rowid FROM source {where}ORDER BY {by} LIMIT {limit + 1:d} OFFSET {offset:d}",
         values,
     )
-    return Found(rows.slice(0, limit), tuple(columns), len(rows) > limit, snapshot.about)
+    row_M = found["rowid"].to_numpy()
+    rows = snapshot.rows(row_M[:limit], columns)
+    return Found(rows, tuple(columns), len(row_M) > limit, snapshot.about)
 
 
 def by_identifiers(

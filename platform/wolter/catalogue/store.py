@@ -23,14 +23,13 @@ from wolter.catalogue import release as releases
 from wolter.catalogue.columns import Column, Table
 from wolter.catalogue.deadlines import Deadlines
 from wolter.catalogue.release import Release
-from wolter.errors import TooLargeError, UnavailableError
+from wolter.errors import InputError, TooLargeError, UnavailableError
 
 if TYPE_CHECKING:
     from wolter.catalogue.cone import Positions
     from wolter.catalogue.neighbours import Neighbours
 
-ROW = "row_of_table"
-"""Name of the column of row numbers in what `Snapshot.rows` reads; no column of a table has it."""
+PIECE = 1_000_000  # rows of sources that are read at once
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Snapshot:
     path: Path
     limits: StoreLimits = StoreLimits()
     users: int = field(default=0, init=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Open the database."""
@@ -112,31 +111,24 @@ class Snapshot:
                     "less at once"
                 ) from error
 
-    def rows(
-        self, rows_M: NDArray[np.int64], columns: Sequence[Column], table: str = "source"
-    ) -> pa.Table:
-        """Rows of a table by their numbers, in the order of the numbers, which may repeat.
+    def rows(self, rows_M: NDArray[np.int64], columns: Sequence[Column]) -> pa.Table:
+        """Sources by their row numbers, in the order of the numbers, which may repeat.
 
-        Raises:
-            TooLargeError: see `query`.
+        They are taken from memory: the database would unpack a few thousand rows for each of them.
         """
-        if not len(rows_M):
-            return pa.schema([(column.name, column.arrow) for column in columns]).empty_table()
-        names = ", ".join(quoted(column.name) for column in columns)
-        unique_U, inverse_M = np.unique(rows_M, return_inverse=True)
-        sql = f"SELECT rowid AS {ROW}, {names} FROM {quoted(table)} WHERE"
-        if unique_U[-1] - unique_U[0] + 1 == len(unique_U):
-            read = self.query(f"{sql} rowid BETWEEN ? AND ?", [int(unique_U[0]), int(unique_U[-1])])
-        else:
-            read = self.query(f"{sql} rowid IN (SELECT unnest(?::BIGINT[]))", [unique_U])
-        order_U = np.argsort(read[ROW].to_numpy())
-        assert len(order_U) == len(unique_U), "rows that the table lacks"
-        return read.drop_columns(ROW).take(order_U[inverse_M])
+        names = [column.name for column in columns]
+        return self.sources.select(names).take(pa.array(rows_M, pa.int64()))
 
     @property
     def source(self) -> Table:
         """Description of the table of sources."""
         return self.about.table("source")
+
+    @property
+    def sources(self) -> pa.Table:
+        """All sources in the order of their row numbers, 200 bytes each; read at first use."""
+        with self._lock:
+            return self._sources
 
     @property
     def positions(self) -> "Positions":
@@ -155,6 +147,17 @@ class Snapshot:
             return self._neighbours
 
     @cached_property
+    def _sources(self) -> pa.Table:
+        names = ", ".join(quoted(column.name) for column in self.source.columns)
+        sql = f"SELECT {names} FROM source WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
+        pieces: list[pa.Table] = []
+        first = 0
+        while not pieces or len(pieces[-1]) == PIECE:
+            pieces.append(self.query(sql, [first, first + PIECE - 1]).combine_chunks())
+            first += PIECE
+        return pa.concat_tables(pieces)
+
+    @cached_property
     def _positions(self) -> "Positions":
         from wolter.catalogue.cone import Positions
 
@@ -166,10 +169,14 @@ class Snapshot:
 
         return Neighbours.read(self)
 
-    def warm(self) -> None:
-        """Read the positions and latents, and import what cones need, rather than at first use."""
+    def warm(self, similar: bool = True) -> None:
+        """Read what queries ask from memory, and import what they need, before the first use.
+
+        Args:
+            similar: also the latents, for similar sources.
+        """
         self.positions.within(0.0, 0.0, 0.0)
-        if self.about.latents:
+        if similar and self.about.latents:
             assert self.neighbours
 
     def close(self) -> None:
@@ -219,6 +226,11 @@ class Store:
             with self._lock:
                 snapshot.users -= 1
                 self._close_idle(but=path.name)
+
+    def warm(self, similar: bool = True) -> None:
+        """Read the current release into memory, if there is one; see `Snapshot.warm`."""
+        with contextlib.suppress(UnavailableError, InputError), self.open() as snapshot:
+            snapshot.warm(similar)
 
     def releases(self) -> tuple[Release, ...]:
         """Descriptions of all whole releases, oldest first."""

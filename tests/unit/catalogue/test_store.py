@@ -9,6 +9,7 @@ import pytest
 from tests.releases import random_release
 
 from wolter.catalogue import release as releases
+from wolter.catalogue import store as stores
 from wolter.catalogue.store import Store, StoreLimits
 from wolter.errors import InputError, TooLargeError, UnavailableError
 
@@ -59,13 +60,20 @@ def test_a_slow_query_is_interrupted_and_the_next_is_answered(impatient):
     assert len(impatient.query("SELECT ra FROM source")) == 3_000
 
 
-def test_rows_come_in_the_order_asked_and_repeat(snapshot):
-    ra = snapshot.query("SELECT ra FROM source ORDER BY rowid")["ra"].to_numpy()
-    columns = [snapshot.source.column("ra"), snapshot.source.column("name")]
-    for asked in ([5, 3, 3, 2_999, 0], [7, 8, 9], [], [4]):
-        rows = snapshot.rows(np.array(asked, np.int64), columns)
-        assert rows.column_names == ["ra", "name"]
-        assert rows["ra"].to_pylist() == ra[asked].tolist()
+@pytest.mark.parametrize("piece", [700, 1_000, 1_000_000])
+def test_rows_come_in_the_order_asked_and_repeat(release_root, monkeypatch, piece):
+    monkeypatch.setattr(stores, "PIECE", piece)
+    store = Store(release_root)
+    with store.open() as snapshot:
+        columns = snapshot.source.columns
+        every = snapshot.query("SELECT * FROM source ORDER BY rowid")
+        for asked in ([5, 3, 3, 2_999, 0], [7, 8, 9], [], [4], range(3_000)):
+            asked_M = np.array(asked, np.int64)
+            expected = every.take(asked_M).select([column.name for column in columns])
+            assert snapshot.rows(asked_M, columns).equals(expected)
+        few = [snapshot.source.column("ra"), snapshot.source.column("name")]
+        assert snapshot.rows(np.array([1]), few).column_names == ["ra", "name"]
+    store.close()
 
 
 def test_a_new_release_answers_next_and_the_old_one_ends_its_queries(tmp_path):

@@ -1,6 +1,5 @@
 """The catalogue's application: REST over the releases of a folder."""
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,7 +12,6 @@ from fastapi_offline import FastAPIOffline
 from wolter import __version__
 from wolter.catalogue.store import Store, StoreLimits
 from wolter.catalogue.watchlists import Watchlists
-from wolter.errors import InputError, UnavailableError
 from wolter.serve import problems
 from wolter.serve.budgets import key_of
 from wolter.serve.catalogue import (
@@ -70,7 +68,7 @@ def build_app(
         watchlists: file; see `wolter.catalogue.watchlists.Watchlists`.
     """
     catalogue = Catalogue(Store(root, limits), Watchlists(watchlists), principal or by_key)
-    Thread(target=_warm, args=[catalogue.store], daemon=True).start()
+    Thread(target=catalogue.store.warm, daemon=True).start()
     app = FastAPIOffline(
         title="wolter catalogue", description=_ABOUT, version=__version__, redoc_url=None
     )
@@ -81,12 +79,6 @@ def build_app(
     for part in (tables, rows, looks, pictures, uploads, watching, downloads):
         part.add_routes(app, catalogue)
     return app
-
-
-def _warm(store: Store) -> None:
-    """Read positions and latents of the current release, so that the first query need not wait."""
-    with contextlib.suppress(UnavailableError, InputError), store.open() as snapshot:
-        snapshot.warm()
 
 
 def by_key(request: Request) -> str:

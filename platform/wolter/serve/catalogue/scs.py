@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from types import MappingProxyType
 from typing import Any
 
@@ -37,6 +38,7 @@ def build_cone_app(root: Path | None = None, limits: StoreLimits | None = None) 
         limits: of queries.
     """
     store = Store(root, limits)
+    Thread(target=store.warm, kwargs={"similar": False}, daemon=True).start()
     app = FastAPI(title="wolter cone search", version=__version__, docs_url=None, redoc_url=None)
     app.state.bulk = Bulk()
     problems.add_handlers(app)
