@@ -19,7 +19,7 @@ from wolter.serve import application, environment
 from wolter.serve.config import ServeConfig
 
 CLIENTS = 2  # of each kind
-LONGEST_S = 180.0  # until a replica is back
+LONGEST_S = 180.0  # until a replica is back, or an answer: a server says 408 before that
 JSON = {"counts": [1] * 256, "exposure_s": 25_000}
 Request = dict[str, Any]
 
@@ -93,7 +93,8 @@ class Load:
         more = {k: v for k, v in self._request.items() if k not in ("method", "url")}
         if not self._retrying:
             try:
-                return session.request(method, self._url + path, timeout=120, **more).status_code
+                more["timeout"] = LONGEST_S
+                return session.request(method, self._url + path, **more).status_code
             except requests.RequestException:
                 return 0
         client = Client(self._url, tries=10, session=session)
