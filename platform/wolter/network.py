@@ -2,11 +2,13 @@
 
 import secrets
 import socket
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 SECONDS = 4.0
-# Ray's workers have those below, and a system gives those above to connections that go out.
-_PORTS = range(20_000, 32_768)
+# Ray's workers have those below, and the replicas of Ray Serve those above, up to 31,000.
+_PORTS = range(20_000, 30_000)
+APART = range(31_001, 32_768)  # no other port of ours; connections that go out have those above
 
 
 def unreachable(host: str, port: int) -> str:
@@ -20,8 +22,12 @@ def unreachable(host: str, port: int) -> str:
         return error.strerror or str(error)
 
 
-def free_port(host: str = "127.0.0.1") -> int:
+def free_port(host: str = "127.0.0.1", ports: Sequence[int] = _PORTS) -> int:
     """Port that nothing listens at, and that no connection is given before it is used.
+
+    Args:
+        host: where it shall be free.
+        ports: those to choose from.
 
     Raises:
         OSError: the host is not one of this machine, or all ports that were tried are in use.
@@ -29,7 +35,7 @@ def free_port(host: str = "127.0.0.1") -> int:
     for tries in range(100, 0, -1):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            port = secrets.choice(_PORTS)
+            port = secrets.choice(ports)
             try:
                 probe.bind((host, port))
             except OSError:

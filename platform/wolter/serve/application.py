@@ -17,7 +17,7 @@ from wolter.catalogue import demonstration
 from wolter.cluster import connect, connected, cores
 from wolter.errors import FailedError, InputError
 from wolter.network import free_port
-from wolter.serve import board, champions, environment
+from wolter.serve import board, champions, environment, haproxy
 from wolter.serve.config import ServeConfig
 from wolter.serve.jobs import store as jobs
 from wolter.serve.models import ServedRef, choose
@@ -38,7 +38,7 @@ def start(config: ServeConfig) -> str:
 
     Raises:
         InputError: a model cannot be served, the port is in use, or the cluster already serves.
-        FailedError: no application comes up.
+        FailedError: HAProxy does not start, or no application comes up.
     """
     from ray import serve
 
@@ -50,7 +50,7 @@ def start(config: ServeConfig) -> str:
     if not others:
         asked = ", ".join(config.applications)
         raise InputError(f"applications: {asked}: none has a champion or is one of the catalogue's")
-    folder = environment.prepare()
+    folder = environment.prepare(port)
     connect()
     _make_room()
     host = config.host
@@ -67,8 +67,10 @@ def start(config: ServeConfig) -> str:
             }
         )
         return _bring_up(others, config, chosen, port)
-    except BaseException:
+    except BaseException as error:
         stop()  # a cluster that lives on would serve the half of it
+        if alerts := haproxy.alerts(str(error)):
+            raise FailedError(f"HAProxy does not start: {alerts}; see `--debug`") from error
         raise
 
 
@@ -238,7 +240,7 @@ def run(config: ServeConfig) -> None:
         FailedError: no application comes up.
         KeyboardInterrupt: interrupted before it served.
     """
-    environment.prepare()
+    environment.prepare(config.port)
     try:
         with connected(), _interrupted_once():  # in this order: Ray sets a handler of its own
             url = start(config)

@@ -10,22 +10,26 @@ import tempfile
 from pathlib import Path
 
 from wolter.cluster import WAIT_S, cores
-from wolter.network import free_port
+from wolter.network import APART, free_port
 from wolter.serve import haproxy
 from wolter.serve.timing import REQUEST_TIMEOUT_S
 
 FOLDER = "WOLTER_SERVE_FOLDER"  # where HAProxy's files are
 _PROGRAM = "RAY_SERVE_HAPROXY_BINARY_PATH"
+_OWN_PROXY = "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT"
 _SET = "WOLTER_SERVE_SET"  # names that were set here
 _OWNER = "WOLTER_SERVE_OWNER"  # process that made the folder
 DRAIN_S = 12  # a replica that ends still takes requests, until HAProxy knows: 10 s under load
 _THREADS = 4  # of HAProxy, at most
 
 
-def prepare() -> Path:
+def prepare(port: int = 0) -> Path:
     """Set the environment of a Ray that is yet to start; return the folder of HAProxy's files.
 
     What a user has set stays; what a server has set that started this process does not.
+
+    Args:
+        port: which requests shall be taken at, that nothing else may have; 0 for none yet.
     """
     inherited = FOLDER in os.environ
     if inherited and os.environ.get(_OWNER) == str(os.getpid()):
@@ -37,7 +41,7 @@ def prepare() -> Path:
     set_host(folder, "127.0.0.1")
     if inherited:
         os.environ.pop(_PROGRAM, None)
-    program, ports = _program(folder), [free_port() for _ in range(3)]
+    program = _program(folder)
     if program is None:  # HAProxy comes for Linux alone
         os.environ |= {FOLDER: str(folder), _OWNER: str(os.getpid()), _SET: f"{FOLDER} {_OWNER}"}
         return folder
@@ -58,9 +62,8 @@ def prepare() -> Path:
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": folder,
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": folder / "state",
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": 0,  # a line of Python a request
-        "RAY_SERVE_HAPROXY_METRICS_PORT": ports[0],
-        "RAY_SERVE_HAPROXY_STATS_PORT": ports[1],
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": ports[2],
+        # Of Ray's own proxy, which starts all the same; no request reaches it.
+        _OWN_PROXY: free_port(ports=[each for each in APART if each != port]),
         # A replica that ends takes pooled connections with it, besides those of requests.
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         "RAY_SERVE_HAPROXY_NBTHREAD": min(cores(), _THREADS),

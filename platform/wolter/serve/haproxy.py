@@ -28,6 +28,7 @@ _ORDERS = (
     "serve_multiplexed_model_id",
     "serve-multiplexed-model-id",
 )
+_UNASKED = ("frontend prometheus", "listen stats")  # sections that we have no use for
 _ERRORS = {
     400: ("Bad Request", "the request is not well-formed, or its headers are too large"),
     408: ("Request Timeout", "the request did not arrive in time; send it again"),
@@ -41,7 +42,8 @@ _ERRORS = {
 def tailored(config: str, folder: str, host: str) -> str:
     """Change the configuration that Ray Serve has written.
 
-    Statistics listen on loopback alone, requests on `host`. `/livez` is answered without a replica.
+    Nothing listens but requests, on `host`, and Ray's own socket: no statistics, whose ports could
+    be another's. `/livez` is answered without a replica.
     A path whose application has no replica is answered by the application of a shorter prefix.
     Request ids are ours, and errors are JSON. Before there is any application, all is answered 503.
     Replicas learn the address of the client, which none can choose: a proxy on this machine alone
@@ -52,7 +54,7 @@ def tailored(config: str, folder: str, host: str) -> str:
         folder: folder of the files of `write_errors`.
         host: address that requests are taken at.
     """
-    config = re.sub(r"^(\s*bind) (?:\*|):(\d+)$", r"\1 127.0.0.1:\2", config, flags=re.M)
+    config = re.sub(rf"^(?:{'|'.join(_UNASKED)})\n(?:[ \t].*\n|\n)*", "", config, flags=re.M)
     config = re.sub(
         r"^(frontend http_frontend\n\s*bind) \S+:(\d+)$", rf"\1 {host}:\2", config, flags=re.M
     )
@@ -107,6 +109,12 @@ def _rules() -> str:
         "if { var(txn.client_id) -m found }",
     ]
     return "\n".join(f"    {line}" for line in lines)
+
+
+def alerts(text: str) -> str:
+    """What HAProxy gave as reasons why it ended, in one line; empty if it gave none."""
+    found = re.findall(r"^\[ALERT\] *\(\d+\) : (.*)$", text, flags=re.M)
+    return re.sub(r"\[/\S+\] ", "", "; ".join(found))  # without names of files
 
 
 def write_errors(folder: Path) -> None:

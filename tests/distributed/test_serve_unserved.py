@@ -1,7 +1,8 @@
-"""A server that is interrupted before it serves leaves nothing on a cluster that lives on."""
+"""A server that ends before it serves leaves nothing on a cluster that lives on."""
 
 import os
 import signal
+import socket
 import threading
 
 import pytest
@@ -9,11 +10,19 @@ import ray
 from ray import serve
 from tests.load import until
 
-from wolter.serve import board, environment
+from wolter.errors import FailedError
+from wolter.serve import application, board, environment
 from wolter.serve.application import run
 from wolter.serve.config import ServeConfig
 
 pytestmark = pytest.mark.distributed
+
+
+def nothing_is_left():
+    assert not serve.status().applications
+    with pytest.raises(ValueError, match=board.NAME):
+        board.find()
+    assert not ray.util.list_named_actors(all_namespaces=True)
 
 
 @pytest.mark.slow
@@ -39,8 +48,18 @@ def test_interrupted_while_its_models_load(ray_session, untrained, monkeypatch, 
         run(config)
     thread.join()
     assert seen == [{"page": "RUNNING", "spectra-parameters": "DEPLOYING"}]
-    assert not serve.status().applications
-    with pytest.raises(ValueError, match=board.NAME):
-        board.find()
-    assert not ray.util.list_named_actors(all_namespaces=True)
+    nothing_is_left()
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_a_port_that_is_taken_meanwhile_is_told(ray_session, monkeypatch):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        monkeypatch.setattr(application, "_free_port", lambda _: port)  # found free before
+        told = f"cannot bind socket (Address already in use) for [127.0.0.1:{port}]"
+        with pytest.raises(FailedError, match="HAProxy does not start: Binding") as raised:
+            application.start(ServeConfig(applications=("catalogue",)))
+        assert told in str(raised.value)
+    nothing_is_left()
