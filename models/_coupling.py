@@ -11,6 +11,7 @@ P variable, R raw parameter of a spline (K widths, K heights, K + 1 slopes), S s
 """
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -38,16 +39,25 @@ def invert(flow: Any, context_BC: Tensor, base_PS: Tensor) -> tuple[Tensor, Tens
         The samples (B, P, S) and the logarithm of the map's volume factor (B, S).
     """
     threads = torch.get_num_threads()
-    # Threads that shared each operation would meet after it, thousands of times, and wait long
-    # wherever other work holds a core: so each takes spectra of its own.
     pieces = torch.split(context_BC, _TOGETHER)
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            found = list(pool.map(lambda piece_MC: _invert(flow, piece_MC, base_PS), pieces))
-    finally:
-        torch.set_num_threads(threads)  # of threads to come, which the workers have set too
+    if threads == 1:
+        found = [_invert(flow, piece_MC, base_PS) for piece_MC in pieces]
+    else:
+        found = _invert_on(threads, flow, pieces, base_PS)
     values, log_volumes = zip(*found, strict=True)
     return torch.cat(values), torch.cat(log_volumes)
+
+
+def _invert_on(
+    threads: int, flow: Any, pieces: Sequence[Tensor], base_PS: Tensor
+) -> list[tuple[Tensor, Tensor]]:
+    # Threads that shared each operation would meet after it, thousands of times, and wait long
+    # wherever other work holds a core: so each takes spectra of its own.
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(lambda piece_MC: _invert(flow, piece_MC, base_PS), pieces))
+    finally:
+        torch.set_num_threads(threads)  # of threads to come, which the workers have set too
 
 
 @torch.no_grad()

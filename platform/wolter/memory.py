@@ -13,16 +13,20 @@ import time
 from collections.abc import Iterator
 
 # Parameters of mallopt(3).
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 IDLE_S = 5.0
 _BUSY = 0.2  # share of a processor that is work
 KEPT = 2**30  # bytes at the end of the heap, beyond which they go back to the system
 
 
 def keep_freed() -> bool:
-    """Let this process keep memory that it frees; False where the C library is not glibc."""
+    """Let this process keep memory that it frees; False where the C library is not glibc.
+
+    What one thread has freed the others use: heaps of threads' own take no large pieces.
+    """
     adjust = getattr(ctypes.CDLL(None), "mallopt", None)
-    return adjust is not None and bool(adjust(_MMAP_MAX, 0) and adjust(_TRIM_THRESHOLD, KEPT))
+    how = {_ARENA_MAX: 1, _MMAP_MAX: 0, _TRIM_THRESHOLD: KEPT}
+    return adjust is not None and all(adjust(name, value) for name, value in how.items())
 
 
 def give_back() -> None:

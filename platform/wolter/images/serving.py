@@ -26,6 +26,7 @@ from wolter.images.predict import enhance_picture
 from wolter.images.schema import ImageSpec
 from wolter.images.uploads import read_image
 from wolter.registry.checkpoint import Model
+from wolter.threads import apart
 from wolter.xray.imaging.counts_image import CountsImage
 
 MEDIA_TYPE = "application/fits"
@@ -114,7 +115,7 @@ class ServedImages(Served):
             InputError: its pixels are not those that the model was trained on, or its header is too
                 damaged to be written again.
         """
-        work = partial(self._fits, picture, progress)
+        work = partial(apart, self._fits, picture, progress)
         return await asyncio.get_running_loop().run_in_executor(self._alone, work)
 
     def _fits(self, picture: CountsImage, progress: Callable[[float], None] | None) -> bytes:

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from wolter.errors import UnavailableError
 from wolter.serve.edge import ALIVE
 from wolter.serve.schemas import Health, Problem
+from wolter.threads import apart
 
 EVERY_S = 60.0  # between two checks of all models
 
@@ -71,7 +72,7 @@ class Watch:
 
     def _watch(self) -> None:
         while not self._ended.wait(EVERY_S):
-            self.check()
+            apart(self.check)
 
     def require(self, name: str) -> None:
         """Pass if a model answers.

@@ -23,6 +23,7 @@ from wolter.serve.front import Front, FrontConfig, Swapped
 from wolter.serve.jobs.model_runs import ModelRuns
 from wolter.serve.jobs.store import JobStore
 from wolter.serve.timing import PULSE_S
+from wolter.threads import apart
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -107,7 +108,7 @@ class _OfModels(ABC):
 
     async def reconfigure(self, given: dict[str, Any]) -> None:
         """Take the models of the start, or those on the board; called by Ray Serve."""
-        await asyncio.to_thread(self._replace, self._chosen() or given["models"])
+        await asyncio.to_thread(apart, self._replace, self._chosen() or given["models"])
         threading.Thread(target=self._follow, daemon=True).start()
 
     def _follow(self) -> None:
@@ -115,7 +116,7 @@ class _OfModels(ABC):
         while not self.ended.wait(PULSE_S):
             try:
                 if chosen := self._chosen():
-                    self._replace(chosen)
+                    apart(self._replace, chosen)
             except Exception:  # those that answer stay
                 logging.getLogger(__name__).exception("%s: no other models", self.task)
 

@@ -18,6 +18,7 @@ from wolter.serve import environment
 from wolter.serve.config import ServeConfig
 from wolter.serve.pool import Allowance, ReaderPool, Reading
 from wolter.serve.uploads import measure, store
+from wolter.threads import apart
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -75,7 +76,7 @@ class UploadReader:
         """
         # To its end, whether or not the client still waits: it removes what it stored.
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._work, task, uploads, work)
+        return await loop.run_in_executor(self._threads, apart, self._work, task, uploads, work)
 
     def _work(self, task: str, uploads: Uploads, work: Callable[[Stored], T]) -> T:
         with self._stored(task, uploads) as stored:

@@ -23,6 +23,7 @@ from wolter.serve.jobs.store import JobStore
 from wolter.serve.models import ServedRef
 from wolter.serve.requests import UploadReader
 from wolter.serve.versions import Versions
+from wolter.threads import one_core_each
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class Service:
     dear: DearRequests | None = None
     versions: Versions = field(default_factory=Versions)
     jobs: JobStore | None = None
-    _lone: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), repr=False)
+    _lone: ThreadPoolExecutor = field(default_factory=lambda: one_core_each(1), repr=False)
 
     @classmethod
     def load(

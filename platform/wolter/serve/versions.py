@@ -10,6 +10,7 @@ from wolter.answering.batches import Join
 from wolter.answering.contract import Served
 from wolter.errors import InputError
 from wolter.registry.checkpoint import load_model
+from wolter.threads import apart
 
 KEPT = 2
 Locate = Callable[[str, str], Awaitable[str]]  # name and version of a model -> its folder
@@ -40,7 +41,7 @@ class Versions:
             served = self._kept.get(key)
             if served is None:
                 folder = await self.folder(name, version)
-                served = await asyncio.to_thread(self._load, task, folder, version)
+                served = await asyncio.to_thread(apart, self._load, task, folder, version)
             self._kept[key] = served
             self._kept.move_to_end(key)
             if len(self._kept) > KEPT:

@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from wolter.answering.batches import PIECE, Join, Values
+from wolter.answering.batches import Join, Values
 from wolter.answering.contract import DearError, Reply, Request, Served
 from wolter.answering.tables import Predictions
 from wolter.answering.tables import joined as together
@@ -26,6 +27,7 @@ from wolter.spectra.records import Records
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.spectra.serving import ServedSpectra, SpectraServing
 from wolter.spectra.simulator import REFERENCE_PRIOR
+from wolter.threads import apart
 
 ANSWER_S = 15.0  # left to write the answer of spectra that are refined unasked
 
@@ -54,8 +56,8 @@ class ServedParameters(ServedSpectra):
             raise DearError
         parts: list[bytes] = []
         tables: list[Predictions] = []
-        for start in range(0, len(records), PIECE):
-            piece = records[start : start + PIECE]
+        for start in range(0, len(records), self.at_once):
+            piece = records[start : start + self.at_once]
             values = await self.estimate(piece.batch)
             if components:
                 check_components(values, len(records), limits.max_values)
@@ -99,7 +101,8 @@ class ServedParameters(ServedSpectra):
             InputError: there is none; the response or the counts make no sense.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._checkers, self._check_model, gridded, refined)
+        work = partial(apart, self._check_model, gridded, refined)
+        return await loop.run_in_executor(self._checkers, work)
 
     async def refine_within(
         self, gridded: Mapping[int, GriddedObservation], seconds: float

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from wolter.answering.batches import PIECE, Join, Joined, Values
+from wolter.answering.batches import Join, Joined, Values
 from wolter.answering.contract import JSON, FileField, Reply, Request, Served, Serving
 from wolter.answering.from_outputs import check_size, records_json, schema, whole_json
 from wolter.answering.tables import Predictions, narrow
@@ -38,6 +38,7 @@ class ServedSpectra(Served):
     def __init__(self, model: Model, version: str = "", join: Join | None = None) -> None:
         super().__init__(model, version)
         self.estimate = Joined(self._predict, join)
+        self.at_once = self.estimate.records  # of a request; others come between
 
     @property
     def spec(self) -> SpectraSpec:
@@ -53,8 +54,8 @@ class ServedSpectra(Served):
             UnavailableError: readers are lost.
         """
         parts, tables, records = [], [], await self.records(request)
-        for start in range(0, len(records), PIECE):
-            piece = records[start : start + PIECE]
+        for start in range(0, len(records), self.at_once):
+            piece = records[start : start + self.at_once]
             values = await self.estimate(piece.batch)
             if request.tabular:
                 flags = await request.alone(self._flags, piece, values)

@@ -1,8 +1,10 @@
 """Requests that are joined and cut: each gets its own answer."""
 
 import asyncio
+import threading
 
 import numpy as np
+import pytest
 import torch
 
 from wolter.answering.batches import PIECE, Joined
@@ -24,7 +26,9 @@ def doubled(sizes):
 
 def test_long_requests_are_cut_into_pieces():
     sizes = []
-    values = asyncio.run(Joined(doubled(sizes))(batch_of(range(2 * PIECE + 88))))
+    joined = Joined(doubled(sizes), cores=1)
+    values = asyncio.run(joined(batch_of(range(2 * PIECE + 88))))
+    assert joined.records == PIECE
     assert sizes == [PIECE, PIECE, 88]
     assert values["twice"].tolist() == [2.0 * i for i in range(2 * PIECE + 88)]
     assert values["row"].shape == (2 * PIECE + 88, 1)
@@ -49,7 +53,7 @@ def test_concurrent_requests_share_a_pass_and_get_their_own():
         return one
 
     async def ask():
-        joined = Joined(doubled(sizes), join)
+        joined = Joined(doubled(sizes), join, cores=1)
         return await asyncio.gather(*(joined(batch_of(v)) for v in ([1], [2, 3], [4, 5, 6])))
 
     answers = asyncio.run(ask())
@@ -57,3 +61,30 @@ def test_concurrent_requests_share_a_pass_and_get_their_own():
     expected = ([2], [4, 6], [8, 10, 12])
     for answer, twice in zip(answers, expected, strict=True):
         assert np.array_equal(answer["twice"], np.float32(twice))
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes"),
+    [
+        (1, [1]),
+        (16, [16]),
+        (40, [16, 16, 8]),
+        (90, [30] * 3),
+        (700, [234, 234, 232]),
+        (800, [256, 256, 256, 32]),
+    ],
+)
+def test_cores_share_the_records(n, sizes):
+    seen, threads = [], set()
+
+    def predict(batch):
+        threads.add((threading.get_ident(), torch.get_num_threads()))
+        return doubled(seen)(batch)
+
+    joined = Joined(predict, cores=3)
+    values = asyncio.run(joined(batch_of(range(n))))
+    assert sorted(seen) == sorted(sizes)
+    assert values["twice"].tolist() == [2.0 * i for i in range(n)]
+    assert len(threads) <= 3
+    assert {cores for _, cores in threads} == {1}
+    assert joined.records == 3 * PIECE
