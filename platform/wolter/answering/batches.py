@@ -19,6 +19,7 @@ Join = Callable[
 ]
 PIECE = 256  # records a forward pass, at most
 LEAST = 16  # below which a pass of fewer takes as long
+MOST = 1024  # records that are predicted together, on however many cores
 
 
 class Joined:
@@ -48,7 +49,7 @@ class Joined:
         self._ask = self._alone if join is None else join(self._together)
         self._cores = cores or torch.get_num_threads()
         self._threads = one_core_each(self._cores)
-        self.records = PIECE * self._cores
+        self.records = min(PIECE * self._cores, MOST)
 
     async def __call__(self, batch: RecordBatch) -> Values:
         """Predict a batch, first axis B."""

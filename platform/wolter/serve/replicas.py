@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from wolter.serve.dear import Sent
     from wolter.serve.service import Service
 
-ROWS = 1024  # records that are predicted together, at most
-
 
 class Site:
     """A replica of an application that a function makes.
@@ -145,11 +143,12 @@ class _OfModels(ABC):
     def _load(self, chosen: list[Any]) -> "Service":
         from ray import serve
 
+        from wolter.answering.batches import MOST
         from wolter.serve.champions import locate
         from wolter.serve.service import Service
         from wolter.serve.versions import Versions
 
-        join = serve.batch(max_batch_size=ROWS, batch_wait_timeout_s=0.0, batch_size_fn=_records)
+        join = serve.batch(max_batch_size=MOST, batch_wait_timeout_s=0.0, batch_size_fn=_records)
         service = Service.load(chosen, self.limits, join, before=self.service, uploads=self.uploads)
         service.start()
         return replace(service, versions=Versions(locate, join))

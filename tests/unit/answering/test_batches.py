@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from wolter.answering.batches import PIECE, Joined
+from wolter.answering.batches import MOST, PIECE, Joined
 from wolter.spectra.schema import SpectraBatch
 
 
@@ -88,3 +88,4 @@ def test_cores_share_the_records(n, sizes):
     assert len(threads) <= 3
     assert {cores for _, cores in threads} == {1}
     assert joined.records == 3 * PIECE
+    assert Joined(predict, cores=64).records == MOST  # the most that a replica joins
