@@ -12,12 +12,13 @@ P variable, R raw parameter of a spline (K widths, K heights, K + 1 slopes), S s
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
 import zuko
 from torch import Tensor
+
+from wolter.threads import one_core_each
 
 _TOGETHER = 16  # spectra a piece: its intermediate results stay in the cache
 BOUND = 5.0  # zuko's splines leave what lies beyond as it is
@@ -53,11 +54,8 @@ def _invert_on(
 ) -> list[tuple[Tensor, Tensor]]:
     # Threads that shared each operation would meet after it, thousands of times, and wait long
     # wherever other work holds a core: so each takes spectra of its own.
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(lambda piece_MC: _invert(flow, piece_MC, base_PS), pieces))
-    finally:
-        torch.set_num_threads(threads)  # of threads to come, which the workers have set too
+    with one_core_each(threads) as pool:
+        return list(pool.map(lambda piece_MC: _invert(flow, piece_MC, base_PS), pieces))
 
 
 @torch.no_grad()

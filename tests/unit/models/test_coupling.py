@@ -1,5 +1,6 @@
 """Fast samples of the coupling flow are those of zuko's own inverse."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,6 +13,7 @@ from wolter.models import _coupling
 from wolter.models._coupling import BOUND, invert
 from wolter.registry import pretrained
 from wolter.registry.checkpoint import load_model
+from wolter.threads import apart
 
 CONTEXT = 4
 
@@ -134,3 +136,21 @@ def test_threads_to_come_have_as_many_as_before(threads):
             assert pool.submit(torch.get_num_threads).result() == threads
     finally:
         torch.set_num_threads(before)
+
+
+def test_threads_that_start_meanwhile_have_as_many(monkeypatch):
+    inverted, all_work, found = _coupling._invert, threading.Barrier(3), []
+
+    def noted(*given):
+        all_work.wait(timeout=60)
+        found.append(apart(torch.get_num_threads))
+        return inverted(*given)
+
+    monkeypatch.setattr(_coupling, "_invert", noted)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        invert(make_flow(), draw(40, CONTEXT), draw(5, 50))  # in three pieces
+    finally:
+        torch.set_num_threads(before)
+    assert found == [3, 3, 3]
