@@ -3,8 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -27,7 +25,7 @@ from wolter.spectra.records import Records
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
 from wolter.spectra.serving import ServedSpectra, SpectraServing
 from wolter.spectra.simulator import REFERENCE_PRIOR
-from wolter.threads import apart
+from wolter.threads import one_core_each
 
 ANSWER_S = 15.0  # left to write the answer of spectra that are refined unasked
 
@@ -37,7 +35,7 @@ class ServedParameters(ServedSpectra):
 
     def __init__(self, model: Model, version: str = "", join: Join | None = None) -> None:
         super().__init__(model, version, join)
-        self._checkers = ThreadPoolExecutor(1)  # each uses all cores
+        self._checkers = one_core_each(1)  # its operations are too small to share
 
     async def answer(self, request: Request) -> Reply:
         """Parameters of one or many spectra as JSON.
@@ -101,8 +99,7 @@ class ServedParameters(ServedSpectra):
             InputError: there is none; the response or the counts make no sense.
         """
         loop = asyncio.get_running_loop()
-        work = partial(apart, self._check_model, gridded, refined)
-        return await loop.run_in_executor(self._checkers, work)
+        return await loop.run_in_executor(self._checkers, self._check_model, gridded, refined)
 
     async def refine_within(
         self, gridded: Mapping[int, GriddedObservation], seconds: float

@@ -127,6 +127,19 @@ def test_spectra_are_judged_one_at_a_time_and_as_asked(untrained, monkeypatch):
     assert together == [True] * 4
 
 
+def test_a_spectrum_is_judged_on_one_core(untrained, monkeypatch):
+    """Its operations are small: on two cores they took longer, and nearly twice the processor."""
+    monkeypatch.setattr(serving, "check_model", lambda *_: torch.get_num_threads())
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        served = ServedParameters(load_model(untrained("mlp")))
+        assert asyncio.run(served.check_model(evidence_of("a.pha"), refined=True)) == 1
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [
