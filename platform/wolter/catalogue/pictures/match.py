@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from wolter.catalogue.sphere import unit_vectors
 from wolter.xray.imaging.tangent_plane import NUMBERS, pixels_of
 
+ARCMIN_DECIMALS = 6  # within which distances are told apart
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -38,7 +40,8 @@ def match(places: pa.Table, ra_M: Floats, dec_M: Floats) -> Matched:
     """Find the record of each observation that shows a source best.
 
     Of the records of an observation and instrument on which a source lies, those of the longest
-    exposure come first, and of these the one in whose middle the source lies most nearly.
+    exposure come first, of these the one in whose middle the source lies most nearly, and of
+    several as near the first record.
 
     Args:
         places: where records of one model lie, all of them known; see
@@ -89,7 +92,8 @@ def _best(places: pa.Table, source_K: Ints, record_K: Ints, offset_K: Floats) ->
     number: dict[tuple[str, str], int] = {}
     of_N = np.array([number.setdefault(pair, len(number)) for pair in words], np.int64)
     exposure_N = np.nan_to_num(places["exposure_s"].to_numpy().astype(np.float64))
-    order = np.lexsort((record_K, offset_K, -exposure_N[record_K]))
+    # As far is as far, to what rounding leaves: else another processor takes another tile.
+    order = np.lexsort((record_K, offset_K.round(ARCMIN_DECIMALS), -exposure_N[record_K]))
     keys = np.stack([source_K, of_N[record_K]], 1)[order]
     _, first = np.unique(keys, axis=0, return_index=True)
     best: Ints = order[first]

@@ -45,6 +45,17 @@ def test_of_several_tiles_the_nearest_and_the_longest_exposed_is_taken():
     assert matched([near, place(10, 20, "2")], 10.001, 20.0).record_K.tolist() == [0, 1]
 
 
+def test_of_tiles_as_near_the_first_is_taken_however_numbers_are_rounded():
+    """Two tiles that overlap, and a source between them, moved by what rounding leaves."""
+    plane = TangentPlane((10.0, 60.0), (30.0, 30.0), (-STEP, 0.0, 0.0, STEP))
+    tiles = [place(10.0, 60.0) | plane.cut(0, column).numbers for column in (0, 40)]
+    middle = WCS(fits.Header(plane.cards)).pixel_to_world(49.5, 29.5)
+    for moved in np.linspace(-1e-9, 1e-9, 9):
+        found = matched(tiles, middle.ra.deg + moved, middle.dec.deg)
+        assert (found.record_K.tolist(), found.source_K.tolist()) == ([0], [0])
+        assert abs(found.column_K[0] - 49.5) < 1e-5
+
+
 def test_offsets_are_angles_from_the_middle():
     found = matched([place(10.0, 20.0, size=61)], 10.0, 20.01)
     middle = SkyCoord(10.0, 20.0, unit="deg").directional_offset_by(315 * 0, 0)
