@@ -44,6 +44,7 @@ def start(config: ServeConfig) -> str:
 
     # Ray Serve reports every step on standard error.
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    seen = champions.stamp()  # first: what changes while models load is a change
     chosen = choose(config)
     port = _free_port(config)
     others = parts(config, chosen)
@@ -66,7 +67,10 @@ def start(config: ServeConfig) -> str:
                 "request_timeout_s": REQUEST_TIMEOUT_S + 10,  # the applications' own comes first
             }
         )
-        return _bring_up(others, config, chosen, port)
+        url = _bring_up(others, config, chosen, port)
+        if not config.models:
+            champions.start(config, chosen, seen)
+        return url
     except BaseException as error:
         stop()  # a cluster that lives on would serve the half of it
         if alerts := haproxy.alerts(str(error)):
@@ -87,8 +91,6 @@ def _bring_up(
     url = f"http://{shown}:{port}"
     _reach(url, _wait(others))
     made.join()
-    if not config.models:
-        champions.start(config, chosen)
     return url
 
 

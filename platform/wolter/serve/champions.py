@@ -31,10 +31,15 @@ class Champions:
         config: dictionary of the server's `ServeConfig`.
         models: dictionaries of the `ServedRef`s that answer.
         state: environment by which the registry is found.
+        seen: what `stamp` told before these models were chosen.
     """
 
     def __init__(
-        self, config: dict[str, Any], models: list[dict[str, Any]], state: dict[str, str]
+        self,
+        config: dict[str, Any],
+        models: list[dict[str, Any]],
+        state: dict[str, str],
+        seen: tuple[float, ...],
     ) -> None:
         self.config, self.models, self.state = config, models, state
         self._notes: dict[str, str] = {}
@@ -43,7 +48,7 @@ class Champions:
 
         # One that Ray has started again looks at once.
         again = ray.get_runtime_context().was_current_actor_reconstructed
-        self._seen: tuple[float, ...] = () if again else _stamp(state)
+        self._seen: tuple[float, ...] = () if again else seen
         threading.Thread(target=self._run, daemon=True).start()
 
     def look(self) -> list[dict[str, Any]]:
@@ -109,17 +114,25 @@ class Champions:
         return told
 
 
-def start(config: ServeConfig, models: Sequence[Any]) -> Any:
-    """The actor, which lives as long as the server."""
+def stamp() -> tuple[float, ...]:
+    """Tells whether the registry may have changed; for `start`, before models are chosen."""
+    return _stamp(_state())
+
+
+def start(config: ServeConfig, models: Sequence[Any], seen: tuple[float, ...]) -> Any:
+    """The actor, which lives as long as the server.
+
+    Args:
+        config: of the server.
+        models: those that answer.
+        seen: `stamp` before they were chosen: a champion of since then is looked at.
+    """
     import ray
 
-    state = {name: os.environ[name] for name in _STATE if name in os.environ}
-    state.setdefault("WOLTER_HOME", ".wolter")
-    state["WOLTER_HOME"] = str(Path(state["WOLTER_HOME"]).absolute())
     actor: Any = ray.remote(Champions)
     options = {"name": NAME, "namespace": board.NAMESPACE, "lifetime": "detached", "num_cpus": 0}
     return actor.options(**options, max_restarts=-1).remote(
-        configs.to_dict(config), [configs.to_dict(each) for each in models], state
+        configs.to_dict(config), [configs.to_dict(each) for each in models], _state(), seen
     )
 
 
@@ -160,6 +173,14 @@ def _why(error: Exception) -> str:
     if isinstance(error, subprocess.TimeoutExpired):
         return f"their check takes more than {REVIEW_S:g} s"
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _state() -> dict[str, str]:
+    """Environment by which another process finds the registry of this one."""
+    state = {name: os.environ[name] for name in _STATE if name in os.environ}
+    state.setdefault("WOLTER_HOME", ".wolter")
+    state["WOLTER_HOME"] = str(Path(state["WOLTER_HOME"]).absolute())
+    return state
 
 
 def _stamp(state: dict[str, str]) -> tuple[float, ...]:

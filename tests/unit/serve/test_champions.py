@@ -74,3 +74,20 @@ def test_without_a_board_the_line_waits(actor, monkeypatch):
     monkeypatch.setattr(champions.board, "find", lambda: board)
     assert actor._once()
     assert board.chosen == OLD
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_champion_promoted_while_models_load_is_looked_at(board, monkeypatch, tmp_path, changed):
+    monkeypatch.setenv("WOLTER_HOME", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    never_again = SimpleNamespace(was_current_actor_reconstructed=False)
+    monkeypatch.setattr("ray.get_runtime_context", lambda: never_again)
+    monkeypatch.setattr(Champions, "_run", lambda _: None)
+    new = [{"name": "mlp", "version": "2"}]
+    monkeypatch.setattr(Champions, "_review", lambda _: {"models": new, "notes": {}})
+    seen = champions.stamp()  # here models are chosen, and load
+    if changed:
+        (tmp_path / "mlflow.db").touch()
+    actor = Champions({}, OLD, {"WOLTER_HOME": str(tmp_path)}, seen)
+    assert actor._once()
+    assert board.chosen == (new if changed else OLD)
