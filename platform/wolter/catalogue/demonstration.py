@@ -23,8 +23,7 @@ def make_current(root: Path | None = None) -> bool:
     """
     if release.current(root) is not None:
         return False
-    release.make_current(ensure(root).name, root)
-    return True
+    return release.make_first(ensure(root).name, root)  # one may be current by now
 
 
 def ensure(root: Path | None = None) -> Path:

@@ -106,7 +106,7 @@ def current(root: Path | None = None) -> Path | None:
         name = (folder(root) / CURRENT).read_text().strip()
     except FileNotFoundError:
         return None
-    return find(name, root)
+    return find(name, root) if name else None  # empty while the first is written
 
 
 def find(name: str, root: Path | None = None) -> Path:
@@ -145,3 +145,18 @@ def make_current(name: str, root: Path | None = None) -> None:
     temporary = folder(root) / f".{CURRENT}.{os.getpid()}"
     temporary.write_text(f"{name}\n")
     temporary.replace(folder(root) / CURRENT)
+
+
+def make_first(name: str, root: Path | None = None) -> bool:
+    """Let a release answer where none does; return whether it does now.
+
+    Raises:
+        MissingError: there is no such release.
+    """
+    find(name, root)
+    try:
+        with (folder(root) / CURRENT).open("x") as file:
+            file.write(f"{name}\n")
+    except FileExistsError:
+        return False
+    return True

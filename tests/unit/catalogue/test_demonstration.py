@@ -1,8 +1,11 @@
 """The demonstration release that ships with the package."""
 
+import shutil
+
 import duckdb
 import numpy as np
 import pytest
+from tests.releases import random_release
 
 from wolter.catalogue import demonstration, demonstration_files, quick_looks, release, samples
 from wolter.catalogue.write import differing
@@ -94,6 +97,26 @@ def test_it_answers_where_no_release_is_current(made):
     assert demonstration.make_current(made.parent)
     assert release.current(made.parent) == made
     assert not demonstration.make_current(made.parent)
+
+
+def test_it_never_takes_the_place_of_a_release_made_meanwhile(made, tmp_path, monkeypatch):
+    """Of one that is built while the demonstration is made."""
+    root = tmp_path / "releases"
+    random_release(root, 20)
+    shutil.copytree(made, root / made.name)
+
+    def slow(_):
+        release.make_current("R1", root)
+        return root / made.name
+
+    monkeypatch.setattr(demonstration, "ensure", slow)
+    assert not demonstration.make_current(root)
+    assert release.current(root) == root / "R1"
+
+
+def test_a_current_release_that_is_being_named_is_none_yet(tmp_path):
+    (tmp_path / release.CURRENT).touch()
+    assert release.current(tmp_path) is None
 
 
 def test_a_place_that_cannot_be_written_to_is_told(tmp_path):
