@@ -59,6 +59,7 @@ def start(config: ServeConfig) -> str:
         environment.set_host(folder, config.host)
         host = local_ray.LOOPBACK
     try:
+        champions.stop()  # of a server that was killed
         board.start()
         serve.start(
             http_options={

@@ -46,6 +46,10 @@ class Board:
         self._notes: dict[str, str] = {}
         self._chosen: list[dict[str, Any]] = []
 
+    def clear(self) -> None:
+        """Forget all that an earlier server left."""
+        self._told, self._notes, self._chosen = {}, {}, []
+
     def choose(self, models: list[dict[str, Any]]) -> None:
         """Keep the models that are to answer: dictionaries of `ServedRef`s."""
         self._chosen = models
@@ -83,13 +87,18 @@ class Board:
 
 
 def start() -> Any:
-    """The board's actor, which lives as long as the server."""
+    """The board's actor, which lives as long as the server; an empty one.
+
+    One that is there is of a server that was killed: its name is not free soon enough for another.
+    """
     import ray
 
     actor: Any = ray.remote(Board)
-    return actor.options(
-        name=NAME, namespace=NAMESPACE, lifetime="detached", num_cpus=0, get_if_exists=True
-    ).remote()
+    options = {"name": NAME, "namespace": NAMESPACE, "lifetime": "detached", "num_cpus": 0}
+    # Ray starts one that was killed again: replicas report to it, and champions are chosen again.
+    started = actor.options(**options, max_restarts=-1, get_if_exists=True).remote()
+    ray.get(started.clear.remote())
+    return started
 
 
 def find() -> Any:

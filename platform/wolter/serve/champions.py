@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wolter import config as configs
-from wolter.errors import InputError
+from wolter.errors import InputError, UnavailableError
 from wolter.serve import board
 from wolter.serve.config import ServeConfig
 
@@ -46,16 +46,16 @@ class Champions:
         self._said = ""
         import ray
 
-        # One that Ray has started again looks at once.
-        again = ray.get_runtime_context().was_current_actor_reconstructed
-        self._seen: tuple[float, ...] = () if again else seen
+        # One that Ray has started again looks at once, as others answer than at the start.
+        self._again = bool(ray.get_runtime_context().was_current_actor_reconstructed)
+        self._seen: tuple[float, ...] = () if self._again else seen
         threading.Thread(target=self._run, daemon=True).start()
 
     def look(self) -> list[dict[str, Any]]:
         """Look at the registry now; the models that answer from now on."""
         told = self._review()
-        for name in {*self._notes, *told["notes"]}:
-            board.find().note.remote(name, told["notes"].get(name, ""))
+        for name in self._notes.keys() - told["notes"].keys():
+            board.find().note.remote(name, "")
         self._notes = told["notes"]
         self.models = told["models"]
         return self.models
@@ -79,16 +79,31 @@ class Champions:
     def _once(self) -> bool:
         """Look where something may have changed; where that fails, say so on the board."""
         try:
+            if self._again:
+                self._remember()
             if (now := _stamp(self.state)) != self._seen:
                 self.look()
                 self._seen = now
             board.find().choose.remote(self.models)  # one that is new has forgotten them
+            for name, line in self._notes.items():
+                board.find().note.remote(name, line)
             self._say("")
         except Exception as error:
             logging.getLogger(__name__).exception("champions cannot be looked at")
             self._say(f"new champions cannot be checked: {_why(error)}; those before answer on")
             return False
         return True
+
+    def _remember(self) -> None:
+        """Take what answers now, and what is said of it, from the board."""
+        import ray
+
+        now = board.find()
+        models, (_, notes) = ray.get([now.chosen.remote(), now.all.remote()], timeout=60)
+        self.models = models or self.models
+        self._said = notes.pop(REGISTRY, "")
+        self._notes = notes
+        self._again = False
 
     def _say(self, line: str) -> None:
         """Keep a line about the registry on the board; empty forgets it."""
@@ -140,15 +155,17 @@ async def locate(name: str, version: str) -> str:
     """Folder of a version of a model, as the actor finds it; for replicas.
 
     Raises:
-        InputError: there is none, or the server has no registry.
+        InputError: there is none.
+        UnavailableError: the actor is not there yet.
     """
     import ray
 
     try:
         actor = ray.get_actor(NAME, namespace=board.NAMESPACE)
     except ValueError as error:
-        raise InputError(
-            f"version: this server has one version of {name} alone; leave it out"
+        raise UnavailableError(
+            f"version: the registry is not asked for versions of {name} yet; try again in some "
+            "seconds, or leave it out"
         ) from error
     folder, why = await actor.locate.remote(name, version)
     if why:

@@ -144,13 +144,14 @@ class _OfModels(ABC):
         from ray import serve
 
         from wolter.answering.batches import MOST
-        from wolter.serve.champions import locate
+        from wolter.serve import champions
         from wolter.serve.service import Service
         from wolter.serve.versions import Versions
 
         join = serve.batch(max_batch_size=MOST, batch_wait_timeout_s=0.0, batch_size_fn=_records)
         service = Service.load(chosen, self.limits, join, before=self.service, uploads=self.uploads)
         service.start()
+        locate = None if self.limits.models else champions.locate  # chosen models have no others
         return replace(service, versions=Versions(locate, join))
 
     @abstractmethod
