@@ -1,6 +1,7 @@
 """Processes that run queries: one each, ended when it takes too long."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from wolter.errors import UnavailableError
 FORKS = ("-m", "wolter.catalogue.adql.forks")  # what Python runs
 START_S = 120.0  # imports on a busy machine
 GRACE_S = 2.0  # from the interruption of a query to its end
+KILLED_S = 30.0  # until a killed query is told to have ended, on a busy machine
 _LINE = 2**20
 
 
@@ -39,10 +41,10 @@ class Processes:
     async def start(self) -> None:
         """Start what forks, unless it runs."""
         async with self._starting:
-            if self._process is not None and self._process.returncode is None:
+            if self._reading is not None and not self._reading.done():
                 return
             threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
-            self._process = await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *FORKS,
                 stdin=asyncio.subprocess.PIPE,
@@ -50,16 +52,19 @@ class Processes:
                 env={**os.environ, **dict.fromkeys(threads, "1")},
                 limit=_LINE,
             )
-            assert self._process.stdout is not None
+            assert process.stdout is not None
+            ready = b""
             try:
-                async with asyncio.timeout(START_S):
-                    ready = await self._process.stdout.readline()
-            except TimeoutError:
-                ready = b""
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(START_S):
+                        ready = await process.stdout.readline()
+            finally:
+                if not ready and process.returncode is None:  # also where who waits has left
+                    process.kill()
             if not ready:
-                await self.stop()
                 raise UnavailableError("queries cannot be run now; try again in a few seconds")
-            self._reading = asyncio.create_task(self._read(self._process))
+            self._process = process
+            self._reading = asyncio.create_task(self._read(process))
 
     async def run(self, job: Job, folder: Path) -> tuple[Answer, Used]:
         """Run a query; what it left, and what it used.
@@ -87,7 +92,7 @@ class Processes:
             except TimeoutError:
                 timed_out = True
                 self._send({"kill": name})
-                how = await asyncio.shield(ended)
+                how = await self._killed(ended)
         except asyncio.CancelledError:
             self._send({"kill": name})
             raise
@@ -98,6 +103,18 @@ class Processes:
         if answer is None:
             answer = _without(job, int(how["code"]), timed_out)
         return answer, used
+
+    async def _killed(self, ended: asyncio.Future[dict[str, float]]) -> dict[str, float]:
+        """End of a query that was killed; where it is not told, all are ended.
+
+        Raises:
+            UnavailableError: it was not told.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KILLED_S):
+                return await asyncio.shield(ended)
+        await self.stop()
+        return await ended
 
     async def stop(self) -> None:
         """End every process."""
