@@ -30,16 +30,16 @@ def find(family: str, which: str) -> tuple[Path, str]:
 
     Args:
         family: name of the family or model.
-        which: see `wolter.registry.mlflow_store.find`; "pretrained" for the package's own. Without
-            a champion, the pretrained weights are it.
+        which: see `wolter.registry.mlflow_store.find`; "pretrained" or their version for the
+            package's own. Without a champion, the pretrained weights are it.
 
     Raises:
         InputError: there is none.
     """
     card = _card(family)
-    if which == PRETRAINED:
-        if card is None:
-            raise InputError(f"{family} comes without weights; train it with `wolter train`")
+    if which == PRETRAINED and card is None:
+        raise InputError(f"{family} comes without weights; train it with `wolter train`")
+    if card is not None and which in (PRETRAINED, _version(card)):
         return card, _version(card)
     try:
         return mlflow_store.find(family, which)

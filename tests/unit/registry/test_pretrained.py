@@ -47,6 +47,8 @@ def test_the_champion_comes_first_and_shipped_weights_where_there_is_none(
     run = mlflow.create_run(experiment).info.run_id
     mlflow_store.promote("mlp", mlflow_store.register("mlp", run, untrained("mlp")))
     assert pretrained.find("mlp", "champion")[1] == mlflow_store.champion("mlp")[1]
+    # What was asked for before has the version still, as a job that waits.
+    assert pretrained.find("mlp", version) == pretrained.find("mlp", "pretrained")
 
 
 def test_what_does_not_ship_is_said(weights, store):

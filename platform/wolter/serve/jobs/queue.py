@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -155,11 +155,18 @@ class Queue(Generic[J]):
         )
         return self._job(rows[0]) if rows else None
 
-    def keep_alive(self, owner: str) -> set[str]:
-        """Give a sign of life of a replica's runs; the jobs that it is still to run."""
+    def keep_alive(self, owner: str, names: Collection[str]) -> set[str]:
+        """Give a sign of life of a replica's runs; the jobs that it is still to run.
+
+        Args:
+            owner: the replica.
+            names: of the jobs that it runs; another one of its own has ended untold.
+        """
+        marks = ", ".join("?" for _ in names)
         rows = self._execute(
-            "UPDATE job SET seen = ? WHERE owner = ? AND phase = ? RETURNING id",
-            (time.time(), owner, EXECUTING),
+            "UPDATE job SET seen = ? WHERE owner = ? AND phase = ?"
+            f" AND id IN ({marks}) RETURNING id",
+            (time.time(), owner, EXECUTING, *names),
         )
         return {row["id"] for row in rows}
 
@@ -172,12 +179,17 @@ class Queue(Generic[J]):
         )
         return bool(rows)
 
-    def give_back(self, owner: str) -> None:
-        """Queue the runs of a replica again, which ends and is not to blame them."""
+    def give_back(self, owner: str, name: str = "") -> None:
+        """Queue runs of a replica again, which are not to blame.
+
+        Args:
+            owner: the replica.
+            name: of the job; empty for all, where the replica ends.
+        """
         self._execute(
             "UPDATE job SET phase = ?, owner = NULL, started = NULL, tries = tries - 1"
-            " WHERE owner = ? AND phase = ?",
-            (QUEUED, owner, EXECUTING),
+            " WHERE owner = ? AND phase = ? AND ? IN ('', id)",
+            (QUEUED, owner, EXECUTING, name),
         )
 
     def sweep(self) -> None:

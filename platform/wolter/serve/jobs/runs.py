@@ -8,9 +8,11 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any, Generic
 
+from wolter.errors import UnavailableError
 from wolter.serve.jobs.queue import ERROR, FAULT, J, Queue
 
 LOOK_S, ALIVE_S, SWEEP_S = 0.25, 2.0, 10.0
+AGAIN_S = 2.0  # until a job is tried again that cannot be run now
 
 
 class Runs(ABC, Generic[J]):
@@ -32,7 +34,11 @@ class Runs(ABC, Generic[J]):
 
     @abstractmethod
     async def run(self, job: J) -> None:
-        """Run a job and say how it ended, with `close`; cancelled where it is wanted no more."""
+        """Run a job and say how it ended, with `close`; cancelled where it is wanted no more.
+
+        Raises:
+            UnavailableError: it cannot be run now; it is queued again.
+        """
 
     def start(self) -> None:
         """Begin to look for jobs."""
@@ -73,7 +79,7 @@ class Runs(ABC, Generic[J]):
                 now = time.monotonic()
                 if now - alive > ALIVE_S:
                     alive = now
-                    wanted = self.queue.keep_alive(self.owner)
+                    wanted = self.queue.keep_alive(self.owner, self._running)
                     for name in set(self._running) - wanted:
                         self.end(name)
                 if now - swept > SWEEP_S:
@@ -95,6 +101,9 @@ class Runs(ABC, Generic[J]):
     async def _guarded(self, job: J) -> None:
         try:
             await self.run(job)
+        except UnavailableError:
+            await asyncio.sleep(AGAIN_S)
+            self.queue.give_back(self.owner, job.id)
         except Exception as error:
             logging.getLogger(__name__).error("a job failed", exc_info=error)
             self.close(job, ERROR, error=f"{FAULT} ({type(error).__name__})")

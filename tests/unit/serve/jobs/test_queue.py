@@ -1,13 +1,17 @@
 """Jobs of a queue are begun once, given back, begun again where a replica died, and bounded."""
 
+import asyncio
 import concurrent.futures
 import io
+import sqlite3
 import threading
 import time
 
 import pytest
 
+from wolter.errors import UnavailableError
 from wolter.serve.jobs import queue
+from wolter.serve.jobs import runs as jobs_runs
 from wolter.serve.jobs.queue import Queue
 from wolter.serve.jobs.runs import Runs
 from wolter.serve.jobs.store import BODY, FILES, Bounds, JobStore, ModelJob
@@ -140,7 +144,7 @@ def test_a_lost_job_is_begun_again_and_then_marked(store):
     store.give_back("two")  # which ends, and is not to blame
     lost = lose("three")
     assert (lost.phase, lost.error) == (queue.ERROR, queue.INTERRUPTED)
-    assert store.keep_alive("three") == set()
+    assert store.keep_alive("three", [job.id]) == set()
 
 
 def test_a_lost_job_is_never_told_to_run(store):
@@ -177,3 +181,57 @@ def test_a_replica_that_lost_its_job_to_another_one_does_not_end_it(store):
     assert other.close(again, queue.COMPLETED, bytes=2)
     ended = store.get(job.id)
     assert (ended.phase, ended.bytes) == (queue.COMPLETED, 2)
+
+
+class Scripted(Runs):
+    """Runs jobs by what a test says of each."""
+
+    def __init__(self, store, *does):
+        super().__init__(store)
+        self.does = list(does)
+
+    async def run(self, job):
+        if error := self.does.pop(0):
+            raise error
+        self.close(job, queue.COMPLETED)
+
+
+def run_until(store, runs, phase):
+    """Run the jobs of a store until the only one is in a phase."""
+
+    async def scene():
+        runs.start()
+        async with asyncio.timeout(20):
+            while store.count(phase) == 0:
+                await asyncio.sleep(0.02)
+        await runs.stop()
+
+    asyncio.run(scene())
+
+
+def test_a_job_whose_end_could_not_be_kept_is_begun_again(store, monkeypatch):
+    """As of a full disk, or a database that another process holds."""
+    monkeypatch.setattr(queue, "STALE_S", 0.3)
+    monkeypatch.setattr(jobs_runs, "ALIVE_S", 0.05)
+    monkeypatch.setattr(jobs_runs, "SWEEP_S", 0.05)
+    job = accept(store)
+    runs, finish, full = Scripted(store, None, None), store.finish, [True, True]
+
+    def full_at_first(*args, **values):
+        if full:
+            full.pop()
+            raise sqlite3.OperationalError("database or disk is full")
+        return finish(*args, **values)
+
+    monkeypatch.setattr(store, "finish", full_at_first)
+    run_until(store, runs, queue.COMPLETED)
+    assert (store.get(job.id).tries, full) == (2, [])
+
+
+def test_a_job_that_cannot_be_run_now_waits(store, monkeypatch):
+    """As one of another version, before the registry can be asked for it."""
+    monkeypatch.setattr(jobs_runs, "AGAIN_S", 0.05)
+    job = accept(store)
+    not_yet = [UnavailableError("not yet")] * 5
+    run_until(store, Scripted(store, *not_yet, None), queue.COMPLETED)
+    assert store.get(job.id).tries == 1  # it is not to blame

@@ -180,7 +180,7 @@ def test_one_replica_claims_a_job(tmp_path):
     other.change(job.id, (uws.PENDING,), phase=uws.QUEUED)
     assert one.claim("one").id == job.id
     assert other.claim("other") is None
-    assert one.keep_alive("one") == {job.id}
-    assert other.keep_alive("other") == set()
+    assert one.keep_alive("one", [job.id]) == {job.id}
+    assert other.keep_alive("other", [job.id]) == set()
     one.close()
     other.close()
