@@ -34,7 +34,7 @@ PUBLISHED = (
 )
 
 
-def random_release(root, n=2_000, name="R1", seed=5):
+def random_release(root, n=2_000, name="R1", seed=5, made="2026-01-01T00:00:00Z"):
     """A release of `n` sources at random places, of a model that is none; a fifth not usable."""
     rng = np.random.default_rng(seed)
     ra, dec = rng.uniform(0, 360, n), np.degrees(np.arcsin(rng.uniform(-1, 1, n)))
@@ -107,9 +107,7 @@ def random_release(root, n=2_000, name="R1", seed=5):
     pictures = root / f"{name}.pictures"
     arrow["picture"] = write_pictures(pictures, arrow["source"], shown, name)
     every = (*every, tables.PICTURE)
-    about = Release(
-        name, "2026-01-01T00:00:00Z", True, "random sources", every, {}, {MODEL: "1"}, MODEL
-    )
+    about = Release(name, made, True, "random sources", every, {}, {MODEL: "1"}, MODEL)
 
     def more(folder):
         pictures.rename(folder / file.FILE)

@@ -195,7 +195,8 @@ class Store:
 
     def __init__(self, root: Path | None = None, limits: StoreLimits | None = None) -> None:
         self.root, self.limits = root, limits or StoreLimits()
-        self._open: dict[str, Snapshot] = {}  # the one used last comes last
+        # By folder and description: another release may have the name of one that was removed.
+        self._open: dict[tuple[str, int, int], Snapshot] = {}  # the one used last comes last
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -207,25 +208,28 @@ class Store:
 
         Raises:
             MissingError: there is no such release.
-            UnavailableError: no release is current.
+            UnavailableError: no release is current, or another one of its name is still read.
         """
         path = releases.find(name, self.root) if name else releases.current(self.root)
         if path is None:
             raise UnavailableError("the catalogue has no release yet; `wolter catalogue` makes one")
+        told = (path / releases.RELEASE).stat()
+        key = (path.name, told.st_ino, told.st_mtime_ns)
         with self._lock:
-            snapshot = self._open.pop(path.name, None)
+            snapshot = self._open.pop(key, None)
             if snapshot is None:
+                self._close_former(path.name)
                 snapshot = Snapshot(releases.load(path), path, self.limits)
-            self._open[path.name] = snapshot
+            self._open[key] = snapshot
             snapshot.users += 1
             if not name:
-                self._close_idle(but=path.name)
+                self._close_idle(but=key)
         try:
             yield snapshot
         finally:
             with self._lock:
                 snapshot.users -= 1
-                self._close_idle(but=path.name)
+                self._close_idle(but=key)
 
     def warm(self, similar: bool = True) -> None:
         """Read the current release into memory, if there is one; see `Snapshot.warm`."""
@@ -244,11 +248,25 @@ class Store:
                 snapshot.close()
             self._open.clear()
 
-    def _close_idle(self, but: str) -> None:
+    def _close_former(self, name: str) -> None:
+        """Close the releases that had a name before: DuckDB opens a path once in a process.
+
+        Raises:
+            UnavailableError: one is still read.
+        """
+        for key in [key for key in self._open if key[0] == name]:
+            if self._open[key].users:
+                raise UnavailableError(
+                    f"release {name} is another one now, and the former one is still read; try "
+                    "again in a few seconds"
+                )
+            self._open.pop(key).close()
+
+    def _close_idle(self, but: tuple[str, int, int]) -> None:
         """Close the releases that nobody asks, except `but` and the few used last."""
-        idle = [n for n, each in self._open.items() if not each.users and n != but]
-        for name in idle[: len(idle) - self.limits.kept]:
-            self._open.pop(name).close()
+        idle = [key for key, each in self._open.items() if not each.users and key != but]
+        for key in idle[: len(idle) - self.limits.kept]:
+            self._open.pop(key).close()
 
 
 def connect(path: Path, limits: StoreLimits) -> duckdb.DuckDBPyConnection:

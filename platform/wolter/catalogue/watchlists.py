@@ -106,14 +106,20 @@ class Watchlists:
             return done.rowcount > 0
 
     def answer(self, snapshot: Snapshot, owner: str, watchlist: Watchlist) -> Found:
-        """Matches of a list in a release: as kept, or found now and kept."""
+        """Matches of a list in a release: as kept, or found now and kept.
+
+        Answers from before the release was made are of another one of its name.
+        """
         columns = tuple(column for column in snapshot.source.columns if column.principal)
         positions, release = watchlist.positions, snapshot.about.name
         with self._open() as database:
             kept = database.execute(
-                "SELECT rows, truncated FROM answers WHERE owner = ? AND name = ? AND release = ?",
+                "SELECT rows, truncated, made FROM answers"
+                " WHERE owner = ? AND name = ? AND release = ?",
                 (owner, watchlist.name, release),
             ).fetchone()
+        if kept and _time(kept[2]) < _time(snapshot.about.made):
+            kept = None
         found = cones(
             snapshot, positions.names, positions.ra_P, positions.dec_P, watchlist.radius,
             columns, 0 if kept else MOST_MATCHES,
@@ -123,7 +129,7 @@ class Watchlists:
             return Found(rows, found.columns, bool(kept[1]), snapshot.about)
         with self._open() as database:
             database.execute(
-                "INSERT OR IGNORE INTO answers SELECT ?, ?, ?, ?, ?, ? "
+                "INSERT OR REPLACE INTO answers SELECT ?, ?, ?, ?, ?, ? "
                 "WHERE EXISTS (SELECT 1 FROM lists WHERE owner = ? AND name = ? AND made = ?)",
                 (owner, watchlist.name, release, _now(), _parquet(found.rows), found.truncated,
                  owner, watchlist.name, watchlist.made),
@@ -168,6 +174,12 @@ def _parquet(rows: pa.Table) -> bytes:
     stream = io.BytesIO()
     pq.write_table(rows, stream, compression="zstd")
     return stream.getvalue()
+
+
+def _time(told: str) -> datetime:
+    """A time as it is written, in UTC where it does not say."""
+    time = datetime.fromisoformat(told)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _now() -> str:

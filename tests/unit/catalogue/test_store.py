@@ -1,7 +1,9 @@
 """The store: read-only and hardened, a new release after the last query on the old."""
 
+import shutil
 import threading
 import time
+from datetime import UTC, datetime
 
 import duckdb
 import numpy as np
@@ -10,7 +12,9 @@ from tests.releases import random_release
 
 from wolter.catalogue import release as releases
 from wolter.catalogue import store as stores
+from wolter.catalogue.position_lists import PositionList
 from wolter.catalogue.store import Store, StoreLimits
+from wolter.catalogue.watchlists import Watchlists
 from wolter.errors import InputError, TooLargeError, UnavailableError
 
 REFUSED = [
@@ -95,7 +99,7 @@ def test_a_new_release_answers_next_and_the_old_one_ends_its_queries(tmp_path):
     with store.open("R1") as again:
         assert count(again) == 10
     with store.open():
-        assert list(store._open) == ["R2"]  # the others are closed
+        assert [name for name, *_ in store._open] == ["R2"]  # the others are closed
     with pytest.raises(duckdb.Error):
         count(first)
     with pytest.raises(InputError, match="there are: R1, R2, R3"), store.open("R4"):
@@ -119,4 +123,30 @@ def test_many_threads_ask_at_once(release_root):
     for thread in threads:
         thread.join()
     assert not wrong
+    store.close()
+
+
+def test_a_release_in_place_of_a_removed_one_answers_itself(tmp_path):
+    """It may have the name of one that was removed; watchlists are answered anew."""
+    random_release(tmp_path, 20, seed=1)
+    watchlists, store = Watchlists(tmp_path / "lists"), Store(tmp_path)
+    with store.open("R1") as snapshot:
+        ra, dec = (snapshot.sources[name].to_numpy()[:1] for name in ("ra", "dec"))
+    watchlists.keep("me", "mine", 0.1, PositionList(("a",), ra, dec))
+    mine = watchlists.get("me", "mine")
+
+    def answers():
+        with store.open("R1") as snapshot:
+            return watchlists.answer(snapshot, "me", mine).rows.num_rows, len(snapshot.sources)
+
+    assert [answers(), answers()] == [(1, 20), (1, 20)]
+    with store.open("R1") as before:
+        shutil.rmtree(tmp_path / "R1")
+        random_release(tmp_path, 10, seed=2, made=datetime.now(UTC).isoformat())
+        with pytest.raises(UnavailableError, match="another one now"):
+            answers()
+        assert before.query("SELECT count(*) AS n FROM source")["n"][0].as_py() == 20
+    assert [answers(), answers()] == [(0, 10), (0, 10)]
+    assert mine.answered == ()
+    assert watchlists.get("me", "mine").answered == ("R1",)
     store.close()

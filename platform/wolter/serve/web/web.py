@@ -23,7 +23,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
 }
-KEPT_S = 3600  # for which a browser may keep what a release does not change
+KEPT_S = 60  # for which a browser may keep what changes with the release alone
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Web:
     """
 
     store: Store
-    _made: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    _made: dict[tuple[tuple[str, str], str], bytes] = field(default_factory=dict)
 
     def text(self, template: str, /, **shown: Any) -> str:
         """Text from a template."""
@@ -47,7 +47,8 @@ class Web:
 
     def once(self, snapshot: Snapshot, name: str, make: Callable[[], bytes]) -> bytes:
         """What is made of a release once, such as a picture."""
-        key = snapshot.about.name, name
+        about = snapshot.about
+        key = (about.name, about.made), name
         if key not in self._made:
             kept = {k: v for k, v in self._made.items() if k[0] == key[0]}
             self._made = {**kept, key: make()}
