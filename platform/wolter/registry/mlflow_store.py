@@ -309,5 +309,9 @@ def _fetch(version: "ModelVersion") -> Path:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=kept.parent) as temporary:
             download_artifacts(artifact_uri=source, dst_path=temporary, tracking_uri=tracking_uri())
-            (Path(temporary) / ARTIFACT).rename(kept)
+            try:
+                (Path(temporary) / ARTIFACT).rename(kept)
+            except OSError:  # another process was first
+                if not kept.is_dir():
+                    raise
     return kept

@@ -1,4 +1,6 @@
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.synthetic import SPEC
@@ -125,3 +127,25 @@ def test_children_on_more_than_one_page_are_all_found(store, dataset, monkeypatc
     mlflow_store.start("pages", "mlp", {}, dataset, mlflow_store.child_of(other, "trial 9"))
     monkeypatch.setattr(MlflowClient, "search_runs", by_twos)
     assert mlflow_store.children(parent) == ids
+
+
+def test_two_processes_that_fetch_one_version_both_have_it(monkeypatch, tmp_path):
+    """From a remote store, at the same time."""
+    monkeypatch.setenv("WOLTER_HOME", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    version = SimpleNamespace(source="s3://a/b", name="mlp", version="2", run_id="r")
+
+    def download(artifact_uri, dst_path, tracking_uri):
+        artifact = Path(dst_path) / mlflow_store.ARTIFACT
+        artifact.mkdir()
+        (artifact / "weights").write_text("w")
+
+    def download_second(**where):
+        download(**where)
+        monkeypatch.setattr("mlflow.artifacts.download_artifacts", download)
+        mlflow_store._fetch(version)  # the other process ends first
+
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", download_second)
+    fetched = mlflow_store._fetch(version)
+    assert (fetched / "weights").read_text() == "w"
+    assert [path.name for path in fetched.parent.iterdir()] == ["2-r"]
