@@ -100,7 +100,7 @@ class Load:
         client = Client(self._url, tries=10, session=session)
         try:
             return client.request(method, path, **more).status_code
-        except (InputError, FailedError):
+        except (InputError, FailedError, requests.RequestException):
             return 0
 
     def end(self) -> dict[str, int]:

@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 AGAIN = (429, 502, 503)  # busy, lost with the replica that was to answer, starting
+LOST = (  # no answer, or the half of one
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+)
 JOB_S = 2.0  # between two looks at a job
 POSITIONS = RECORDS = 10_000  # of one request
 IN_FLIGHT = 2  # requests with arrays: one is read while another is predicted
@@ -323,7 +328,7 @@ class Client:
                     method, self.url.rstrip("/") + path, headers=headers,
                     timeout=self.timeout_s, **options,
                 )  # fmt: skip
-            except (requests.ConnectionError, requests.Timeout) as error:
+            except LOST as error:
                 why = f"{self.url}: cannot be reached ({type(error).__name__})"
             else:
                 if response.status_code < 400:

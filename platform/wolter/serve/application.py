@@ -212,13 +212,16 @@ def _reach(url: str, wanted: Sequence[Part]) -> None:
     until = time.monotonic() + _REACHED_S
     for part in wanted:
         while time.monotonic() < until:
-            with contextlib.suppress(requests.ConnectionError):
+            with contextlib.suppress(requests.RequestException):
                 if STARTING not in requests.get(f"{url}{part.prefix}", timeout=10).headers:
                     break
             time.sleep(_EVERY_S)
     # Broken models alone are never ready.
     until = min(until, time.monotonic() + SILENT_S)
-    while time.monotonic() < until and requests.get(f"{url}/readyz", timeout=10).status_code != 200:
+    while time.monotonic() < until:
+        with contextlib.suppress(requests.RequestException):
+            if requests.get(f"{url}/readyz", timeout=10).status_code == 200:
+                break
         time.sleep(_EVERY_S)
 
 

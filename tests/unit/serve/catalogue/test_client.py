@@ -1,8 +1,11 @@
 """The client against a server on a port."""
 
+import contextlib
+import http.server
 import io
 import subprocess
 import sys
+import threading
 from hashlib import sha256
 
 import numpy as np
@@ -123,6 +126,35 @@ class Pieces:
     def request(self, _method, _url, headers, **_):
         self.ranges.append(headers.get("range"))
         return self.pieces.pop(0)
+
+
+@contextlib.contextmanager
+def cutting_off(body, *cut):
+    """URL of a server that ends in the midst of some of its answers."""
+    cuts = list(cut)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):  # its name for the base class
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2] if cuts.pop(0) else body)
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_an_answer_that_is_cut_off_is_asked_for_again():
+    """As by a replica that is killed while it answers."""
+    with cutting_off(b'{"rows": 1}', True, False, True) as url:
+        assert Client(url).request("GET", "/x").json() == {"rows": 1}
+        with pytest.raises(FailedError, match="ChunkedEncodingError"):
+            Client(url, tries=1).request("GET", "/x")
 
 
 def test_a_download_that_is_cut_off_goes_on(tmp_path):
