@@ -1,5 +1,6 @@
 """The board on a real Ray: a new server's is empty, and one that is killed comes back."""
 
+import contextlib
 import time
 
 import pytest
@@ -27,9 +28,8 @@ def test_a_board_that_is_killed_starts_again(started):
     ray.kill(started, no_restart=False)
     ends = time.monotonic() + 120
     while True:
-        try:
-            assert ray.get(board.find().chosen.remote(), timeout=60) == []
-            return
-        except ray.exceptions.RayActorError:
-            assert time.monotonic() < ends
-            time.sleep(0.2)
+        with contextlib.suppress(ray.exceptions.RayActorError):
+            if ray.get(board.find().chosen.remote(), timeout=60) == []:
+                return
+        assert time.monotonic() < ends
+        time.sleep(0.2)
