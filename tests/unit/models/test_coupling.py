@@ -93,14 +93,13 @@ def test_single_precision_is_as_good_as_zukos():
 
 
 def test_shipped_weights_give_the_samples_that_zuko_gives_of_them():
-    module = load_model(pretrained.find("posterior", "pretrained")[0]).module.eval()
-    context_BC = draw(20, module.to_context.out_features).float()
+    module = load_model(pretrained.find("posterior", "pretrained")[0]).module.eval().double()
+    context_BC = draw(20, module.to_context.out_features)
     base_PS = module.base_SP.T
     values_BPS, log_volume_BS = invert(module.flow, context_BC, base_PS)
     expected_BPS, expected_BS = by_zuko(module.flow, context_BC, base_PS)
-    # A hundred thousandth of the prior's width moves no estimate.
-    torch.testing.assert_close(values_BPS, expected_BPS, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(log_volume_BS, expected_BS, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(values_BPS, expected_BPS, rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(log_volume_BS, expected_BS, rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("threads", [1, 3])

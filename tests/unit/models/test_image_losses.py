@@ -15,4 +15,4 @@ def test_poisson_deviance_and_its_slope_are_the_closed_forms(n, mean):
     deviance.backward()
     logarithm = n * math.log(n / mean) if n else 0.0
     assert float(deviance.detach()) == pytest.approx(2 * (mean - n + logarithm), abs=1e-6)
-    assert float(expected.grad) == pytest.approx(2 * (1 - n / mean), abs=1e-9)
+    assert float(expected.grad) == pytest.approx(2 * (1 - n / mean), rel=1e-9, abs=1e-9)

@@ -76,7 +76,7 @@ def test_a_request_knows_until_when_it_must_be_answered():
 
     async def noted(scope, receive, send):
         seen.append(scope["answer_by"])
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(1.0)
         await echo(scope, receive, send)
 
     async def scene():
@@ -86,7 +86,7 @@ def test_a_request_knows_until_when_it_must_be_answered():
         return now
 
     now = asyncio.run(scene())
-    assert seen == pytest.approx([now + 30] * 2, abs=0.04)
+    assert seen == pytest.approx([now + 30] * 2, abs=0.9)
 
 
 def test_an_answer_that_takes_too_long_is_a_408():

@@ -60,7 +60,7 @@ def _reconstructions(study: Study) -> Mapping[str, Figure]:
     )
 
     test, batch = study.test, study.test.batch
-    order = test.counts_N.argsort()
+    order = test.counts_N.argsort(kind="stable")
     picks = list(dict.fromkeys(int(order[round(q * (len(test) - 1))]) for q in QUANTILES))
     background_NC = test.background()
     found = {}
