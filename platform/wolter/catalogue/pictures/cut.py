@@ -138,7 +138,9 @@ def _cut(
     plane = plane_of(place)
     half = min(max(round(HALF_ARCSEC / plane.pixel_arcsec), SHORTEST), LONGEST)
     size = 2 * half + 1
-    top, left = (math.floor(float(at[pair]) + 0.5) - half for at in (found.row_K, found.column_K))
+    # Between two pixels it is the next, whatever rounding leaves of a half.
+    middles = (round(float(at[pair]), 6) for at in (found.row_K, found.column_K))
+    top, left = (math.floor(middle + 0.5) - half for middle in middles)
     cut = [
         coded.cut(top * layer.scale, left * layer.scale, (size * layer.scale,) * 2)
         for layer, coded in zip(layers, codes, strict=True)

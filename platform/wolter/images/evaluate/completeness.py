@@ -25,7 +25,7 @@ def threshold(matched: Matched, purity: float = PURITY) -> float:
     true = matched.score_N[np.isfinite(matched.score_N)]
     scores = np.concatenate([true, matched.false_M])
     real = np.concatenate([np.ones(len(true)), np.zeros(len(matched.false_M))])
-    order = np.argsort(-scores)
+    order = np.lexsort((real, -scores))  # of equal ones the false first
     share = np.cumsum(real[order]) / np.arange(1, len(order) + 1)
     good = np.flatnonzero(share >= purity)
     return float(scores[order][good[-1]]) if len(good) else float("inf")

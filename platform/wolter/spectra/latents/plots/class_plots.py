@@ -70,7 +70,8 @@ def reliability_curves(found: Probabilities, title: str) -> Drawing:
     whole = p.reliability(found.probability_NK, found.truth_N, _COARSE)
     fine = p.expected_calibration_error(found.probability_NK, found.truth_N)
     curves = {f"most probable class (calibration error {fine:.3f})": whole}
-    largest = np.bincount(found.truth_N, minlength=len(found.names)).argsort()[::-1][:_CURVES]
+    n_C = np.bincount(found.truth_N, minlength=len(found.names))
+    largest = np.argsort(-n_C, kind="stable")[:_CURVES]
     for k in largest:
         curves[found.names[k]] = _single(found.probability_NK[:, k], found.truth_N == k)
     colours = (style.BLACK, *style.CYCLE)
