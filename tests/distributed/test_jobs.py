@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,8 @@ import pytest
 from tests import event_lists
 from tests.synthetic import make_dataset, make_image_dataset
 
+from wolter.network import free_port
+
 pytestmark = pytest.mark.distributed
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -25,11 +26,10 @@ Submit = Callable[..., str]
 
 
 def free_ports(n: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    ports: set[int] = set()
+    while len(ports) < n:
+        ports.add(free_port())
+    return list(ports)
 
 
 @pytest.fixture(scope="module")

@@ -72,6 +72,11 @@ def folder(root: Path | None = None) -> Path:
     return root or home() / "catalogue" / "releases"
 
 
+def missing(path: Path) -> str:
+    """What is said of a folder without the description of a release."""
+    return f"{path}: no release of a catalogue there; make one with `wolter catalogue build`"
+
+
 def load(path: Path) -> Release:
     """The description of the release in a folder.
 
@@ -82,9 +87,7 @@ def load(path: Path) -> Release:
     try:
         values = json.loads(file.read_text())
     except FileNotFoundError as error:
-        raise InputError(
-            f"{path}: no release of a catalogue there; make one with `wolter catalogue build`"
-        ) from error
+        raise InputError(missing(path)) from error
     except ValueError as error:
         raise InputError(f"{file}: damaged ({error}); build the release again") from error
     return configs.from_dict(Release, values)

@@ -208,12 +208,16 @@ class Store:
 
         Raises:
             MissingError: there is no such release.
+            InputError: its description is missing or damaged.
             UnavailableError: no release is current, or another one of its name is still read.
         """
         path = releases.find(name, self.root) if name else releases.current(self.root)
         if path is None:
             raise UnavailableError("the catalogue has no release yet; `wolter catalogue` makes one")
-        told = (path / releases.RELEASE).stat()
+        try:
+            told = (path / releases.RELEASE).stat()
+        except FileNotFoundError as error:
+            raise InputError(releases.missing(path)) from error
         key = (path.name, told.st_ino, told.st_mtime_ns)
         with self._lock:
             snapshot = self._open.pop(key, None)

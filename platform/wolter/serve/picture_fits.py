@@ -58,7 +58,9 @@ def to_fits(picture: Picture, layer: Layer, source: Mapping[str, Any], release: 
     header.add_comment("NaN: not exposed")
     stream = io.BytesIO()
     values_HW = picture.values(layer).astype(np.float32)
-    fits.PrimaryHDU(values_HW, header).writeto(stream, checksum=True)
+    hdu = fits.PrimaryHDU(values_HW, header)
+    hdu.add_checksum(when="of this unit")  # not the time, so that the same picture is the same file
+    hdu.writeto(stream)
     return stream.getvalue()
 
 

@@ -150,3 +150,11 @@ def test_a_release_in_place_of_a_removed_one_answers_itself(tmp_path):
     assert mine.answered == ()
     assert watchlists.get("me", "mine").answered == ("R1",)
     store.close()
+
+
+def test_a_release_without_its_description_is_told(tmp_path):
+    random_release(tmp_path, 5)
+    (tmp_path / "R1" / releases.RELEASE).unlink()
+    store = Store(tmp_path)
+    with pytest.raises(InputError, match="R1: no release of a catalogue there"), store.open("R1"):
+        pass

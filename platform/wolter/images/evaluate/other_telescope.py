@@ -117,8 +117,9 @@ def _summed(
 ) -> NDArray[np.float64]:
     """Values within each of our pixels; NaN where none was known."""
     rows, columns = shape
-    # Along each side of a pixel, so that a piece is smaller than a pixel of the answer.
-    pieces = max(1, math.ceil(2 * side_deg(theirs) * scale / side_deg(ours)))
+    # Along each side of a pixel, so that a piece is smaller than a pixel of the answer; a computed
+    # ratio may lie just above a whole one.
+    pieces = max(1, math.ceil(2 * side_deg(theirs) * scale / side_deg(ours) - 1e-9))
     fine_HW = values_HW.repeat(pieces, 0).repeat(pieces, 1)
     y_N, x_N = ((at.ravel() + 0.5) / pieces - 0.5 for at in np.indices(fine_HW.shape))
     sky = theirs.pixel_to_world_values(x_N, y_N)

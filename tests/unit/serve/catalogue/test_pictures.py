@@ -59,6 +59,7 @@ def test_fits_tells_pixels_sky_and_where_they_are_from(client, layer, unit, size
         "OBJECT": told["name"],
     }
     assert {key: header[key] for key in wanted} == wanted
+    assert header.comments["CHECKSUM"] == "of this unit"  # no time: a picture is always one file
     assert ("ENHMODEL" in header) == (layer == "sharper")
     row, column = np.unravel_index(np.nanargmax(values_HW), values_HW.shape)
     peak = WCS(header).pixel_to_world(column, row)
