@@ -13,6 +13,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -39,14 +40,14 @@ PIECE = 512  # spectra a forward pass
 
 
 def run(
-    n: int = 8192, train: int = 24_576, simulated: int = 98_304, epochs: int = 3, rounds: int = 3
+    n: int = 8192, train: int = 24_576, simulated: int = 262_144, epochs: int = 3, rounds: int = 3
 ) -> dict[str, Any]:
     """Measure all rates.
 
     Args:
         n: spectra that are encoded.
         train: sources that the training reads.
-        simulated: sources, and plain spectra, that are simulated for the comparison.
+        simulated: sources, and plain spectra, that are simulated in each round.
         epochs: epochs of each training.
         rounds: rounds of each measurement.
     """
@@ -58,7 +59,7 @@ def run(
     with TemporaryDirectory() as name, connected(logical_cpus=cores() + 2):
         folder = Path(name)
         found |= _training(folder, thermal, train, epochs, rounds)
-        found |= _simulation(folder, simulated)
+        found |= _simulation(folder, simulated, rounds)
     return found
 
 
@@ -107,27 +108,33 @@ def _training(
     }
 
 
-def _simulation(folder: Path, n: int) -> dict[str, Any]:
+def _simulation(folder: Path, n: int, rounds: int) -> dict[str, Any]:
     plain = SimulateConfig(instrument="acis_s", energy_edges=acis_grid(), components=False)
-    simulate_dataset(plain, n, folder / "first")  # starts all workers, on no side's time
-    start = time.perf_counter()
-    simulate_dataset(plain, n, folder / "spectra")
-    spectra = n / (time.perf_counter() - start)
-    found: dict[str, Any] = {"spectra_per_s": spectra}
+    ways: dict[str, Callable[[Path], Any]] = {"spectra": partial(simulate_dataset, plain, n)}
     for thermal in ("plasma", "bremsstrahlung"):
-        try:
-            config = PopulationConfig(thermal=thermal)
-            start = time.perf_counter()
-            population_dataset(config, n, folder / thermal)
-        except ValueError:  # the extra `plasma` is not installed
-            found[f"population_{thermal}_per_s"] = None
-            continue
-        rate = n / (time.perf_counter() - start)
-        found |= {
-            f"population_{thermal}_per_s": rate,
-            f"population_{thermal}_ratio": rate / spectra,
-        }
+        config = PopulationConfig(thermal=thermal)
+        ways[f"population_{thermal}"] = partial(population_dataset, config, n)
+    simulate_dataset(plain, n, folder / "first")  # starts all workers, on no side's time
+    found: dict[str, Any] = {}
+    for _ in range(rounds):
+        for name, simulate in ways.items():
+            rate = _rate_of_simulation(simulate, folder, n)
+            found[f"{name}_per_s"] = rate and max(rate, found.get(f"{name}_per_s", 0.0))
+    for name in ways:
+        if name != "spectra" and found[f"{name}_per_s"]:
+            found[f"{name}_ratio"] = found[f"{name}_per_s"] / found["spectra_per_s"]
     return found
+
+
+def _rate_of_simulation(simulate: Callable[[Path], Any], folder: Path, n: int) -> float | None:
+    """Records a second; None without the extra that they need."""
+    with TemporaryDirectory(dir=folder) as out:
+        start = time.perf_counter()
+        try:
+            simulate(Path(out))
+        except ValueError:  # the extra `plasma` is not installed
+            return None
+        return n / (time.perf_counter() - start)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Shapes: B sources.
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -37,21 +38,36 @@ class Draw:
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw values (B)."""
-        low, high, mean = self.low, self.high, self.mean
-        logarithmic = self.shape in ("log", "lognormal")
-        if logarithmic:
-            low, high = math.log10(low), math.log10(high)
-            mean = math.log10(mean) if self.shape == "lognormal" else 0.0
+        low, high, mean = self._bounds
         unit_B = torch.rand(n, generator=generator)
         if self.shape in ("normal", "lognormal"):  # between the cuts, by the inverse distribution
-            ends = torch.tensor([(low - mean) / self.sigma, (high - mean) / self.sigma])
-            below, above = torch.special.ndtr(ends.double()).tolist()
+            below, above = self._cuts
             share_B = (below + (above - below) * unit_B.double()).clamp(1e-12, 1 - 1e-12)
             value_B: Tensor = (mean + self.sigma * torch.special.ndtri(share_B)).float()
         else:
             value_B = low + (high - low) * unit_B
-        value_B = torch.pow(10.0, value_B) if logarithmic else value_B
+        value_B = torch.pow(10.0, value_B) if self._logarithmic else value_B
         return value_B.clamp(self.low, self.high)
+
+    @property
+    def _logarithmic(self) -> bool:
+        return self.shape in ("log", "lognormal")
+
+    @property
+    def _bounds(self) -> tuple[float, float, float]:
+        """Bounds and mean; their logarithms where these are what is drawn."""
+        if not self._logarithmic:
+            return self.low, self.high, self.mean
+        mean = math.log10(self.mean) if self.shape == "lognormal" else 0.0
+        return math.log10(self.low), math.log10(self.high), mean
+
+    @cached_property
+    def _cuts(self) -> tuple[float, float]:
+        """Shares of a normal distribution below either bound."""
+        low, high, mean = self._bounds
+        ends = torch.tensor([(low - mean) / self.sigma, (high - mean) / self.sigma])
+        below, above = torch.special.ndtr(ends.double()).tolist()
+        return below, above
 
     def __str__(self) -> str:
         """The distribution in the words of the table."""

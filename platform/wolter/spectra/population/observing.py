@@ -116,10 +116,9 @@ class Observations:
 
     def expected(self, flux_BE: Tensor) -> Tensor:
         """Counts (B, C) expected of photon fluxes on the energies of the response."""
-        seen_BE = (
-            self._throughput(self.detector.energy_E.float()) * self.detector.ratio_YE[self.year_B]
-        )
-        return self.detector.response.fold(flux_BE * seen_BE, self.exposure_B)
+        seen_BE = self._throughput(self.detector.energy_E.float())
+        seen_BE.mul_(self.detector.ratio_YE[self.year_B]).mul_(flux_BE)
+        return self.detector.response.fold(seen_BE, self.exposure_B)
 
     def area_BA(self) -> Tensor:
         """Effective area in the bands of `AREA_EDGES`, cm^2."""
@@ -139,8 +138,8 @@ class Observations:
 
     def _throughput(self, energy_E: Tensor) -> Tensor:
         """Factor (B, E) on the on-axis area: vignetting, the region's share of the PSF, a tilt."""
-        seen_BE = acis.vignetting(energy_E, self.theta_B) * self.aperture_B[:, None]
-        return seen_BE * (self.tilt_BN @ hats(energy_E)).exp()
+        seen_BE = acis.vignetting(energy_E, self.theta_B).mul_(self.aperture_B[:, None])
+        return seen_BE.mul_((self.tilt_BN @ hats(energy_E)).exp_())
 
 
 def observe(

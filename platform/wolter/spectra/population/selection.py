@@ -60,23 +60,32 @@ def detect(
         generator: source of randomness.
         longer: a factor is on the exposure, so that the background grows as well.
     """
-    factor_B = torch.empty(len(expected_BC))
-    counts_BC, region_BC = torch.empty_like(expected_BC), torch.empty_like(expected_BC)
-    rows = torch.arange(len(expected_BC))
-    for each in range(_ROUNDS):
-        factor_B[rows] = factors(rows) * _BRIGHTER**each
-        factor = factor_B[rows, None]
-        counts_BC[rows], region_BC[rows] = poisson_counts(
-            expected_BC[rows] * factor,
-            background_BC[rows] * factor if longer else background_BC[rows],
-            scale_B[rows],
+
+    def draw(rows: Tensor, brighter: float) -> Detections:
+        source_BC, region_BC, scales_B = expected_BC, background_BC, scale_B
+        if len(rows) < len(expected_BC):
+            source_BC, region_BC, scales_B = expected_BC[rows], background_BC[rows], scale_B[rows]
+        factor_B = factors(rows) * brighter
+        factor_B1 = factor_B[:, None]
+        counts = poisson_counts(
+            source_BC * factor_B1,
+            region_BC * factor_B1 if longer else region_BC,
+            scales_B,
             generator,
         )
-        ratio_B = signal_to_noise(counts_BC[rows], region_BC[rows], scale_B[rows])
+        return Detections(factor_B, *counts)
+
+    rows = torch.arange(len(expected_BC))
+    found = again = draw(rows, 1.0)
+    for each in range(1, _ROUNDS):
+        ratio_B = signal_to_noise(again.counts_BC, again.background_BC, scale_B[rows])
         rows = rows[ratio_B < significance]
         if len(rows) == 0:
             break
-    return Detections(factor_B, counts_BC, region_BC)
+        again = draw(rows, _BRIGHTER**each)
+        found.factor_B[rows] = again.factor_B
+        found.counts_BC[rows], found.background_BC[rows] = again.counts_BC, again.background_BC
+    return found
 
 
 def steep_counts(

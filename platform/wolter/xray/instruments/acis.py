@@ -123,7 +123,7 @@ def vignetting(energy_E: Tensor, theta_B: Tensor) -> Tensor:
     """
     loss_E = interpolate(energy_E, _LOSS_10_ARCMIN, log=False)
     growth_B = (theta_B / 10).clamp(min=0) ** _LOSS_POWER
-    return (1 - growth_B[:, None] * loss_E.to(theta_B)).clamp(min=0)
+    return (1 - growth_B[:, None] * loss_E.to(theta_B)).clamp_(min=0)
 
 
 def radius_90_arcsec(theta_B: Tensor) -> Tensor:

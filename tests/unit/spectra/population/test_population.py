@@ -236,11 +236,50 @@ def test_observations_that_cannot_be_simulated_are_refused(wrong):
 def test_slopes_of_a_block_without_bright_sources_are_missing():
     counts_BC = torch.zeros(3, 155)
     counts_BC[:, ::31] = 3.0
-    area_BC, shape_TC = torch.ones(3, 155), torch.full((782, 155), 1 / 155)
+    area_BC, shape_TC = torch.ones(3, 155), torch.full((34 * 22, 155), 1 / 155)
     slope_B, error_B = measured_slopes(counts_BC, 0 * counts_BC, area_BC, shape_TC, area_BC[0])
     assert slope_B.shape == error_B.shape == (3,)
     assert slope_B.isnan().all()
     assert error_B.isnan().all()
+
+
+def test_slopes_are_those_of_the_likelihood_in_double_precision(simulator):
+    """Within the rounding of single precision, far below the least error of a slope, 0.08."""
+    detector = simulator.detectors[0]
+    shape_TC, area_C = detector.power_law_TC, detector.area_YC[0]
+    generator = torch.Generator().manual_seed(5)
+    net_B = torch.tensor([200.0, 3000.0, 100_000.0]).repeat_interleave(8)
+    tilt_B1 = torch.linspace(0.5, 1.5, len(net_B))[:, None]
+    area_BC = area_C * torch.linspace(0.3, 1.0, area_C.shape[0]) ** tilt_B1
+    expected_BC = shape_TC[torch.arange(len(net_B)) * 30 + 25] * area_BC / area_C
+    expected_BC *= (net_B / expected_BC.sum(1))[:, None]
+    background_BC = torch.full_like(expected_BC, 0.05)
+    counts_BC = torch.poisson(expected_BC + background_BC, generator=generator)
+
+    slope_B, error_B = measured_slopes(counts_BC, background_BC, area_BC, shape_TC, area_C)
+    wanted_B, deviation_B = _slopes_in_double(counts_BC, background_BC, area_BC, shape_TC, area_C)
+    assert deviation_B.min() < 0.03 < 0.3 < deviation_B.max()  # bright and faint
+    torch.testing.assert_close(slope_B.double(), wanted_B, atol=5e-3, rtol=0)
+    wanted_B = (deviation_B**2 + 0.08**2).sqrt()
+    torch.testing.assert_close(error_B.double(), wanted_B, atol=5e-3, rtol=0)
+
+
+def _slopes_in_double(counts_BC, background_BC, area_BC, shape_TC, area_C):
+    """Mean and deviation (B) of the slope over the grid, from groups of 8 channels."""
+    counts_BG, background_BG, shape_TG, relative_BG, size_G = (
+        torch.nn.functional.pad(each.double(), (0, -each.shape[-1] % 8))
+        .unflatten(-1, (-1, 8))
+        .sum(-1)
+        for each in (counts_BC, background_BC, shape_TC, area_BC / area_C, torch.ones_like(area_C))
+    )
+    net_B = (counts_BC - background_BC).double().sum(1)
+    source_BTG = shape_TG * (relative_BG / size_G)[:, None]
+    source_BTG *= net_B[:, None, None] / source_BTG.sum(2, keepdim=True)
+    expected_BTG = source_BTG + background_BG[:, None]
+    weight_BT = (counts_BG[:, None] * expected_BTG.log()).sum(2).softmax(1)
+    slope_T = torch.linspace(-1.0, 5.6, 34, dtype=torch.double).repeat_interleave(22)
+    mean_B = weight_BT @ slope_T
+    return mean_B, (weight_BT * (slope_T - mean_B[:, None]) ** 2).sum(1).sqrt()
 
 
 def test_other_detectors_are_refused():
