@@ -40,7 +40,7 @@ PIECE = 512  # spectra a forward pass
 
 
 def run(
-    n: int = 8192, train: int = 24_576, simulated: int = 262_144, epochs: int = 3, rounds: int = 3
+    n: int = 8192, train: int = 24_576, simulated: int = 524_288, epochs: int = 3, rounds: int = 3
 ) -> dict[str, Any]:
     """Measure all rates.
 

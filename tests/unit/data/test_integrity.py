@@ -23,6 +23,16 @@ def dataset(tmp_path):
     return make_dataset(tmp_path / "data", 60, n_shards=2)
 
 
+def test_scalars_have_statistics_and_tensors_none(dataset):
+    """Queries skip rows by them; those of a tensor's values take as long as compression."""
+    group = pq.read_metadata(dataset.files[0]).row_group(0)
+    columns = [group.column(i) for i in range(group.num_columns)]
+    having = {each.path_in_schema: each.statistics is not None for each in columns}
+    assert having["split_key"]
+    assert having["exposure"]
+    assert not having["counts.list.element"]
+
+
 def flip(file, position, mask=0x01):
     data = bytearray(file.read_bytes())
     data[position] ^= mask

@@ -179,7 +179,7 @@ def measured_slopes(
     scale_BT = net_B[bright, None] / (relative_BG @ shape_GT)
     # A factor that all pairs share changes no weight, so that counts are left over the area.
     log_BT = _log_likelihood(counts_BG, background_BG / relative_BG, scale_BT, shape_GT)
-    weight_BS = torch.softmax(log_BT, 1).unflatten(1, (len(_SLOPES), -1)).sum(2)
+    weight_BS = torch.softmax(log_BT, 1).view(len(bright), len(_SLOPES), len(_LOG_COLUMNS)).sum(2)
     slope_B = weight_BS @ _SLOPES
     variance_B = (weight_BS * (_SLOPES - slope_B[:, None]) ** 2).sum(1)
     mean_B[bright], sigma_B[bright] = slope_B, (variance_B + _LEAST_ERROR**2).sqrt()
