@@ -43,7 +43,9 @@ def find(family: str, which: str) -> tuple[Path, str]:
         return card, _version(card)
     try:
         return mlflow_store.find(family, which)
-    except InputError:
+    except InputError as error:
+        if card is not None and which == mlflow_store.LATEST:
+            raise InputError(f"{error}; version {PRETRAINED} is the package's own") from None
         if which != mlflow_store.CHAMPION or card is None or mlflow_store.has_champion(family):
             raise
         return card, _version(card)

@@ -59,6 +59,17 @@ def test_what_does_not_ship_is_said(weights, store):
         pretrained.find("mlp", "99")
 
 
+def test_who_has_trained_nothing_is_told_of_what_ships(weights, monkeypatch, tmp_path):
+    monkeypatch.setenv("WOLTER_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(
+        InputError, match=r"version latest in .*; version pretrained is the package"
+    ):
+        pretrained.find("mlp", "latest")
+    with pytest.raises(InputError, match=r"prints its run id$"):
+        pretrained.find("cnn", "latest")
+
+
 @pytest.mark.parametrize("family", ["mlp", "cnn", "deepspectra", "posterior"])
 def test_the_package_ships_a_model_of_at_most_5_mb(family):
     card, _ = pretrained.find(family, "pretrained")
