@@ -48,6 +48,10 @@ PUBLISHED = (
 NOT_ASKED = (
     "No classes were told apart: one of the two splits has sources of fewer than two known classes."
 )
+CROSSED = (
+    "Classes were told by cross-validation: the judged spectra in {} parts by source, each taught "
+    "by some {:,} spectra of the others."
+)
 PUBLISHED_ACCURACIES = {"classes": 40.0, "two_groups": 69.0}
 
 
@@ -125,40 +129,49 @@ def _by_neighbours(
 
 
 def classify(
-    representations: Sequence[Representation],
-    question: Question,
-    classify_by: Classify,
-    counts_N: Array,
+    studies: Sequence[Study], asked: Sequence[Question], classify_by: Classify
 ) -> dict[str, dict[str, Score]]:
     """Balanced accuracy of each representation, by counts.
 
     Args:
-        representations: to tell classes from.
-        question: the classes.
+        studies: one, or one of each part of the sources, whose answers are put together.
+        asked: the classes, of each.
         classify_by: one of `methods`.
-        counts_N: net counts of the sources that are judged.
     """
-    learn_M, judged_N = question.train_M != UNKNOWN, question.test_N != UNKNOWN
     found = {}
-    for each in representations:
-        told_N = np.full(len(question.test_N), UNKNOWN)
-        told_N[judged_N] = classify_by(
-            each.train_ND[learn_M],
-            question.train_M[learn_M],
-            each.test_ND[judged_N],
-            question.n_classes,
-        )
-        found[each.label] = accuracies(question, told_N, counts_N)
+    for i, row in enumerate(studies[0].representations):
+        told = [
+            _told(each.representations[i], question, classify_by)
+            for each, question in zip(studies, asked, strict=True)
+        ]
+        found[row.label] = accuracies(studies, asked, told)
     return found
 
 
-def accuracies(question: Question, told_N: Indices, counts_N: Array) -> dict[str, Score]:
-    """Balanced accuracy of told classes (N), by counts."""
+def _told(row: Representation, question: Question, classify_by: Classify) -> Indices:
+    learn_M, judged_N = question.train_M != UNKNOWN, question.test_N != UNKNOWN
+    told_N = np.full(len(question.test_N), UNKNOWN)
+    told_N[judged_N] = classify_by(
+        row.train_ND[learn_M],
+        question.train_M[learn_M],
+        row.test_ND[judged_N],
+        question.n_classes,
+    )
+    return told_N
+
+
+def accuracies(
+    studies: Sequence[Study], asked: Sequence[Question], told: Sequence[Indices]
+) -> dict[str, Score]:
+    """Balanced accuracy of the classes that were told in each study, by counts."""
+    counts_N = np.concatenate([each.test.counts_N for each in studies])
+    class_N = np.concatenate([each.test_N for each in asked])
+    told_N = np.concatenate(told)
 
     def accuracy(mask_N: Mask) -> Score | None:
-        return balanced_accuracy(question.test_N[mask_N], told_N[mask_N], question.n_classes)
+        return balanced_accuracy(class_N[mask_N], told_N[mask_N], asked[0].n_classes)
 
-    return by_counts(accuracy, np.where(question.test_N == UNKNOWN, np.nan, counts_N))
+    return by_counts(accuracy, np.where(class_N == UNKNOWN, np.nan, counts_N))
 
 
 Found = Mapping[str, Mapping[str, Mapping[str, Score]]]
@@ -242,18 +255,24 @@ def _percent(scores: Mapping[str, Score | None]) -> tuple[dict[str, float], dict
 
 def part(study: Study) -> Part:
     """Classes by clusters, neighbours and probes, beside a supervised network on full spectra."""
-    options, rows = study.options, study.representations
+    options, studies = study.options, study.folds
     summaries, shares, tables = [], [], []
     metrics: dict[str, dict[str, float]] = {label: {} for label in study.labels}
     ways = methods(options.clusters, options.seed)
-    asked = questions(study.train, study.test)
-    if not asked:
+    # What cannot be asked of one of the parts is not asked.
+    of_each = [{each.name: each for each in questions(one.train, one.test)} for one in studies]
+    names = [name for name in of_each[0] if all(name in found for found in of_each)]
+    if not names:
         return Part(remarks=(NOT_ASKED,))
-    for question in asked:
-        counts_N, n = study.test.counts_N, question.n_classes
-        found = {name: classify(rows, question, by, counts_N) for name, (_, by) in ways.items()}
-        told_N = spectrum_classes(study.train, question.train_M, study.test, n, options.seed)
-        supervised = accuracies(question, told_N, counts_N)
+    rows = studies[0].representations
+    for asked in ([found[name] for found in of_each] for name in names):
+        question = asked[0]
+        found = {name: classify(studies, asked, by) for name, (_, by) in ways.items()}
+        told = [
+            spectrum_classes(one.train, each.train_M, one.test, each.n_classes, options.seed)
+            for one, each in zip(studies, asked, strict=True)
+        ]
+        supervised = accuracies(studies, asked, told)
         summaries.append(summary_table(question, found, supervised, rows, study.origin))
         shares.append(shares_table(question, found, supervised, rows, study.origin))
         for name, (title, _) in ways.items():
@@ -266,4 +285,5 @@ def part(study: Study) -> Part:
                     if ALL.name in supervised:
                         share = 100 * own.value / supervised[ALL.name].value
                         metrics[label][f"share_of_supervised_{question.name}_{name}"] = share
-    return Part((*summaries, *shares, *tables), metrics)
+    remarks = (CROSSED.format(len(studies), len(studies[0].train)),) if len(studies) > 1 else ()
+    return Part((*summaries, *shares, *tables), metrics, remarks=remarks)

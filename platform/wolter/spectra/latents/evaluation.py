@@ -146,10 +146,12 @@ def analyse(
             found.append(part)
             advance(1)
     if prepared.options.learn and len(prepared.train) < learn:
+        who = "Probes, clusters, baselines and the supervised network"
+        if options.folds:
+            who = "Probes of quantities, and their baselines,"
         told = (
-            f"Probes, clusters, baselines and the supervised network learnt from "
-            f"{len(prepared.train):,} of the {learn:,} spectra of the training split; --learn 0 "
-            "takes all."
+            f"{who} learnt from {len(prepared.train):,} of the {learn:,} spectra of the training "
+            "split; --learn 0 takes all."
         )
         found.append(Part(remarks=(told,)))
     return LatentReport(own, tuple(found))

@@ -10,6 +10,8 @@ class EmbeddingEvaluation:
     Attributes:
         learn: spectra of the training split that probes, clusters and baselines learn from; 0 for
             all.
+        folds: parts of the sources that are judged; classes are told for each by what the others
+            teach, `learn` spectra at most. 0: by the training split.
         clusters: number of clusters.
         seed: of clusters, probes, permutations and networks.
         fits: number of spectra that the models of their own class are fitted to, for comparison.
@@ -18,6 +20,7 @@ class EmbeddingEvaluation:
     """
 
     learn: int = 30_000
+    folds: int = 0
     clusters: int = 32
     seed: int = 0
     fits: int = 200

@@ -4,15 +4,18 @@ Shapes: C channel, L latent, N source.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from wolter.data.batches import read_split
+from wolter.data.integrity import read_shard
 from wolter.data.shards import ShardDataset
+from wolter.data.split import split_bounds
 from wolter.registry.checkpoint import Model
 from wolter.spectra.refinement import Refinement, refined
 from wolter.spectra.schema import SpectraBatch, SpectraSpec
@@ -55,6 +58,10 @@ class Sources:
             return np.full(len(self), UNKNOWN)
         return torch.nan_to_num(self.batch.class_B, nan=UNKNOWN).long().numpy()
 
+    def of(self, rows_M: Indices) -> Self:
+        """Some of the sources."""
+        return replace(self, batch=self.batch[torch.from_numpy(rows_M)])
+
     def label(self, name: str) -> Array:
         """A physical quantity (N), NaN where it is not known."""
         return self._column(self.batch.parameters_BP, self.spec.names, name)
@@ -94,6 +101,25 @@ def read(dataset: ShardDataset, split: str, limit: int | None = None) -> Sources
         InputError: the split has no rows.
     """
     return Sources(read_split(dataset, split, limit), dataset.spec)
+
+
+def read_folds(
+    dataset: ShardDataset, split: str, n_folds: int, limit: int | None = None
+) -> Indices:
+    """Part, 0 to `n_folds` - 1, of each source of a split (N): all spectra of one are in one part.
+
+    Args:
+        dataset: of spectra.
+        split: see `read`.
+        n_folds: number of parts.
+        limit: spectra at most.
+    """
+    tables = [read_shard(file, ["split_key"]) for file in dataset.files]
+    key_N = np.concatenate([table["split_key"].to_numpy() for table in tables])
+    low, high = split_bounds(split)
+    key_N = key_N[(key_N >= low) & (key_N < high)][:limit]
+    found: Indices = ((key_N - low) / (high - low) * n_folds).astype(np.int64)
+    return found.clip(0, n_folds - 1)
 
 
 def refine(

@@ -1,17 +1,29 @@
 """What every part of an analysis of latents takes: sources, and the outputs of models."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from wolter.data.shards import ShardDataset
+from wolter.errors import InputError
 from wolter.registry.checkpoint import Model
 from wolter.spectra.latents.components import Components, principal_components
 from wolter.spectra.latents.options import EmbeddingEvaluation
 from wolter.spectra.latents.origin import Origin, origin_of
 from wolter.spectra.latents.representations import LATENT, Representation, representations
-from wolter.spectra.latents.sources import Outputs, Sources, encode, read, refine
+from wolter.spectra.latents.scores import Mask
+from wolter.spectra.latents.sources import (
+    Indices,
+    Outputs,
+    Sources,
+    encode,
+    read,
+    read_folds,
+    refine,
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,7 @@ class Study:
         origin: of the spectra.
         options: of the evaluation.
         config: how the dataset was made.
+        fold_N: part of each source that is judged, where classes are cross-validated.
     """
 
     models: tuple[Model, ...]
@@ -37,6 +50,7 @@ class Study:
     origin: Origin
     options: EmbeddingEvaluation
     config: Mapping[str, Any] = field(default_factory=dict)
+    fold_N: Indices | None = None
 
     @property
     def tested(self) -> dict[str, Outputs]:
@@ -56,6 +70,30 @@ class Study:
         """Principal components of the training split, as many as the first model has latents."""
         n = self.outputs[self.labels[0]][0][LATENT].shape[1]
         return principal_components(self.train.batch.counts_BC, self.train.background(), n)
+
+    @cached_property
+    def folds(self) -> tuple["Study", ...]:
+        """A study of each part of the sources, which the others teach; itself without parts."""
+        if self.fold_N is None:
+            return (self,)
+        return tuple(self._fold(self.fold_N == each) for each in np.unique(self.fold_N))
+
+    def _fold(self, inside_N: Mask) -> "Study":
+        train = np.flatnonzero(~inside_N)[: self.options.learn or None]
+        test = np.flatnonzero(inside_N)
+        return replace(
+            self,
+            train=self.test.of(train),
+            test=self.test.of(test),
+            outputs={
+                label: (
+                    {name: value[train] for name, value in outputs.items()},
+                    {name: value[test] for name, value in outputs.items()},
+                )
+                for label, outputs in self.tested.items()
+            },
+            fold_N=None,
+        )
 
     @cached_property
     def representations(self) -> tuple[Representation, ...]:
@@ -86,8 +124,10 @@ def study(
     """Encode the spectra of a dataset with every model.
 
     Raises:
-        InputError: a split is empty.
+        InputError: a split is empty, or there is one part.
     """
+    if options.folds < 0 or options.folds == 1:
+        raise InputError(f"folds = {options.folds}: give 2 or more, or 0 for the training split")
     train = read(dataset, "train", options.learn or None)
     test = read(dataset, split, limit)
     outputs: dict[str, tuple[Outputs, Outputs]] = {}
@@ -103,4 +143,5 @@ def study(
         origin=origin_of(dataset),
         options=options,
         config=dataset.manifest.config,
+        fold_N=read_folds(dataset, split, options.folds, limit) if options.folds else None,
     )
